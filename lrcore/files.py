@@ -1,0 +1,116 @@
+"""Writing files so that a reader never sees half of one, and two writers never mix.
+
+Everything the package writes goes through `atomic_path`; everything that several processes may
+make goes through `exclusive`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lrcore.errors import LrcoreError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it replaces `path` in one step.
+
+    The temporary name starts with a dot, so that readers of a data folder (pyarrow, pandas, the
+    site) pass over what a killed process left behind. Data reach the disk before the name does.
+
+    Raises:
+        LrcoreError: the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise LrcoreError(f"cannot write to folder '{path.parent}': {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise LrcoreError(f"cannot write '{path}': {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def sweep_leftovers(path: Path) -> None:
+    """Delete temporary files that a killed writer of `path` left. Call it holding the lock of `path`."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock of `path` (a hidden file beside it); says so when another process has it.
+
+    The lock is the operating system's, so a killed process never leaves it taken.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.parent / f".{path.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"waiting for another process that works on {path}", file=sys.stderr, flush=True)
+            lock.acquire()
+    except OSError as error:
+        raise LrcoreError(f"cannot write to folder '{path.parent}': {error.strerror}") from error
+    try:
+        sweep_leftovers(path)
+        yield
+    finally:
+        lock.release()
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written to, before any work goes into it.
+
+    Raises:
+        LrcoreError: naming the folder and the reason.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LrcoreError(f"folder '{folder}' cannot be written to: {error.strerror}; name another one") from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

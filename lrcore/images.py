@@ -1,0 +1,44 @@
+"""The one image convention: float tensors in [-1, 1] or uint8 tensors, both (..., 3, H, W)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from lrcore.files import atomic_path
+
+UINT8_RULE = "clamp to [-1, 1], 127.5 * (x + 1), round half to even"
+"""How floats become pixels; recorded in every row, since it moves the Frechet distance."""
+
+
+def to_float(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 in [0, 255] to float32 in [-1, 1], any shape.
+
+    Raises:
+        TypeError: `pixels` is not uint8.
+    """
+    if pixels.dtype != torch.uint8:
+        raise TypeError(f"expected uint8 pixels, got {pixels.dtype}")
+    return pixels.float() / 127.5 - 1.0
+
+
+def to_uint8(images: torch.Tensor) -> torch.Tensor:
+    """Float in [-1, 1] to uint8 by `UINT8_RULE`, any shape; the inverse of `to_float`.
+
+    Raises:
+        TypeError: `images` is not floating point.
+        ValueError: `images` holds NaN, which no pixel can show.
+    """
+    if not images.is_floating_point():
+        raise TypeError(f"expected floating-point images, got {images.dtype}")
+    if torch.isnan(images).any():
+        raise ValueError("images hold NaN")
+    return (127.5 * (images.float().clamp(-1.0, 1.0) + 1.0)).round().to(torch.uint8)
+
+
+def save_png(path: Path, pixels: torch.Tensor) -> None:
+    """Write one uint8 image (3, H, W) as PNG, atomically."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG", optimize=True)

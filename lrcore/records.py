@@ -1,0 +1,241 @@
+"""The data on disk: the one owner of every schema under `data/`.
+
+    data/generation/study=<name>/<run>.parquet        one row per evaluation
+    data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
+    data/published/figures.parquet                    figures from the literature
+
+Each file belongs to one unit of work (a training run, an autoencoder), so processes that work on
+different units never touch the same file; `upsert` locks, merges by key and replaces the file in one
+step, so a re-run never duplicates a row and a reader never sees half a file.
+
+    >>> import pandas
+    >>> pandas.read_parquet("data/generation")   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+
+from lrcore.errors import LrcoreError
+from lrcore.files import atomic_path, exclusive
+
+SCHEMA_VERSION = 1
+"""Raised by one at every change of a field below; readers refuse files of a later version."""
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """One evaluation: samples of one training run at one step, drawn with one sampling shift.
+
+    `fid` is the Frechet distance in the features named by `feature_network`; it may be called FID only
+    where that is `inception2015` (see `distance_label`). NaN where the run diverged.
+    """
+
+    step: int
+    ae: str
+    repa: str
+    trainp: str
+    trainshift: float
+    sampleshift: float
+    fid: float
+    status: str
+    feature_network: str
+    feature_sha256: str
+    n_samples: int
+    n_reference: int
+    reference: str
+    label_rule: str
+    uint8_rule: str
+    sampler: str
+    sampling_steps: int
+    guidance: float
+    sample_seed: int
+    train_seed: int
+    dataset: str
+    resolution: int
+    tokens: int
+    channels_per_token: int
+    model: str
+    parameters: int
+    batch_size: int
+    learning_rate: float
+    ema_decay: float
+    precision: str
+    recipe: str
+    lrcore_version: str
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class ReconstructionRow:
+    """One metric of one autoencoder over the validation images of a study.
+
+    `standard_error` is that of the mean over images; NaN for metrics of the whole set (`rfd`).
+    """
+
+    ae: str
+    metric: str
+    value: float
+    standard_error: float
+    n_images: int
+    dataset: str
+    split: str
+    resolution: int
+    tokens: int
+    channels_per_token: int
+    network: str
+    network_sha256: str
+    protocol: str
+    recipe: str
+    lrcore_version: str
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One figure from the literature. `source` is a key of `posts/references.bib`; `ae` is "" where the figure is of no autoencoder."""
+
+    source: str
+    table: str
+    dataset: str
+    ae: str
+    setting: str
+    quantity: str
+    value: float
+    standard_error: float
+    unit: str
+    note: str
+    schema_version: int = SCHEMA_VERSION
+
+
+GENERATION_KEY = (
+    "ae", "repa", "trainp", "trainshift", "step", "sampleshift",
+    "feature_network", "sampler", "sampling_steps", "guidance", "n_samples", "train_seed", "sample_seed",
+)  # fmt: skip
+RECONSTRUCTION_KEY = ("ae", "metric", "network", "split", "n_images")
+PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
+
+_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+
+
+def arrow_schema(row: type) -> pa.Schema:
+    """The Parquet schema of a row class: its fields in order, int64 / float64 / string."""
+    fields = [pa.field(f.name, _ARROW[str(f.type)], nullable=False) for f in dataclasses.fields(row)]
+    return pa.schema(fields, metadata={"lrcore_schema": row.__name__, "lrcore_schema_version": str(SCHEMA_VERSION)})
+
+
+def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
+    """Put `rows` (all of one row class) into the Parquet file `path`; a row replaces one of the same key.
+
+    Rows are stored sorted by key, so the bytes do not depend on the order of the writes.
+    """
+    schema = arrow_schema(type(rows[0]))
+    with exclusive(path):
+        merged: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        for row in [*_stored_rows(path, schema), *map(dataclasses.asdict, rows)]:
+            merged[tuple(row[name] for name in key)] = row
+        ordered = [merged[k] for k in sorted(merged)]
+        with atomic_path(path) as temporary:
+            pa.parquet.write_table(pa.Table.from_pylist(ordered, schema), temporary)
+
+
+def generation_folder(data: Path, study: str) -> Path:
+    """`<data>/generation/study=<study>`."""
+    return Path(data) / "generation" / f"study={_checked_name(study)}"
+
+
+def reconstruction_folder(data: Path, study: str) -> Path:
+    """`<data>/reconstruction/study=<study>`."""
+    return Path(data) / "reconstruction" / f"study={_checked_name(study)}"
+
+
+def write_generation(data: Path, study: str, run: str, rows: Sequence[GenerationRow]) -> None:
+    """Add the rows of training run `run` (a file name without its ending)."""
+    upsert(generation_folder(data, study) / f"{run}.parquet", rows, GENERATION_KEY)
+
+
+def write_reconstruction(data: Path, study: str, ae: str, rows: Sequence[ReconstructionRow]) -> None:
+    """Add the rows of autoencoder `ae`."""
+    upsert(reconstruction_folder(data, study) / f"{ae}.parquet", rows, RECONSTRUCTION_KEY)
+
+
+def write_published(data: Path, rows: Sequence[PublishedRow]) -> None:
+    """Add figures from the literature."""
+    upsert(Path(data) / "published" / "figures.parquet", rows, PUBLISHED_KEY)
+
+
+def read_generation(data: Path | str = "data") -> pandas.DataFrame:
+    """Every evaluation of every study, with the column `study`; no rows where nothing has been measured."""
+    return _read(Path(data) / "generation", GenerationRow, partitioned=True)
+
+
+def read_reconstruction(data: Path | str = "data") -> pandas.DataFrame:
+    """Every reconstruction metric of every study, with the column `study`."""
+    return _read(Path(data) / "reconstruction", ReconstructionRow, partitioned=True)
+
+
+def read_published(data: Path | str = "data") -> pandas.DataFrame:
+    """Every figure taken from the literature."""
+    return _read(Path(data) / "published", PublishedRow, partitioned=False)
+
+
+def distance_label(feature_network: str) -> str:
+    """What a Frechet distance in these features may be called.
+
+    >>> distance_label("inception2015"), distance_label("efficientnet_lite0")
+    ('FID', 'FD (EfficientNet-Lite0)')
+    """
+    names = {"inception2015": "FID", "efficientnet_lite0": "FD (EfficientNet-Lite0)"}
+    return names.get(feature_network, f"FD ({feature_network})")
+
+
+def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
+    schema = arrow_schema(row)
+    partitioning = None
+    if partitioned:
+        partition = pa.schema([pa.field("study", pa.string())])
+        partitioning = pa.dataset.partitioning(partition, flavor="hive")
+        schema = schema.append(partition.field("study"))
+    paths = sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith("."))
+    for path in paths:
+        _check_version(path, pa.parquet.read_schema(path))
+    if not paths:
+        return schema.empty_table().to_pandas()
+    found = pa.dataset.dataset(
+        [str(p) for p in paths], schema=schema, format="parquet", partitioning=partitioning, partition_base_dir=str(folder)
+    )
+    return found.to_table().to_pandas()
+
+
+def _stored_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    _check_version(path, pa.parquet.read_schema(path))
+    # ParquetFile reads the one file: read_table would add the partition column of its folder.
+    with pa.parquet.ParquetFile(path) as stored:
+        return list(stored.read().select(schema.names).to_pylist())
+
+
+def _check_version(path: Path, schema: pa.Schema) -> None:
+    version = int((schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
+    if version != SCHEMA_VERSION:
+        raise LrcoreError(
+            f"'{path}' has schema version {version or 'unknown'}; this lrcore reads version {SCHEMA_VERSION}: "
+            "use the lrcore that wrote it, or move the file away and run the study again"
+        )
+
+
+def _checked_name(study: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", study):
+        raise LrcoreError(f"study name {study!r} must be lower-case letters, digits and '-', starting with a letter")
+    return study
