@@ -1,0 +1,86 @@
+"""Training state on disk: weights, averaged weights and AdamW's moments in one safetensors file.
+
+Nothing random is stored: every step's randomness is a function of (seed, step), see `lrcore.seeds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lrcore.errors import LrcoreError
+from lrcore.files import atomic_path
+
+
+@dataclass
+class TrainingState:
+    """Everything a training step reads and changes.
+
+    `model` holds all that is trained; `average` is its exponential moving average; `step` counts the
+    steps taken.
+    """
+
+    model: nn.Module
+    average: AveragedModel
+    optimizer: torch.optim.AdamW
+    step: int = 0
+
+    @classmethod
+    def start(cls, model: nn.Module, learning_rate: float, ema_decay: float) -> TrainingState:
+        """AdamW at a constant rate without weight decay over the trainable parameters of `model`."""
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        # float32 moments and master weights; fused, since one pass over the parameters is enough
+        optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        average.requires_grad_(False)
+        return cls(model, average, optimizer)
+
+    def advance(self, loss: Tensor) -> None:
+        """One optimiser step on `loss`, then the average."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.average.update_parameters(self.model)
+        self.step += 1
+
+    def save(self, path: Path) -> None:
+        """Write the state, atomically."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": v for k, v in moments.items()}
+        # clones, since safetensors refuses tensors that share memory
+        tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata={"step": str(self.step)})
+
+    def restore(self, path: Path) -> None:
+        """Take the state from `path`.
+
+        Raises:
+            LrcoreError: the file is damaged or of another model.
+        """
+        try:
+            with safe_open(path, framework="pt") as stored:
+                self.step = int(stored.metadata()["step"])
+                tensors = {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118
+            self.model.load_state_dict(_under("model.", tensors))
+            self.average.load_state_dict(_under("average.", tensors))
+        except (SafetensorError, RuntimeError, KeyError) as error:
+            raise LrcoreError(f"'{path}' is not a checkpoint of this model ({error}): delete it to start again") from error
+        groups = self.optimizer.state_dict()["param_groups"]
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimizer.", tensors).items():
+            number, _, key = name.partition(".")
+            moments.setdefault(int(number), {})[key] = tensor
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,187 @@
+"""The diffusion transformer: DiT blocks with adaLN-zero on a grid of latent tokens.
+
+Architecture of DiT (Peebles & Xie 2023, arXiv 2212.09748) as SiT (Ma et al. 2024, arXiv 2401.08740)
+trains it; blocks and parameters carry the public names. Patches are the latent interface's business:
+the model sees tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.embeddings import get_2d_sincos_pos_embed
+from timm.layers import Attention, Mlp
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TransformerShape:
+    """Width (channels of a token inside the model), depth (blocks) and attention heads."""
+
+    width: int
+    depth: int
+    heads: int
+
+
+SHAPES = {
+    "DiT-S": TransformerShape(384, 12, 6),
+    "DiT-B": TransformerShape(768, 12, 12),
+    "DiT-L": TransformerShape(1024, 24, 16),
+    "DiT-XL": TransformerShape(1152, 28, 16),
+    # smaller than the published ones, for studies on a CPU
+    "DiT-Ti": TransformerShape(192, 6, 3),
+    "DiT-Pico": TransformerShape(96, 4, 3),
+    "DiT-Nano": TransformerShape(64, 3, 2),
+}
+"""Published sizes are those of DiT's table 1."""
+
+
+class TimestepEmbedder(nn.Module):
+    """Sinusoidal features of t in [0, 1], then an MLP; (B,) to (B, width)."""
+
+    def __init__(self, width: int, frequencies: int = 256) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(frequencies, width), nn.SiLU(), nn.Linear(width, width))
+        half = frequencies // 2
+        scale = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32) / half)
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        angles = t.float()[:, None] * self.scale
+        features = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        embedded: Tensor = self.mlp(features.to(self.mlp[0].weight.dtype))
+        return embedded
+
+
+class LabelEmbedder(nn.Module):
+    """Class labels (B,) to (B, width); the label `classes` stands for "no class" (classifier-free guidance)."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.embedding_table = nn.Embedding(classes + 1, width)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        embedded: Tensor = self.embedding_table(labels)
+        return embedded
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """x (1 + scale) + shift, with (B, width) conditioning over (B, N, width) tokens."""
+    return x * (1 + scale[:, None]) + shift[:, None]
+
+
+class Block(nn.Module):
+    """Attention and MLP, each modulated and gated by the conditioning (adaLN-zero)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.attn = Attention(width, num_heads=heads, qkv_bias=True)
+        self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.mlp = Mlp(width, hidden_features=4 * width, act_layer=lambda: nn.GELU(approximate="tanh"))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=-1)
+        x = x + gate_a[:, None] * self.attn(modulate(self.norm1(x), shift_a, scale_a))
+        return x + gate_m[:, None] * self.mlp(modulate(self.norm2(x), shift_m, scale_m))
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and projection back to the channels of a token."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.linear = nn.Linear(width, channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=-1)
+        out: Tensor = self.linear(modulate(self.norm_final(x), shift, scale))
+        return out
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`velocity` (B, N, channels) and, where asked for, the `hidden` tokens (B, N, width) after one block."""
+
+    velocity: Tensor
+    hidden: Tensor | None
+
+
+class DiffusionTransformer(nn.Module):
+    """Predicts the velocity eps - x of noisy tokens.
+
+    Args:
+        shape: width, depth and heads.
+        channels: channels per token of the latent space.
+        grid: (rows, columns) of tokens; N = rows * columns.
+        classes: number of classes; label `classes` means none.
+    """
+
+    def __init__(self, shape: TransformerShape, channels: int, grid: tuple[int, int], classes: int) -> None:
+        super().__init__()
+        self.shape, self.channels, self.grid, self.classes = shape, channels, grid, classes
+        self.x_embedder = nn.Linear(channels, shape.width)
+        self.t_embedder = TimestepEmbedder(shape.width)
+        self.y_embedder = LabelEmbedder(classes, shape.width)
+        positions = get_2d_sincos_pos_embed(shape.width, grid, output_type="pt").float()
+        self.register_buffer("pos_embed", positions[None], persistent=False)
+        self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.depth))
+        self.final_layer = FinalLayer(shape.width, channels)
+        self._initialise()
+
+    def forward(self, tokens: Tensor, t: Tensor, labels: Tensor, hidden_after: int | None = None) -> Prediction:
+        """Velocity of `tokens` (B, N, channels) at times `t` (B,) in [0, 1] for int64 `labels` (B,).
+
+        `hidden_after` asks for the tokens after that many blocks (1 to depth).
+        """
+        x = self.x_embedder(tokens) + self.pos_embed
+        condition = self.t_embedder(t) + self.y_embedder(labels)
+        hidden = None
+        for number, block in enumerate(self.blocks, start=1):
+            x = block(x, condition)
+            if number == hidden_after:
+                hidden = x
+        return Prediction(self.final_layer(x, condition), hidden)
+
+    def _initialise(self) -> None:
+        """DiT's: Xavier for linear layers, small normal embeddings, zero for gates and the output."""
+
+        def xavier(module: nn.Module) -> None:
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+        self.apply(xavier)
+        nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
+        nn.init.normal_(self.t_embedder.mlp[0].weight, std=0.02)
+        nn.init.normal_(self.t_embedder.mlp[2].weight, std=0.02)
+        for zeroed in [*(block.adaLN_modulation[-1] for block in self.blocks), self.final_layer.adaLN_modulation[-1]]:
+            nn.init.zeros_(zeroed.weight)
+            nn.init.zeros_(zeroed.bias)
+        nn.init.zeros_(self.final_layer.linear.weight)
+        nn.init.zeros_(self.final_layer.linear.bias)
+
+
+class RepaProjector(nn.Module):
+    """REPA's MLP from hidden tokens to the channels of a frozen encoder (Yu et al. 2024, arXiv 2410.06940)."""
+
+    def __init__(self, width: int, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, channels)
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        projected: Tensor = self.layers(tokens)
+        return projected
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
