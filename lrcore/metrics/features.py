@@ -1,0 +1,119 @@
+"""The networks in whose features sets of images are compared.
+
+    >>> network = load_features("efficientnet_lite0")    # doctest: +SKIP
+    >>> a, b = statistics(network, train), statistics(network, samples)   # doctest: +SKIP
+    >>> frechet_distance(a, b)                           # doctest: +SKIP
+
+A distance in the features of `inception2015` is the FID; one in any other network is not (`records.distance_label`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lrcore import pretrained
+from lrcore.encoders import RESIZE_RULE, load_encoder
+from lrcore.errors import LrcoreError, unknown
+from lrcore.images import to_float
+from lrcore.metrics.frechet import GaussianStatistics
+
+FEATURE_NETWORKS = ("inception2015", "efficientnet_lite0")
+"""The names that `load_features` knows."""
+
+CHUNK = 64
+"""Images a forward pass. Convolutions round differently at different batch sizes, so this is fixed."""
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """A frozen network: uint8 images (B, 3, H, W) to float32 features (B, dim), on its device.
+
+    `sha256` is that of the file the weights came from; `protocol` says what happens before the network.
+    """
+
+    name: str
+    dim: int
+    sha256: str
+    protocol: str
+    device: torch.device
+    extract: Callable[[Tensor], Tensor]
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Features of one batch, without gradients.
+
+        Raises:
+            LrcoreError: `pixels` is not a uint8 (B, 3, H, W) tensor.
+        """
+        if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
+            raise LrcoreError(
+                f"features are taken of uint8 images (B, 3, H, W), got {pixels.dtype} {tuple(pixels.shape)}"
+            )
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return self.extract(pixels.to(self.device)).float()
+
+
+def load_features(name: str, device: torch.device | str = "cpu") -> FeatureNetwork:
+    """The feature network `name` on `device`.
+
+    `inception2015`: 2048 features, the pool of the 2015 TensorFlow Inception (Szegedy et al. 2015), resized to 299 px
+    as TensorFlow 1 did. `efficientnet_lite0`: 1280 pooled features at 128 px.
+
+    Raises:
+        LrcoreError: `name` is not one of `FEATURE_NETWORKS`, or the weights cannot be had.
+    """
+    if name not in FEATURE_NETWORKS:
+        raise unknown("feature network", name, FEATURE_NETWORKS)
+    return (_inception2015 if name == "inception2015" else _efficientnet_lite0)(torch.device(device))
+
+
+def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianStatistics:
+    """Mean and covariance of the features of uint8 batches (B, 3, H, W) of one image size.
+
+    The images are cut anew into chunks of `CHUNK`, so the result is the same, bit for bit, however they were batched.
+    """
+    # float64 does not exist on every accelerator.
+    device = network.device if network.device.type == "cuda" else "cpu"
+    collected = GaussianStatistics(network.dim, device)
+    for chunk in _chunks(batches, CHUNK):
+        collected.update(network(chunk))
+    return collected
+
+
+def _inception2015(device: torch.device) -> FeatureNetwork:
+    network = pretrained.inception2015().to(device)
+
+    def extract(pixels: Tensor) -> Tensor:
+        features: Tensor = network(pixels)[0]
+        return features
+
+    protocol = "2015 TensorFlow Inception, pool features, resized to 299 px by TensorFlow 1's bilinear rule"
+    return FeatureNetwork("inception2015", 2048, pretrained.sha256("inception2015"), protocol, device, extract)
+
+
+def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
+    encoder = load_encoder("efficientnet_lite0").to(device)
+
+    def extract(pixels: Tensor) -> Tensor:
+        features: Tensor = encoder(to_float(pixels)).pooled
+        return features
+
+    protocol = f"EfficientNet-Lite0, pooled features, resized to {encoder.size} px: {RESIZE_RULE}"
+    return FeatureNetwork(encoder.name, encoder.pooled_dim, encoder.sha256, protocol, device, extract)
+
+
+def _chunks(batches: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """The images of `batches` in order, `size` at a time, the last ones as they come."""
+    waiting: list[Tensor] = []
+    for batch in batches:
+        for part in torch.split(batch, size):
+            waiting.append(part)
+            if sum(map(len, waiting)) >= size:
+                joined = torch.cat(waiting)
+                yield joined[:size]
+                waiting = [joined[size:]]
+    if sum(map(len, waiting)):
+        yield torch.cat(waiting)

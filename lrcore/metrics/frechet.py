@@ -1,0 +1,202 @@
+"""The Frechet distance between two sets of features, from streaming means and covariances.
+
+    d^2 = |mu_a - mu_b|^2 + tr(S_a) + tr(S_b) - 2 tr((S_a S_b)^(1/2))
+
+Dowson & Landau 1982, eq. 4; used on Inception features as FID by Heusel et al. 2017 (arXiv:1706.08500), eq. 6.
+
+The eigenvalues of S_a S_b that are not zero are those of the symmetric F^T S_a F for any factor S_b = F F^T.
+With F from a pivoted Cholesky factorisation, which stops at the rank, the trace of the root is the sum of
+the square roots of rank-many symmetric eigenvalues: no root of a matrix that is not symmetric, and no
+rounding noise from the null space when there are fewer samples than dimensions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from scipy.linalg.lapack import dpstrf
+from torch import Tensor
+from torch import distributed as dist
+
+from lrcore.errors import LrcoreError
+from lrcore.files import atomic_path
+
+
+class GaussianStatistics:
+    """Count, mean and sum of outer deviations of feature vectors, in float64, one batch at a time.
+
+    Batches are merged by the update of Chan, Golub & LeVeque 1983, so the result does not depend, beyond
+    rounding in float64, on how the features were cut into batches or spread over processes.
+    """
+
+    def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
+        """No samples yet, of `dim` features, kept on `device` (which must have float64)."""
+        self.count = 0
+        self._mean = torch.zeros(dim, dtype=torch.float64, device=device)
+        self._scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)
+
+    @property
+    def dim(self) -> int:
+        """The number of features."""
+        return len(self._mean)
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,) float64. Raises LrcoreError without samples."""
+        self._require(1, "mean")
+        return self._mean
+
+    @property
+    def covariance(self) -> Tensor:
+        """(D, D) float64, unbiased (divided by n - 1). Raises LrcoreError with fewer than 2 samples."""
+        self._require(2, "covariance")
+        return self._scatter / (self.count - 1)
+
+    def update(self, features: Tensor) -> None:
+        """Add a batch of features (B, D), any floating-point type, B >= 0.
+
+        Raises:
+            LrcoreError: another shape, or a feature that is NaN or infinite; the statistics stay as they were.
+        """
+        if features.ndim != 2 or features.shape[1] != self.dim:
+            raise LrcoreError(f"features must have shape (B, {self.dim}), got {tuple(features.shape)}")
+        finite = torch.isfinite(features).all(dim=1)
+        if not finite.all():
+            bad = int((~finite).sum())
+            raise LrcoreError(f"{bad} of {len(features)} feature vectors hold NaN or infinity; no statistics of them")
+        if len(features) == 0:
+            return
+        values = features.detach().to(self._mean.device, torch.float64)
+        mean = values.mean(dim=0)
+        deviations = values - mean
+        self._add(len(values), mean, deviations.T @ deviations)
+
+    def merge(self, other: GaussianStatistics) -> None:
+        """Add the samples that `other` has seen. Raises LrcoreError when the dimensions differ."""
+        if other.dim != self.dim:
+            raise LrcoreError(f"statistics of {other.dim} features cannot be merged into statistics of {self.dim}")
+        if other.count:
+            self._add(other.count, other._mean.to(self._mean.device), other._scatter.to(self._mean.device))
+
+    def all_reduce(self) -> GaussianStatistics:
+        """The statistics of the samples of all processes, the same on each; a copy where there is one process.
+
+        Every process must call it; one that has seen no samples may.
+        """
+        total = GaussianStatistics(self.dim, self._mean.device)
+        if not (dist.is_available() and dist.is_initialized()):
+            total.merge(self)
+            return total
+        # NCCL moves tensors of a GPU only.
+        device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else "cpu"
+        mean = self._mean.to(device)
+        sums = torch.cat([mean * self.count, torch.tensor([float(self.count)], dtype=torch.float64, device=device)])
+        dist.all_reduce(sums)
+        total.count = int(sums[-1])
+        if total.count:
+            total_mean = sums[:-1] / sums[-1]
+            # About the common mean first: the difference of two large sums would lose the covariance.
+            shift = mean - total_mean
+            scatter = self._scatter.to(device) + self.count * torch.outer(shift, shift)
+            dist.all_reduce(scatter)
+            total._mean.copy_(total_mean)
+            total._scatter.copy_(scatter)
+        return total
+
+    def save(self, path: Path) -> None:
+        """Write the statistics as safetensors, atomically. Raises LrcoreError when they cannot be written."""
+        tensors = {"count": torch.tensor(self.count), "mean": self._mean.cpu(), "scatter": self._scatter.cpu()}
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> GaussianStatistics:
+        """Read what `save` wrote. Raises LrcoreError naming a file that is missing or is something else."""
+        try:
+            tensors = load_file(path)
+            mean, scatter = tensors["mean"], tensors["scatter"]
+            count = int(tensors["count"])
+        except FileNotFoundError as error:
+            raise LrcoreError(f"no feature statistics at '{path}'") from error
+        except (SafetensorError, KeyError, OSError, ValueError, RuntimeError) as error:
+            raise LrcoreError(f"'{path}' does not hold feature statistics: {error}; delete it") from error
+        if mean.ndim != 1 or scatter.shape != (len(mean), len(mean)) or count < 0:
+            raise LrcoreError(f"'{path}' does not hold feature statistics: the shapes do not fit; delete it")
+        loaded = cls(len(mean))
+        loaded.count = count
+        loaded._mean.copy_(mean)
+        loaded._scatter.copy_(scatter)
+        return loaded
+
+    def _add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
+        total = self.count + count
+        shift = mean - self._mean
+        self._scatter += scatter
+        self._scatter.addr_(shift, shift, alpha=self.count * count / total)
+        self._mean += shift * (count / total)
+        self.count = total
+
+    def _require(self, least: int, what: str) -> None:
+        if self.count < least:
+            raise LrcoreError(f"a {what} of features needs at least {least} samples, got {self.count}")
+
+
+class FrechetReference:
+    """One side of many Frechet distances: its covariance is factorised once."""
+
+    def __init__(self, statistics: GaussianStatistics) -> None:
+        """Raises LrcoreError with fewer than 2 samples."""
+        self.mean = statistics.mean.cpu()
+        self.covariance = statistics.covariance.cpu()
+        self._factor = _factor(self.covariance)
+
+    def distance(self, other: GaussianStatistics) -> float:
+        """The squared Frechet distance of Heusel et al. 2017, eq. 6; at least 0, in units of features squared.
+
+        Raises:
+            LrcoreError: the dimensions differ, or `other` has fewer than 2 samples.
+        """
+        if other.dim != len(self.mean):
+            raise LrcoreError(f"no Frechet distance between {len(self.mean)} and {other.dim} features")
+        covariance = other.covariance.cpu()
+        # The smaller of the two ranks gives the smaller eigenvalue problem.
+        if other.count - 1 < self._factor.shape[1]:
+            trace_root = _trace_root(_factor(covariance), self.covariance)
+        else:
+            trace_root = _trace_root(self._factor, covariance)
+        shift = self.mean - other.mean.cpu()
+        traces = self.covariance.trace() + covariance.trace()
+        return max(0.0, float(shift @ shift + traces) - 2.0 * trace_root)
+
+
+def frechet_distance(a: GaussianStatistics, b: GaussianStatistics) -> float:
+    """The squared Frechet distance between `a` and `b`; symmetric. Raises as `FrechetReference`.
+
+    With many distances to the same `a`, make a `FrechetReference(a)` and keep it.
+    """
+    return FrechetReference(a).distance(b)
+
+
+def _factor(covariance: Tensor) -> Tensor:
+    """(D, r) with factor @ factor.T = covariance, r the numerical rank (0 for constant features).
+
+    Cholesky factorisation with complete pivoting: Higham 1990, Analysis of the Cholesky decomposition of a
+    semi-definite matrix; LAPACK's tolerance, D * eps * the largest variance.
+    """
+    packed, pivots, rank, _ = dpstrf(covariance.numpy(), lower=1)
+    factor = np.empty((len(packed), rank))
+    factor[pivots - 1] = np.tril(packed)[:, :rank]
+    return torch.from_numpy(factor)
+
+
+def _trace_root(factor: Tensor, covariance: Tensor) -> float:
+    """tr((S_a S_b)^(1/2)) from a factor of one of the two and the other itself."""
+    if factor.shape[1] == 0:
+        return 0.0
+    eigenvalues = torch.linalg.eigvalsh(factor.T @ covariance @ factor)
+    # Exact eigenvalues are at least 0; rounding makes some of the smallest negative.
+    return float(eigenvalues.clamp(min=0.0).sqrt().sum())
