@@ -73,7 +73,9 @@ class TrainingState:
             self.model.load_state_dict(_under("model.", tensors))
             self.average.load_state_dict(_under("average.", tensors))
         except (SafetensorError, RuntimeError, KeyError) as error:
-            raise LrcoreError(f"'{path}' is not a checkpoint of this model ({error}): delete it to start again") from error
+            raise LrcoreError(
+                f"'{path}' is not a checkpoint of this model ({error}): delete it to start again"
+            ) from error
         groups = self.optimizer.state_dict()["param_groups"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", tensors).items():

@@ -8,12 +8,14 @@ features as a space for Frechet distances.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from lrcore import pretrained
 from lrcore.errors import LrcoreError, unknown
@@ -52,15 +54,17 @@ class VisionEncoder(nn.Module):
     pooled_dim = 1280
 
     def __init__(self, name: str, network: Any, size: int, sha256: str) -> None:
-        """`network`: timm's EfficientNet-Lite0; `sha256`: of the file its weights came from."""
+        """`network`: timm's EfficientNet-Lite0 (copied); `sha256`: of the file its weights came from."""
         super().__init__()
         if size < PATCH_STRIDE or size % PATCH_STRIDE:
             raise LrcoreError(f"encoder size {size} must be a positive multiple of {PATCH_STRIDE} px")
         self.name = name
         self.size = size
         self.sha256 = sha256
-        # Twice the speed of the default layout on a CPU (depthwise convolutions).
-        self.network = network.to(memory_format=torch.channels_last).requires_grad_(False)
+        folded = copy.deepcopy(network).eval()
+        _fold_normalisation(folded)
+        # On a CPU twice the speed of the default layout (depthwise convolutions).
+        self.network = folded.to(memory_format=torch.channels_last).requires_grad_(False)
         self.eval()
 
     def forward(self, images: Tensor) -> Features:
@@ -112,3 +116,19 @@ def load_encoder(name: str, size: int = 128) -> VisionEncoder:
     if name not in ENCODERS:
         raise unknown("encoder", name, ENCODERS)
     return VisionEncoder(name, pretrained.efficientnet_lite0(), size, pretrained.sha256(name))
+
+
+def _fold_normalisation(network: Any) -> None:
+    """Put each frozen batch normalisation into the convolution before it: half as fast again on a CPU."""
+    pairs = [(network, "conv_stem", "bn1"), (network, "conv_head", "bn2")]
+    for block in (block for stage in network.blocks for block in stage):
+        # Depthwise-separable blocks have two convolutions, inverted residuals three.
+        expands = hasattr(block, "conv_pwl")
+        names = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")
+        pairs += [(block, name, f"bn{place}") for place, name in enumerate(names, start=1)]
+    for parent, convolution_name, normalisation_name in pairs:
+        convolution, bn = getattr(parent, convolution_name), getattr(parent, normalisation_name)
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            convolution.weight, convolution.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+        )
+        setattr(parent, normalisation_name, bn.act)  # timm's normalisation carries the activation

@@ -212,7 +212,11 @@ def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
     if not paths:
         return schema.empty_table().to_pandas()
     found = pa.dataset.dataset(
-        [str(p) for p in paths], schema=schema, format="parquet", partitioning=partitioning, partition_base_dir=str(folder)
+        [str(p) for p in paths],
+        schema=schema,
+        format="parquet",
+        partitioning=partitioning,
+        partition_base_dir=str(folder),
     )
     return found.to_table().to_pandas()
 

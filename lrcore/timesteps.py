@@ -132,9 +132,7 @@ class PlateauLogitNormal:
         mass = u * self.normaliser
         plateau = self.mode + (mass - self.below_mode) / self.height
         # clamped, since the branch not taken may leave [0, 1] and turn into NaN
-        return torch.where(
-            mass <= self.below_mode, self.body.quantile(mass.clamp(max=1.0)), plateau.clamp(max=1.0)
-        )
+        return torch.where(mass <= self.below_mode, self.body.quantile(mass.clamp(max=1.0)), plateau.clamp(max=1.0))
 
 
 def density(trainp: str, shift: float, sigma: float = 1.0) -> Density:

@@ -143,7 +143,9 @@ class Study:
     @property
     def cells(self) -> list[Cell]:
         """All trainings, each once, in the order of the file."""
-        found = [Cell(ae, repa, p, a) for g in self.grid for ae, repa, p, a in product(g.ae, g.repa, g.trainp, g.trainshift)]
+        found = [
+            Cell(ae, repa, p, a) for g in self.grid for ae, repa, p, a in product(g.ae, g.repa, g.trainp, g.trainshift)
+        ]
         return list(dict.fromkeys(found))
 
 
@@ -201,15 +203,22 @@ def _check(study: Study) -> None:
         raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {list(steps)}")
     depth = SHAPES[study.training.model].depth
     if not 1 <= study.training.repa_block <= depth:
-        raise LrcoreError(f"training.repa_block must be 1 to {depth} for {study.training.model}, got {study.training.repa_block}")
-    for name, shifts in (("trainshift", [a for g in study.grid for a in g.trainshift]), ("sampleshifts", study.evaluation.sampleshifts)):
+        raise LrcoreError(
+            f"training.repa_block must be 1 to {depth} for {study.training.model}, got {study.training.repa_block}"
+        )
+    for name, shifts in (
+        ("trainshift", [a for g in study.grid for a in g.trainshift]),
+        ("sampleshifts", study.evaluation.sampleshifts),
+    ):
         if not shifts or min(shifts) <= 0:
             raise LrcoreError(f"{name} must be positive numbers, got {list(shifts)}")
     if not study.cells:
         raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
     available = study.data.train_images
     if study.evaluation.n_reference > available:
-        raise LrcoreError(f"evaluation.n_reference is {study.evaluation.n_reference}, but data.train_images is {available}")
+        raise LrcoreError(
+            f"evaluation.n_reference is {study.evaluation.n_reference}, but data.train_images is {available}"
+        )
 
 
 def _one_of(kind: str, value: str, allowed: object) -> None:

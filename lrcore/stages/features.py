@@ -1,0 +1,71 @@
+"""Stage: the frozen encoder's patch features of the training images, and the reference statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lrcore.files import atomic_path, exclusive
+from lrcore.images import to_float
+from lrcore.metrics.features import load_features, statistics
+from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.stages.workspace import Workspace, recipe
+
+CHUNK = 64
+
+
+def features_recipe(work: Workspace) -> str:
+    """What the patch features depend on."""
+    return recipe(work.study.data, work.study.encoder)
+
+
+def training_features(work: Workspace) -> Tensor:
+    """Patch features (train images, N, F), float32, of the training images."""
+    path = work.runs / "features" / f"{work.study.encoder.name}-{features_recipe(work)}.safetensors"
+
+    def make() -> Tensor:
+        chunks = []
+        for pixels in work.images.train.images.split(CHUNK):
+            work.stop.check()
+            chunks.append(work.encoder.patches_only(to_float(pixels)).flatten(2).transpose(1, 2))
+        return torch.cat(chunks)
+
+    return cached_tensor(path, make)
+
+
+def cached_tensor(path: Path, make: Callable[[], Tensor]) -> Tensor:
+    """The tensor in `path`, made and stored first where it is absent."""
+    with exclusive(path):
+        if not path.exists():
+            tensor = make().contiguous()
+            with atomic_path(path) as temporary:
+                save_file({"tensor": tensor}, temporary)
+            return tensor
+    return load_file(path)["tensor"]
+
+
+def reference_statistics(work: Workspace) -> GaussianStatistics:
+    """Mean and covariance of the reference images, the first of the training images, in the study's feature network."""
+    return _statistics(work, "reference", work.study.evaluation.n_reference)
+
+
+def validation_statistics(work: Workspace) -> GaussianStatistics:
+    """The same of the validation images."""
+    return _statistics(work, "validation", work.study.data.validation_images)
+
+
+def _statistics(work: Workspace, which: str, images: int) -> GaussianStatistics:
+    network_name = work.study.evaluation.feature_network
+    path = (
+        work.runs / "features" / f"{which}-{network_name}-{recipe(work.study.data, network_name, images)}.safetensors"
+    )
+    with exclusive(path):
+        if not path.exists():
+            split = work.images.validation if which == "validation" else work.images.train
+            network = load_features(network_name)
+            statistics(network, split.images[:images].split(CHUNK)).save(path)
+    return GaussianStatistics.load(path)

@@ -1,0 +1,207 @@
+"""Stage: train one diffusion transformer in a latent space, sample from it, and compare the samples."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import lrcore
+from lrcore.autoencoders.base import Autoencoder
+from lrcore.checkpoints import TrainingState
+from lrcore.files import exclusive
+from lrcore.flow_matching import Batch, Repa, flow_matching_loss
+from lrcore.images import UINT8_RULE, to_uint8
+from lrcore.loop import DivergedError, LoopSettings, resume, train
+from lrcore.metrics.features import FeatureNetwork, load_features, statistics
+from lrcore.metrics.frechet import FrechetReference
+from lrcore.records import GenerationRow, read_generation, write_generation
+from lrcore.sampling import LABEL_RULE, drawn_labels, euler, starting_noise
+from lrcore.seeds import batch_indices, generator
+from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
+from lrcore.stages.features import features_recipe, reference_statistics, training_features
+from lrcore.stages.latents import training_latents
+from lrcore.stages.workspace import Workspace, recipe
+from lrcore.studies import NO_REPA, Cell
+from lrcore.timesteps import density, sampling_grid
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count
+
+
+def cell_recipe(work: Workspace, cell: Cell) -> str:
+    """What the training of a cell depends on; evaluation settings stand in the rows' key."""
+    study = work.study
+    features = features_recipe(work) if cell.repa != NO_REPA else ""
+    return recipe(cell, autoencoder_recipe(work, cell.ae), study.training, study.seed, features)
+
+
+def row_recipe(work: Workspace, cell: Cell) -> str:
+    """What the rows of a cell depend on."""
+    return recipe(cell_recipe(work, cell), work.study.evaluation)
+
+
+def evaluations_missing(work: Workspace, cell: Cell) -> list[tuple[int, float]]:
+    """(step, sampleshift) pairs of the cell that have no row yet, in order."""
+    rows = read_generation(work.folders.data)
+    rows = rows[(rows.study == work.study.name) & (rows.recipe == row_recipe(work, cell))]
+    done = set(zip(rows.step, rows.sampleshift, strict=True))
+    wanted = [(step, shift) for step in work.study.training.evaluate_at for shift in work.study.evaluation.sampleshifts]
+    return [pair for pair in wanted if pair not in done]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What samples are compared with: a feature network and the reference statistics in it."""
+
+    network: FeatureNetwork
+    reference: FrechetReference
+    n_reference: int
+
+
+@functools.lru_cache(maxsize=1)
+def load_judge(work: Workspace) -> Judge:
+    """The study's feature network and reference, loaded once."""
+    measured = reference_statistics(work)
+    return Judge(load_features(work.study.evaluation.feature_network), FrechetReference(measured), measured.count)
+
+
+def run_cell(work: Workspace, cell: Cell) -> None:
+    """Train `cell` up to its last step and write a row for every step and sampling shift that has none."""
+    path = work.runs / "transformers" / f"{cell.name}-{cell_recipe(work, cell)}.safetensors"
+    with exclusive(path):
+        missing = evaluations_missing(work, cell)
+        if not missing:
+            return
+        run = Run(work, cell, path)
+        for step in sorted({step for step, _ in missing}):
+            shifts = [shift for at, shift in missing if at == step]
+            run.reach(step)
+            write_generation(work.folders.data, work.study.name, cell.name, run.rows(step, shifts))
+
+
+class TrainedModules(nn.Module):
+    """What the optimiser sees: the transformer, and REPA's projector where there is one."""
+
+    def __init__(self, transformer: DiffusionTransformer, projector: RepaProjector | None) -> None:
+        super().__init__()
+        self.transformer, self.projector = transformer, projector
+
+
+class Run:
+    """One training of a cell: its data, its state and its samples."""
+
+    def __init__(self, work: Workspace, cell: Cell, path: Path) -> None:
+        study = work.study
+        self.work, self.cell = work, cell
+        self.autoencoder: Autoencoder = ensure_autoencoder(work, cell.ae)
+        self.latents = training_latents(work, cell.ae, self.autoencoder)
+        self.features = training_features(work) if cell.repa != NO_REPA else None
+        self.density = density(cell.trainp, cell.trainshift)
+        self.state = TrainingState.start(self._modules(), study.training.learning_rate, study.training.ema_decay)
+        self.loop = LoopSettings(path, study.training.checkpoint_every, work.stop, work.on_steps)
+        self.diverged = False
+        resume(self.state, self.loop)
+
+    def reach(self, step: int) -> None:
+        """Train up to `step`; where the state on disk is already past it, start over: the same steps come again."""
+        if self.state.step > step:
+            settings = self.work.study.training
+            self.state = TrainingState.start(self._modules(), settings.learning_rate, settings.ema_decay)
+        if self.diverged:
+            return
+        try:
+            train(self.state, self._loss_at, step, self.loop)
+        except DivergedError:
+            self.diverged = True
+
+    def rows(self, step: int, shifts: list[float]) -> list[GenerationRow]:
+        """One row for every sampling shift, measured with the averaged weights at the present step."""
+        return [self._row(step, shift, self._distance(shift)) for shift in shifts]
+
+    def _modules(self) -> TrainedModules:
+        study, cell = self.work.study, self.cell
+        shape, settings = SHAPES[study.training.model], study.training
+        with torch.random.fork_rng(devices=[]):
+            # the cells of an autoencoder start from the same weights: they differ in what is studied alone
+            torch.manual_seed(generator(study.seed, "transformer", cell.ae).initial_seed())
+            latent = self.autoencoder.shape
+            model = DiffusionTransformer(shape, latent.channels_per_token, latent.grid, self.work.images.train.classes)
+            projector = None
+            if self.features is not None:
+                projector = RepaProjector(shape.width, self.features.shape[-1], settings.repa_hidden)
+        return TrainedModules(model, projector)
+
+    def _loss_at(self, step: int) -> Tensor:
+        settings, seed = self.work.study.training, self.work.study.seed
+        modules = self.state.model
+        picked = batch_indices(seed, step, settings.batch_size, len(self.latents))
+        batch = Batch(self.latents[picked], self.work.images.train.labels[picked])
+        repa = None
+        if self.features is not None:
+            batch = Batch(batch.tokens, batch.labels, self.features[picked])
+            repa = Repa(modules.projector, settings.repa_block, settings.repa_weight)
+        randomness = generator(seed, "training", step)
+        return flow_matching_loss(modules.transformer, batch, self.density, settings.class_dropout, randomness, repa)
+
+    def _distance(self, sampleshift: float) -> float:
+        if self.diverged:
+            return math.nan
+        judge = load_judge(self.work)
+        evaluation = self.work.study.evaluation
+        numbers = torch.arange(evaluation.n_samples).split(evaluation.batch_size)
+        batches = (self.sample(chunk.tolist(), sampleshift) for chunk in numbers)
+        return judge.reference.distance(statistics(judge.network, batches))
+
+    def sample(self, numbers: list[int], sampleshift: float) -> Tensor:
+        """Samples `numbers` of the run as uint8 images (len(numbers), 3, H, W)."""
+        self.work.stop.check()
+        model: DiffusionTransformer = self.state.average.module.transformer
+        model.eval()
+        seed, latent = self.work.study.seed, self.autoencoder.shape
+        noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token)
+        labels = drawn_labels(seed, numbers, model.classes)
+        grid = sampling_grid(self.work.study.evaluation.sampling_steps, sampleshift)
+        with torch.no_grad():
+            tokens = euler(lambda x, t: model(x, t, labels).velocity, noise, grid)
+            return to_uint8(self.autoencoder.decode(tokens))
+
+    def _row(self, step: int, sampleshift: float, distance: float) -> GenerationRow:
+        study, cell, judge = self.work.study, self.cell, load_judge(self.work)
+        evaluation, latent = study.evaluation, self.autoencoder.shape
+        return GenerationRow(
+            step=step,
+            ae=cell.ae,
+            repa=cell.repa,
+            trainp=cell.trainp,
+            trainshift=cell.trainshift,
+            sampleshift=sampleshift,
+            fid=distance,
+            status="diverged" if self.diverged else "ok",
+            feature_network=judge.network.name,
+            feature_sha256=judge.network.sha256,
+            n_samples=evaluation.n_samples,
+            n_reference=judge.n_reference,
+            reference=self.work.images.train.name.split("[")[0] + f"[:{judge.n_reference}]",
+            label_rule=LABEL_RULE,
+            uint8_rule=UINT8_RULE,
+            sampler="euler",
+            sampling_steps=evaluation.sampling_steps,
+            guidance=1.0,
+            sample_seed=study.seed,
+            train_seed=study.seed,
+            dataset=study.data.dataset,
+            resolution=study.data.resolution,
+            tokens=latent.tokens,
+            channels_per_token=latent.channels_per_token,
+            model=study.training.model,
+            parameters=parameter_count(self.state.model.transformer),
+            batch_size=study.training.batch_size,
+            learning_rate=study.training.learning_rate,
+            ema_decay=study.training.ema_decay,
+            precision="float32",
+            recipe=row_recipe(self.work, cell),
+            lrcore_version=lrcore.__version__,
+        )

@@ -1,0 +1,112 @@
+"""Stage: how faithful an autoencoder is on the validation images, and the crops that show it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+import lrcore
+from lrcore.autoencoders.base import Autoencoder, encode_all
+from lrcore.images import save_png, to_uint8
+from lrcore.metrics.features import load_features, statistics
+from lrcore.metrics.frechet import frechet_distance
+from lrcore.metrics.reconstruction import (
+    LPIPS_PROTOCOL,
+    PSNR_PROTOCOL,
+    SSIM_PROTOCOL,
+    load_lpips,
+    psnr,
+    ssim,
+    summarise,
+)
+from lrcore.records import ReconstructionRow, read_reconstruction, write_reconstruction
+from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
+from lrcore.stages.features import validation_statistics
+from lrcore.stages.workspace import Workspace, recipe
+
+CROPS = 4
+"""Validation images written to `imgs/<study>/`, for the original and every autoencoder."""
+
+METRICS = ("psnr", "ssim", *LPIPS_PROTOCOL, "rfd")
+
+
+def reconstruction_recipe(work: Workspace, ae: str) -> str:
+    """What the rows depend on."""
+    return recipe(autoencoder_recipe(work, ae), work.study.evaluation.feature_network)
+
+
+def reconstruction_done(work: Workspace, ae: str) -> bool:
+    """Whether the rows and the crops are there."""
+    rows = read_reconstruction(work.folders.data)
+    rows = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == reconstruction_recipe(work, ae))]
+    folder = work.folders.imgs / work.study.name
+    shown = min(CROPS, work.study.data.validation_images)
+    return set(METRICS) <= set(rows.metric) and all(
+        (folder / f"{name}-{number:02d}.png").exists() for name in ("orig", ae) for number in range(shown)
+    )
+
+
+def measure_reconstruction(work: Workspace, ae: str) -> None:
+    """Write the reconstruction rows and the crops of `ae`, unless they are there."""
+    if reconstruction_done(work, ae):
+        return
+    autoencoder = ensure_autoencoder(work, ae)
+    originals = work.images.validation.images
+    decoded = decode_all(autoencoder, encode_all(autoencoder, originals))
+    _write_crops(work, ae, originals, decoded)
+    write_reconstruction(work.folders.data, work.study.name, ae, _rows(work, ae, autoencoder, originals, decoded))
+
+
+@torch.no_grad()
+def decode_all(autoencoder: Autoencoder, tokens: Tensor, batch_size: int = 64) -> Tensor:
+    """uint8 images (N, 3, H, W) of normalised tokens (N, tokens, channels), decoded in chunks."""
+    return torch.cat([to_uint8(autoencoder.decode(chunk)) for chunk in tokens.split(batch_size)])
+
+
+def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -> None:
+    folder = work.folders.imgs / work.study.name
+    for number, (original, shown) in enumerate(zip(originals[:CROPS], decoded[:CROPS], strict=True)):
+        save_png(folder / f"orig-{number:02d}.png", original)
+        save_png(folder / f"{ae}-{number:02d}.png", shown)
+
+
+def _rows(
+    work: Workspace, ae: str, autoencoder: Autoencoder, originals: Tensor, decoded: Tensor
+) -> list[ReconstructionRow]:
+    def row(
+        metric: str, value: float, error: float, protocol: str, network: str = "", sha256: str = ""
+    ) -> ReconstructionRow:
+        return ReconstructionRow(
+            ae=ae,
+            metric=metric,
+            value=value,
+            standard_error=error,
+            n_images=len(originals),
+            dataset=work.images.validation.name,
+            split="validation",
+            resolution=work.study.data.resolution,
+            tokens=autoencoder.shape.tokens,
+            channels_per_token=autoencoder.shape.channels_per_token,
+            network=network,
+            network_sha256=sha256,
+            protocol=protocol,
+            recipe=reconstruction_recipe(work, ae),
+            lrcore_version=lrcore.__version__,
+        )
+
+    rows = []
+    for metric, measure, protocol in (("psnr", psnr, PSNR_PROTOCOL), ("ssim", ssim, SSIM_PROTOCOL)):
+        summary = summarise(measure(originals, decoded))
+        rows.append(row(metric, summary.mean, summary.standard_error, protocol))
+    for metric, protocol in LPIPS_PROTOCOL.items():
+        lpips = load_lpips(metric)
+        summary = summarise(lpips(originals, decoded))
+        rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
+    network = load_features(work.study.evaluation.feature_network)
+    distance = frechet_distance(validation_statistics(work), statistics(network, decoded.split(64)))
+    protocol = "Frechet distance between the validation images and their reconstructions"
+    # no standard error: the distance is of the whole set, not a mean over images
+    rows.append(row("rfd", distance, math.nan, protocol, network.name, network.sha256))
+    return rows

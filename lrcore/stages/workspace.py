@@ -1,0 +1,60 @@
+"""Where a study keeps its things, and what the stages share."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrcore.datasets import Splits, load_splits
+from lrcore.encoders import VisionEncoder, load_encoder
+from lrcore.interruption import StopRequest
+from lrcore.studies import Study
+
+
+@dataclass(frozen=True)
+class Folders:
+    """`data` takes the Parquet, `imgs` the pictures, `runs` weights, latents and checkpoints."""
+
+    data: Path
+    imgs: Path
+    runs: Path
+
+
+class Workspace:
+    """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
+
+    `on_steps` is told of every training step taken; `stop` is asked between steps.
+    """
+
+    def __init__(self, study: Study, folders: Folders, stop: StopRequest, on_steps: Callable[[int], None]) -> None:
+        self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
+
+    @property
+    def runs(self) -> Path:
+        """The work folder of this study."""
+        return self.folders.runs / self.study.name
+
+    @functools.cached_property
+    def images(self) -> Splits:
+        """Training and validation images."""
+        return load_splits(self.study.data)
+
+    @functools.cached_property
+    def encoder(self) -> VisionEncoder:
+        """The study's frozen vision encoder."""
+        return load_encoder(self.study.encoder.name, self.study.encoder.size)
+
+
+def recipe(*parts: Any) -> str:
+    """Eight hex digits of everything that determines a result (dataclasses, numbers, other recipes).
+
+    It names the files under `runs/` and stands in every row, so that a changed study never reads old work.
+    """
+    canonical = json.dumps([dataclasses.asdict(p) if dataclasses.is_dataclass(p) else p for p in parts], sort_keys=True)  # type: ignore[arg-type]
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
