@@ -1,0 +1,33 @@
+# The two commands: `make site` and `make test`. Both install what they need into .venv first.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: site test check clean
+
+site: $(VENV)/installed
+	@if command -v quarto >/dev/null 2>&1; then \
+		QUARTO_PYTHON=$(abspath $(RUN)) quarto render; \
+	else \
+		$(RUN) tools/preview.py; \
+	fi
+	@echo "the site is in _site/; to read it: $(RUN) -m http.server --directory _site"
+
+test: $(VENV)/installed
+	$(RUN) -m pytest
+
+check: $(VENV)/installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Installed once per change of pyproject.toml; the stamp is written last, so a broken install is repeated.
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf _site .quarto site/vendor .pytest_cache .mypy_cache .ruff_cache
