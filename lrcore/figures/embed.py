@@ -1,0 +1,167 @@
+"""Figures and tables as a page of the site embeds them: data only, drawn by `site/figures.js`.
+
+A cell that ends in a `SiteFigure` or a `SiteTable` shows it. Both go out as Markdown holding one raw HTML
+block, not as an HTML output: for HTML outputs Quarto's Jupyter engine adds require.js and jQuery from another
+host to the page, and the site asks no other host for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pandas
+import plotly.graph_objects
+from itables.javascript import get_itables_extension_arguments
+
+from lrcore.errors import LrcoreError
+
+DEFAULT_HEIGHT = 450
+"""Height in pixels of a figure whose layout names none."""
+
+ROWS_PER_PAGE = 15
+"""A table with more rows than this is split into pages (of the table, not of the site)."""
+
+
+@dataclass(frozen=True)
+class SiteFigure:
+    """A Plotly figure, the rows it was drawn from, and what it shows in words.
+
+    `name` is the figure's file name for downloads (lower-case letters, digits, '-'), unique on its page. `alt` is
+    read by screen readers, and shown where scripts do not run. `min_width` is the width in pixels below which the
+    figure scrolls sideways instead of shrinking: leave 0 for a single panel, set it for a grid of panels.
+
+    Raises:
+        LrcoreError: the name is no slug, or the alternative text is empty.
+    """
+
+    figure: plotly.graph_objects.Figure
+    rows: pandas.DataFrame
+    name: str
+    alt: str
+    min_width: int = 0
+
+    def __post_init__(self) -> None:
+        _check("figure", self.name, "alt", self.alt)
+
+    def _repr_markdown_(self) -> str:
+        height = int(self.figure.layout.height or DEFAULT_HEIGHT)
+        style = f"min-height:{height}px" + (f";min-width:{self.min_width}px" if self.min_width else "")
+        alt = html.escape(self.alt)
+        return raw_html(
+            f'<div class="lrcore-figure" id="figure-{self.name}">'
+            '<div class="lrcore-figure-scroll">'
+            f'<div class="lrcore-plot" role="img" aria-label="{alt}" style="{style}">'
+            f'<p class="lrcore-alt">{alt}</p></div></div>'
+            f'<script type="application/json" class="lrcore-spec">{script_json(figure_spec(self.figure))}</script>'
+            f"{csv_link(self.rows, self.name)}</div>"
+        )
+
+
+@dataclass(frozen=True)
+class SiteTable:
+    """A data frame as a table that can be sorted, searched and downloaded; without scripts, a plain table.
+
+    `name` is as in `SiteFigure`; `caption` says in words what the table holds, for screen readers (the visible
+    caption and the number are the page's `tbl-cap`). Floats are shown by `shown`, and sorted by their full value;
+    the download has the full values. The index of the frame is left out.
+
+    Raises:
+        LrcoreError: the name is no slug, the caption is empty, or the frame has no rows.
+    """
+
+    frame: pandas.DataFrame
+    name: str
+    caption: str
+
+    def __post_init__(self) -> None:
+        _check("table", self.name, "caption", self.caption)
+        if self.frame.empty:
+            raise LrcoreError(f"table '{self.name}' has no rows; a page needs at least one")
+
+    def _repr_markdown_(self) -> str:
+        table = self.frame.to_html(index=False, border=0, float_format=shown, na_rep="–", justify="left")
+        # Quarto would otherwise read the table into its own model, and lose what the script looks for.
+        table = table.replace(
+            "<table ", f'<table data-quarto-disable-processing="true" aria-label="{html.escape(self.caption)}" ', 1
+        )
+        return raw_html(
+            f'<div class="lrcore-table" id="table-{self.name}">{table}'
+            f'<script type="application/json" class="lrcore-spec">{script_json(table_options(self.frame))}</script>'
+            f"{csv_link(self.frame, self.name)}</div>"
+        )
+
+
+def shown(value: float) -> str:
+    """A measured number as a reader wants it: four significant digits, whole numbers above a thousand, '–' for NaN.
+
+    >>> [shown(x) for x in (1.78, 3.103955, 0.00571, 25.0, 123456.7, float("nan"))]
+    ['1.78', '3.104', '0.00571', '25', '123,457', '–']
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isfinite(value) and abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value + 0.0:.4g}"  # + 0.0: no minus before a zero
+
+
+def figure_spec(figure: plotly.graph_objects.Figure) -> dict[str, Any]:
+    """The figure as plain JSON values for plotly.js, with null for every NaN and infinity."""
+    spec = json.loads(figure.to_json(), parse_constant=lambda _: None)
+    return {"data": spec["data"], "layout": spec["layout"]}
+
+
+def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
+    """What itables' `ITable` needs to show the whole frame: search above, pages below where they are needed."""
+    many = len(frame) > ROWS_PER_PAGE
+    with pandas.option_context("display.float_format", shown):
+        options, _ = get_itables_extension_arguments(
+            frame,
+            showIndex=False,
+            maxBytes=0,
+            maxColumns=0,
+            paging=many,
+            pageLength=ROWS_PER_PAGE,
+            text_in_header_can_be_selected=False,
+            layout={
+                "topStart": "search",
+                "topEnd": None,
+                "bottomStart": "info",
+                "bottomEnd": "paging" if many else None,
+            },
+        )
+    return dict(options)
+
+
+def csv_link(frame: pandas.DataFrame, name: str) -> str:
+    """A link that holds the rows themselves, so that it works from a file, without scripts and without a server."""
+    rows = base64.b64encode(frame.to_csv(index=False).encode()).decode()
+    return (
+        f'<a class="lrcore-download" download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{rows}">'
+        "Download the rows (CSV)</a>"
+    )
+
+
+def script_json(value: Any) -> str:
+    """JSON that is safe inside a `<script>` element: nothing in it can close the element or open a shortcode."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def raw_html(text: str) -> str:
+    """A Pandoc raw block: Markdown that passes `text` through to the page untouched."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{{=html}}\n{text}\n{fence}\n"
+
+
+def _check(kind: str, name: str, field: str, text: str) -> None:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise LrcoreError(f"{kind} name {name!r} must be lower-case letters and digits joined by single '-'")
+    if not text.strip():
+        raise LrcoreError(f"{kind} '{name}' needs a non-empty {field}: what it shows, in words")

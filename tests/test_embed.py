@@ -1,0 +1,122 @@
+"""What a page gets from `SiteFigure` and `SiteTable`: valid, safe, and complete."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from typing import Any
+
+import numpy
+import pandas
+import plotly.graph_objects as go
+import pytest
+from bs4 import BeautifulSoup
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import embed
+from lrcore.figures.embed import SiteFigure, SiteTable, raw_html, script_json, shown
+
+ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan")], "step": [100, 200]})
+
+
+def soup_of(shown: SiteFigure | SiteTable) -> BeautifulSoup:
+    markdown = shown._repr_markdown_()
+    assert markdown.startswith("```{=html}\n") and markdown.endswith("\n```\n")
+    return BeautifulSoup(markdown.split("\n", 1)[1].rsplit("\n", 2)[0], "html.parser")
+
+
+def spec_of(soup: BeautifulSoup) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(soup.select_one("script[type='application/json']").string, parse_constant=refuse)
+
+
+def make_figure(**fields: Any) -> SiteFigure:
+    y = [1.0, float("nan"), math.inf]
+    figure = go.Figure(go.Scatter(x=[1, 2, 3], y=y, text=["a", "</script>", "`````"]))
+    return SiteFigure(**{"figure": figure, "rows": ROWS, "name": "a-figure", "alt": 'says "x" < 2', **fields})
+
+
+def test_figure_holds_its_spec_its_words_and_its_height() -> None:
+    soup = soup_of(make_figure(figure=go.Figure(layout={"height": 321}), min_width=700))
+    plot = soup.select_one(".lrcore-figure .lrcore-plot[role=img]")
+    assert plot["aria-label"] == 'says "x" < 2' == plot.select_one("p.lrcore-alt").text
+    assert "min-height:321px" in plot["style"] and "min-width:700px" in plot["style"]
+    assert set(spec_of(soup)) == {"data", "layout"}
+
+
+def test_nothing_that_is_not_a_number_reaches_the_page() -> None:
+    markdown = make_figure()._repr_markdown_()
+    assert markdown.startswith("``````{=html}")  # longer than the run of backticks inside
+    inside = markdown.split("\n", 1)[1].rsplit("\n", 2)[0]
+    spec = spec_of(BeautifulSoup(inside, "html.parser"))
+    assert spec["data"][0]["y"] == [1.0, None, None]
+    assert spec["data"][0]["text"][1] == "</script>"
+    assert inside.count("</script>") == 1
+
+
+def test_numpy_values_survive() -> None:
+    figure = go.Figure(go.Scatter(x=numpy.arange(3), y=numpy.array([1.0, numpy.nan, 2.0])))
+    trace = spec_of(soup_of(make_figure(figure=figure)))["data"][0]
+    assert trace["y"] == [1.0, None, 2.0] or "bdata" in trace["y"]
+
+
+@pytest.mark.parametrize("made", [make_figure(figure=go.Figure()), SiteTable(ROWS, "a-table", "rows")])
+def test_download_holds_every_row(made: SiteFigure | SiteTable) -> None:
+    link = soup_of(made).select_one("a[download]")
+    assert link["download"] == f"{made.name}.csv"
+    text = base64.b64decode(link["href"].split("base64,")[1]).decode()
+    pandas.testing.assert_frame_equal(pandas.read_csv(io.StringIO(text)), ROWS)
+
+
+def test_table_is_readable_without_scripts_and_whole_with_them() -> None:
+    many = pandas.DataFrame({"x": [1.23456789] * 500, "name": ["<i>"] * 500})
+    soup = soup_of(SiteTable(many, "big", "five hundred rows"))
+    table = soup.select_one("table")
+    assert table["data-quarto-disable-processing"] == "true" and table["aria-label"] == "five hundred rows"
+    assert len(table.select("tbody tr")) == 500 and table.select_one("td").text == "1.235"
+    assert not table.select("i")
+    options = spec_of(soup)
+    rows = json.loads(options["data_json"])
+    assert len(rows) == 500 and rows[0][0] == ["1.235", 1.23456789]
+    assert options["paging"] and "downsampling_warning" not in options
+
+
+def test_missing_values_sort_as_missing_and_show_as_a_dash() -> None:
+    soup = soup_of(SiteTable(ROWS, "gaps", "rows with a gap"))
+    assert [row.select("td")[1].text for row in soup.select("tbody tr")] == ["7.727", "–"]
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "with space", "-x", "x--y", "../up"])
+def test_names_are_slugs(name: str) -> None:
+    with pytest.raises(LrcoreError, match="lower-case letters"):
+        make_figure(name=name)
+    with pytest.raises(LrcoreError, match="lower-case letters"):
+        SiteTable(ROWS, name, "rows")
+
+
+def test_words_and_rows_are_required() -> None:
+    with pytest.raises(LrcoreError, match="'a-figure' needs a non-empty alt"):
+        make_figure(alt=" ")
+    with pytest.raises(LrcoreError, match="'t' needs a non-empty caption"):
+        SiteTable(ROWS, "t", "")
+    with pytest.raises(LrcoreError, match="'t' has no rows"):
+        SiteTable(ROWS.head(0), "t", "rows")
+
+
+def test_html_output_is_never_offered() -> None:
+    # Quarto adds scripts of another host to a page that has a text/html output.
+    for shown_class in (SiteFigure, SiteTable):
+        assert not hasattr(shown_class, "_repr_html_") and not hasattr(shown_class, "_repr_javascript_")
+
+
+def test_helpers() -> None:
+    assert script_json({"a": "{{< x >}} & </script>"}) == '{"a":"{{\\u003c x \\u003e}} \\u0026 \\u003c/script\\u003e"}'
+    with pytest.raises(ValueError):
+        script_json(float("nan"))
+    assert raw_html("x") == "```{=html}\nx\n```\n"
+    assert [shown(x) for x in (1.0, -0.0, 999.96, 1000.0, math.inf)] == ["1", "0", "1000", "1,000", "inf"]
+    assert embed.DEFAULT_HEIGHT > 0
