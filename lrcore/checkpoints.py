@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,21 +19,24 @@ from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path
 
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
 @dataclass
-class TrainingState:
+class TrainingState(Generic[ModuleT]):
     """Everything a training step reads and changes.
 
     `model` holds all that is trained; `average` is its exponential moving average; `step` counts the
     steps taken.
     """
 
-    model: nn.Module
+    model: ModuleT
     average: AveragedModel
     optimizer: torch.optim.AdamW
     step: int = 0
 
     @classmethod
-    def start(cls, model: nn.Module, learning_rate: float, ema_decay: float) -> TrainingState:
+    def start(cls, model: ModuleT, learning_rate: float, ema_decay: float) -> TrainingState[ModuleT]:
         """AdamW at a constant rate without weight decay over the trainable parameters of `model`."""
         parameters = [p for p in model.parameters() if p.requires_grad]
         # float32 moments and master weights; fused, since one pass over the parameters is enough
@@ -40,6 +44,11 @@ class TrainingState:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         average.requires_grad_(False)
         return cls(model, average, optimizer)
+
+    @property
+    def averaged(self) -> ModuleT:
+        """The averaged weights as a module of the same class."""
+        return cast(ModuleT, self.average.module)
 
     def advance(self, loss: Tensor) -> None:
         """One optimiser step on `loss`, then the average."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -30,14 +31,14 @@ class LoopSettings:
     on_steps: Callable[[int], None]
 
 
-def resume(state: TrainingState, settings: LoopSettings) -> None:
+def resume(state: TrainingState[Any], settings: LoopSettings) -> None:
     """Go on from the checkpoint where there is one; starting and resuming are the same call."""
     if settings.checkpoint.exists():
         state.restore(settings.checkpoint)
         settings.on_steps(state.step)
 
 
-def train(state: TrainingState, loss_at: Callable[[int], Tensor], until: int, settings: LoopSettings) -> None:
+def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: int, settings: LoopSettings) -> None:
     """Train up to step `until` and save; `loss_at(step)` must depend on the step and the weights alone.
 
     Raises:

@@ -103,7 +103,10 @@ class ReconstructionRow:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One figure from the literature. `source` is a key of `posts/references.bib`; `ae` is "" where the figure is of no autoencoder."""
+    """One figure from the literature.
+
+    `source` is a key of `posts/references.bib`; `ae` is "" where the figure is of no autoencoder.
+    """
 
     source: str
     table: str
@@ -210,7 +213,8 @@ def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
     for path in paths:
         _check_version(path, pa.parquet.read_schema(path))
     if not paths:
-        return schema.empty_table().to_pandas()
+        empty: pandas.DataFrame = schema.empty_table().to_pandas()
+        return empty
     found = pa.dataset.dataset(
         [str(p) for p in paths],
         schema=schema,
@@ -218,7 +222,8 @@ def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
         partitioning=partitioning,
         partition_base_dir=str(folder),
     )
-    return found.to_table().to_pandas()
+    table: pandas.DataFrame = found.to_table().to_pandas()
+    return table
 
 
 def _stored_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:

@@ -94,7 +94,8 @@ class LogitNormal:
         return torch.where((t > 0) & (t < 1), inside, torch.zeros_like(t))
 
     def cdf(self, t: Tensor) -> Tensor:
-        return torch.special.ndtr((torch.logit(t) - math.log(self.shift)) / self.sigma)
+        below: Tensor = torch.special.ndtr((torch.logit(t) - math.log(self.shift)) / self.sigma)
+        return below
 
     def quantile(self, u: Tensor) -> Tensor:
         return torch.sigmoid(math.log(self.shift) + self.sigma * torch.special.ndtri(u))
@@ -167,7 +168,7 @@ def _logit_of_mode(mu: float, sigma: float) -> float:
         turn = 2 * math.atanh(math.sqrt(1 - 2 / sigma**2))
         if h(-turn) > 0 > h(turn):
             raise LrcoreError(
-                f"the logit-normal with shift {math.exp(mu):g} and sigma {sigma:g} has two modes, so it has no plateau: "
+                f"the logit-normal with shift {math.exp(mu):g} and sigma {sigma:g} has two modes and no plateau: "
                 "use sigma <= sqrt(2), or a shift further from 1"
             )
     low, high = mu - sigma**2 - 1.0, mu + sigma**2 + 1.0

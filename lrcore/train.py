@@ -93,7 +93,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
 
     print(f"study '{study.name}': {study.summary}", file=sys.stderr)
     print(
-        f"to do: {len(to_train)} autoencoders, {len(to_reconstruct)} reconstructions, {len(to_generate)} of {len(cells)} trainings",
+        f"to do: {len(to_train)} autoencoders, {len(to_reconstruct)} reconstructions, "
+        f"{len(to_generate)} of {len(cells)} trainings",
         file=sys.stderr,
     )
     stop.listen()
@@ -113,9 +114,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
             run_cell(work, cell)
     finally:
         progress[0].close()
-    print(
-        f"study '{study.name}': done in {time.monotonic() - began:.0f} s; rows in '{folders.data}', crops in '{folders.imgs}'"
-    )
+    seconds = time.monotonic() - began
+    print(f"study '{study.name}': done in {seconds:.0f} s; rows in '{folders.data}', crops in '{folders.imgs}'")
     return 0
 
 

@@ -41,6 +41,8 @@ SHAPES = {
 class TimestepEmbedder(nn.Module):
     """Sinusoidal features of t in [0, 1], then an MLP; (B,) to (B, width)."""
 
+    scale: Tensor
+
     def __init__(self, width: int, frequencies: int = 256) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(frequencies, width), nn.SiLU(), nn.Linear(width, width))
@@ -51,7 +53,7 @@ class TimestepEmbedder(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         angles = t.float()[:, None] * self.scale
         features = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        embedded: Tensor = self.mlp(features.to(self.mlp[0].weight.dtype))
+        embedded: Tensor = self.mlp(features)
         return embedded
 
 
@@ -86,7 +88,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=-1)
         x = x + gate_a[:, None] * self.attn(modulate(self.norm1(x), shift_a, scale_a))
-        return x + gate_m[:, None] * self.mlp(modulate(self.norm2(x), shift_m, scale_m))
+        out: Tensor = x + gate_m[:, None] * self.mlp(modulate(self.norm2(x), shift_m, scale_m))
+        return out
 
 
 class FinalLayer(nn.Module):
@@ -159,13 +162,13 @@ class DiffusionTransformer(nn.Module):
 
         self.apply(xavier)
         nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
-        nn.init.normal_(self.t_embedder.mlp[0].weight, std=0.02)
-        nn.init.normal_(self.t_embedder.mlp[2].weight, std=0.02)
-        for zeroed in [*(block.adaLN_modulation[-1] for block in self.blocks), self.final_layer.adaLN_modulation[-1]]:
-            nn.init.zeros_(zeroed.weight)
-            nn.init.zeros_(zeroed.bias)
-        nn.init.zeros_(self.final_layer.linear.weight)
-        nn.init.zeros_(self.final_layer.linear.bias)
+        for layer in self.t_embedder.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.02)
+        gates = [m.adaLN_modulation[-1] for m in self.modules() if isinstance(m, Block | FinalLayer)]
+        for zeroed in [*gates, self.final_layer.linear]:
+            for parameter in zeroed.parameters():
+                nn.init.zeros_(parameter)
 
 
 class RepaProjector(nn.Module):

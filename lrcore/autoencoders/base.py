@@ -31,7 +31,7 @@ class Autoencoder(Protocol):
     shape: LatentShape
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), float in [-1, 1], to tokens (B, N, C) with mean 0 and standard deviation 1 over a data set."""
+        """Images (B, 3, H, W), float in [-1, 1], to tokens (B, N, C): mean 0, standard deviation 1 over a data set."""
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Normalised tokens (B, N, C) to images (B, 3, H, W), float in [-1, 1]."""

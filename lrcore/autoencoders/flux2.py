@@ -45,7 +45,8 @@ class Flux2Autoencoder:
 
     def encode(self, images: Tensor) -> Tensor:
         tokens = to_tokens(self.model.encode(images).latent_dist.mode(), self.patch)
-        return (tokens - self.model.bn.running_mean) / self._deviation()
+        normalised: Tensor = (tokens - self.model.bn.running_mean) / self._deviation()
+        return normalised
 
     def decode(self, tokens: Tensor) -> Tensor:
         latent = from_tokens(tokens * self._deviation() + self.model.bn.running_mean, self.patch, self.shape.grid)

@@ -38,7 +38,7 @@ class ReconstructionLoss:
 
 
 def alignment_loss(projected: Tensor, features: Tensor, margin: float) -> Tensor:
-    """Marginal cosine similarity of tokens (B, N, F): mean of relu(1 - margin - cos). VA-VAE, eq. 5 (arXiv 2501.01423)."""
+    """Marginal cosine loss of tokens (B, N, F), relu(1 - margin - cos) averaged: VA-VAE (arXiv 2501.01423), sec. 3."""
     return relu(1.0 - margin - cosine_similarity(projected, features, dim=-1)).mean()
 
 
@@ -77,7 +77,7 @@ class AlignedKLObjective(KLObjective):
 
 
 class RaeObjective(nn.Module):
-    """Reconstruction from the frozen features with noise of a random strength on them (RAE, sec. 4.3, arXiv 2510.11690)."""
+    """Reconstruction from the frozen features with noise of a random strength on them (RAE, arXiv 2510.11690)."""
 
     def __init__(self, model: TimmRaeDecoder, spec: AutoencoderSpec, reconstruction: ReconstructionLoss) -> None:
         super().__init__()

@@ -22,13 +22,13 @@ DEVIATION_FLOOR = 1e-5
 """Added to the deviations, as AutoencoderRAE does, for positions where a channel is constant."""
 
 
-class TimmRaeDecoder(ModelMixin, ConfigMixin):
+class TimmRaeDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """The trained part: per-position statistics of the latent, and the decoder from patches to images.
 
     The encoder is not stored: `encoder` and `encoder_size` name it.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         encoder: str,
@@ -56,7 +56,8 @@ class TimmRaeDecoder(ModelMixin, ConfigMixin):
 
     def normalise(self, features: Tensor) -> Tensor:
         """Features (B, N, C) to mean 0 and deviation 1 at every position and channel."""
-        return (features - self.latents_mean) / (self.latents_std + DEVIATION_FLOOR)
+        normalised: Tensor = (features - self.latents_mean) / (self.latents_std + DEVIATION_FLOOR)
+        return normalised
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Normalised tokens (B, N, C) to images (B, 3, H, W), not clamped."""
@@ -82,7 +83,8 @@ class RaeAutoencoder:
         return cls(TimmRaeDecoder.from_pretrained(folder, local_files_only=True), encoder)
 
     def encode(self, images: Tensor) -> Tensor:
-        return self.model.normalise(self.encoder.patches_only(images).flatten(2).transpose(1, 2))
+        tokens: Tensor = self.model.normalise(self.encoder.patches_only(images).flatten(2).transpose(1, 2))
+        return tokens
 
     def decode(self, tokens: Tensor) -> Tensor:
         images: Tensor = self.model(tokens).clamp(-1.0, 1.0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lrcore import pretrained
 from lrcore.autoencoders import flux2, kl, rae
@@ -35,7 +35,7 @@ def autoencoder_folder(work: Workspace, ae: str) -> Path:
 
 
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
-    """The trained autoencoder `ae`, frozen; trained first where it is absent, from its checkpoint where there is one."""
+    """The trained autoencoder `ae`, frozen; where it is absent it is trained first, from its checkpoint if any."""
     folder = autoencoder_folder(work, ae)
     with exclusive(folder):
         if not folder.exists():
@@ -64,7 +64,7 @@ def _train(work: Workspace, ae: str, folder: Path) -> None:
         return objective.loss(to_float(images[picked]), features[picked], generator(seed, "autoencoder", ae, step))
 
     train(state, loss_at, settings.steps, loop)
-    _finish(work, ae, state.average.module.model, folder)
+    _finish(work, ae, state.averaged.model, folder)
     checkpoint.unlink()
 
 
@@ -97,7 +97,7 @@ def _objective(work: Workspace, spec: AutoencoderSpec, features: torch.Tensor) -
     return RaeObjective(decoder, spec, reconstruction)
 
 
-def _finish(work: Workspace, ae: str, model: torch.nn.Module, folder: Path) -> None:
+def _finish(work: Workspace, ae: str, model: Any, folder: Path) -> None:
     """Measure the latent's normalisation and store the model; the folder appears whole or not at all."""
     spec, resolution, images = work.study.autoencoders[ae], work.study.data.resolution, work.images.train.images
     if spec.family == "kl":
@@ -107,4 +107,4 @@ def _finish(work: Workspace, ae: str, model: torch.nn.Module, folder: Path) -> N
     partial = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial, safe_serialization=True)
-    os.replace(partial, folder)
+    partial.replace(folder)

@@ -85,6 +85,9 @@ def run_cell(work: Workspace, cell: Cell) -> None:
 class TrainedModules(nn.Module):
     """What the optimiser sees: the transformer, and REPA's projector where there is one."""
 
+    transformer: DiffusionTransformer
+    projector: RepaProjector | None
+
     def __init__(self, transformer: DiffusionTransformer, projector: RepaProjector | None) -> None:
         super().__init__()
         self.transformer, self.projector = transformer, projector
@@ -140,7 +143,7 @@ class Run:
         picked = batch_indices(seed, step, settings.batch_size, len(self.latents))
         batch = Batch(self.latents[picked], self.work.images.train.labels[picked])
         repa = None
-        if self.features is not None:
+        if self.features is not None and modules.projector is not None:
             batch = Batch(batch.tokens, batch.labels, self.features[picked])
             repa = Repa(modules.projector, settings.repa_block, settings.repa_weight)
         randomness = generator(seed, "training", step)
@@ -158,7 +161,7 @@ class Run:
     def sample(self, numbers: list[int], sampleshift: float) -> Tensor:
         """Samples `numbers` of the run as uint8 images (len(numbers), 3, H, W)."""
         self.work.stop.check()
-        model: DiffusionTransformer = self.state.average.module.transformer
+        model = self.state.averaged.transformer
         model.eval()
         seed, latent = self.work.study.seed, self.autoencoder.shape
         noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token)

@@ -7,6 +7,7 @@ own (`python -m lrcore.train my-study.toml`). `smoke.toml` explains every key.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -172,7 +173,7 @@ def load_study(name_or_path: str) -> Study:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise LrcoreError(f"study file '{path}' cannot be read: {error}") from error
-    study = build(Study, {"name": path.stem, **content}, where="")
+    study: Study = build(Study, {"name": path.stem, **content}, where="")
     _check(study)
     return study
 
@@ -201,27 +202,25 @@ def _check(study: Study) -> None:
     steps = study.training.evaluate_at
     if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
         raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {list(steps)}")
-    depth = SHAPES[study.training.model].depth
-    if not 1 <= study.training.repa_block <= depth:
-        raise LrcoreError(
-            f"training.repa_block must be 1 to {depth} for {study.training.model}, got {study.training.repa_block}"
-        )
-    for name, shifts in (
-        ("trainshift", [a for g in study.grid for a in g.trainshift]),
-        ("sampleshifts", study.evaluation.sampleshifts),
-    ):
-        if not shifts or min(shifts) <= 0:
-            raise LrcoreError(f"{name} must be positive numbers, got {list(shifts)}")
+    depth, block = SHAPES[study.training.model].depth, study.training.repa_block
+    if not 1 <= block <= depth:
+        raise LrcoreError(f"training.repa_block must be 1 to {depth} for {study.training.model}, got {block}")
+    _positive("evaluation.sampleshifts", study.evaluation.sampleshifts)
+    for grid in study.grid:
+        _positive("trainshift", grid.trainshift)
     if not study.cells:
         raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
-    available = study.data.train_images
-    if study.evaluation.n_reference > available:
-        raise LrcoreError(
-            f"evaluation.n_reference is {study.evaluation.n_reference}, but data.train_images is {available}"
-        )
+    wanted, available = study.evaluation.n_reference, study.data.train_images
+    if wanted > available:
+        raise LrcoreError(f"evaluation.n_reference is {wanted}, but data.train_images is {available}")
 
 
-def _one_of(kind: str, value: str, allowed: object) -> None:
-    names = list(allowed)  # type: ignore[call-overload]
+def _positive(name: str, values: tuple[float, ...]) -> None:
+    if not values or min(values) <= 0:
+        raise LrcoreError(f"{name} must be positive numbers, got {list(values)}")
+
+
+def _one_of(kind: str, value: str, allowed: Iterable[str]) -> None:
+    names = list(allowed)
     if value not in names:
         raise unknown(kind, value, names)

@@ -43,9 +43,7 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
             raise unknown(f"key in [{where}]" if where else "key", key, fields)
     missing = [n for n, f in fields.items() if n not in value and f.default is dataclasses.MISSING]
     if missing:
-        raise LrcoreError(
-            f"missing key {_under(where, missing[0])!r}" + (f" (and {missing[1:]})" if missing[1:] else "")
-        )
+        raise LrcoreError("missing: " + ", ".join(_under(where, name) for name in missing))
     return kind(**{key: build(hints[key], item, _under(where, key)) for key, item in value.items()})
 
 
