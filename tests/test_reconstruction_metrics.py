@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import math
+import warnings
+
+import lpips
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from lrcore import pretrained
+from lrcore.errors import LrcoreError
+from lrcore.images import to_float
+from lrcore.metrics.reconstruction import (
+    LPIPS_PROTOCOL,
+    PSNR_PROTOCOL,
+    SSIM_PROTOCOL,
+    Lpips,
+    load_lpips,
+    psnr,
+    ssim,
+    summarise,
+)
+
+
+def pair(n: int = 3, height: int = 32, width: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    """Smooth colour images, and the same with noise of growing strength."""
+    generator = np.random.default_rng(0)
+    clean = gaussian_filter(generator.normal(size=(n, 3, height, width)), (0, 0, 3, 3))
+    clean = 127 + 60 * clean / clean.std()
+    strength = np.arange(2, n + 2).reshape(n, 1, 1, 1) * 5.0
+    noisy = clean + strength * generator.normal(size=clean.shape)
+    a, b = (torch.from_numpy(np.clip(x, 0, 255).astype(np.uint8)) for x in (clean, noisy))
+    return a, b
+
+
+def test_psnr_is_scikit_images():
+    a, b = pair()
+    expected = [peak_signal_noise_ratio(x, y, data_range=255) for x, y in zip(a.numpy(), b.numpy(), strict=True)]
+    np.testing.assert_allclose(psnr(a, b), expected, rtol=1e-6)
+
+
+def test_psnr_of_a_known_error():
+    a = torch.full((1, 3, 4, 4), 100, dtype=torch.uint8)
+    assert psnr(a, a + 5).item() == pytest.approx(20 * math.log10(255 / 5), rel=1e-12)
+
+
+def test_psnr_of_identical_images_is_finite_and_that_of_one_value_off_by_one():
+    a, b = pair()
+    off_by_one = a.clone()
+    off_by_one[:, 0, 0, 0] ^= 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = psnr(a, a)
+    np.testing.assert_allclose(found, psnr(a, off_by_one), rtol=1e-12)
+    assert (found > psnr(a, b)).all()
+    assert "identical" in PSNR_PROTOCOL
+
+
+def test_ssim_is_scikit_images_with_the_window_of_wang_2004():
+    a, b = pair()
+    expected = [
+        structural_similarity(
+            x.transpose(1, 2, 0), y.transpose(1, 2, 0), data_range=255, channel_axis=-1,
+            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        )
+        for x, y in zip(a.numpy(), b.numpy(), strict=True)
+    ]  # fmt: skip
+    np.testing.assert_allclose(ssim(a, b), expected, rtol=1e-6)
+
+
+def test_ssim_by_its_formula():
+    """Wang et al. 2004, eq. 13, with the window and the border that SSIM_PROTOCOL states."""
+    a, b = pair(n=1)
+    x, y = a[0].double().numpy(), b[0].double().numpy()
+
+    def blur(image: np.ndarray) -> np.ndarray:
+        return gaussian_filter(image, (0, 1.5, 1.5), radius=(0, 5, 5))
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y, cov = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    values = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    assert ssim(a, b).item() == pytest.approx(values[:, 5:-5, 5:-5].mean(), rel=1e-6)
+    assert "11 px sigma 1.5" in SSIM_PROTOCOL and "5 px from the border" in SSIM_PROTOCOL
+
+
+def test_ssim_of_identical_images_is_one():
+    a, _ = pair()
+    np.testing.assert_allclose(ssim(a, a), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_pairs_that_cannot_be_compared_are_named(metric):
+    a, b = pair()
+    with pytest.raises(LrcoreError, match=r"two batches of one shape, got \(3, 3, 32, 40\) and \(2, 3, 32, 40\)"):
+        metric(a, b[:2])
+    with pytest.raises(LrcoreError, match=r"uint8 images .* got torch.float32"):
+        metric(a, b.float())
+    with pytest.raises(LrcoreError, match=r"got torch.uint8 \(3, 32, 40\)"):
+        metric(a[0], b[0])
+    assert metric(a[:0], b[:0]).shape == (0,)
+
+
+def test_ssim_refuses_images_smaller_than_its_window():
+    a, b = pair(height=11, width=11)
+    assert ssim(a, b).shape == (3,)
+    with pytest.raises(LrcoreError, match="ssim needs images of at least 11 px, got 10 x 11"):
+        ssim(a[:, :, :10], b[:, :, :10])
+
+
+@pytest.fixture
+def random_trunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(net: str = "vgg", weighted: bool = True) -> lpips.LPIPS:
+        torch.manual_seed(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torchvision's note on the package's use of `pretrained`
+            return lpips.LPIPS(net=net, lpips=weighted, pnet_rand=True, verbose=False).eval()
+
+    monkeypatch.setattr(pretrained, "lpips_metric", build)
+    monkeypatch.setattr(pretrained, "sha256", lambda name: f"hash of {name}")
+
+
+@pytest.mark.usefixtures("random_trunks")
+@pytest.mark.parametrize(
+    ("name", "net", "weighted", "asset"),
+    [
+        ("lpips_vgg", "vgg", True, "vgg16"),
+        ("lpips_alex", "alex", True, "alexnet"),
+        ("lpips_vgg_unweighted", "vgg", False, "vgg16"),
+    ],
+)
+def test_lpips_is_the_packages_at_32_px_image_by_image(name, net, weighted, asset):
+    a, b = pair(n=18, height=32, width=32)
+    metric = load_lpips(name)
+    assert (metric.name, metric.sha256, metric.protocol) == (name, f"hash of {asset}", LPIPS_PROTOCOL[name])
+    found = metric(a, b)
+    assert found.shape == (18,) and found.dtype == torch.float64
+    module = pretrained.lpips_metric(net, weighted)
+    with torch.no_grad():
+        expected = torch.cat([module(to_float(a[[i]]), to_float(b[[i]])).flatten() for i in range(18)]).double()
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(metric(a, a), torch.zeros(18, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+@pytest.mark.usefixtures("random_trunks")
+@pytest.mark.parametrize(("name", "smallest"), [("lpips_vgg", 16), ("lpips_alex", 31)])
+def test_lpips_takes_images_down_to_what_its_trunk_can_pool(name, smallest):
+    metric = load_lpips(name)
+    a, b = pair(n=1, height=smallest, width=smallest)
+    assert metric(a, b).item() > 0
+    with pytest.raises(LrcoreError, match=f"{name} needs images of at least {smallest} px, got {smallest - 1} x"):
+        metric(a[:, :, 1:], b[:, :, 1:])
+    with pytest.raises(RuntimeError):
+        metric.module(to_float(a[:, :, 1:]), to_float(b[:, :, 1:]))
+
+
+@pytest.mark.usefixtures("random_trunks")
+def test_lpips_refuses_floats_and_unknown_variants():
+    metric = load_lpips("lpips_vgg")
+    assert isinstance(metric, Lpips)
+    a, b = pair()
+    with pytest.raises(LrcoreError, match="lpips_vgg takes uint8 images"):
+        metric(to_float(a), b)
+    with pytest.raises(LrcoreError, match=r"unknown LPIPS variant 'lpips_vg'; .* did you mean 'lpips_vgg'"):
+        load_lpips("lpips_vg")
+
+
+def test_summary_is_mean_and_standard_error_of_the_mean():
+    found = summarise(torch.tensor([1.0, 2.0, 3.0, 6.0], dtype=torch.float64))
+    assert (found.mean, found.n) == (3.0, 4)
+    assert found.standard_error == pytest.approx(math.sqrt(14 / 3) / 2)
+    assert summarise([1.0, 2.0, 3.0, 6.0]) == found
+
+
+def test_summary_of_one_value_has_no_standard_error():
+    found = summarise([2.5])
+    assert (found.mean, found.n) == (2.5, 1) and math.isnan(found.standard_error)
+
+
+@pytest.mark.parametrize(("values", "message"), [([], "no values"), ([1.0, math.nan, math.inf], "2 of 3 values")])
+def test_summary_refuses_nothing_and_what_is_not_finite(values, message):
+    with pytest.raises(LrcoreError, match=message):
+        summarise(values)
