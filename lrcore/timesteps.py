@@ -94,7 +94,8 @@ class LogitNormal:
         return torch.where((t > 0) & (t < 1), inside, torch.zeros_like(t))
 
     def cdf(self, t: Tensor) -> Tensor:
-        below: Tensor = torch.special.ndtr((torch.logit(t) - math.log(self.shift)) / self.sigma)
+        # through the logarithm: torch's ndtr is 0 in the lower tail, where the probability still has 16 digits
+        below: Tensor = torch.special.log_ndtr((torch.logit(t) - math.log(self.shift)) / self.sigma).exp()
         return below
 
     def quantile(self, u: Tensor) -> Tensor:

@@ -1,0 +1,56 @@
+"""The transformer's size, its start, and what may not influence what."""
+
+import pytest
+import torch
+
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count
+
+
+def small():
+    torch.manual_seed(0)
+    return DiffusionTransformer(SHAPES["DiT-Nano"], channels=16, grid=(4, 4), classes=10)
+
+
+def woken(model):
+    """adaLN-zero starts as a constant: give every parameter a value, so that a test sees all of the model."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.05)
+    return model
+
+
+def test_the_published_xl_has_675_million_parameters():
+    with torch.device("meta"):
+        model = DiffusionTransformer(SHAPES["DiT-XL"], channels=16, grid=(16, 16), classes=1000)
+    assert parameter_count(model) / 1e6 == pytest.approx(675, abs=1)
+
+
+def test_it_starts_at_zero_velocity():
+    velocity = small()(torch.randn(2, 16, 16), torch.rand(2), torch.tensor([1, 2])).velocity
+    assert velocity.shape == (2, 16, 16)
+    assert (velocity == 0).all()
+
+
+def test_time_label_and_position_matter():
+    model = woken(small())
+    tokens, t, labels = torch.randn(1, 16, 16), torch.tensor([0.3]), torch.tensor([1])
+    velocity = model(tokens, t, labels).velocity
+    assert not torch.allclose(velocity, model(tokens, t + 0.1, labels).velocity)
+    assert not torch.allclose(velocity, model(tokens, t, labels + 1).velocity)
+    assert not torch.allclose(velocity.flip(1), model(tokens.flip(1), t, labels).velocity)
+
+
+def test_images_of_a_batch_do_not_see_each_other():
+    model = woken(small())
+    tokens, t, labels = torch.randn(3, 16, 16), torch.rand(3), torch.tensor([1, 2, 10])
+    alone = model(tokens[1:2], t[1:2], labels[1:2]).velocity
+    torch.testing.assert_close(model(tokens, t, labels).velocity[1:2], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_hidden_tokens_are_those_after_the_block_asked_for():
+    model = woken(small())
+    seen = []
+    model.blocks[1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    hidden = model(torch.randn(2, 16, 16), torch.rand(2), torch.tensor([0, 1]), hidden_after=2).hidden
+    assert torch.equal(hidden, seen[0])
+    assert RepaProjector(64, 112, 32)(hidden).shape == (2, 16, 112)
