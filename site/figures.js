@@ -1,0 +1,169 @@
+// Draws what `lrcore.figures.embed` puts on a page: every figure when it comes near the screen, every table at once.
+// plotly.js and the DataTables bundle of itables are loaded only by pages that need them, from this site.
+"use strict";
+
+(() => {
+  const vendor = new URL("vendor/", document.currentScript.src);
+  const NARROW = 600; // pixels: below this width a figure's legend goes below it and long titles are broken
+
+  const palettes = {
+    light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff" },
+    dark: { text: "#e6edf3", grid: "#3a424c", line: "#9198a1", hover: "#22272e" },
+  };
+
+  const isDark = () => document.body.classList.contains("quarto-dark");
+  const specOf = (element) => JSON.parse(element.querySelector(":scope > .lrcore-spec").textContent);
+  const report = (element, error) => console.error(`cannot draw ${element.id}:`, error);
+
+  // ---- figures -------------------------------------------------------------------------------------------------
+
+  let plotlyScript = null;
+  function loadPlotly() {
+    plotlyScript ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = new URL("plotly.min.js", vendor);
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => reject(new Error(`${script.src} did not load`));
+      document.head.append(script);
+    });
+    return plotlyScript;
+  }
+
+  // Colours go into the layout's template, so that whatever the figure itself chose stays as it is.
+  function themed(layout) {
+    const colours = palettes[isDark() ? "dark" : "light"];
+    const own = layout.template ?? {};
+    const ownLayout = own.layout ?? {};
+    const axis = (name) => ({
+      ...ownLayout[name],
+      gridcolor: colours.grid,
+      linecolor: colours.line,
+      tickcolor: colours.line,
+      zerolinecolor: colours.grid,
+    });
+    return {
+      ...own,
+      layout: {
+        ...ownLayout,
+        paper_bgcolor: "rgba(0,0,0,0)",
+        plot_bgcolor: "rgba(0,0,0,0)",
+        font: { ...ownLayout.font, color: colours.text, family: getComputedStyle(document.body).fontFamily },
+        xaxis: axis("xaxis"),
+        yaxis: axis("yaxis"),
+        hoverlabel: { ...ownLayout.hoverlabel, bgcolor: colours.hover, font: { color: colours.text } },
+        annotationdefaults: { ...ownLayout.annotationdefaults, arrowcolor: colours.line },
+        shapedefaults: { ...ownLayout.shapedefaults, line: { ...ownLayout.shapedefaults?.line, color: colours.line } },
+      },
+    };
+  }
+
+  function brokenAt(text, most) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const last = lines.length - 1;
+      if (lines[last] && lines[last].length + word.length >= most) lines.push(word);
+      else lines[last] += (lines[last] ? " " : "") + word;
+    }
+    return lines.join("<br>");
+  }
+
+  function layoutFor(spec, width) {
+    const layout = { ...structuredClone(spec.layout), autosize: true };
+    delete layout.width;
+    layout.template = themed(layout);
+    if (width >= NARROW) return layout;
+    layout.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" };
+    layout.margin = { ...layout.margin, l: Math.min(layout.margin?.l ?? 60, 60), r: 12 };
+    if (layout.title?.text && !layout.title.text.includes("<br>")) {
+      layout.title.text = brokenAt(layout.title.text, Math.floor(width / 9));
+    }
+    return layout;
+  }
+
+  async function draw(figure) {
+    const plot = figure.querySelector(".lrcore-plot");
+    try {
+      const spec = specOf(figure);
+      const Plotly = await loadPlotly();
+      plot.querySelector(".lrcore-alt")?.remove();
+      const layout = layoutFor(spec, plot.clientWidth);
+      layout.height ??= parseInt(plot.style.minHeight, 10);
+      await Plotly.react(plot, spec.data, layout, { responsive: true, displaylogo: false });
+      figure.dataset.drawn = isDark() ? "dark" : "light";
+      figure.dataset.narrow = String(plot.clientWidth < NARROW);
+    } catch (error) {
+      report(figure, error);
+    }
+  }
+
+  const drawnFigures = () => document.querySelectorAll(".lrcore-figure[data-drawn]");
+
+  function redrawForTheme() {
+    const theme = isDark() ? "dark" : "light";
+    for (const figure of drawnFigures()) if (figure.dataset.drawn !== theme) draw(figure);
+  }
+
+  function redrawForWidth() {
+    for (const figure of drawnFigures()) {
+      const narrow = figure.querySelector(".lrcore-plot").clientWidth < NARROW;
+      if (figure.dataset.narrow !== String(narrow)) draw(figure);
+    }
+  }
+
+  function startFigures() {
+    const figures = document.querySelectorAll(".lrcore-figure");
+    if (!figures.length) return;
+    const near = new IntersectionObserver(
+      (entries) => {
+        for (const { isIntersecting, target } of entries) {
+          if (!isIntersecting) continue;
+          near.unobserve(target);
+          draw(target);
+        }
+      },
+      { rootMargin: "600px 0px" },
+    );
+    figures.forEach((figure) => near.observe(figure));
+    new MutationObserver(redrawForTheme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    addEventListener("resize", redrawForWidth);
+    // Paper shows every figure, also those the reader has not scrolled to.
+    addEventListener("beforeprint", () => figures.forEach((figure) => figure.dataset.drawn || draw(figure)));
+  }
+
+  // ---- tables --------------------------------------------------------------------------------------------------
+
+  async function startTables() {
+    const tables = document.querySelectorAll(".lrcore-table");
+    if (!tables.length) return;
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = new URL("dt_bundle.css", vendor);
+    document.head.append(style);
+    try {
+      const { ITable, default: DataTable, set_or_remove_dark_class } = await import(new URL("dt_bundle.js", vendor));
+      DataTable.ext.errMode = "throw"; // rather than a dialog in the reader's face
+      set_or_remove_dark_class(); // from here on the bundle follows the class of <body> itself
+      tables.forEach((holder) => {
+        try {
+          const table = holder.querySelector("table");
+          const options = specOf(holder);
+          table.className = "display compact";
+          new ITable(table, options);
+          holder.dataset.drawn = "true";
+        } catch (error) {
+          report(holder, error);
+        }
+      });
+    } catch (error) {
+      console.error("tables stay plain:", error);
+    }
+  }
+
+  function start() {
+    startFigures();
+    startTables();
+  }
+
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,64 @@
+"""Before the pages are rendered: make the data of the smoke study if they are not there, and copy the scripts.
+
+    python tools/prepare_site.py [--no-data]
+
+Quarto runs it (`project: pre-render` in `_quarto.yml`), and so does `tools/preview.py`; it works on the project in
+the current folder. Training runs as a program of its own, which returns at once when the study is complete.
+`--no-data` leaves the data as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+try:
+    import itables
+    import plotly.offline
+
+    from lrcore.errors import LrcoreError
+    from lrcore.files import atomic_path
+except ImportError as error:
+    sys.exit(f"{error}: run this with the Python that lrcore is installed in (`make site` does)")
+
+
+def make_data(project: Path) -> None:
+    """Run the smoke study; its own messages say what it does, or why it cannot."""
+    subprocess.run([sys.executable, "-m", "lrcore.train", "smoke"], cwd=project, check=True)
+
+
+def copy_vendor(project: Path) -> None:
+    """Put plotly.js and the DataTables bundle, as installed here, into `site/vendor/`."""
+    bundle = Path(itables.options.dt_bundle)
+    scripts = {
+        "plotly.min.js": plotly.offline.get_plotlyjs().encode(),
+        "dt_bundle.js": bundle.read_bytes(),
+        "dt_bundle.css": bundle.with_suffix(".css").read_bytes(),
+    }
+    for name, content in scripts.items():
+        target = project / "site" / "vendor" / name
+        if not target.exists() or target.read_bytes() != content:
+            with atomic_path(target) as temporary:
+                temporary.write_bytes(content)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--no-data", action="store_true", help="leave data/ and imgs/ as they are")
+    options = parser.parse_args()
+    project = Path.cwd()
+    try:
+        if not options.no_data:
+            make_data(project)
+        copy_vendor(project)
+    except subprocess.CalledProcessError as failed:
+        sys.exit(failed.returncode)
+    except LrcoreError as error:
+        print(f"prepare_site: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of `tools/preview.py`: settings, cells, references, pages and checks, in the order they are used."""
