@@ -1,0 +1,39 @@
+"""The best timestep choices of every autoencoder, with and without REPA, at every evaluated step."""
+
+from __future__ import annotations
+
+import pandas
+
+from lrcore import findings, records
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteTable
+
+
+def best_parameters(generation: pandas.DataFrame) -> SiteTable:
+    """One row per autoencoder, REPA and step with the density and the shifts of lowest distance.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or every run diverged.
+    """
+    settings = findings.mean_over_seeds(generation)
+    best = findings.best_settings(settings)
+    if best.empty:
+        raise LrcoreError("no rows: every run diverged")
+    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    order = {ae: number for number, ae in enumerate(style.in_order(best["ae"]))}
+    best = best.sort_values(["ae", "repa", "step"], key=lambda c: c.map(order) if c.name == "ae" else c, kind="stable")
+    table = pandas.DataFrame(
+        {
+            "autoencoder": [style.ae_style(ae).label for ae in best["ae"]],
+            "REPA": best["repa"].to_numpy(),
+            "step": best["step"].to_numpy(),
+            "density": best["trainp"].to_numpy(),
+            "train shift": best["trainshift"].to_numpy(),
+            "sample shift": best["sampleshift"].to_numpy(),
+            label: best["fid"].to_numpy(),
+        }
+    )
+    study = str(generation["study"].iloc[0])
+    caption = f"Best training density, train shift and sample shift of each autoencoder in the study {study}"
+    return SiteTable(table, f"{study}-best", caption)

@@ -1,0 +1,116 @@
+"""Reconstructions under the magnifying glass: image, red box, and what is in the box enlarged.
+
+Each picture is an inline SVG around one `<image>`; enlarging is a matter of its viewBox, so every pixel is
+shown as it is stored and nothing is downloaded twice.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import raw_html
+
+ORIGINAL = "orig"
+_BOX_SHARE = 3
+"""The box is 1 / 3 of the image's shorter side."""
+
+_LAYOUT = "display:grid;grid-template-columns:repeat(auto-fit,minmax(6rem,1fr));gap:.75rem;margin:0 0 1.5rem"
+_PICTURE = "display:block;width:100%;height:auto;image-rendering:pixelated;margin-bottom:.25rem"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square part of an image, in pixels from its top left corner."""
+
+    left: int
+    top: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Markup of a row of zoomed crops per image; a cell that ends in one shows it."""
+
+    markup: str
+
+    def _repr_markdown_(self) -> str:
+        return raw_html(self.markup)
+
+
+def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Crops:
+    """`count` images of `<imgs>/<study>/<name>-<ii>.png`: the original, then the reconstruction of each of `aes`.
+
+    `prefix` goes before `imgs/` in the page's links: "" for pages in the project's root, "../" for pages in a folder. The box is
+    where the original has most detail, the same for all pictures of a row.
+
+    Raises:
+        LrcoreError: nothing to show, an image is missing or of another size than its original; it is named.
+    """
+    if not aes or count < 1:
+        raise LrcoreError("no rows: zoomed crops need at least one autoencoder and one image")
+    names = [ORIGINAL, *style.in_order(aes)]
+    folder = Path(imgs) / study
+    rows = [_row(folder, f"{prefix}imgs/{study}", names, number) for number in range(count)]
+    return Crops(f'<div class="lrcore-crops">{"".join(rows)}</div>')
+
+
+def most_detailed_box(pixels: np.ndarray) -> Box:
+    """The box with the largest variance of brightness in an image (H, W, 3); the first one of equals."""
+    grey = pixels.astype(np.float64).mean(axis=2)
+    side = max(1, min(grey.shape) // _BOX_SHARE)
+    windows = np.lib.stride_tricks.sliding_window_view(grey, (side, side))
+    # a coarse grid of places is enough to look at, and keeps large photographs fast
+    stride = max(1, side // 8)
+    variance = windows[::stride, ::stride].var(axis=(2, 3))
+    top, left = np.unravel_index(int(variance.argmax()), variance.shape)
+    return Box(int(left) * stride, int(top) * stride, side)
+
+
+def _row(folder: Path, link: str, names: list[str], number: int) -> str:
+    original = _pixels(folder / f"{ORIGINAL}-{number:02d}.png")
+    box = most_detailed_box(original)
+    cells = []
+    for name in names:
+        path = folder / f"{name}-{number:02d}.png"
+        if (size := _pixels(path).shape) != original.shape:
+            raise LrcoreError(
+                f"'{path}' is {size[1]} x {size[0]} px, its original {original.shape[1]} x {original.shape[0]}"
+            )
+        cells.append(_cell(name, number, f"{link}/{path.name}", original.shape[1], original.shape[0], box))
+    return f'<div role="group" aria-label="Image {number + 1}" style="{_LAYOUT}">{"".join(cells)}</div>'
+
+
+def _cell(name: str, number: int, link: str, width: int, height: int, box: Box) -> str:
+    label = "original" if name == ORIGINAL else style.ae_style(name).label
+    alt = "the original" if name == ORIGINAL else f"its reconstruction by {label}"
+    image = f'<image href="{html.escape(link)}" width="{width}" height="{height}"/>'
+    # a stroke that stays thin whatever the size of the picture
+    frame = (
+        f'<rect x="{box.left}" y="{box.top}" width="{box.side}" height="{box.side}" fill="none" stroke="red" '
+        'stroke-width="2" vector-effect="non-scaling-stroke"/>'
+    )
+    whole = _svg(f"Image {number + 1}, {alt}", f"0 0 {width} {height}", image + frame)
+    zoomed = _svg(
+        f"Image {number + 1}, {alt}, the red box enlarged", f"{box.left} {box.top} {box.side} {box.side}", image
+    )
+    caption = html.escape(label)
+    return f'<div style="text-align:center">{whole}{zoomed}<span>{caption}</span></div>'
+
+
+def _svg(alt: str, view: str, content: str) -> str:
+    return f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="{view}" style="{_PICTURE}">{content}</svg>'
+
+
+def _pixels(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise LrcoreError(f"missing image '{path}': run `python -m lrcore.train {path.parent.name}` to make it")
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

@@ -1,0 +1,126 @@
+"""Distance over training steps: every run of the grid, the one without timeshift, and the best."""
+
+from __future__ import annotations
+
+import pandas
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lrcore import findings, records
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteFigure, shown
+
+_PANEL_HEIGHT = 190
+
+
+def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
+    """A row of panels per autoencoder, a column without and one with REPA.
+
+    Faint: every setting. Dotted: those without timeshift (both shifts 1). Bold: the setting that is best at the last
+    step. Lines end where a run diverged. Panels of a row share their logarithmic axis.
+
+    Raises:
+        LrcoreError: no rows, two protocols, two REPA encoders, or every run diverged.
+    """
+    settings = findings.mean_over_seeds(generation)
+    best = findings.line_of_best(settings)
+    if best.empty:
+        raise LrcoreError("no rows: every run diverged")
+    columns = _repa_columns(settings)
+    aes = style.in_order(settings["ae"])
+    titles = [f"{style.ae_style(ae).label} {style.REPA_LABELS[r != findings.NO_REPA]}" for ae in aes for r in columns]
+    figure = make_subplots(
+        len(aes),
+        len(columns),
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=titles,
+        vertical_spacing=0.3 / len(aes) ** 1.3,
+        horizontal_spacing=0.04,
+    )
+    for row, ae in enumerate(aes, start=1):
+        for column, repa in enumerate(columns, start=1):
+            for trace in _panel(_of(settings, ae, repa), _of(best, ae, repa), first=row == column == 1):
+                figure.add_trace(trace, row, column)
+    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    study = str(generation["study"].iloc[0])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        title=f"{label} over training steps, study {study}",
+        height=110 + _PANEL_HEIGHT * len(aes),
+    )
+    figure.update_annotations(font_size=12)
+    figure.update_xaxes(nticks=5)
+    figure.update_xaxes(title="training step", row=len(aes))
+    figure.update_yaxes(type="log", nticks=5)
+    figure.update_yaxes(title=label, col=1)
+    return SiteFigure(figure, settings, f"{study}-curves", _alt(best, label))
+
+
+def _repa_columns(settings: pandas.DataFrame) -> list[str]:
+    encoders = sorted(set(settings["repa"]) - {findings.NO_REPA})
+    if len(encoders) > 1:
+        raise LrcoreError(f"runs with different REPA encoders in one figure: {', '.join(encoders)}; keep those of one")
+    return [findings.NO_REPA, *encoders]
+
+
+def _of(rows: pandas.DataFrame, ae: str, repa: str) -> pandas.DataFrame:
+    return rows[(rows["ae"] == ae) & (rows["repa"] == repa)]
+
+
+def _panel(settings: pandas.DataFrame, best: pandas.DataFrame, first: bool) -> list[go.Scatter]:
+    if settings.empty:
+        return []
+    look = style.ae_style(str(settings["ae"].iloc[0]))
+    plain = findings.no_shift(settings)
+    return [
+        _lines(settings, "all settings", first, look, {"width": 1}, opacity=0.3),
+        _lines(plain, "no timeshift", first, look, {"width": 2, "dash": "dot"}, opacity=1.0),
+        _lines(best, "best at the last step", first, look, {"width": 3.5}, opacity=1.0, markers=True),
+    ]
+
+
+def _lines(
+    rows: pandas.DataFrame,
+    name: str,
+    legend: bool,
+    look: style.AeStyle,
+    line: dict[str, object],
+    opacity: float,
+    markers: bool = False,
+) -> go.Scatter:
+    """One trace of one line per setting, with a gap after each."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    text: list[str | None] = []
+    for _, run in rows.groupby(findings.SETTING):
+        run = run.sort_values("step")
+        first = run.iloc[0]
+        named = f"{first['trainp']}, train shift {first['trainshift']:.2f}, sample shift {first['sampleshift']:.2f}"
+        x += [*run["step"].tolist(), None]
+        y += [*run["fid"].tolist(), None]
+        text += [*[named] * len(run), None]
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        name=name,
+        legendgroup=name,
+        showlegend=legend,
+        mode="lines+markers",
+        opacity=opacity,
+        line={"color": look.colour, **line},
+        marker={"color": look.colour, "symbol": look.symbol, "size": 8 if markers else 3},
+        hovertemplate="step %{x}: %{y:.2f}<br>%{text}<extra>" + name + "</extra>",
+        connectgaps=False,
+    )
+
+
+def _alt(best: pandas.DataFrame, label: str) -> str:
+    last = best.sort_values("step").groupby(["ae", "repa"], as_index=False).last()
+    ends = "; ".join(
+        f"{style.ae_style(r.ae).label} {style.REPA_LABELS[r.repa != findings.NO_REPA]} {shown(r.fid)} at step {r.step}"
+        for r in last.itertuples()
+    )
+    return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {ends}."

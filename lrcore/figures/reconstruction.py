@@ -1,0 +1,59 @@
+"""Tables of reconstruction metrics: one row per autoencoder, every mean beside its standard error."""
+
+from __future__ import annotations
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteTable
+
+STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_vgg_unweighted", "rfd")
+PUBLISHED_METRICS = ("psnr", "ssim", "lpips", "rfid")
+
+
+def study_reconstruction(reconstruction: pandas.DataFrame) -> SiteTable:
+    """PSNR, SSIM, LPIPS and reconstruction Frechet distance of one study, from rows of `read_reconstruction`.
+
+    Raises:
+        LrcoreError: no rows, or two rows of one metric and autoencoder (two networks, splits or studies).
+    """
+    measured = reconstruction[reconstruction["metric"].isin(STUDY_METRICS)]
+    table = _wide(measured.rename(columns={"metric": "quantity"}), STUDY_METRICS)
+    study = str(measured["study"].iloc[0])
+    caption = f"Reconstruction metrics of each autoencoder in the study {study}, with standard errors over images"
+    return SiteTable(table, f"{study}-reconstruction", caption)
+
+
+def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
+    """The same table of the published study, from rows of `read_published`.
+
+    Raises:
+        LrcoreError: no rows of it.
+    """
+    study = published[(published["source"] == "bfl2025representation") & (published["table"] == "reconstruction")]
+    measured = study[~study["setting"].str.startswith("as reported")]
+    caption = "Published reconstruction metrics of each autoencoder on ImageNet at 256 pixels, with standard errors"
+    return SiteTable(_wide(measured, PUBLISHED_METRICS), "published-reconstruction", caption)
+
+
+def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...]) -> pandas.DataFrame:
+    if rows.empty:
+        raise LrcoreError("no rows: no reconstruction has been measured yet; run `python -m lrcore.train` first")
+    doubled = rows[rows.duplicated(["ae", "quantity"])]
+    if len(doubled):
+        first = doubled.iloc[0]
+        raise LrcoreError(
+            f"two rows of {first['quantity']} for {first['ae']}: keep those of one network, split and study"
+        )
+    aes = style.in_order(rows["ae"])
+    table = pandas.DataFrame({"autoencoder": [style.ae_style(ae).label for ae in aes]})
+    for metric in metrics:
+        of_metric = rows[rows["quantity"] == metric].set_index("ae").reindex(aes)
+        label = style.metric_style(metric).label
+        arrow = "↑" if style.metric_style(metric).higher_is_better else "↓"
+        table[f"{label} {arrow}"] = of_metric["value"].to_numpy()
+        # metrics of the whole set, like the Frechet distance, have no error over images
+        if of_metric["standard_error"].notna().any():
+            table[f"± {label}"] = of_metric["standard_error"].to_numpy()
+    return table

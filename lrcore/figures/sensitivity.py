@@ -1,0 +1,106 @@
+"""Sensitivity of the distance to the timestep choices, one parameter at a time around each autoencoder's best."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lrcore import findings, records
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteFigure
+
+_PANEL_HEIGHT = 180
+
+
+def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_REPA) -> SiteFigure:
+    """A row of panels per autoencoder, a column per parameter, at the last step that all autoencoders reached.
+
+    Each panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best. Above it stands the
+    relative spread, (worst - best) / best. No value is left out but runs that diverged. Panels of a row share their
+    axis of distance, panels of a column their axis of values.
+
+    Raises:
+        LrcoreError: no rows, two protocols, no common step, or every run with this `repa` diverged.
+    """
+    settings = findings.mean_over_seeds(generation)
+    step = findings.last_common_step(settings)
+    rows = findings.sensitivity(settings, step, repa)
+    if rows.empty:
+        raise LrcoreError(f"no rows: no finite distance at step {step} with repa {repa!r}")
+    aes = style.in_order(rows["ae"])
+    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    figure = make_subplots(
+        len(aes),
+        len(findings.PARAMETERS),
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=[_panel_title(rows, ae, parameter) for ae in aes for parameter in findings.PARAMETERS],
+        vertical_spacing=0.3 / len(aes) ** 1.3,
+        horizontal_spacing=0.03,
+    )
+    for row, ae in enumerate(aes, start=1):
+        for column, parameter in enumerate(findings.PARAMETERS, start=1):
+            figure.add_trace(_panel(_of(rows, ae, parameter), ae, label), row, column)
+        figure.update_yaxes(title=f"{style.ae_style(ae).label}<br>{label}", row=row, col=1)
+    for column, parameter in enumerate(findings.PARAMETERS, start=1):
+        values = sorted(value for value in rows.loc[rows["parameter"] == parameter, "value"].unique())
+        order = {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": values,
+            "range": [-0.5, len(values) - 0.5],
+        }
+        figure.update_xaxes(**order, col=column)
+        figure.update_xaxes(title=style.PARAMETER_LABELS[parameter], row=len(aes), col=column)
+    study = str(generation["study"].iloc[0])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        title=f"{label} with one choice varied, study {study}, step {step}",
+        height=120 + _PANEL_HEIGHT * len(aes),
+        showlegend=False,
+    )
+    figure.update_annotations(font_size=12)
+    figure.update_yaxes(type="log", nticks=5)
+    return SiteFigure(figure, rows, f"{study}-sensitivity", _alt(rows, label, step), min_width=520)
+
+
+def _of(rows: pandas.DataFrame, ae: str, parameter: str) -> pandas.DataFrame:
+    return rows[(rows["ae"] == ae) & (rows["parameter"] == parameter)]
+
+
+def _panel_title(rows: pandas.DataFrame, ae: str, parameter: str) -> str:
+    spread = findings.relative_spread(_of(rows, ae, parameter)["fid"])
+    return "one value only" if math.isnan(spread) else f"spread {style.percent(spread, signed=False)}"
+
+
+def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
+    look = style.ae_style(ae)
+    return go.Scatter(
+        x=rows["value"].tolist(),
+        y=rows["fid"].tolist(),
+        name=look.label,
+        mode="lines+markers",
+        line={"color": look.colour, "width": 2},
+        marker={
+            "color": look.colour,
+            "symbol": look.symbol,
+            "size": [13 if best else 8 for best in rows["best"]],
+            "line": {"width": [2 if best else 0 for best in rows["best"]], "color": "rgba(128,128,128,1)"},
+        },
+        hovertemplate=f"{look.label}, %{{x}}: {label} %{{y:.2f}}<extra></extra>",
+    )
+
+
+def _alt(rows: pandas.DataFrame, label: str, step: int) -> str:
+    parts = []
+    for ae in style.in_order(rows["ae"]):
+        spreads = ", ".join(
+            f"{style.PARAMETER_LABELS[p]} {_panel_title(rows, ae, p).removeprefix('spread ')}"
+            for p in findings.PARAMETERS
+        )
+        parts.append(f"{style.ae_style(ae).label}: {spreads}")
+    return f"Spread of {label} at step {step} when one choice is varied and the others are held. {'; '.join(parts)}."

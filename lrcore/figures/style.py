@@ -1,0 +1,108 @@
+"""How the figures look: one colour and marker per autoencoder everywhere, names, number formats, one template.
+
+The colours are Okabe and Ito's, told apart with any colour vision and on light and dark ground.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from lrcore.errors import unknown
+
+
+@dataclass(frozen=True)
+class AeStyle:
+    """How an autoencoder is named and drawn."""
+
+    label: str
+    colour: str
+    symbol: str
+
+
+AES = {
+    "sd": AeStyle("SD", "#0072B2", "circle"),
+    "flux1": AeStyle("FLUX.1", "#E69F00", "square"),
+    "flux2": AeStyle("FLUX.2", "#009E73", "diamond"),
+    "rae": AeStyle("RAE", "#CC79A7", "triangle-up"),
+}
+"""In the order in which they are listed and drawn."""
+
+_OTHER_COLOURS = ("#D55E00", "#56B4E9", "#8C6BB1", "#8D8D00")
+_OTHER_SYMBOLS = ("star", "cross", "hexagon", "pentagon")
+
+REPA_LABELS = {False: "without REPA", True: "with REPA"}
+PARAMETER_LABELS = {"trainp": "training density", "trainshift": "train shift", "sampleshift": "sample shift"}
+DENSITY_LABELS = {"ts": "shifted uniform (ts)", "ln": "logit-normal (ln)", "pln": "plateau logit-normal (pln)"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A reconstruction metric: its name on an axis and which way is better."""
+
+    label: str
+    higher_is_better: bool
+
+    @property
+    def direction(self) -> str:
+        return "higher is better" if self.higher_is_better else "lower is better"
+
+
+METRICS = {
+    "psnr": Metric("PSNR (dB)", True),
+    "ssim": Metric("SSIM", True),
+    "lpips": Metric("LPIPS", False),
+    "lpips_vgg": Metric("LPIPS (VGG)", False),
+    "lpips_alex": Metric("LPIPS (AlexNet)", False),
+    "lpips_vgg_unweighted": Metric("LPIPS (VGG, unweighted)", False),
+    "rfid": Metric("rFID", False),
+    "rfd": Metric("rFD", False),
+}
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "margin": {"l": 60, "r": 15, "t": 60, "b": 55},
+        "title": {"x": 0, "xanchor": "left", "xref": "paper", "font": {"size": 15}},
+        "hoverlabel": {"align": "left"},
+        "xaxis": {"zeroline": False, "automargin": True},
+        "yaxis": {"zeroline": False, "automargin": True},
+    }
+)
+"""Colours of text and grid are the page's, which `site/figures.js` puts in for its light and dark theme."""
+
+
+def ae_style(ae: str) -> AeStyle:
+    """The style of an autoencoder; one that is not of the study gets its own name and a fixed colour of the rest."""
+    if ae in AES:
+        return AES[ae]
+    number = zlib.crc32(ae.encode())
+    return AeStyle(ae, _OTHER_COLOURS[number % 4], _OTHER_SYMBOLS[number // 4 % 4])
+
+
+def in_order(aes: Iterable[str]) -> list[str]:
+    """Each autoencoder once: those of the study first, in its order, then others by name."""
+    known = list(AES)
+    return sorted(set(aes), key=lambda ae: (known.index(ae) if ae in known else len(known), ae))
+
+
+def metric_style(metric: str) -> Metric:
+    """The style of a reconstruction metric.
+
+    Raises:
+        LrcoreError: it is not one of `METRICS`.
+    """
+    if metric not in METRICS:
+        raise unknown("reconstruction metric", metric, METRICS)
+    return METRICS[metric]
+
+
+def percent(share: float, signed: bool = True) -> str:
+    """A share as text: -0.521 is '−52 %', 0.05 is '+5 %', NaN is 'n/a'; unsigned for spreads."""
+    if math.isnan(share):
+        return "n/a"
+    text = f"{100 * share:+.0f} %" if signed else f"{100 * share:.0f} %"
+    return text.replace("-", "\N{MINUS SIGN}")

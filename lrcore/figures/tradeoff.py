@@ -1,0 +1,146 @@
+"""Learnability against fidelity: one point per autoencoder, arrows of change from a baseline.
+
+Learnability is the lowest distance a generative model reached in the latent space; fidelity is a reconstruction
+metric. The ideal autoencoder is the one that is good at both.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore import findings, records
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteFigure, shown
+
+HEIGHT = 480
+
+
+def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", baseline: str = "sd") -> SiteFigure:
+    """The figure of the published study, from rows of `records.read_published`.
+
+    `metric` is one of lpips, ssim, psnr, rfid; arrows lead from `baseline` to every other autoencoder.
+
+    Raises:
+        LrcoreError: unknown metric, or no rows of it.
+    """
+    study = published[published["source"] == "bfl2025representation"]
+    distances = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")]
+    # figures repeated from the autoencoders' own authors follow another protocol
+    measured = study[(study["table"] == "reconstruction") & ~study["setting"].str.startswith("as reported")]
+    points = _points(distances.set_index("ae")["value"], measured[measured["quantity"] == metric], metric, baseline)
+    return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff")
+
+
+def study_tradeoff(
+    generation: pandas.DataFrame, reconstruction: pandas.DataFrame, metric: str = "lpips_vgg", baseline: str = "sd"
+) -> SiteFigure:
+    """The same figure of one study, from its rows of `read_generation` and `read_reconstruction`.
+
+    Raises:
+        LrcoreError: no rows, two protocols in one figure, or no row of `metric`.
+    """
+    settings = findings.mean_over_seeds(generation)
+    best = findings.best_per_ae(settings)
+    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    measured = reconstruction[reconstruction["metric"] == metric]
+    points = _points(best.set_index("ae")["fid"], measured, metric, baseline)
+    study = str(generation["study"].iloc[0])
+    return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff")
+
+
+def _points(distances: pandas.Series, measured: pandas.DataFrame, metric: str, baseline: str) -> pandas.DataFrame:
+    """ae, distance, fidelity, standard_error and the relative changes of both from `baseline` (NaN without it)."""
+    style.metric_style(metric)
+    if measured["ae"].duplicated().any():
+        raise LrcoreError(f"two rows of {metric} for one autoencoder: keep those of one network and image set")
+    fidelity = measured.set_index("ae")
+    aes = style.in_order(set(distances.index) & set(fidelity.index))
+    if not aes:
+        raise LrcoreError(f"no rows: no autoencoder has both a distance and {metric}")
+    points = pandas.DataFrame(
+        {
+            "ae": aes,
+            "distance": [float(distances[ae]) for ae in aes],
+            "fidelity": [float(fidelity.loc[ae, "value"]) for ae in aes],
+            "standard_error": [float(fidelity.loc[ae, "standard_error"]) for ae in aes],
+        }
+    )
+    at = points[points["ae"] == baseline]
+    for column in ("distance", "fidelity"):
+        base = float(at[column].iloc[0]) if len(at) else math.nan
+        points[f"{column}_change"] = [findings.relative_change(value, base) for value in points[column]]
+    return points
+
+
+def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, where: str, name: str) -> SiteFigure:
+    look = style.metric_style(metric)
+    figure = go.Figure()
+    start = points[points["ae"] == baseline]
+    for _, point in points.iterrows():
+        if len(start) and point["ae"] != baseline:
+            figure.add_trace(_arrow(start.iloc[0], point))
+    for _, point in points.iterrows():
+        figure.add_trace(_marker(point, distance, look, points["fidelity"].median()))
+    figure.update_layout(
+        template=style.TEMPLATE,
+        title=f"Learnability against fidelity, {where}",
+        height=HEIGHT,
+        showlegend=False,
+    )
+    figure.update_xaxes(title=f"{look.label}, {look.direction}", range=_padded(points["fidelity"], 0.25))
+    logs = points["distance"].map(math.log10)
+    figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=_padded(logs, 0.25), dtick="D1")
+    values = "; ".join(
+        f"{style.ae_style(p.ae).label} {distance} {shown(p.distance)}, {look.label} {shown(p.fidelity)}"
+        for p in points.itertuples()
+    )
+    return SiteFigure(figure, points, name, f"Scatter of {distance} against {look.label}, {where}. {values}.")
+
+
+def _arrow(start: pandas.Series, end: pandas.Series) -> go.Scatter:
+    return go.Scatter(
+        x=[start["fidelity"], end["fidelity"]],
+        y=[start["distance"], end["distance"]],
+        mode="lines+markers",
+        line={"color": "rgba(128,128,128,0.7)", "width": 1.5},
+        marker={"symbol": "arrow", "size": [0, 12], "angleref": "previous", "standoff": [0, 9], "opacity": 1},
+        hoverinfo="skip",
+    )
+
+
+def _marker(point: pandas.Series, distance: str, metric: style.Metric, middle: float) -> go.Scatter:
+    look = style.ae_style(str(point["ae"]))
+    text = f"<b>{look.label}</b>"
+    if point["distance_change"] and not math.isnan(point["distance_change"]):
+        changes = style.percent(point["distance_change"]), style.percent(point["fidelity_change"])
+        text += f"<br>{_bare(distance)} {changes[0]}<br>{_bare(metric.label)} {changes[1]}"
+    error = None if math.isnan(point["standard_error"]) else [point["standard_error"]]
+    return go.Scatter(
+        x=[point["fidelity"]],
+        y=[point["distance"]],
+        error_x={"type": "data", "array": error, "thickness": 1.5} if error else None,
+        name=look.label,
+        mode="markers+text",
+        text=[text],
+        # labels point away from the middle of the cloud, where the arrows are
+        textposition="middle right" if point["fidelity"] >= middle else "top center",
+        marker={"color": look.colour, "symbol": look.symbol, "size": 14},
+        hovertemplate=f"{look.label}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
+def _bare(label: str) -> str:
+    """A label without what stands in brackets."""
+    return label.split(" (")[0]
+
+
+def _padded(values: pandas.Series, share: float) -> list[float]:
+    """An axis range with `share` of the span to spare on either side, for the labels."""
+    low, high = float(values.min()), float(values.max())
+    pad = share * (high - low) or 0.5
+    return [low - pad, high + pad]

@@ -1,0 +1,157 @@
+"""What a study found, computed from its rows: best settings, spreads, changes between autoencoders.
+
+Every function takes and returns data frames with the columns of `lrcore.records` and touches no file. The distance is
+the column `fid`, whatever the feature network: lower is better, NaN where a run diverged.
+
+    rows = findings.of_study(records.read_generation("data"), "smoke")
+    findings.best_settings(findings.mean_over_seeds(rows))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pandas
+
+from lrcore.errors import LrcoreError, unknown
+
+PARAMETERS = ("trainp", "trainshift", "sampleshift")
+"""The choices of timesteps, in the order the site shows them."""
+
+SETTING = ["ae", "repa", *PARAMETERS]
+"""What names one line of distance over steps."""
+
+PROTOCOL = (
+    "dataset", "resolution", "feature_network", "feature_sha256", "n_samples", "n_reference", "reference", "label_rule",
+    "uint8_rule", "sampler", "sampling_steps", "guidance",
+)  # fmt: skip
+"""Distances are comparable only where all of these are equal."""
+
+NO_REPA = "none"
+
+
+def of_study(rows: pandas.DataFrame, study: str) -> pandas.DataFrame:
+    """The rows of one study.
+
+    Raises:
+        LrcoreError: no row of it, naming the studies there are.
+    """
+    found = rows[rows["study"] == study]
+    if found.empty:
+        raise unknown("study", study, sorted(rows["study"].unique()))
+    return found
+
+
+def require_one_protocol(rows: pandas.DataFrame) -> None:
+    """Refuse generation rows whose distances cannot be compared.
+
+    Raises:
+        LrcoreError: no rows, or two values in a column of `PROTOCOL`, naming both.
+    """
+    if rows.empty:
+        raise LrcoreError("no rows: nothing has been measured yet; run `python -m lrcore.train` first")
+    for column in PROTOCOL:
+        values = sorted(rows[column].unique())
+        if len(values) > 1:
+            named = ", ".join(map(str, values))
+            raise LrcoreError(f"distances with different {column} cannot be compared: {named}; keep the rows of one")
+
+
+def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """One row per setting and step: `SETTING`, step, feature_network, seeds, fid.
+
+    `fid` is the mean over training and sampling seeds, `seeds` their number; NaN where one of them diverged. Sorted.
+
+    Raises:
+        LrcoreError: as `require_one_protocol`.
+    """
+    require_one_protocol(rows)
+    groups = rows.groupby([*SETTING, "step"], as_index=False)["fid"]
+    found = groups.agg(seeds="size", fid=lambda values: values.mean(skipna=False))
+    return found.assign(feature_network=rows["feature_network"].iloc[0])
+
+
+def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The setting of lowest distance for each ae, repa and step; groups that diverged throughout are left out."""
+    return _lowest(settings, ["ae", "repa", "step"])
+
+
+def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of lowest distance for each ae, over every setting, REPA and step."""
+    return _lowest(settings, ["ae"])
+
+
+def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows trained and sampled without timeshift: both shifts are 1."""
+    return settings[(settings["trainshift"] == 1.0) & (settings["sampleshift"] == 1.0)]
+
+
+def line_of_best(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """For each ae and repa, all steps of the setting that is best at the last step it was measured at."""
+    finite = settings.dropna(subset="fid")
+    last = finite[finite["step"] == finite.groupby(["ae", "repa"])["step"].transform("max")]
+    return settings.merge(_lowest(last, ["ae", "repa"])[SETTING], on=SETTING)
+
+
+def last_common_step(settings: pandas.DataFrame) -> int:
+    """The last step at which every autoencoder has a row: where they can be compared.
+
+    Raises:
+        LrcoreError: there is none.
+    """
+    steps = [set(group["step"]) for _, group in settings.groupby("ae")]
+    common = set.intersection(*steps) if steps else set()
+    if not common:
+        raise LrcoreError("the autoencoders have no evaluated step in common; let the study run on")
+    return int(max(common))
+
+
+def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> pandas.DataFrame:
+    """How the distance depends on one parameter with the others held at the autoencoder's best.
+
+    One row per ae, parameter and value at `step`: ae, parameter, value (text), fid, best (whether the value is that
+    of the best setting). Autoencoders without a finite row at `step` and `repa` are left out.
+    """
+    at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
+    pieces = []
+    for _, best in _lowest(at, ["ae"]).iterrows():
+        for parameter in PARAMETERS:
+            held = [name for name in SETTING if name != parameter]
+            swept = at[(at[held] == best[held]).all(axis=1)].sort_values(parameter)
+            pieces.append(
+                pandas.DataFrame(
+                    {
+                        "ae": best["ae"],
+                        "parameter": parameter,
+                        "value": [value_text(value) for value in swept[parameter]],
+                        "fid": swept["fid"].to_numpy(),
+                        "best": (swept[parameter] == best[parameter]).to_numpy(),
+                    }
+                )
+            )
+    empty = pandas.DataFrame(columns=["ae", "parameter", "value", "fid", "best"])
+    return pandas.concat(pieces, ignore_index=True) if pieces else empty
+
+
+def relative_spread(distances: Iterable[float]) -> float:
+    """(worst - best) / best of the finite distances; NaN for fewer than two of them."""
+    finite = [distance for distance in distances if math.isfinite(distance)]
+    if len(finite) < 2:
+        return math.nan
+    return (max(finite) - min(finite)) / min(finite)
+
+
+def relative_change(value: float, baseline: float) -> float:
+    """(value - baseline) / baseline: -0.5 is half the baseline."""
+    return (value - baseline) / baseline
+
+
+def value_text(value: object) -> str:
+    """A parameter's value as the site writes it: shifts with two decimals, names as they are."""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
+    finite = settings.dropna(subset="fid")
+    return finite.loc[finite.groupby(groups)["fid"].idxmin()].reset_index(drop=True)
