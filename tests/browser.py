@@ -1,0 +1,121 @@
+"""Opening the pages of a built site in headless Chromium, and what must hold of each."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WAIT = 20_000
+"""Milliseconds until something on a page counts as missing."""
+
+# Marks of the data: traces lie in Plotly's `mlayer` groups, grid lines, axes and legends do not.
+MARKS = """plot => [...plot.querySelectorAll('.mlayer path, .mlayer image, .imagelayer image')]
+    .filter(mark => { const box = mark.getBoundingClientRect(); return box.width + box.height > 1; }).length"""
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve `folder` on a free port of this machine; yields its address."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@dataclass
+class Visit:
+    """A page open in the browser, and everything that went wrong on it so far."""
+
+    page: Page
+    name: str
+    problems: list[str] = field(default_factory=list)
+
+    def check(self) -> list[str]:
+        """Scroll through the page; returns what is wrong with its figures, tables and width."""
+        self._check_figures()
+        self._check_tables()
+        wide, screen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        if wide > screen:
+            self.problems.append(f"the page is {wide} px wide on a screen of {screen} px")
+        return [f"{self.name}: {problem}" for problem in self.problems]
+
+    def _check_figures(self) -> None:
+        for figure in self.page.locator(".lrcore-figure").all():
+            identifier = figure.get_attribute("id")
+            before = self._height(identifier)
+            figure.scroll_into_view_if_needed()
+            try:
+                self.page.wait_for_selector(f"#{identifier}[data-drawn]", timeout=WAIT)
+            except Exception:  # the browser's timeout: go on with the other figures
+                self.problems.append(f"{identifier} is not drawn")
+                continue
+            if not figure.locator(".lrcore-plot").evaluate(MARKS):
+                self.problems.append(f"{identifier} is empty")
+            if abs(self._height(identifier) - before) > 2:
+                self.problems.append(f"{identifier} moves the page by {self._height(identifier) - before:.0f} px")
+
+    def _height(self, identifier: str | None) -> float:
+        return float(self.page.evaluate("id => document.getElementById(id).getBoundingClientRect().height", identifier))
+
+    def _check_tables(self) -> None:
+        for table in self.page.locator(".lrcore-table").all():
+            identifier = table.get_attribute("id")
+            try:
+                self.page.wait_for_selector(f"#{identifier}[data-drawn]", timeout=WAIT)
+            except Exception:  # the browser's timeout
+                self.problems.append(f"{identifier} stays plain")
+                continue
+            if not table.locator("tbody tr td:not(.dt-empty)").count():
+                self.problems.append(f"{identifier} has no rows")
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, address: str, name: str, width: int, theme: str) -> Iterator[Visit]:
+    """Open page `name` in a window of `width` pixels, in the `theme` (light or dark) of the system."""
+    host = urlsplit(address).netloc
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    page = context.new_page()
+    opened = Visit(page, f"{name} at {width} px, {theme}")
+
+    def note_request(url: str) -> None:
+        if not url.startswith(("data:", "blob:")) and urlsplit(url).netloc != host:
+            opened.problems.append(f"asks another host: {url}")
+
+    def note_answer(url: str, status: int) -> None:
+        if status >= 400:
+            opened.problems.append(f"{url} answers {status}")
+
+    page.on("request", lambda request: note_request(request.url))
+    page.on("response", lambda response: note_answer(response.url, response.status))
+    page.on("pageerror", lambda error: opened.problems.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda said: opened.problems.append(f"console {said.type}: {said.text}") if said.type == "error" else None,
+    )
+    try:
+        page.goto(f"{address}/{name}")
+        yield opened
+    finally:
+        context.close()

@@ -1,0 +1,61 @@
+"""Fixtures of the page tests: a built site, and a browser to look at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+PROJECT = Path(__file__).parent.parent
+PROJECT_FILES = ("_quarto.yml", "index.qmd", "posts", "site", "tools", "data/published")
+
+sys.path.insert(0, str(PROJECT / "tools"))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a built site: `LRCORE_SITE` if that is set, else the project's pages over made-up data."""
+    given = os.environ.get("LRCORE_SITE")
+    if given:
+        folder = Path(given).resolve()
+        assert (folder / "index.html").is_file(), f"LRCORE_SITE={given} holds no index.html"
+        return folder
+    import sample_data
+
+    project = tmp_path_factory.mktemp("project")
+    for name in PROJECT_FILES:
+        source, target = PROJECT / name, project / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+    sample_data.fill(project / "data", project / "imgs")
+    command = [sys.executable, "tools/preview.py", "--no-prepare-data"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project / "_site"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the distribution; its absence fails in CI and skips elsewhere."""
+    from browser import FLAGS
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        message = "no Chromium found: the pages are NOT tested in a browser (Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield opened
+        opened.close()

@@ -1,0 +1,128 @@
+"""Made-up rows and pictures of the study `smoke`, so that pages can be built and tested without training.
+
+Nothing here was measured: every row says so in its `recipe` ("made up for a test").
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy
+from PIL import Image
+
+from lrcore.records import GenerationRow, ReconstructionRow, write_generation, write_reconstruction
+
+MADE_UP = "made up for a test"
+STUDY = "smoke"
+CROPS = 4
+CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
+DISTANCE = {"sd": 310.0, "flux1": 350.0, "flux2": 260.0, "rae": 215.0}
+RECONSTRUCTION = {
+    "psnr": {"sd": 19.0, "flux1": 24.0, "flux2": 26.0, "rae": 15.0},
+    "ssim": {"sd": 0.65, "flux1": 0.84, "flux2": 0.9, "rae": 0.41},
+    "lpips_vgg": {"sd": 0.31, "flux1": 0.2, "flux2": 0.15, "rae": 0.42},
+    "lpips_alex": {"sd": 0.16, "flux1": 0.08, "flux2": 0.05, "rae": 0.25},
+    "lpips_vgg_unweighted": {"sd": 2.1, "flux1": 1.4, "flux2": 1.1, "rae": 2.9},
+    "rfd": {"sd": 160.0, "flux1": 90.0, "flux2": 60.0, "rae": 120.0},
+}
+
+
+def fill(data: Path, imgs: Path) -> None:
+    """Write rows of every run of `smoke` below `data`, and its crops below `imgs`."""
+    study = tomllib.loads((resources.files("lrcore.studies") / f"{STUDY}.toml").read_text())
+    for run in _runs(study):
+        rows = [
+            generation_row(study, run, step, shift)
+            for step in study["training"]["evaluate_at"]
+            for shift in study["evaluation"]["sampleshifts"]
+        ]
+        write_generation(data, STUDY, "-".join(str(value) for value in run.values()), rows)
+    for ae in CHANNELS:
+        write_reconstruction(data, STUDY, ae, [reconstruction_row(ae, metric) for metric in RECONSTRUCTION])
+        write_crops(imgs / STUDY, ae, noise=40.0 - RECONSTRUCTION["psnr"][ae])
+    write_crops(imgs / STUDY, "orig", noise=0.0)
+
+
+def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sampleshift: float) -> GenerationRow:
+    """A plausible row: better with more steps, with alignment, and with a shift that suits the number of channels."""
+    ae = run["ae"]
+    best_shift = math.sqrt(CHANNELS[ae] / 4)
+    mismatch = abs(math.log(run["trainshift"] / best_shift)) + 0.5 * abs(math.log(sampleshift / best_shift))
+    distance = DISTANCE[ae] * (1 + 0.1 * mismatch) * (study["training"]["evaluate_at"][0] / step) ** 0.3
+    distance *= (1.0 if run["repa"] == "none" else 0.93) * (1.0 if run["trainp"] == "ln" else 0.97)
+    return GenerationRow(
+        step=step,
+        sampleshift=sampleshift,
+        fid=distance,
+        status="ok",
+        feature_network="efficientnet_lite0",
+        feature_sha256="0" * 64,
+        n_samples=study["evaluation"]["n_samples"],
+        n_reference=study["evaluation"]["n_reference"],
+        reference="cifar10/train[:1024]",
+        label_rule="random",
+        uint8_rule="round half to even",
+        sampler="euler",
+        sampling_steps=study["evaluation"]["sampling_steps"],
+        guidance=1.0,
+        sample_seed=0,
+        train_seed=0,
+        dataset="cifar10",
+        resolution=32,
+        tokens=64,
+        channels_per_token=CHANNELS[ae],
+        model=study["training"]["model"],
+        parameters=1_000_000,
+        batch_size=study["training"]["batch_size"],
+        learning_rate=study["training"]["learning_rate"],
+        ema_decay=study["training"]["ema_decay"],
+        precision="float32",
+        recipe=MADE_UP,
+        lrcore_version="0",
+        **run,
+    )
+
+
+def reconstruction_row(ae: str, metric: str) -> ReconstructionRow:
+    """A plausible row of one metric."""
+    value = RECONSTRUCTION[metric][ae]
+    return ReconstructionRow(
+        ae=ae,
+        metric=metric,
+        value=value,
+        standard_error=math.nan if metric == "rfd" else value / 50,
+        n_images=256,
+        dataset="cifar10/test[:256]",
+        split="validation",
+        resolution=32,
+        tokens=64,
+        channels_per_token=CHANNELS[ae],
+        network="efficientnet_lite0" if metric == "rfd" else "",
+        network_sha256="",
+        protocol=MADE_UP,
+        recipe=MADE_UP,
+        lrcore_version="0",
+    )
+
+
+def write_crops(folder: Path, name: str, noise: float) -> None:
+    """Pictures of 32 x 32 pixels: a gradient of its own for each number, with `noise` (standard deviation, of 255)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ramp = numpy.linspace(0, 255, 32)
+    for number in range(CROPS):
+        pixels = numpy.stack(numpy.broadcast_arrays(ramp[:, None], ramp[None, :], 60.0 * number), axis=-1)
+        pixels = pixels + numpy.random.default_rng(number).normal(0, max(noise, 1e-9), pixels.shape)
+        Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(folder / f"{name}-{number:02d}.png")
+
+
+def _runs(study: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"ae": ae, "repa": repa, "trainp": trainp, "trainshift": shift}
+        for cell in study["grid"]
+        for ae, repa, trainp, shift in itertools.product(cell["ae"], cell["repa"], cell["trainp"], cell["trainshift"])
+    ]

@@ -1,0 +1,121 @@
+"""Every page of the built site in a browser: phone and desktop, light and dark, with and without scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import WAIT, served, visit
+from playwright.sync_api import Browser
+
+TOGGLE = "#theme-toggle, .quarto-color-scheme-toggle"
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    with served(site) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> list[str]:
+    """Pages of the site, relative to its folder."""
+    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+
+
+def first_page_with(site: Path, pages: list[str], element: str) -> str:
+    holding = [name for name in pages if f'class="{element}"' in (site / name).read_text()]
+    assert holding, f"no page of the site has a .{element}"
+    return holding[0]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_pages_are_whole(browser: Browser, address: str, pages: list[str], width: int, theme: str) -> None:
+    problems = []
+    for name in pages:
+        with visit(browser, address, name, width, theme) as opened:
+            problems += opened.check()
+    assert not problems, "\n".join(problems)
+
+
+def test_the_switch_changes_figures_and_tables(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
+    name = first_page_with(site, pages, "lrcore-figure")
+    with visit(browser, address, name, 1440, "light") as opened:
+        page = opened.page
+        ink = "() => getComputedStyle(document.querySelector('.lrcore-figure[data-drawn] .infolayer text')).fill"
+        page.locator(".lrcore-figure").first.scroll_into_view_if_needed()
+        page.wait_for_selector(".lrcore-figure[data-drawn=light]", timeout=WAIT)
+        light = page.evaluate(ink)
+        page.locator(TOGGLE).first.click()
+        page.wait_for_selector("body.quarto-dark", timeout=WAIT)
+        page.wait_for_selector(".lrcore-figure[data-drawn=dark]", timeout=WAIT)
+        assert page.evaluate(ink) != light
+        page.locator(TOGGLE).first.click()
+        page.wait_for_selector(".lrcore-figure[data-drawn=light]", timeout=WAIT)
+        assert page.evaluate(ink) == light
+        assert not opened.problems
+
+
+def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
+    with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
+        opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
+        assert not opened.page.evaluate("document.documentElement.classList.contains('dark')")
+        opened.page.locator(TOGGLE).first.click()
+        opened.page.wait_for_selector("html.dark", timeout=WAIT, state="attached")
+
+
+def test_tables_search_and_sort(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
+    with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
+        opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
+        table = opened.page.locator(".lrcore-table").first
+        every = table.locator("tbody tr").count()
+        search = table.locator("input[type=search]")
+        search.fill("no row holds these words")
+        assert table.locator("tbody td.dt-empty").count() == 1
+        search.fill("")
+        assert table.locator("tbody tr").count() == every
+        table.locator("thead th").first.click()
+        opened.page.wait_for_selector(".lrcore-table thead th[aria-sort=ascending]", timeout=WAIT)
+        assert not opened.problems
+
+
+@pytest.mark.parametrize("kind", ["lrcore-figure", "lrcore-table"])
+def test_rows_can_be_downloaded(browser: Browser, address: str, site: Path, pages: list[str], kind: str) -> None:
+    with visit(browser, address, first_page_with(site, pages, kind), 1440, "light") as opened:
+        link = opened.page.locator(f".{kind} a.lrcore-download").first
+        with opened.page.expect_download() as started:
+            link.click()
+        download = started.value
+        assert download.suggested_filename == link.get_attribute("download")
+        rows = list(csv.reader(io.StringIO(Path(download.path()).read_text())))
+        assert len(rows) > 1 and all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_pages_can_be_read_without_scripts(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/{first_page_with(site, pages, 'lrcore-figure')}")
+    assert page.locator(".lrcore-alt").first.is_visible()
+    page.goto(f"{address}/{first_page_with(site, pages, 'lrcore-table')}")
+    assert page.locator(".lrcore-table tbody tr").first.is_visible()
+    context.close()
+
+
+def test_a_broken_figure_is_reported(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
+    """The tests above rely on it: what cannot be drawn must not be silent."""
+    name = first_page_with(site, pages, "lrcore-figure")
+    context = browser.new_context()
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.route("**/plotly.min.js", lambda route: route.abort())
+    page.goto(f"{address}/{name}")
+    page.locator(".lrcore-figure").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    assert any("cannot draw figure-" in text for text in errors)
+    assert page.locator(".lrcore-alt").first.is_visible()
+    context.close()
