@@ -9,6 +9,7 @@ features as a space for Frechet distances.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,26 +74,23 @@ class VisionEncoder(nn.Module):
         Raises:
             LrcoreError: `images` is not a floating-point (B, 3, H, W) tensor.
         """
+        _check(images)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            patches = self._stride16(self._input(images))
-            last = self.network.blocks[5:](patches)
-            pooled = self.network.global_pool(self.network.bn2(self.network.conv_head(last)))
-        return Features(patches=patches, pooled=pooled)
+            patches = [self._stride16(self._input(part)) for part in _parts(images)]
+            pooled = [self._pooled(part) for part in patches]
+        return Features(patches=torch.cat(patches), pooled=torch.cat(pooled))
 
     def patches_only(self, images: Tensor) -> Tensor:
         """`Features.patches` without computing the later stages, for training loops; raises as `forward`."""
+        _check(images)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            return self._stride16(self._input(images))
+            return torch.cat([self._stride16(self._input(part)) for part in _parts(images)])
 
     def train(self, mode: bool = True) -> VisionEncoder:
         """Stays in eval mode: batch statistics would move when a module that holds this one is trained."""
         return super().train(False)
 
     def _input(self, images: Tensor) -> Tensor:
-        if not images.is_floating_point() or images.ndim != 4 or images.shape[1] != 3:
-            raise LrcoreError(
-                f"an encoder takes float images (B, 3, H, W) in [-1, 1], got {images.dtype} {tuple(images.shape)}"
-            )
         images = images.float()
         if images.shape[-2:] != (self.size, self.size):
             images = functional.interpolate(
@@ -106,6 +104,11 @@ class VisionEncoder(nn.Module):
         features: Tensor = self.network.blocks[:5](stem)
         return features
 
+    def _pooled(self, patches: Tensor) -> Tensor:
+        last = self.network.bn2(self.network.conv_head(self.network.blocks[5:](patches)))
+        features: Tensor = self.network.global_pool(last)
+        return features
+
 
 def load_encoder(name: str, size: int = 128) -> VisionEncoder:
     """The encoder `name`, on the CPU, taking images at `size` px (a multiple of 16).
@@ -116,6 +119,18 @@ def load_encoder(name: str, size: int = 128) -> VisionEncoder:
     if name not in ENCODERS:
         raise unknown("encoder", name, ENCODERS)
     return VisionEncoder(name, pretrained.efficientnet_lite0(), size, pretrained.sha256(name))
+
+
+def _check(images: Tensor) -> None:
+    if not images.is_floating_point() or images.ndim != 4 or images.shape[1] != 3:
+        raise LrcoreError(
+            f"an encoder takes float images (B, 3, H, W) in [-1, 1], got {images.dtype} {tuple(images.shape)}"
+        )
+
+
+def _parts(images: Tensor) -> Sequence[Tensor]:
+    """The batch as it is computed: on a CPU in small parts, whose feature maps its cache holds (twice as fast)."""
+    return torch.split(images, 16) if images.device.type == "cpu" else [images]
 
 
 def _fold_normalisation(network: Any) -> None:

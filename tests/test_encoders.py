@@ -73,6 +73,17 @@ def test_patches_only_equals_the_whole_pass_and_skips_later_stages(encoder, imag
             hook.remove()
 
 
+def test_each_image_has_its_own_features_in_a_batch_of_any_size(encoder):
+    images = torch.rand(35, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    found = encoder(images)
+    assert len(found.patches) == len(found.pooled) == 35
+    for i in (0, 16, 34):
+        alone = encoder(images[[i]])
+        torch.testing.assert_close(found.patches[[i]], alone.patches, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found.pooled[[i]], alone.pooled, rtol=1e-4, atol=1e-4)
+    assert encoder(images[:0]).pooled.shape == (0, encoder.pooled_dim)
+
+
 def test_other_sizes_are_resized_by_the_stated_rule(encoder):
     small = torch.rand(1, 3, 40, 32) * 2 - 1
     resized = functional.interpolate(small, size=(64, 64), mode="bicubic", align_corners=False, antialias=True)

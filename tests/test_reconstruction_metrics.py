@@ -127,9 +127,9 @@ def random_trunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "net", "weighted", "asset"),
     [
-        ("lpips_vgg", "vgg", True, "vgg16"),
-        ("lpips_alex", "alex", True, "alexnet"),
-        ("lpips_vgg_unweighted", "vgg", False, "vgg16"),
+        ("lpips_vgg", "vgg", True, "lpips_vgg16"),
+        ("lpips_alex", "alex", True, "lpips_alexnet"),
+        ("lpips_vgg_unweighted", "vgg", False, "lpips_vgg16"),
     ],
 )
 def test_lpips_is_the_packages_at_32_px_image_by_image(name, net, weighted, asset):

@@ -121,7 +121,7 @@ def load_lpips(name: str, device: torch.device | str = "cpu") -> Lpips:
         raise unknown("LPIPS variant", name, LPIPS_PROTOCOL)
     network = "alex" if name == "lpips_alex" else "vgg"
     module = pretrained.lpips_metric(network, weighted=name != "lpips_vgg_unweighted").to(device)
-    sha256 = pretrained.sha256({"vgg": "vgg16", "alex": "alexnet"}[network])
+    sha256 = pretrained.sha256({"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}[network])
     return Lpips(name, network, sha256, LPIPS_PROTOCOL[name], torch.device(device), module)
 
 
