@@ -67,9 +67,9 @@ def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
         LrcoreError: as `require_one_protocol`.
     """
     require_one_protocol(rows)
-    groups = rows.groupby([*SETTING, "step"], as_index=False)["fid"]
-    found = groups.agg(seeds="size", fid=lambda values: values.mean(skipna=False))
-    return found.assign(feature_network=rows["feature_network"].iloc[0])
+    groups = rows.groupby([*SETTING, "step"])["fid"]
+    found = pandas.DataFrame({"seeds": groups.size(), "fid": groups.agg(lambda values: values.mean(skipna=False))})
+    return found.reset_index().assign(feature_network=rows["feature_network"].iloc[0])
 
 
 def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:

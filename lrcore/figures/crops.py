@@ -48,8 +48,8 @@ class Crops:
 def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Crops:
     """`count` images of `<imgs>/<study>/<name>-<ii>.png`: the original, then the reconstruction of each of `aes`.
 
-    `prefix` goes before `imgs/` in the page's links: "" for pages in the project's root, "../" for pages in a folder. The box is
-    where the original has most detail, the same for all pictures of a row.
+    `prefix` goes before `imgs/` in the page's links: "" for pages in the project's root, "../" for pages in a folder.
+    The box is where the original has most detail, the same for all pictures of a row.
 
     Raises:
         LrcoreError: nothing to show, an image is missing or of another size than its original; it is named.

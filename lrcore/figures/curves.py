@@ -118,9 +118,9 @@ def _lines(
 
 
 def _alt(best: pandas.DataFrame, label: str) -> str:
-    last = best.sort_values("step").groupby(["ae", "repa"], as_index=False).last()
-    ends = "; ".join(
-        f"{style.ae_style(r.ae).label} {style.REPA_LABELS[r.repa != findings.NO_REPA]} {shown(r.fid)} at step {r.step}"
-        for r in last.itertuples()
-    )
-    return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {ends}."
+    ends = []
+    for (ae, repa), line in best.groupby(["ae", "repa"]):
+        last = line.dropna(subset="fid").sort_values("step").iloc[-1]
+        named = f"{style.ae_style(str(ae)).label} {style.REPA_LABELS[repa != findings.NO_REPA]}"
+        ends.append(f"{named} {shown(float(last['fid']))} at step {last['step']}")
+    return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {'; '.join(ends)}."

@@ -37,9 +37,34 @@ def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
     return SiteTable(_wide(measured, PUBLISHED_METRICS), "published-reconstruction", caption)
 
 
+def latent_sizes(reconstruction: pandas.DataFrame) -> SiteTable:
+    """Tokens, channels per token and compression of each autoencoder of a study: how compact its latent space is.
+
+    Compression is the number of values of an image, 3 x resolution^2, over that of its latent, tokens x channels.
+
+    Raises:
+        LrcoreError: no rows.
+    """
+    _require_rows(reconstruction)
+    sizes = reconstruction.groupby("ae")[["resolution", "tokens", "channels_per_token"]].first()
+    sizes = sizes.loc[style.in_order(sizes.index)]
+    values = sizes["tokens"] * sizes["channels_per_token"]
+    table = pandas.DataFrame(
+        {
+            "autoencoder": [style.ae_style(ae).label for ae in sizes.index],
+            "image (px)": sizes["resolution"].to_numpy(),
+            "tokens": sizes["tokens"].to_numpy(),
+            "channels per token": sizes["channels_per_token"].to_numpy(),
+            "values per latent": values.to_numpy(),
+            "compression": (3 * sizes["resolution"] ** 2 / values).to_numpy(),
+        }
+    )
+    study = str(reconstruction["study"].iloc[0])
+    return SiteTable(table, f"{study}-latents", f"Size of the latent space of each autoencoder in the study {study}")
+
+
 def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...]) -> pandas.DataFrame:
-    if rows.empty:
-        raise LrcoreError("no rows: no reconstruction has been measured yet; run `python -m lrcore.train` first")
+    _require_rows(rows)
     doubled = rows[rows.duplicated(["ae", "quantity"])]
     if len(doubled):
         first = doubled.iloc[0]
@@ -57,3 +82,8 @@ def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...]) -> pandas.DataFrame:
         if of_metric["standard_error"].notna().any():
             table[f"± {label}"] = of_metric["standard_error"].to_numpy()
     return table
+
+
+def _require_rows(rows: pandas.DataFrame) -> None:
+    if rows.empty:
+        raise LrcoreError("no rows: no reconstruction has been measured yet; run `python -m lrcore.train` first")

@@ -12,6 +12,7 @@ from lrcore import findings, records
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
+from lrcore.timesteps import TRAINING_DENSITIES
 
 _PANEL_HEIGHT = 180
 
@@ -19,9 +20,9 @@ _PANEL_HEIGHT = 180
 def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_REPA) -> SiteFigure:
     """A row of panels per autoencoder, a column per parameter, at the last step that all autoencoders reached.
 
-    Each panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best. Above it stands the
-    relative spread, (worst - best) / best. No value is left out but runs that diverged. Panels of a row share their
-    axis of distance, panels of a column their axis of values.
+    Each panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best. Above it
+    stands the relative spread, (worst - best) / best. No value is left out but runs that diverged. Panels of a row
+    share their axis of distance, panels of a column their axis of values.
 
     Raises:
         LrcoreError: no rows, two protocols, no common step, or every run with this `repa` diverged.
@@ -47,14 +48,9 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
             figure.add_trace(_panel(_of(rows, ae, parameter), ae, label), row, column)
         figure.update_yaxes(title=f"{style.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
-        values = sorted(value for value in rows.loc[rows["parameter"] == parameter, "value"].unique())
-        order = {
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": values,
-            "range": [-0.5, len(values) - 0.5],
-        }
-        figure.update_xaxes(**order, col=column)
+        values = _in_order(rows.loc[rows["parameter"] == parameter, "value"])
+        ends = [-0.5, len(values) - 0.5]
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=values, range=ends, col=column)
         figure.update_xaxes(title=style.PARAMETER_LABELS[parameter], row=len(aes), col=column)
     study = str(generation["study"].iloc[0])
     figure.update_layout(
@@ -70,6 +66,12 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
 
 def _of(rows: pandas.DataFrame, ae: str, parameter: str) -> pandas.DataFrame:
     return rows[(rows["ae"] == ae) & (rows["parameter"] == parameter)]
+
+
+def _in_order(values: pandas.Series) -> list[str]:
+    """Densities in the order of the library, shifts by size."""
+    found = set(values)
+    return [p for p in TRAINING_DENSITIES if p in found] or sorted(found, key=float)
 
 
 def _panel_title(rows: pandas.DataFrame, ae: str, parameter: str) -> str:

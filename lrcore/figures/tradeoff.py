@@ -31,7 +31,7 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
     distances = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")]
     # figures repeated from the autoencoders' own authors follow another protocol
     measured = study[(study["table"] == "reconstruction") & ~study["setting"].str.startswith("as reported")]
-    points = _points(distances.set_index("ae")["value"], measured[measured["quantity"] == metric], metric, baseline)
+    points = _points(_by_ae(distances, "value"), measured[measured["quantity"] == metric], metric, baseline)
     return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff")
 
 
@@ -47,26 +47,26 @@ def study_tradeoff(
     best = findings.best_per_ae(settings)
     label = records.distance_label(str(settings["feature_network"].iloc[0]))
     measured = reconstruction[reconstruction["metric"] == metric]
-    points = _points(best.set_index("ae")["fid"], measured, metric, baseline)
+    points = _points(_by_ae(best, "fid"), measured, metric, baseline)
     study = str(generation["study"].iloc[0])
     return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff")
 
 
-def _points(distances: pandas.Series, measured: pandas.DataFrame, metric: str, baseline: str) -> pandas.DataFrame:
+def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str, baseline: str) -> pandas.DataFrame:
     """ae, distance, fidelity, standard_error and the relative changes of both from `baseline` (NaN without it)."""
     style.metric_style(metric)
     if measured["ae"].duplicated().any():
         raise LrcoreError(f"two rows of {metric} for one autoencoder: keep those of one network and image set")
-    fidelity = measured.set_index("ae")
-    aes = style.in_order(set(distances.index) & set(fidelity.index))
+    fidelity, errors = _by_ae(measured, "value"), _by_ae(measured, "standard_error")
+    aes = style.in_order(distances.keys() & fidelity.keys())
     if not aes:
         raise LrcoreError(f"no rows: no autoencoder has both a distance and {metric}")
     points = pandas.DataFrame(
         {
             "ae": aes,
-            "distance": [float(distances[ae]) for ae in aes],
-            "fidelity": [float(fidelity.loc[ae, "value"]) for ae in aes],
-            "standard_error": [float(fidelity.loc[ae, "standard_error"]) for ae in aes],
+            "distance": [distances[ae] for ae in aes],
+            "fidelity": [fidelity[ae] for ae in aes],
+            "standard_error": [errors[ae] for ae in aes],
         }
     )
     at = points[points["ae"] == baseline]
@@ -74,6 +74,10 @@ def _points(distances: pandas.Series, measured: pandas.DataFrame, metric: str, b
         base = float(at[column].iloc[0]) if len(at) else math.nan
         points[f"{column}_change"] = [findings.relative_change(value, base) for value in points[column]]
     return points
+
+
+def _by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
+    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
 
 
 def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, where: str, name: str) -> SiteFigure:
@@ -95,8 +99,8 @@ def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, w
     logs = points["distance"].map(math.log10)
     figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=_padded(logs, 0.25), dtick="D1")
     values = "; ".join(
-        f"{style.ae_style(p.ae).label} {distance} {shown(p.distance)}, {look.label} {shown(p.fidelity)}"
-        for p in points.itertuples()
+        f"{style.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
+        for ae, y, x in zip(points["ae"], points["distance"], points["fidelity"], strict=True)
     )
     return SiteFigure(figure, points, name, f"Scatter of {distance} against {look.label}, {where}. {values}.")
 

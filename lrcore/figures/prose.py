@@ -1,0 +1,114 @@
+"""Sentences with numbers in them, for the pages: computed from the rows, so that prose and figures cannot disagree.
+
+Each function returns Markdown text; a page shows it with `IPython.display.Markdown`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+
+from lrcore import findings, records
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import shown
+
+
+def protocol(generation: pandas.DataFrame) -> str:
+    """How the distances of one study were measured: samples, sampler, features, reference.
+
+    Raises:
+        LrcoreError: no rows, or two protocols.
+    """
+    findings.require_one_protocol(generation)
+    row = generation.iloc[0]
+    runs = len(generation.groupby(["ae", "repa", "trainp", "trainshift", "train_seed"]))
+    diverged = int(generation["fid"].isna().sum())
+    text = (
+        f"The study `{row['study']}` has {runs} training runs of {row['model']} on {row['dataset']} at "
+        f"{row['resolution']} px and {len(generation)} evaluations, of which {diverged or 'none'} diverged. "
+        f"Each evaluation draws {shown(float(row['n_samples']))} samples (labels: {row['label_rule']}; seed "
+        f"{row['sample_seed']}) with {row['sampling_steps']} steps of the sampler {row['sampler']} at guidance "
+        f"{row['guidance']:g}, and compares them with {shown(float(row['n_reference']))} images of "
+        f"`{row['reference']}`. The distance is **{records.distance_label(row['feature_network'])}**."
+    )
+    if row["feature_network"] != "inception2015":
+        text += " It is not FID, and must not be compared with any published FID."
+    return text
+
+
+def best_of_study(generation: pandas.DataFrame) -> str:
+    """The autoencoders of one study from the most to the least learnable, with the settings of their best distance.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or every run diverged.
+    """
+    settings = findings.mean_over_seeds(generation)
+    best = findings.best_per_ae(settings).sort_values("fid")
+    if best.empty:
+        raise LrcoreError("no rows: every run diverged")
+    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    named = [
+        f"{style.ae_style(row['ae']).label} ({shown(row['fid'])}; {row['trainp']}, train shift "
+        f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
+        f"{style.REPA_LABELS[row['repa'] != findings.NO_REPA]}, step {row['step']})"
+        for _, row in best.iterrows()
+    ]
+    return f"From the lowest to the highest best {label}: {', '.join(named)}."
+
+
+def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:
+    """How gFID and LPIPS of `ae` compare with those of `baseline` in the published study.
+
+    Raises:
+        LrcoreError: the study has no row of one of them.
+    """
+    gfid = findings.relative_change(_published(published, "gfid", ae), _published(published, "gfid", baseline))
+    lpips = findings.relative_change(_published(published, "lpips", ae), _published(published, "lpips", baseline))
+    names = style.ae_style(ae).label, style.ae_style(baseline).label
+    return f"{names[0]} against {names[1]}: gFID {style.percent(gfid)}, LPIPS {style.percent(lpips)}"
+
+
+def published_spreads(published: pandas.DataFrame) -> str:
+    """The relative spreads that the published study reports for each parameter, lowest and highest autoencoder.
+
+    Raises:
+        LrcoreError: no rows of it.
+    """
+    parts = []
+    for parameter in findings.PARAMETERS:
+        rows = published[published["quantity"] == f"relative_spread_{parameter}"].sort_values("value")
+        if rows.empty:
+            raise LrcoreError(f"no rows: no published relative spread of {parameter}")
+        low, high = rows.iloc[0], rows.iloc[-1]
+        part = (
+            f"{style.PARAMETER_LABELS[parameter]} {shown(low['value'])} % ({style.ae_style(low['ae']).label}) to "
+            f"{shown(high['value'])} % ({style.ae_style(high['ae']).label})"
+        )
+        parts.append(part + (f" ({low['note']})" if low["note"] else ""))
+    return "; ".join(parts)
+
+
+def published_best(published: pandas.DataFrame, parameter: str) -> str:
+    """The best values of `parameter` (trainshift or sampleshift) that the published study reports.
+
+    Raises:
+        LrcoreError: no rows of it.
+    """
+    rows = published[published["quantity"] == f"best_{parameter}"]
+    if rows.empty:
+        raise LrcoreError(f"no rows: no published best {parameter}")
+    return ", ".join(
+        f"{value:.2f} for {style.ae_style(ae).label}" + (f" ({setting})" if setting else "")
+        for ae, value, setting in zip(rows["ae"], rows["value"], rows["setting"], strict=True)
+    )
+
+
+def _published(published: pandas.DataFrame, quantity: str, ae: str) -> float:
+    study = published[(published["source"] == "bfl2025representation") & (published["ae"] == ae)]
+    values = study.loc[study["quantity"] == quantity, "value"]
+    value = float(values.iloc[0]) if len(values) else math.nan
+    if math.isnan(value):
+        raise LrcoreError(f"no rows: the published study has no {quantity} of {ae!r}")
+    return value

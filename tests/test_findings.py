@@ -1,0 +1,112 @@
+"""lrcore.findings: best settings, spreads and refusals, on a grid whose answers are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pandas
+import pytest
+from figure_rows import BASE, diverged, generation_rows, two_networks
+
+from lrcore import findings
+from lrcore.errors import LrcoreError
+
+
+def test_of_study_names_the_nearest() -> None:
+    rows = generation_rows()
+    assert len(findings.of_study(rows, "toy")) == len(rows)
+    with pytest.raises(LrcoreError, match="unknown study 'toi'; allowed: toy; did you mean 'toy'"):
+        findings.of_study(rows, "toi")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("n_samples", 50_000), ("feature_network", "inception2015"), ("guidance", 2.0)]
+)
+def test_two_protocols_are_refused(column: str, value: object) -> None:
+    rows = generation_rows()
+    with pytest.raises(LrcoreError, match=f"different {column} cannot be compared: .*{value}"):
+        findings.mean_over_seeds(pandas.concat([rows, rows.assign(**{column: value})]))
+    with pytest.raises(LrcoreError, match="different feature_network"):
+        findings.mean_over_seeds(two_networks())
+
+
+def test_no_rows_is_said() -> None:
+    with pytest.raises(LrcoreError, match="no rows"):
+        findings.mean_over_seeds(generation_rows().head(0))
+
+
+def test_mean_over_seeds() -> None:
+    rows = generation_rows(aes=("sd",))
+    second = rows.assign(train_seed=1, fid=rows["fid"] + 2)
+    settings = findings.mean_over_seeds(pandas.concat([rows, second]))
+    assert len(settings) == len(rows) and set(settings["seeds"]) == {2}
+    one = settings[(settings["trainp"] == "ln") & (settings["trainshift"] == 1.78)].iloc[0]
+    both = rows[(rows[findings.SETTING] == one[findings.SETTING]).all(axis=1) & (rows["step"] == one["step"])]
+    assert one["fid"] == both["fid"].iloc[0] + 1
+    broken = findings.mean_over_seeds(pandas.concat([rows, diverged(second, trainp="ln")]))
+    assert broken.loc[broken["trainp"] == "ln", "fid"].isna().all()  # a mean over the seeds that survived would flatter
+
+
+def test_best_settings_and_best_per_ae() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    best = findings.best_settings(settings)
+    assert len(best) == 4 * 2 * 2  # ae x repa x step
+    assert set(best["trainp"]) == {"ln"} and set(best["trainshift"]) == {1.78} and set(best["sampleshift"]) == {1.0}
+    per_ae = findings.best_per_ae(settings).set_index("ae")
+    assert per_ae["fid"].to_dict() == pytest.approx({ae: 0.4 * base for ae, base in BASE.items()})
+    assert set(per_ae["step"]) == {200} and set(per_ae["repa"]) == {"efficientnet_lite0"}
+
+
+def test_diverged_rows_are_never_best() -> None:
+    settings = findings.mean_over_seeds(diverged(generation_rows(), trainp="ln"))
+    assert set(findings.best_settings(settings)["trainp"]) == {"pln"}
+    all_of_sd = findings.mean_over_seeds(diverged(generation_rows(), ae="sd"))
+    assert set(findings.best_settings(all_of_sd)["ae"]) == {"flux1", "flux2", "rae"}
+
+
+def test_line_of_best_and_no_shift() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    line = findings.line_of_best(settings)
+    assert len(line) == 4 * 2 * 2 and set(line["trainshift"]) == {1.78}
+    plain = findings.no_shift(settings)
+    assert len(plain) == 4 * 3 * 2 * 2 and set(plain["trainshift"]) == set(plain["sampleshift"]) == {1.0}
+
+
+def test_last_common_step() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    assert findings.last_common_step(settings) == 200
+    late = settings[~((settings["ae"] == "sd") & (settings["step"] == 200))]
+    assert findings.last_common_step(late) == 100
+    with pytest.raises(LrcoreError, match="no evaluated step in common"):
+        findings.last_common_step(late[~((late["ae"] == "rae") & (late["step"] == 100))])
+
+
+def test_sensitivity_moves_one_parameter_at_a_time() -> None:
+    rows = findings.sensitivity(findings.mean_over_seeds(generation_rows()), step=200)
+    sd = rows[rows["ae"] == "sd"]
+    swept = {name: dict(zip(part["value"], part["fid"], strict=True)) for name, part in sd.groupby("parameter")}
+    assert swept["trainp"] == pytest.approx({"ln": 20.0, "pln": 22.0, "ts": 30.0})
+    assert swept["trainshift"] == pytest.approx({"1.00": 24.0, "1.78": 20.0})
+    assert swept["sampleshift"] == pytest.approx({"1.00": 20.0, "1.78": 40.0})
+    assert set(sd.loc[sd["best"], "value"]) == {"ln", "1.78", "1.00"} and sd["best"].sum() == 3
+    assert findings.sensitivity(findings.mean_over_seeds(generation_rows()), step=999).empty
+
+
+@pytest.mark.parametrize(
+    ("distances", "spread"),
+    [
+        ([2.0, 3.0, 5.0], 1.5),
+        ([4.0, 4.0], 0.0),
+        ([2.0, math.nan, 3.0, math.inf], 0.5),
+        ([2.0], math.nan),
+        ([], math.nan),
+    ],
+)
+def test_relative_spread(distances: list[float], spread: float) -> None:
+    assert findings.relative_spread(distances) == pytest.approx(spread, nan_ok=True)
+
+
+def test_relative_change_and_value_text() -> None:
+    assert findings.relative_change(3.0, 4.0) == -0.25
+    assert [findings.value_text(value) for value in (1.0, numpy.float64(6.93), "pln")] == ["1.00", "6.93", "pln"]
