@@ -11,7 +11,15 @@ from bs4 import BeautifulSoup
 
 from site_preview.problem import PreviewError
 
-LOADED = {"img": "src", "script": "src", "link": "href", "source": "src", "iframe": "src", "embed": "src"}
+LOADED = {
+    "img": "src",
+    "image": "href",
+    "script": "src",
+    "link": "href",
+    "source": "src",
+    "iframe": "src",
+    "embed": "src",
+}
 """What a browser fetches by itself, as against links that a reader follows."""
 
 
@@ -60,5 +68,5 @@ def _references(soup: BeautifulSoup) -> list[tuple[str, str, str]]:
         if not isinstance(address, str) or re.match(r"\w+:|//", address):
             continue
         split = urlsplit(address)
-        found.append((element.name, unquote(split.path), unquote(split.fragment)))
+        found.append(("img" if element.name == "image" else element.name, unquote(split.path), unquote(split.fragment)))
     return found
