@@ -73,9 +73,11 @@
     layout.template = themed(layout);
     if (width >= NARROW) return layout;
     layout.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" };
-    layout.margin = { ...layout.margin, l: Math.min(layout.margin?.l ?? 60, 60), r: 12 };
+    const margin = { l: 60, t: 100, ...layout.template.layout.margin, ...layout.margin };
+    layout.margin = { ...margin, l: Math.min(margin.l, 60), r: 12 };
     if (layout.title?.text && !layout.title.text.includes("<br>")) {
-      layout.title.text = brokenAt(layout.title.text, Math.floor(width / 9));
+      layout.title.text = brokenAt(layout.title.text, Math.floor(width / 10));
+      layout.margin.t += 20 * (layout.title.text.split("<br>").length - 1);
     }
     return layout;
   }
@@ -86,11 +88,11 @@
       const spec = specOf(figure);
       const Plotly = await loadPlotly();
       plot.querySelector(".lrcore-alt")?.remove();
-      const layout = layoutFor(spec, plot.clientWidth);
+      const layout = layoutFor(spec, figure.clientWidth);
       layout.height ??= parseInt(plot.style.minHeight, 10);
       await Plotly.react(plot, spec.data, layout, { responsive: true, displaylogo: false });
       figure.dataset.drawn = isDark() ? "dark" : "light";
-      figure.dataset.narrow = String(plot.clientWidth < NARROW);
+      figure.dataset.narrow = String(figure.clientWidth < NARROW);
     } catch (error) {
       report(figure, error);
     }
@@ -105,8 +107,7 @@
 
   function redrawForWidth() {
     for (const figure of drawnFigures()) {
-      const narrow = figure.querySelector(".lrcore-plot").clientWidth < NARROW;
-      if (figure.dataset.narrow !== String(narrow)) draw(figure);
+      if (figure.dataset.narrow !== String(figure.clientWidth < NARROW)) draw(figure);
     }
   }
 

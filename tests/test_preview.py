@@ -120,6 +120,13 @@ Try it.
     assert (project / "_site/imgs/dot.png").is_file()
 
 
+def test_sections_are_numbered_from_the_highest_heading_of_the_page(project: Path) -> None:
+    body = "# A\n\n## B\n\n### C\n\n## D\n\n# E {.unnumbered}\n\n# F\n\n## G"
+    write(project, "index.qmd", body)
+    entries = [entry.get_text(" ", strip=True) for entry in built(project).select(".toc li")]
+    assert entries == ["1 A", "1.1 B", "1.1.1 C", "1.2 D", "E", "2 F", "2.1 G"]
+
+
 def test_cells_run_in_the_project_folder_and_show_what_they_return(project: Path) -> None:
     body = """\
 There are `{python} 6 * 7` and `{python} "a_b*"`.

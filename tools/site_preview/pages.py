@@ -14,7 +14,7 @@ import pypandoc
 from bs4 import BeautifulSoup
 
 from site_preview.problem import PreviewError
-from site_preview.references import Heading, Numbered
+from site_preview.references import Numbered
 from site_preview.settings import Page, Project
 
 TEMPLATE = Template((Path(__file__).parent / "page.html").read_text())
@@ -28,7 +28,7 @@ def page_html(project: Project, page: Page, markdown: str) -> str:
     """
     tree = json.loads(_pandoc(page, ["--from", "markdown", "--to", "json"], markdown))
     numbered = Numbered(str(page.path), page.says(project, "number-sections", False))
-    tree["blocks"] = numbered.link(numbered.number(tree["blocks"]))
+    tree["blocks"] = numbered.link(numbered.number_page(tree["blocks"]))
     options = ["--from", "json", "--to", "html5", "--mathml", "--section-divs", "--wrap", "none"]
     for bibliography in project.listed("bibliography"):
         options += ["--citeproc", "--bibliography", str(project.folder / bibliography)]
@@ -46,7 +46,7 @@ def page_html(project: Project, page: Page, markdown: str) -> str:
         brand=html.escape(project.option("website", "title", default="")),
         navbar=_navbar(project, page),
         title_block=_title_block(project, page),
-        toc=_toc(numbered.headings, project.html("toc-depth", 3)) if page.says(project, "toc", False) else "",
+        toc=_toc(numbered, project.html("toc-depth", 3)) if page.says(project, "toc", False) else "",
         body=body,
         citation=_cite_box(project, page),
         footer=project.option("website", "page-footer", default=""),
@@ -131,11 +131,11 @@ def _authors(project: Project, page: Page) -> list[str]:
     return names
 
 
-def _toc(headings: list[Heading], depth: int) -> str:
+def _toc(numbered: Numbered, depth: int) -> str:
     entries = [
-        f'<li class="toc-{heading.level}"><a href="#{html.escape(heading.identifier)}">'
+        f'<li class="toc-{heading.level - numbered.top}"><a href="#{html.escape(heading.identifier)}">'
         f"{heading.number} {html.escape(heading.text)}</a></li>"
-        for heading in headings
+        for heading in numbered.headings
         if heading.level <= depth
     ]
     return f'<details class="toc" open><summary>On this page</summary><ul>{"".join(entries)}</ul></details>'

@@ -42,6 +42,13 @@ class Numbered:
     counts: dict[str, int] = field(default_factory=dict)
     sections: list[int] = field(default_factory=list)
 
+    top: int = 1
+
+    def number_page(self, blocks: list[Node]) -> list[Node]:
+        """Number everything on the page; the highest heading there is counts as the first level."""
+        self.top = min((block["c"][0] for block in blocks if block["t"] == "Header"), default=1)
+        return self.number(blocks)
+
     def number(self, blocks: list[Node]) -> list[Node]:
         """Number everything in `blocks`, top to bottom."""
         return [new for block in blocks for new in self._block(block)]
@@ -91,7 +98,7 @@ class Numbered:
         return block
 
     def _section_number(self, level: int) -> str:
-        depth = max(level - 1, 1)  # the title of the page is the heading of level 1
+        depth = level - self.top + 1
         self.sections = [*self.sections[:depth], *[0] * (depth - len(self.sections))]
         self.sections[depth - 1] += 1
         return ".".join(str(count) for count in self.sections)
