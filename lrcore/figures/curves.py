@@ -48,12 +48,14 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
     figure.update_layout(
         template=style.TEMPLATE,
         title=f"{label} over training steps, study {study}",
-        height=110 + _PANEL_HEIGHT * len(aes),
+        height=140 + _PANEL_HEIGHT * len(aes),
     )
+    # room for a title of two lines above the panels, and the legend below them on screens of any width
+    figure.update_layout(margin_t=90, legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"})
     figure.update_annotations(font_size=12)
     figure.update_xaxes(nticks=5)
     figure.update_xaxes(title="training step", row=len(aes))
-    figure.update_yaxes(type="log", nticks=5)
+    figure.update_yaxes(type="log", nticks=5, tickformat="~g")
     figure.update_yaxes(title=label, col=1)
     return SiteFigure(figure, settings, f"{study}-curves", _alt(best, label))
 

@@ -46,6 +46,9 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
     for row, ae in enumerate(aes, start=1):
         for column, parameter in enumerate(findings.PARAMETERS, start=1):
             figure.add_trace(_panel(_of(rows, ae, parameter), ae, label), row, column)
+        # given, since the panel of a single value would stretch the shared axis over decades
+        limits = style.padded(rows.loc[rows["ae"] == ae, "fid"].map(math.log10), 0.2)
+        figure.update_yaxes(type="log", range=limits, nticks=5, tickformat="~g", row=row)
         figure.update_yaxes(title=f"{style.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
         values = _in_order(rows.loc[rows["parameter"] == parameter, "value"])
@@ -56,11 +59,11 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
     figure.update_layout(
         template=style.TEMPLATE,
         title=f"{label} with one choice varied, study {study}, step {step}",
-        height=120 + _PANEL_HEIGHT * len(aes),
+        height=150 + _PANEL_HEIGHT * len(aes),
+        margin_t=90,
         showlegend=False,
     )
     figure.update_annotations(font_size=12)
-    figure.update_yaxes(type="log", nticks=5)
     return SiteFigure(figure, rows, f"{study}-sensitivity", _alt(rows, label, step), min_width=520)
 
 
@@ -90,6 +93,7 @@ def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
         marker={
             "color": look.colour,
             "symbol": look.symbol,
+            "opacity": 1,
             "size": [13 if best else 8 for best in rows["best"]],
             "line": {"width": [2 if best else 0 for best in rows["best"]], "color": "rgba(128,128,128,1)"},
         },

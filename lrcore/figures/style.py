@@ -106,3 +106,10 @@ def percent(share: float, signed: bool = True) -> str:
         return "n/a"
     text = f"{100 * share:+.0f} %" if signed else f"{100 * share:.0f} %"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def padded(values: Iterable[float], share: float) -> list[float]:
+    """An axis range around the finite values, with `share` of their span to spare at either end; log10 for log axes."""
+    finite = [value for value in values if math.isfinite(value)]
+    pad = share * (max(finite) - min(finite)) or 0.05
+    return [min(finite) - pad, max(finite) + pad]

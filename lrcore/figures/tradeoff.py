@@ -88,16 +88,16 @@ def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, w
         if len(start) and point["ae"] != baseline:
             figure.add_trace(_arrow(start.iloc[0], point))
     for _, point in points.iterrows():
-        figure.add_trace(_marker(point, distance, look, points["fidelity"].median()))
+        figure.add_trace(_marker(point, distance, look))
     figure.update_layout(
         template=style.TEMPLATE,
         title=f"Learnability against fidelity, {where}",
         height=HEIGHT,
         showlegend=False,
     )
-    figure.update_xaxes(title=f"{look.label}, {look.direction}", range=_padded(points["fidelity"], 0.25))
-    logs = points["distance"].map(math.log10)
-    figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=_padded(logs, 0.25), dtick="D1")
+    figure.update_xaxes(title=f"{look.label}, {look.direction}", range=style.padded(points["fidelity"], 0.3))
+    limits = style.padded(points["distance"].map(math.log10), 0.3)
+    figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=limits, nticks=6, tickformat="~g")
     values = "; ".join(
         f"{style.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
         for ae, y, x in zip(points["ae"], points["distance"], points["fidelity"], strict=True)
@@ -111,12 +111,20 @@ def _arrow(start: pandas.Series, end: pandas.Series) -> go.Scatter:
         y=[start["distance"], end["distance"]],
         mode="lines+markers",
         line={"color": "rgba(128,128,128,0.7)", "width": 1.5},
-        marker={"symbol": "arrow", "size": [0, 12], "angleref": "previous", "standoff": [0, 9], "opacity": 1},
+        marker={
+            "symbol": "arrow",
+            "size": [0, 12],
+            "angleref": "previous",
+            "standoff": [0, 9],
+            "color": "rgb(128,128,128)",
+            "opacity": 1,
+            "line": {"width": 0},
+        },
         hoverinfo="skip",
     )
 
 
-def _marker(point: pandas.Series, distance: str, metric: style.Metric, middle: float) -> go.Scatter:
+def _marker(point: pandas.Series, distance: str, metric: style.Metric) -> go.Scatter:
     look = style.ae_style(str(point["ae"]))
     text = f"<b>{look.label}</b>"
     if point["distance_change"] and not math.isnan(point["distance_change"]):
@@ -130,8 +138,8 @@ def _marker(point: pandas.Series, distance: str, metric: style.Metric, middle: f
         name=look.label,
         mode="markers+text",
         text=[text],
-        # labels point away from the middle of the cloud, where the arrows are
-        textposition="middle right" if point["fidelity"] >= middle else "top center",
+        # on the side that the arrow does not come from
+        textposition="bottom center" if point["distance_change"] < 0 else "top center",
         marker={"color": look.colour, "symbol": look.symbol, "size": 14},
         hovertemplate=f"{look.label}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
         cliponaxis=False,
@@ -141,10 +149,3 @@ def _marker(point: pandas.Series, distance: str, metric: style.Metric, middle: f
 def _bare(label: str) -> str:
     """A label without what stands in brackets."""
     return label.split(" (")[0]
-
-
-def _padded(values: pandas.Series, share: float) -> list[float]:
-    """An axis range with `share` of the span to spare on either side, for the labels."""
-    low, high = float(values.min()), float(values.max())
-    pad = share * (high - low) or 0.5
-    return [low - pad, high + pad]

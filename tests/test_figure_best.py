@@ -1,0 +1,33 @@
+"""lrcore.figures.best: the table holds the settings that are best by construction."""
+
+from __future__ import annotations
+
+import pytest
+from figure_rows import diverged, generation_rows, two_networks
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.best import best_parameters
+
+
+def test_best_parameters() -> None:
+    table = best_parameters(generation_rows()).frame
+    assert len(table) == 4 * 2 * 2 and table["autoencoder"].iloc[0] == "SD" and table["autoencoder"].iloc[-1] == "RAE"
+    assert (
+        set(table["density"]) == {"ln"} and set(table["train shift"]) == {1.78} and set(table["sample shift"]) == {1.0}
+    )
+    last = table[(table["autoencoder"] == "RAE") & (table["REPA"] == "none") & (table["step"] == 200)]
+    assert last["FD (EfficientNet-Lite0)"].item() == pytest.approx(5.0)
+    assert "FID" in best_parameters(generation_rows("inception2015")).frame
+
+
+def test_diverged_settings_are_passed_over() -> None:
+    assert set(best_parameters(diverged(generation_rows(), trainshift=1.78)).frame["train shift"]) == {1.0}
+
+
+def test_refusals() -> None:
+    with pytest.raises(LrcoreError, match="cannot be compared"):
+        best_parameters(two_networks())
+    with pytest.raises(LrcoreError, match="no rows"):
+        best_parameters(generation_rows().head(0))
+    with pytest.raises(LrcoreError, match="every run diverged"):
+        best_parameters(diverged(generation_rows(), study="toy"))

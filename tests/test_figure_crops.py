@@ -1,0 +1,59 @@
+"""lrcore.figures.crops: the markup shows the right files, the box is where the detail is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.crops import Box, most_detailed_box, zoomed_crops
+
+
+@pytest.fixture
+def imgs(tmp_path: Path) -> Path:
+    (tmp_path / "toy").mkdir()
+    pixels = numpy.zeros((30, 40, 3), "uint8")
+    pixels[18:28, 28:38] = 255 * (numpy.indices((10, 10)).sum(axis=0) % 2)[..., None]
+    for name in ("orig", "sd", "rae"):
+        for number in range(2):
+            Image.fromarray(pixels).save(tmp_path / "toy" / f"{name}-{number:02d}.png")
+    return tmp_path
+
+
+def test_box_is_where_the_detail_is(imgs: Path) -> None:
+    with Image.open(imgs / "toy" / "orig-00.png") as image:
+        assert most_detailed_box(numpy.asarray(image)) == Box(left=28, top=18, side=10)
+
+
+def test_markup(imgs: Path) -> None:
+    text = zoomed_crops(imgs, "toy", ["rae", "sd"], count=2, prefix="../")._repr_markdown_()
+    assert text.startswith("```{=html}\n")
+    soup = BeautifulSoup(text, "html.parser")
+    pictures = soup.select("svg")
+    assert len(pictures) == 2 * 3 * 2  # images x (original and two autoencoders) x (whole, zoomed)
+    links = [picture.image["href"] for picture in pictures[:6:2]]
+    assert links == ["../imgs/toy/orig-00.png", "../imgs/toy/sd-00.png", "../imgs/toy/rae-00.png"]
+    whole, zoomed = pictures[:2]
+    assert whole["viewbox"] == "0 0 40 30" and zoomed["viewbox"] == "28 18 10 10"
+    assert whole.rect["x"] == "28" and whole.rect["stroke"] == "red" and zoomed.rect is None
+    assert all("image-rendering:pixelated" in picture["style"] for picture in pictures)
+    alts = [picture["aria-label"] for picture in pictures]
+    assert len(set(alts)) == len(alts)
+    assert alts[:2] == ["Image 1, the original", "Image 1, the original, the red box enlarged"]
+    assert alts[-1] == "Image 2, its reconstruction by RAE, the red box enlarged"
+
+
+def test_missing_and_mismatched_images_are_named(imgs: Path) -> None:
+    with pytest.raises(LrcoreError, match=r"missing image '.*flux1-00\.png': run `python -m lrcore.train toy`"):
+        zoomed_crops(imgs, "toy", ["sd", "flux1"], count=1)
+    with pytest.raises(LrcoreError, match=r"missing image '.*orig-02\.png'"):
+        zoomed_crops(imgs, "toy", ["sd"], count=3)
+    Image.new("RGB", (8, 8)).save(imgs / "toy" / "sd-01.png")
+    with pytest.raises(LrcoreError, match=r"sd-01\.png' is 8 x 8 px, its original 40 x 30"):
+        zoomed_crops(imgs, "toy", ["sd"], count=2)
+    with pytest.raises(LrcoreError, match="no rows"):
+        zoomed_crops(imgs, "toy", [], count=1)

@@ -1,0 +1,65 @@
+"""lrcore.figures.curves: lines against the rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas
+import pytest
+from figure_rows import diverged, generation_rows, two_networks
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.curves import distance_over_steps
+
+
+def traces(figure: Any, panel: int) -> dict[str, Any]:
+    """The traces of a panel, counted row by row from 1."""
+    axis = "x" if panel == 1 else f"x{panel}"
+    return {trace.name: trace for trace in figure.data if trace.xaxis == axis}
+
+
+def test_lines_of_a_panel() -> None:
+    figure = distance_over_steps(generation_rows()).figure
+    sd = traces(figure, 1)
+    assert list(sd) == ["all settings", "no timeshift", "best at the last step"]
+    assert list(sd["best at the last step"].x) == [100, 200, None]
+    assert list(sd["best at the last step"].y) == pytest.approx([40.0, 20.0, None])
+    assert sd["no timeshift"].line.dash == "dot" and sd["no timeshift"].x.count(None) == 3  # one line a density
+    assert sd["all settings"].x.count(None) == 12 and sd["all settings"].opacity < 0.5
+    assert sd["best at the last step"].line.width > sd["no timeshift"].line.width
+    with_repa = traces(figure, 2)
+    assert list(with_repa["best at the last step"].y) == pytest.approx([32.0, 16.0, None])
+    assert "train shift 1.78, sample shift 1.00" in sd["best at the last step"].text[0]
+
+
+def test_colours_titles_and_axes() -> None:
+    figure = distance_over_steps(generation_rows()).figure
+    assert {trace.line.color for trace in figure.data} == {look.colour for look in style.AES.values()}
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert titles[:2] == ["SD without REPA", "SD with REPA"] and titles[-1] == "RAE with REPA"
+    assert figure.layout.yaxis.title.text == "FD (EfficientNet-Lite0)" and figure.layout.yaxis.type == "log"
+    assert figure.layout.xaxis7.title.text == "training step"
+    assert sum(bool(trace.showlegend) for trace in figure.data) == 3
+    assert distance_over_steps(generation_rows("inception2015")).figure.layout.yaxis.title.text == "FID"
+
+
+def test_diverged_runs_leave_gaps_and_are_not_best() -> None:
+    made = distance_over_steps(diverged(generation_rows(), ae="sd", trainp="ln", step=200))
+    sd = traces(made.figure, 1)
+    assert list(sd["best at the last step"].y) == pytest.approx([44.0, 22.0, None])
+    assert sum(y is not None and math.isnan(y) for y in sd["all settings"].y) == 4
+    gone = distance_over_steps(diverged(generation_rows(), ae="sd"))
+    assert list(traces(gone.figure, 1)["best at the last step"].y) == []
+    assert "SD" not in gone.alt and "RAE without REPA 5 at step 200" in gone.alt
+
+
+def test_refusals() -> None:
+    with pytest.raises(LrcoreError, match="cannot be compared"):
+        distance_over_steps(two_networks())
+    with pytest.raises(LrcoreError, match="no rows"):
+        distance_over_steps(generation_rows().head(0))
+    other = generation_rows().replace({"repa": {"efficientnet_lite0": "dinov2b"}})
+    with pytest.raises(LrcoreError, match=r"different REPA encoders.*dinov2b, efficientnet_lite0"):
+        distance_over_steps(pandas.concat([generation_rows(), other]))

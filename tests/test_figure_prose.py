@@ -1,0 +1,44 @@
+"""lrcore.figures.prose: every number in a sentence comes from the rows."""
+
+from __future__ import annotations
+
+import pytest
+from figure_rows import diverged, generation_rows, two_networks
+from test_figure_tradeoff import published_rows
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import prose
+
+
+def test_protocol() -> None:
+    text = prose.protocol(generation_rows())
+    assert "48 training runs of DiT-Toy on toy at 32 px and 192 evaluations, of which none diverged" in text
+    assert "64 samples" in text and "20 steps" in text and "1,024 images of `toy/train`" in text
+    assert "**FD (EfficientNet-Lite0)**. It is not FID" in text
+    assert "It is not FID" not in prose.protocol(generation_rows("inception2015"))
+    assert "of which 96 diverged" in prose.protocol(diverged(generation_rows(), step=200))
+    with pytest.raises(LrcoreError, match="cannot be compared"):
+        prose.protocol(two_networks())
+
+
+def test_best_of_study() -> None:
+    text = prose.best_of_study(generation_rows())
+    assert text.startswith(
+        "From the lowest to the highest best FD (EfficientNet-Lite0): RAE (4; ln, train shift 1.78, sample shift 1.00, "
+        "with REPA, step 200), FLUX.2 (8;"
+    )
+    with pytest.raises(LrcoreError, match="every run diverged"):
+        prose.best_of_study(diverged(generation_rows(), study="toy"))
+
+
+def test_published_sentences() -> None:
+    rows = published_rows()
+    assert prose.published_comparison(rows, "flux2", "sd") == "FLUX.2 against SD: gFID −52 %, LPIPS −72 %"
+    assert "train shift 61.5 % (RAE) to 86.42 % (FLUX.1)" in prose.published_spreads(rows)
+    assert "1.78 for SD (200k steps)" in prose.published_best(rows, "trainshift")
+    assert "6.93 for RAE" in prose.published_best(rows, "sampleshift")
+    for refused in (prose.published_spreads, lambda r: prose.published_best(r, "trainshift")):
+        with pytest.raises(LrcoreError, match="no rows"):
+            refused(rows.head(0))
+    with pytest.raises(LrcoreError, match="no gfid of 'reptok'"):
+        prose.published_comparison(rows, "reptok", "sd")

@@ -1,0 +1,51 @@
+"""lrcore.figures.reconstruction: tables against the rows."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+import pytest
+from figure_rows import reconstruction_rows
+from test_figure_tradeoff import published_rows
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.reconstruction import latent_sizes, published_reconstruction, study_reconstruction
+
+
+def test_study_table() -> None:
+    table = study_reconstruction(reconstruction_rows(("rae", "sd"))).frame
+    assert table["autoencoder"].to_list() == ["SD", "RAE"]
+    assert table["PSNR (dB) ↑"].to_list() == [40.0, 20.0]  # numbers, so that the table sorts
+    assert table["± PSNR (dB)"].to_list() == [0.2, 0.2]
+    assert "rFD ↓" in table and "± rFD" not in table and "LPIPS (VGG, unweighted) ↓" in table
+
+
+def test_published_table() -> None:
+    table = published_reconstruction(published_rows()).frame.set_index("autoencoder")
+    assert list(table.index) == ["SD", "FLUX.1", "FLUX.2", "RAE"]
+    assert table.loc["SD", "rFID ↓"] == 0.6451
+    assert (table.loc["FLUX.2", "LPIPS ↓"], table.loc["FLUX.2", "± LPIPS"]) == (0.2668, 0.0017)
+
+
+def test_a_metric_that_is_missing_stays_empty() -> None:
+    rows = reconstruction_rows()
+    rows = rows[~((rows["ae"] == "sd") & (rows["metric"] == "ssim"))]
+    assert math.isnan(study_reconstruction(rows).frame.set_index("autoencoder").loc["SD", "SSIM ↑"])
+
+
+def test_latent_sizes() -> None:
+    table = latent_sizes(reconstruction_rows()).frame.set_index("autoencoder")
+    assert table.loc["SD", "values per latent"] == 256 and table.loc["SD", "compression"] == 3 * 32 * 32 / 256
+
+
+def test_refusals() -> None:
+    empty = reconstruction_rows().head(0)
+    for table in (study_reconstruction, latent_sizes):
+        with pytest.raises(LrcoreError, match="no rows"):
+            table(empty)
+    with pytest.raises(LrcoreError, match="no rows"):
+        published_reconstruction(published_rows().head(0))
+    doubled = pandas.concat([reconstruction_rows(), reconstruction_rows().assign(split="train")])
+    with pytest.raises(LrcoreError, match="two rows of psnr for sd"):
+        study_reconstruction(doubled)

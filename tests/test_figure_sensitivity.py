@@ -1,0 +1,53 @@
+"""lrcore.figures.sensitivity: panels and spreads against the rows."""
+
+from __future__ import annotations
+
+import pytest
+from figure_rows import diverged, generation_rows, two_networks
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.sensitivity import parameter_sensitivity
+
+
+def test_panels() -> None:
+    made = parameter_sensitivity(generation_rows())
+    figure = made.figure
+    assert len(figure.data) == 4 * 3
+    density, trainshift, sampleshift = figure.data[:3]
+    assert dict(zip(density.x, density.y, strict=True)) == pytest.approx({"ts": 30.0, "ln": 20.0, "pln": 22.0})
+    assert dict(zip(trainshift.x, trainshift.y, strict=True)) == pytest.approx({"1.00": 24.0, "1.78": 20.0})
+    assert dict(zip(sampleshift.x, sampleshift.y, strict=True)) == pytest.approx({"1.00": 20.0, "1.78": 40.0})
+    assert density.marker.size[density.x.index("ln")] > density.marker.size[density.x.index("ts")]
+    assert [trace.line.color for trace in figure.data[::3]] == [look.colour for look in style.AES.values()]
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert titles[:3] == ["spread 50 %", "spread 20 %", "spread 100 %"]
+    assert "SD: training density 50 %, train shift 20 %, sample shift 100 %" in made.alt
+
+
+def test_axes() -> None:
+    figure = parameter_sensitivity(generation_rows()).figure
+    assert list(figure.layout.xaxis.categoryarray) == ["ts", "ln", "pln"]
+    assert figure.layout.xaxis10.title.text == "training density" and figure.layout.xaxis12.title.text == "sample shift"
+    assert figure.layout.yaxis.title.text == "SD<br>FD (EfficientNet-Lite0)"
+    assert figure.layout.yaxis2.matches == "y"  # panels of a row are linked
+    low, high = figure.layout.yaxis.range
+    assert 10**low < 20 and 10**high > 40
+    assert "step 200" in figure.layout.title.text
+
+
+def test_with_repa_and_with_gaps() -> None:
+    assert parameter_sensitivity(generation_rows(), "efficientnet_lite0").rows["fid"].min() == pytest.approx(4.0)
+    one_value = parameter_sensitivity(diverged(generation_rows(), ae="sd", trainshift=1.0))
+    assert one_value.figure.layout.annotations[1].text == "one value only"
+    without_sd = parameter_sensitivity(diverged(generation_rows(), ae="sd"))
+    assert "SD" not in {trace.name for trace in without_sd.figure.data}
+
+
+def test_refusals() -> None:
+    with pytest.raises(LrcoreError, match="cannot be compared"):
+        parameter_sensitivity(two_networks())
+    with pytest.raises(LrcoreError, match="no rows"):
+        parameter_sensitivity(generation_rows().head(0))
+    with pytest.raises(LrcoreError, match="no finite distance at step 200 with repa 'dinov2b'"):
+        parameter_sensitivity(generation_rows(), "dinov2b")
