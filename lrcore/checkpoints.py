@@ -18,7 +18,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path
 
-
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 

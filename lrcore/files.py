@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from lrcore.errors import LrcoreError
 
@@ -45,8 +46,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
-        raise LrcoreError(f"cannot write '{path}': {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LrcoreError(f"cannot write '{path}': {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@
     data/published/figures.parquet                    figures from the literature
 
 Each file belongs to one unit of work (a training run, an autoencoder), so processes that work on
-different units never touch the same file; `upsert` locks, merges by key and replaces the file in one
+different units never touch the same file; `upsert` locks the folder, merges by key and replaces the file in one
 step, so a re-run never duplicates a row and a reader never sees half a file.
 
     >>> import pandas
@@ -27,7 +27,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, exclusive
+from lrcore.files import atomic_path, exclusive, sweep_leftovers
 
 SCHEMA_VERSION = 1
 """Raised by one at every change of a field below; readers refuse files of a later version."""
@@ -143,7 +143,9 @@ def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
     Rows are stored sorted by key, so the bytes do not depend on the order of the writes.
     """
     schema = arrow_schema(type(rows[0]))
-    with exclusive(path):
+    # one lock a folder, so that the data folder is not strewn with them; each write is short
+    with exclusive(path.parent):
+        sweep_leftovers(path)
         merged: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         for row in [*_stored_rows(path, schema), *map(dataclasses.asdict, rows)]:
             merged[tuple(row[name] for name in key)] = row

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from lrcore import assets
 from lrcore.errors import LrcoreError, unknown
 from lrcore.files import require_writable
 from lrcore.interruption import StopRequest, StudyInterrupted, parse_duration
@@ -25,7 +26,7 @@ from lrcore.stages.autoencoder import autoencoder_folder, ensure_autoencoder
 from lrcore.stages.generation import evaluations_missing, run_cell
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import Cell, load_study
+from lrcore.studies import Cell, Study, load_study
 
 STAGES = ("autoencoders", "reconstruction", "generation")
 
@@ -97,6 +98,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         f"{len(to_generate)} of {len(cells)} trainings",
         file=sys.stderr,
     )
+    for asset in _assets(study):
+        assets.fetch(asset)
     stop.listen()
     began = time.monotonic()
     steps = len(to_train) * study.autoencoder_training.steps + len(to_generate) * study.training.evaluate_at[-1]
@@ -117,6 +120,12 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     seconds = time.monotonic() - began
     print(f"study '{study.name}': done in {seconds:.0f} s; rows in '{folders.data}', crops in '{folders.imgs}'")
     return 0
+
+
+def _assets(study: Study) -> list[str]:
+    """What the study reads from outside, all of it fetched before any work."""
+    named = [study.encoder.name, study.evaluation.feature_network, "lpips_vgg16", "lpips_alexnet"]
+    return list(dict.fromkeys([*(["cifar10"] if study.data.dataset == "cifar10" else []), *named]))
 
 
 def _narrowed(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:

@@ -41,7 +41,9 @@ class Flux2Autoencoder:
     @classmethod
     def load(cls, folder: Path, resolution: int) -> Flux2Autoencoder:
         """From a folder in diffusers' layout."""
-        return cls(AutoencoderKLFlux2.from_pretrained(folder, local_files_only=True), resolution)
+        return cls(
+            AutoencoderKLFlux2.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False), resolution
+        )
 
     def encode(self, images: Tensor) -> Tensor:
         tokens = to_tokens(self.model.encode(images).latent_dist.mode(), self.patch)

@@ -41,7 +41,9 @@ class KLAutoencoder:
     @classmethod
     def load(cls, folder: Path, resolution: int, patch: int) -> KLAutoencoder:
         """From a folder in diffusers' layout."""
-        return cls(AutoencoderKL.from_pretrained(folder, local_files_only=True), resolution, patch)
+        return cls(
+            AutoencoderKL.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False), resolution, patch
+        )
 
     def encode(self, images: Tensor) -> Tensor:
         mode = self.model.encode(images).latent_dist.mode()

@@ -80,7 +80,7 @@ class RaeAutoencoder:
     @classmethod
     def load(cls, folder: Path, encoder: VisionEncoder) -> RaeAutoencoder:
         """From a folder in diffusers' layout."""
-        return cls(TimmRaeDecoder.from_pretrained(folder, local_files_only=True), encoder)
+        return cls(TimmRaeDecoder.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False), encoder)
 
     def encode(self, images: Tensor) -> Tensor:
         tokens: Tensor = self.model.normalise(self.encoder.patches_only(images).flatten(2).transpose(1, 2))

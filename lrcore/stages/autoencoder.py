@@ -37,9 +37,11 @@ def autoencoder_folder(work: Workspace, ae: str) -> Path:
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
     """The trained autoencoder `ae`, frozen; where it is absent it is trained first, from its checkpoint if any."""
     folder = autoencoder_folder(work, ae)
+    checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
     with exclusive(folder):
         if not folder.exists():
-            _train(work, ae, folder)
+            _train(work, ae, folder, checkpoint)
+        checkpoint.unlink(missing_ok=True)
     spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
     if spec.family == "kl":
         return kl.KLAutoencoder.load(folder, resolution, spec.patch)
@@ -48,14 +50,13 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
     return rae.RaeAutoencoder.load(folder, work.encoder)
 
 
-def _train(work: Workspace, ae: str, folder: Path) -> None:
+def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
     settings, seed = work.study.autoencoder_training, work.study.seed
     images, features = work.images.train.images, training_features(work)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "autoencoder", ae).initial_seed())
         objective = _objective(work, work.study.autoencoders[ae], features)
     state = TrainingState.start(objective, settings.learning_rate, settings.ema_decay)
-    checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
     loop = LoopSettings(checkpoint, settings.checkpoint_every, work.stop, work.on_steps)
     resume(state, loop)
 
@@ -65,7 +66,6 @@ def _train(work: Workspace, ae: str, folder: Path) -> None:
 
     train(state, loss_at, settings.steps, loop)
     _finish(work, ae, state.averaged.model, folder)
-    checkpoint.unlink()
 
 
 def _objective(work: Workspace, spec: AutoencoderSpec, features: torch.Tensor) -> KLObjective | RaeObjective:

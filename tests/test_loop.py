@@ -1,0 +1,94 @@
+"""The training loop and its checkpoints: resuming is replaying."""
+
+import pytest
+import torch
+from torch import nn
+
+from lrcore.checkpoints import TrainingState
+from lrcore.errors import LrcoreError
+from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.loop import DivergedError, LoopSettings, resume, train
+from lrcore.seeds import generator
+
+
+def start():
+    torch.manual_seed(0)
+    return TrainingState.start(nn.Linear(4, 4), learning_rate=0.1, ema_decay=0.9)
+
+
+def loss_of(state):
+    return lambda step: state.model(torch.randn(8, 4, generator=generator("data", step))).square().mean()
+
+
+def settings(folder, stop=None, counted=None):
+    on_steps = (counted if counted is not None else []).append
+    return LoopSettings(folder / "state.safetensors", 4, stop or StopRequest(), on_steps)
+
+
+def tensors(state):
+    return [*state.model.state_dict().values(), *state.average.state_dict().values()]
+
+
+def same(a, b):
+    return a.step == b.step and all(torch.equal(x, y) for x, y in zip(tensors(a), tensors(b), strict=True))
+
+
+class AfterChecks(StopRequest):
+    """Stops at the n-th check."""
+
+    def __init__(self, checks):
+        super().__init__()
+        self.left = checks
+
+    def check(self):
+        self.left -= 1
+        if self.left < 0:
+            self.reason = "asked to"
+        super().check()
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, 5, 8])
+def test_stopped_and_resumed_equals_undisturbed(stopped_after, tmp_path):
+    whole = start()
+    train(whole, loss_of(whole), 10, settings(tmp_path / "whole"))
+
+    first = start()
+    with pytest.raises(StudyInterrupted):
+        train(first, loss_of(first), 10, settings(tmp_path, AfterChecks(stopped_after)))
+    assert first.step == stopped_after
+    second, counted = start(), []
+    resume(second, settings(tmp_path, counted=counted))
+    assert counted == [stopped_after]
+    train(second, loss_of(second), 10, settings(tmp_path))
+    assert same(whole, second)
+
+
+def test_the_average_follows_the_weights_with_its_decay():
+    state = start()
+    state.advance(loss_of(state)(0))
+    first = state.model.weight.detach().clone()
+    assert torch.equal(state.averaged.weight, first)  # the first step sets it
+    state.advance(loss_of(state)(1))
+    torch.testing.assert_close(state.averaged.weight, 0.9 * first + 0.1 * state.model.weight.detach())
+
+
+def test_a_loss_that_is_not_finite_is_divergence_and_leaves_the_last_good_checkpoint(tmp_path):
+    state = start()
+    good = loss_of(state)
+    with pytest.raises(DivergedError, match="nan at step 8"):
+        train(state, lambda step: good(step) * (torch.nan if step > 5 else 1), 10, settings(tmp_path))
+    kept = start()
+    kept.restore(tmp_path / "state.safetensors")
+    assert kept.step == 4
+    assert all(torch.isfinite(t).all() for t in tensors(kept))
+
+
+def test_a_damaged_checkpoint_or_one_of_another_model_is_named(tmp_path):
+    path = tmp_path / "state.safetensors"
+    start().save(path)
+    other = TrainingState.start(nn.Linear(3, 3), 0.1, 0.9)
+    with pytest.raises(LrcoreError, match="state.safetensors' is not a checkpoint of this model"):
+        other.restore(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(LrcoreError, match="delete it to start again"):
+        start().restore(path)

@@ -1,0 +1,110 @@
+"""The schema on disk: keys, versions, several writers, and what plain pandas sees."""
+
+import dataclasses
+import math
+from concurrent.futures import ProcessPoolExecutor
+
+import pandas
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from lrcore.errors import LrcoreError
+from lrcore.records import (
+    GenerationRow,
+    PublishedRow,
+    ReconstructionRow,
+    arrow_schema,
+    distance_label,
+    read_generation,
+    read_published,
+    read_reconstruction,
+    write_generation,
+    write_published,
+    write_reconstruction,
+)
+
+
+def row(kind=GenerationRow, **changes):
+    defaults = {"int": 1, "float": 1.0, "str": "x"}
+    values = {f.name: defaults[f.type] for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}
+    return kind(**{**values, **changes})
+
+
+def test_a_row_of_the_same_key_is_replaced_and_order_does_not_matter(tmp_path):
+    one, two, better = row(step=1), row(step=2, fid=math.nan), row(step=1, fid=0.5)
+    write_generation(tmp_path / "a", "smoke", "run", [one, two])
+    write_generation(tmp_path / "a", "smoke", "run", [better])
+    write_generation(tmp_path / "b", "smoke", "run", [two])
+    write_generation(tmp_path / "b", "smoke", "run", [better])
+    rows = read_generation(tmp_path / "a")
+    assert rows.step.tolist() == [1, 2]
+    assert rows.fid[0] == 0.5
+    assert math.isnan(rows.fid[1])
+    a, b = (tmp_path / name / "generation" / "study=smoke" / "run.parquet" for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_plain_pandas_reads_every_study(tmp_path):
+    write_generation(tmp_path, "smoke", "run", [row()])
+    write_generation(tmp_path, "cifar10", "run", [row(), row(ae="y")])
+    write_reconstruction(tmp_path, "smoke", "sd", [row(ReconstructionRow)])
+    write_published(tmp_path, [row(PublishedRow)])
+    (tmp_path / "generation" / "study=smoke" / ".run.parquet.x.tmp").write_text("what a killed writer left")
+    frame = pandas.read_parquet(tmp_path / "generation")
+    assert frame.study.value_counts().to_dict() == {"cifar10": 2, "smoke": 1}
+    for name in ("step", "ae", "repa", "trainp", "trainshift", "sampleshift", "fid"):
+        assert name in frame
+    assert len(pandas.read_parquet(tmp_path / "published")) == len(read_published(tmp_path)) == 1
+    assert len(read_reconstruction(tmp_path)) == 1
+
+
+def test_no_data_is_an_empty_table_with_columns(tmp_path):
+    frame = read_generation(tmp_path)
+    assert frame.empty
+    assert {"study", "fid", "step"} <= set(frame)
+
+
+def write_step(arguments):
+    folder, step = arguments
+    write_generation(folder, "smoke", "run", [row(step=step)])
+
+
+def test_processes_that_write_one_file_lose_no_row(tmp_path):
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(write_step, [(tmp_path, step) for step in range(40)]))
+    assert read_generation(tmp_path).step.tolist() == list(range(40))
+
+
+@pytest.mark.parametrize("version", [2, None])
+def test_a_file_of_another_schema_version_is_refused_by_name(tmp_path, version):
+    write_generation(tmp_path, "smoke", "run", [row()])
+    path = tmp_path / "generation" / "study=smoke" / "run.parquet"
+    metadata = {"lrcore_schema_version": str(version)} if version else None
+    pa.parquet.write_table(pa.parquet.ParquetFile(path).read().replace_schema_metadata(metadata), path)
+    with pytest.raises(
+        LrcoreError, match=rf"run.parquet' has schema version {version or 'unknown'}; this lrcore reads"
+    ):
+        read_generation(tmp_path)
+    with pytest.raises(LrcoreError, match="schema version"):
+        write_generation(tmp_path, "smoke", "run", [row()])
+
+
+@pytest.mark.parametrize("name", ["Smoke", "2024", "a/b", "", ".."])
+def test_a_study_name_that_is_no_partition_is_refused(name, tmp_path):
+    with pytest.raises(LrcoreError, match="lower-case letters"):
+        write_generation(tmp_path, name, "run", [row()])
+
+
+def test_required_columns_and_types():
+    schema = arrow_schema(GenerationRow)
+    assert schema.field("step").type == pa.int64()
+    assert schema.field("fid").type == pa.float64()
+    assert {"feature_sha256", "n_samples", "n_reference", "label_rule", "uint8_rule", "sampler", "sampling_steps",
+            "guidance", "sample_seed"} <= set(schema.names)  # fmt: skip
+
+
+def test_only_the_2015_inception_makes_an_fid():
+    assert distance_label("inception2015") == "FID"
+    assert distance_label("efficientnet_lite0") == "FD (EfficientNet-Lite0)"
+    assert distance_label("dinov2b") == "FD (dinov2b)"

