@@ -102,8 +102,9 @@ def read_image(path: Path, resolution: int) -> Tensor:
     """One image as uint8 (3, resolution, resolution): largest centred square, antialiased bicubic resize, RGB."""
     with Image.open(path) as opened:
         if opened.mode.startswith("I;16"):  # Pillow would clip 16 bits to 255 instead of scaling them
-            opened = Image.fromarray((numpy.asarray(opened) // 257).astype(numpy.uint8))
-        image = opened.convert("RGB")
+            image = Image.fromarray((numpy.asarray(opened) // 257).astype(numpy.uint8)).convert("RGB")
+        else:
+            image = opened.convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side)).resize((resolution, resolution), Image.Resampling.BICUBIC)

@@ -1,10 +1,10 @@
 """Atomic writes and locks between processes."""
 
-import os
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert "old" in path.read_text()
-    assert os.listdir(tmp_path) == ["a.json"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_reader_sees_the_new_file_only_when_it_is_whole(tmp_path):
@@ -33,13 +33,13 @@ def test_a_reader_sees_the_new_file_only_when_it_is_whole(tmp_path):
 
 def test_full_disk_is_an_error_that_names_the_file(tmp_path):
     with (
-        pytest.raises(LrcoreError, match="cannot write '.*a.txt': No space left"),
+        pytest.raises(LrcoreError, match=r"cannot write '.*a.txt': No space left"),
         atomic_path(tmp_path / "a.txt") as t,
     ):
         t.write_text("x")
-        with open("/dev/full", "w") as full:  # what a full disk answers
+        with Path("/dev/full").open("w") as full:  # what a full disk answers
             full.write("x" * 100_000)
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_get_the_usual_permissions(tmp_path):
@@ -82,5 +82,5 @@ def test_a_lock_sweeps_what_a_killed_writer_left(tmp_path):
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "data").write_text("")
-    with pytest.raises(LrcoreError, match="folder '.*data' cannot be written to"):
+    with pytest.raises(LrcoreError, match=r"folder '.*data' cannot be written to"):
         require_writable(tmp_path / "data")

@@ -21,9 +21,9 @@ def test_rounding_is_to_the_nearest_and_values_outside_are_clamped():
 
 
 def test_the_wrong_kind_is_refused():
-    with pytest.raises(TypeError, match="expected uint8 pixels, got torch.float32"):
+    with pytest.raises(TypeError, match="expected uint8 pixels"):
         to_float(torch.zeros(1))
-    with pytest.raises(TypeError, match="expected floating-point images, got torch.uint8"):
+    with pytest.raises(TypeError, match="expected floating-point images"):
         to_uint8(torch.zeros(1, dtype=torch.uint8))
     with pytest.raises(ValueError, match="NaN"):
         to_uint8(torch.tensor([torch.nan]))

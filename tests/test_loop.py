@@ -87,7 +87,7 @@ def test_a_damaged_checkpoint_or_one_of_another_model_is_named(tmp_path):
     path = tmp_path / "state.safetensors"
     start().save(path)
     other = TrainingState.start(nn.Linear(3, 3), 0.1, 0.9)
-    with pytest.raises(LrcoreError, match="state.safetensors' is not a checkpoint of this model"):
+    with pytest.raises(LrcoreError, match=r"state.safetensors' is not a checkpoint of this model"):
         other.restore(path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(LrcoreError, match="delete it to start again"):

@@ -76,5 +76,5 @@ def test_what_does_not_fit_is_refused_by_name(old, new, message, tmp_path):
 
 
 def test_a_study_file_that_is_not_there():
-    with pytest.raises(LrcoreError, match="'nowhere.toml' does not exist"):
+    with pytest.raises(LrcoreError, match=r"'nowhere.toml' does not exist"):
         load_study("nowhere.toml")
