@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas
+
+from lrcore import published
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")
 BASE = {"sd": 40.0, "flux1": 50.0, "flux2": 20.0, "rae": 10.0}
@@ -61,3 +64,8 @@ def diverged(rows: pandas.DataFrame, **where: object) -> pandas.DataFrame:
 def two_networks() -> pandas.DataFrame:
     """Rows measured with two feature networks, which no figure may mix."""
     return pandas.concat([generation_rows(), generation_rows("inception2015")])
+
+
+def published_rows() -> pandas.DataFrame:
+    """The figures from the literature, as they are committed."""
+    return pandas.DataFrame([dataclasses.asdict(row) for row in published.read_csv()])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from figure_rows import diverged, generation_rows, two_networks
-from test_figure_tradeoff import published_rows
+from figure_rows import diverged, generation_rows, published_rows, two_networks
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose

@@ -6,8 +6,7 @@ import math
 
 import pandas
 import pytest
-from figure_rows import reconstruction_rows
-from test_figure_tradeoff import published_rows
+from figure_rows import published_rows, reconstruction_rows
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.reconstruction import latent_sizes, published_reconstruction, study_reconstruction

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas
 import pytest
-from figure_rows import diverged, generation_rows, reconstruction_rows, two_networks
+from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, two_networks
 
-from lrcore import published
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.tradeoff import published_tradeoff, study_tradeoff
-
-
-def published_rows() -> pandas.DataFrame:
-    return pandas.DataFrame([dataclasses.asdict(row) for row in published.read_csv()])
 
 
 def markers(made: SiteFigure) -> dict[str, object]:
