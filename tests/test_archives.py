@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy
 import pytest
@@ -93,17 +94,18 @@ def test_broken_archives_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined]
-    """Writes text and bytes as Python 2 wrote its one string type, as the authors of CIFAR-10 did."""
+_PurePickler: Any = pickle._Pickler  # the one in Python, whose methods can be replaced
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+
+class Python2Pickler(_PurePickler):  # type: ignore[misc]
+    """Writes text and bytes as Python 2 wrote its one string type, as the authors of CIFAR-10 did."""
 
     def save_string(self, value: bytes | str) -> None:
         encoded = value.encode("latin1") if isinstance(value, str) else value
         self.write(b"T" + struct.pack("<i", len(encoded)) + encoded)
         self.memoize(value)
 
-    dispatch[bytes] = dispatch[str] = save_string
+    dispatch: ClassVar = _PurePickler.dispatch | {bytes: save_string, str: save_string}
 
 
 def python2_pickle(value: object) -> bytes:
@@ -154,7 +156,7 @@ def test_refuses_malicious_pickles(tmp_path: Path) -> None:
 
 def test_a_broken_pickle_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.pickle").write_bytes(pickle.dumps(numpy.zeros(100))[:50])
-    with pytest.raises(LrcoreError, match="'a.pickle' is not a pickle of NumPy arrays"):
+    with pytest.raises(LrcoreError, match=r"'a\.pickle' is not a pickle of NumPy arrays"):
         archives.load_numpy_pickle(tmp_path / "a.pickle")
 
 
@@ -224,5 +226,5 @@ def test_inception_checkpoint_of_another_network_is_refused(tmp_path: Path) -> N
 
 def test_unreadable_original_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(LrcoreError, match="'a.pth' cannot be read"):
+    with pytest.raises(LrcoreError, match=r"'a\.pth' cannot be read"):
         archives.read_original(tmp_path / "a.pth", (), archives.read_torchvision_features, tmp_path)
