@@ -11,7 +11,6 @@ at any moment and started again, a study ends with the same rows as one that was
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -146,6 +145,4 @@ def _chosen(kind: str, wanted: Sequence[object], allowed: Sequence[object]) -> S
 
 
 if __name__ == "__main__":
-    # before any library asks the network: weights come from lrcore.assets or local folders alone
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     sys.exit(main())

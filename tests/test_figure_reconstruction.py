@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas
 import pytest
 from figure_rows import published_rows, reconstruction_rows
@@ -13,24 +11,25 @@ from lrcore.figures.reconstruction import latent_sizes, published_reconstruction
 
 
 def test_study_table() -> None:
-    table = study_reconstruction(reconstruction_rows(("rae", "sd"))).frame
+    made = study_reconstruction(reconstruction_rows(("rae", "sd")))
+    table = made.frame
     assert table["autoencoder"].to_list() == ["SD", "RAE"]
-    assert table["PSNR (dB) ↑"].to_list() == [40.0, 20.0]  # numbers, so that the table sorts
-    assert table["± PSNR (dB)"].to_list() == [0.2, 0.2]
-    assert "rFD ↓" in table and "± rFD" not in table and "LPIPS (VGG, unweighted) ↓" in table
+    assert table["PSNR (dB) ↑"].to_list() == ["40.00 ± 0.20", "20.00 ± 0.20"]
+    assert "±" not in table["rFD ↓"][0] and "LPIPS (VGG, unweighted) ↓" in table
+    assert made.rows is not None and sorted(made.rows.query("quantity == 'psnr'")["value"]) == [20.0, 40.0]
 
 
 def test_published_table() -> None:
     table = published_reconstruction(published_rows()).frame.set_index("autoencoder")
     assert list(table.index) == ["SD", "FLUX.1", "FLUX.2", "RAE"]
-    assert table.loc["SD", "rFID ↓"] == 0.6451
-    assert (table.loc["FLUX.2", "LPIPS ↓"], table.loc["FLUX.2", "± LPIPS"]) == (0.2668, 0.0017)
+    assert table.loc["SD", "rFID ↓"] == "0.6451"
+    assert table.loc["FLUX.2", "LPIPS ↓"] == "0.2668 ± 0.0017"
 
 
 def test_a_metric_that_is_missing_stays_empty() -> None:
     rows = reconstruction_rows()
     rows = rows[~((rows["ae"] == "sd") & (rows["metric"] == "ssim"))]
-    assert math.isnan(study_reconstruction(rows).frame.set_index("autoencoder").loc["SD", "SSIM ↑"])
+    assert study_reconstruction(rows).frame.set_index("autoencoder").loc["SD", "SSIM ↑"] == "–"
 
 
 def test_latent_sizes() -> None:

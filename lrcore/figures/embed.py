@@ -69,7 +69,8 @@ class SiteTable:
 
     `name` is as in `SiteFigure`; `caption` says in words what the table holds, for screen readers (the visible
     caption and the number are the page's `tbl-cap`). Floats are shown by `shown`, and sorted by their full value;
-    the download has the full values. The index of the frame is left out.
+    the download has the full values, or is of `rows` where the frame shows them as text. The index of the frame is
+    left out.
 
     Raises:
         LrcoreError: the name is no slug, the caption is empty, or the frame has no rows.
@@ -78,6 +79,7 @@ class SiteTable:
     frame: pandas.DataFrame
     name: str
     caption: str
+    rows: pandas.DataFrame | None = None
 
     def __post_init__(self) -> None:
         _check("table", self.name, "caption", self.caption)
@@ -93,7 +95,7 @@ class SiteTable:
         return raw_html(
             f'<div class="lrcore-table" id="table-{self.name}">{table}'
             f'<script type="application/json" class="lrcore-spec">{script_json(table_options(self.frame))}</script>'
-            f"{csv_link(self.frame, self.name)}</div>"
+            f"{csv_link(self.frame if self.rows is None else self.rows, self.name)}</div>"
         )
 
 

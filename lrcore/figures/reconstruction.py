@@ -1,14 +1,16 @@
-"""Tables of reconstruction metrics: one row per autoencoder, every mean beside its standard error."""
+"""Tables of reconstruction metrics: one row per autoencoder, every mean with its standard error."""
 
 from __future__ import annotations
+
+import math
 
 import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.embed import SiteTable, shown
 
-STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_vgg_unweighted", "rfd")
+STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfd")
 PUBLISHED_METRICS = ("psnr", "ssim", "lpips", "rfid")
 
 
@@ -19,10 +21,11 @@ def study_reconstruction(reconstruction: pandas.DataFrame) -> SiteTable:
         LrcoreError: no rows, or two rows of one metric and autoencoder (two networks, splits or studies).
     """
     measured = reconstruction[reconstruction["metric"].isin(STUDY_METRICS)]
-    table = _wide(measured.rename(columns={"metric": "quantity"}), STUDY_METRICS)
+    measured = measured.rename(columns={"metric": "quantity"})
+    table = _wide(measured, STUDY_METRICS)
     study = str(measured["study"].iloc[0])
     caption = f"Reconstruction metrics of each autoencoder in the study {study}, with standard errors over images"
-    return SiteTable(table, f"{study}-reconstruction", caption)
+    return SiteTable(table, f"{study}-reconstruction", caption, measured)
 
 
 def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
@@ -34,7 +37,7 @@ def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
     study = published[(published["source"] == "bfl2025representation") & (published["table"] == "reconstruction")]
     measured = study[~study["setting"].str.startswith("as reported")]
     caption = "Published reconstruction metrics of each autoencoder on ImageNet at 256 pixels, with standard errors"
-    return SiteTable(_wide(measured, PUBLISHED_METRICS), "published-reconstruction", caption)
+    return SiteTable(_wide(measured, PUBLISHED_METRICS), "published-reconstruction", caption, measured)
 
 
 def latent_sizes(reconstruction: pandas.DataFrame) -> SiteTable:
@@ -77,11 +80,21 @@ def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...]) -> pandas.DataFrame:
         of_metric = rows[rows["quantity"] == metric].set_index("ae").reindex(aes)
         label = style.metric_style(metric).label
         arrow = "↑" if style.metric_style(metric).higher_is_better else "↓"
-        table[f"{label} {arrow}"] = of_metric["value"].to_numpy()
-        # metrics of the whole set, like the Frechet distance, have no error over images
-        if of_metric["standard_error"].notna().any():
-            table[f"± {label}"] = of_metric["standard_error"].to_numpy()
+        pairs = zip(of_metric["value"], of_metric["standard_error"], strict=True)
+        table[f"{label} {arrow}"] = [with_error(value, error) for value, error in pairs]
     return table
+
+
+def with_error(value: float, error: float) -> str:
+    """A mean and its standard error to two digits of the error; the mean alone where there is no error.
+
+    >>> with_error(25.052, 0.0673), with_error(0.6451, float("nan"))
+    ('25.052 ± 0.067', '0.6451')
+    """
+    if math.isnan(error) or error <= 0:
+        return shown(value)
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def _require_rows(rows: pandas.DataFrame) -> None:
