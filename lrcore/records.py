@@ -80,7 +80,8 @@ class GenerationRow:
 class ReconstructionRow:
     """One metric of one autoencoder over the validation images of a study.
 
-    `standard_error` is that of the mean over images; NaN for metrics of the whole set (`rfd`).
+    `standard_error` is that of the mean over images; NaN for a metric of the whole set (`rfd`,
+    called `rfid` where `network` is `inception2015`).
     """
 
     ae: str

@@ -19,6 +19,13 @@ def test_study_table() -> None:
     assert made.rows is not None and sorted(made.rows.query("quantity == 'psnr'")["value"]) == [20.0, 40.0]
 
 
+def test_only_inception_features_make_an_rfid() -> None:
+    rows = reconstruction_rows()
+    assert "rFID ↓" not in study_reconstruction(rows).frame
+    renamed = study_reconstruction(rows.assign(metric=rows["metric"].replace("rfd", "rfid"))).frame
+    assert "rFID ↓" in renamed and "rFD ↓" not in renamed
+
+
 def test_published_table() -> None:
     table = published_reconstruction(published_rows()).frame.set_index("autoencoder")
     assert list(table.index) == ["SD", "FLUX.1", "FLUX.2", "RAE"]

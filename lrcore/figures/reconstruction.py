@@ -10,7 +10,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable, shown
 
-STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfd")
+STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfid", "rfd")
 PUBLISHED_METRICS = ("psnr", "ssim", "lpips", "rfid")
 
 
@@ -76,7 +76,7 @@ def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...]) -> pandas.DataFrame:
         )
     aes = style.in_order(rows["ae"])
     table = pandas.DataFrame({"autoencoder": [style.ae_style(ae).label for ae in aes]})
-    for metric in metrics:
+    for metric in (metric for metric in metrics if metric in set(rows["quantity"])):
         of_metric = rows[rows["quantity"] == metric].set_index("ae").reindex(aes)
         label = style.metric_style(metric).label
         arrow = "↑" if style.metric_style(metric).higher_is_better else "↓"

@@ -29,8 +29,6 @@ from lrcore.stages.workspace import Workspace, recipe
 CROPS = 4
 """Validation images written to `imgs/<study>/`, for the original and every autoencoder."""
 
-METRICS = ("psnr", "ssim", *LPIPS_PROTOCOL, "rfd")
-
 
 def reconstruction_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
@@ -43,9 +41,15 @@ def reconstruction_done(work: Workspace, ae: str) -> bool:
     rows = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == reconstruction_recipe(work, ae))]
     folder = work.folders.imgs / work.study.name
     shown = min(CROPS, work.study.data.validation_images)
-    return set(METRICS) <= set(rows.metric) and all(
+    metrics = {"psnr", "ssim", *LPIPS_PROTOCOL, set_metric(work.study.evaluation.feature_network)}
+    return metrics <= set(rows.metric) and all(
         (folder / f"{name}-{number:02d}.png").exists() for name in ("orig", ae) for number in range(shown)
     )
+
+
+def set_metric(feature_network: str) -> str:
+    """Name of the Frechet distance between images and reconstructions: `rfid` in the 2015 Inception's features alone."""
+    return "rfid" if feature_network == "inception2015" else "rfd"
 
 
 def measure_reconstruction(work: Workspace, ae: str) -> None:
@@ -108,5 +112,5 @@ def _rows(
     distance = frechet_distance(validation_statistics(work), statistics(network, decoded.split(64)))
     protocol = "Frechet distance between the validation images and their reconstructions"
     # no standard error: the distance is of the whole set, not a mean over images
-    rows.append(row("rfd", distance, math.nan, protocol, network.name, network.sha256))
+    rows.append(row(set_metric(network.name), distance, math.nan, protocol, network.name, network.sha256))
     return rows
