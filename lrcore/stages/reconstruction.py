@@ -48,7 +48,7 @@ def reconstruction_done(work: Workspace, ae: str) -> bool:
 
 
 def set_metric(feature_network: str) -> str:
-    """Name of the Frechet distance between images and reconstructions: `rfid` in the 2015 Inception's features alone."""
+    """What the Frechet distance of reconstructions is called: `rfid` in the 2015 Inception's features alone."""
     return "rfid" if feature_network == "inception2015" else "rfd"
 
 
