@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,14 @@ def load_splits(data: Data) -> Splits:
     return _cifar10_splits(data) if data.dataset == "cifar10" else _folder_splits(data)
 
 
+def fingerprint(data: Data) -> str:
+    """What the images are, for telling whether work on them is still good: names and sizes of a folder's files."""
+    if data.dataset == "cifar10":
+        return "cifar10"
+    listed = [f"{path.relative_to(data.path)} {path.stat().st_size}" for path, _ in _listed(Path(data.path))]
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
 def _cifar10_splits(data: Data) -> Splits:
     if data.resolution != 32:
         raise LrcoreError(f"data.resolution must be 32 for cifar10, got {data.resolution}")
@@ -56,8 +65,8 @@ def _cifar10_splits(data: Data) -> Splits:
     return Splits(split("train", data.train_images), split("test", data.validation_images))
 
 
-def _folder_splits(data: Data) -> Splits:
-    root = Path(data.path)
+def _listed(root: Path) -> list[tuple[Path, int]]:
+    """Every image of a folder with the number of its class, in order of the path."""
     if not root.is_dir():
         raise LrcoreError(f"data.path '{root}' is not a folder; it must hold one sub-folder of images a class")
     classes = sorted(p for p in root.iterdir() if p.is_dir())
@@ -65,6 +74,13 @@ def _folder_splits(data: Data) -> Splits:
               if path.suffix.lower() in IMAGE_ENDINGS]  # fmt: skip
     if not listed:
         raise LrcoreError(f"'{root}' holds no images in sub-folders; known endings: {', '.join(IMAGE_ENDINGS)}")
+    return listed
+
+
+def _folder_splits(data: Data) -> Splits:
+    root = Path(data.path)
+    listed = _listed(root)
+    classes = 1 + max(label for _, label in listed)
     images, labels = _read_all(listed, data)
     wanted = data.train_images + data.validation_images
     if len(images) < wanted:
@@ -73,7 +89,7 @@ def _folder_splits(data: Data) -> Splits:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
 
     def split(name: str, part: Tensor) -> ImageSet:
-        return ImageSet(images[part], labels[part], len(classes), f"{root.name}/{name}[:{len(part)}]")
+        return ImageSet(images[part], labels[part], classes, f"{root.name}/{name}[:{len(part)}]")
 
     return Splits(split("train", order[: data.train_images]), split("validation", order[data.train_images : wanted]))
 

@@ -214,7 +214,7 @@ def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
         schema = schema.append(partition.field("study"))
     paths = sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith("."))
     for path in paths:
-        _check_version(path, pa.parquet.read_schema(path))
+        _check_version(path)
     if not paths:
         empty: pandas.DataFrame = schema.empty_table().to_pandas()
         return empty
@@ -232,13 +232,18 @@ def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
 def _stored_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    _check_version(path, pa.parquet.read_schema(path))
+    _check_version(path)
     # ParquetFile reads the one file: read_table would add the partition column of its folder.
     with pa.parquet.ParquetFile(path) as stored:
         return list(stored.read().select(schema.names).to_pylist())
 
 
-def _check_version(path: Path, schema: pa.Schema) -> None:
+def _check_version(path: Path) -> None:
+    try:
+        schema = pa.parquet.read_schema(path)
+    except pa.ArrowInvalid as error:
+        message = f"'{path}' is no readable Parquet file ({error}): delete it and run the study again"
+        raise LrcoreError(message) from error
     version = int((schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
     if version != SCHEMA_VERSION:
         raise LrcoreError(

@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudyInterrupted as interrupted:
         print(f"stopped: {interrupted}. The same command goes on from here.", file=sys.stderr)
         return 0
+    except KeyboardInterrupt:  # outside the work, where nothing is half done
+        print("stopped", file=sys.stderr)
+        return 130
     except LrcoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lrcore.datasets import load_splits, read_image
+from lrcore.datasets import fingerprint, load_splits, read_image
 from lrcore.errors import LrcoreError
 from lrcore.studies import Data
 
@@ -51,6 +51,13 @@ def test_a_folder_is_split_without_overlap(folder):
     assert len({tuple(image.flatten().tolist()) for image in images}) == 8
     assert sorted([*splits.train.labels.tolist(), *splits.validation.labels.tolist()]) == [0] * 4 + [1] * 4
     assert splits.train.classes == 2
+
+
+def test_the_fingerprint_follows_the_files(folder):
+    before = fingerprint(of(folder))
+    assert fingerprint(of(folder)) == before
+    (folder / "cat" / "0.png").unlink()
+    assert fingerprint(of(folder)) != before
 
 
 def test_an_unreadable_image_is_named_and_counted(folder, capsys):

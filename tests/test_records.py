@@ -90,6 +90,14 @@ def test_a_file_of_another_schema_version_is_refused_by_name(tmp_path, version):
         write_generation(tmp_path, "smoke", "run", [row()])
 
 
+def test_a_damaged_file_is_named(tmp_path):
+    write_generation(tmp_path, "smoke", "run", [row()])
+    path = tmp_path / "generation" / "study=smoke" / "run.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(LrcoreError, match=r"run.parquet' is no readable Parquet file"):
+        read_generation(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["Smoke", "2024", "a/b", "", ".."])
 def test_a_study_name_that_is_no_partition_is_refused(name, tmp_path):
     with pytest.raises(LrcoreError, match="lower-case letters"):

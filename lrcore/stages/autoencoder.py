@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
+
 from lrcore import pretrained
 from lrcore.autoencoders import flux2, kl, rae
 from lrcore.autoencoders.base import Autoencoder
@@ -19,8 +22,6 @@ from lrcore.seeds import batch_indices, generator
 from lrcore.stages.features import features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import AutoencoderSpec
-
-import torch  # isort: skip
 
 
 def autoencoder_recipe(work: Workspace, ae: str) -> str:
@@ -106,5 +107,8 @@ def _finish(work: Workspace, ae: str, model: Any, folder: Path) -> None:
         flux2.measure_normalisation(model, images, spec.patch)
     partial = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial, safe_serialization=True)
-    partial.replace(folder)
+    try:
+        model.save_pretrained(partial, safe_serialization=True)
+        partial.replace(folder)
+    except (OSError, SafetensorError) as error:
+        raise LrcoreError(f"cannot write '{folder}': {error}") from error

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive
 from lrcore.images import to_float
 from lrcore.metrics.features import load_features, statistics
@@ -20,7 +22,7 @@ CHUNK = 64
 
 def features_recipe(work: Workspace) -> str:
     """What the patch features depend on."""
-    return recipe(work.study.data, work.study.encoder)
+    return recipe(work.data_recipe, work.study.encoder)
 
 
 def training_features(work: Workspace) -> Tensor:
@@ -45,7 +47,10 @@ def cached_tensor(path: Path, make: Callable[[], Tensor]) -> Tensor:
             with atomic_path(path) as temporary:
                 save_file({"tensor": tensor}, temporary)
             return tensor
-    return load_file(path)["tensor"]
+    try:
+        return load_file(path)["tensor"]
+    except SafetensorError as error:
+        raise LrcoreError(f"'{path}' is damaged ({error}): delete it to make it again") from error
 
 
 def reference_statistics(work: Workspace) -> GaussianStatistics:
@@ -60,9 +65,8 @@ def validation_statistics(work: Workspace) -> GaussianStatistics:
 
 def _statistics(work: Workspace, which: str, images: int) -> GaussianStatistics:
     network_name = work.study.evaluation.feature_network
-    path = (
-        work.runs / "features" / f"{which}-{network_name}-{recipe(work.study.data, network_name, images)}.safetensors"
-    )
+    key = recipe(work.data_recipe, network_name, images)
+    path = work.runs / "features" / f"{which}-{network_name}-{key}.safetensors"
     with exclusive(path):
         if not path.exists():
             split = work.images.validation if which == "validation" else work.images.train

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrcore.datasets import Splits, load_splits
+from lrcore.datasets import Splits, fingerprint, load_splits
 from lrcore.encoders import VisionEncoder, load_encoder
 from lrcore.interruption import StopRequest
 from lrcore.studies import Study
@@ -44,6 +44,11 @@ class Workspace:
     def images(self) -> Splits:
         """Training and validation images."""
         return load_splits(self.study.data)
+
+    @functools.cached_property
+    def data_recipe(self) -> str:
+        """What the images are: the study's [data] and the files behind it."""
+        return recipe(self.study.data, fingerprint(self.study.data))
 
     @functools.cached_property
     def encoder(self) -> VisionEncoder:
