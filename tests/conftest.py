@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import lrcore  # noqa: F401  sets how torch's threads wait, which must come before torch itself
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
