@@ -69,7 +69,7 @@ def _listed(root: Path) -> list[tuple[Path, int]]:
     """Every image of a folder with the number of its class, in order of the path."""
     if not root.is_dir():
         raise LrcoreError(f"data.path '{root}' is not a folder; it must hold one sub-folder of images a class")
-    classes = sorted(p for p in root.iterdir() if p.is_dir())
+    classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     listed = [(path, label) for label, folder in enumerate(classes) for path in sorted(folder.rglob("*"))
               if path.suffix.lower() in IMAGE_ENDINGS]  # fmt: skip
     if not listed:
@@ -100,7 +100,7 @@ def _read_all(listed: list[tuple[Path, int]], data: Data) -> tuple[Tensor, Tenso
         try:
             images.append(read_image(path, data.resolution))
             labels.append(label)
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
             broken.append(f"'{path}' ({error})")
     if broken:
         report = f"{len(broken)} of {len(listed)} images cannot be read: {'; '.join(broken[:5])}" + (

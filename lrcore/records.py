@@ -30,7 +30,7 @@ from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive, sweep_leftovers
 
 SCHEMA_VERSION = 1
-"""Raised by one at every change of a field below; readers refuse files of a later version."""
+"""Raised by one at every change of a field below; readers refuse files of another version."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,7 @@ def arrow_schema(row: type) -> pa.Schema:
 def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
     """Put `rows` (all of one row class) into the Parquet file `path`; a row replaces one of the same key.
 
+    Stored rows of another recipe go: the file belongs to one unit of work, whose study has changed since.
     Rows are stored sorted by key, so the bytes do not depend on the order of the writes.
     """
     schema = arrow_schema(type(rows[0]))
@@ -148,7 +149,8 @@ def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
     with exclusive(path.parent):
         sweep_leftovers(path)
         merged: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-        for row in [*_stored_rows(path, schema), *map(dataclasses.asdict, rows)]:
+        new = [dataclasses.asdict(row) for row in rows]
+        for row in [*_of_same_recipe(_stored_rows(path, schema), new), *new]:
             merged[tuple(row[name] for name in key)] = row
         ordered = [merged[k] for k in sorted(merged)]
         with atomic_path(path) as temporary:
@@ -236,6 +238,10 @@ def _stored_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     # ParquetFile reads the one file: read_table would add the partition column of its folder.
     with pa.parquet.ParquetFile(path) as stored:
         return list(stored.read().select(schema.names).to_pylist())
+
+
+def _of_same_recipe(stored: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in stored if row.get("recipe") == new[0].get("recipe")]
 
 
 def _check_version(path: Path) -> None:

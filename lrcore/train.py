@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     to_train = [ae for ae in aes if not autoencoder_folder(work, ae).exists()]
     to_reconstruct = [ae for ae in aes if "reconstruction" in stages and not reconstruction_done(work, ae)]
     to_generate = [cell for cell in cells if "generation" in stages and evaluations_missing(work, cell)]
-    if "autoencoders" not in stages:
+    if "autoencoders" not in options.only:  # else only those that a missing row needs: runs/ may have been deleted
         to_train = [ae for ae in to_train if ae in to_reconstruct or any(cell.ae == ae for cell in to_generate)]
     if not (to_train or to_reconstruct or to_generate):
         print(f"study '{study.name}': nothing to do, all {len(cells)} trainings and {len(aes)} autoencoders are done")

@@ -45,6 +45,12 @@ def test_a_row_of_the_same_key_is_replaced_and_order_does_not_matter(tmp_path):
     assert a.read_bytes() == b.read_bytes()
 
 
+def test_rows_of_another_recipe_leave_the_file(tmp_path):
+    write_generation(tmp_path, "smoke", "run", [row(step=1), row(step=2)])
+    write_generation(tmp_path, "smoke", "run", [row(step=2, recipe="changed")])
+    assert read_generation(tmp_path).step.tolist() == [2]
+
+
 def test_plain_pandas_reads_every_study(tmp_path):
     write_generation(tmp_path, "smoke", "run", [row()])
     write_generation(tmp_path, "cifar10", "run", [row(), row(ae="y")])

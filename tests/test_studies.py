@@ -68,6 +68,15 @@ def test_cells_are_the_union_of_the_grids_each_once(tmp_path):
         ("n_reference = 48", "n_reference = 49", "n_reference is 49, but data.train_images is 48"),
         ('family = "rae"', 'family = "vae"', "unknown autoencoder family 'vae'"),
         ("seed = 3", "seed = = 3", "cannot be read"),
+        ("seed = 3", 'seed = 3\nname = "../x"', "study name '../x' must be"),
+        ("[autoencoders.rae]", "[autoencoders.orig]", "autoencoder name 'orig' must be"),
+        ("n_samples = 8", "n_samples = 1", "evaluation.n_samples must be at least 2"),
+        ("checkpoint_every = 2", "checkpoint_every = 0", "autoencoder_training.checkpoint_every must be at least 1"),
+        ("ema_decay = 0.9", "ema_decay = 2", "autoencoder_training.ema_decay must be from 0"),
+        ("learning_rate = 1e-3", "learning_rate = -1", "autoencoder_training.learning_rate must be positive"),
+        ("widths = [8, 8]", "widths = [8, 12]", "autoencoders.flux2.widths must be multiples of 8"),
+        ("decoder_heads = 2", "decoder_heads = 3", "decoder_width must be a multiple"),
+        ("trainshift = [1.0]", "trainshift = [nan]", "trainshift must be positive"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(old, new, message, tmp_path):

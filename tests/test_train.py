@@ -128,6 +128,18 @@ def test_bad_values_are_named_with_what_is_allowed(more, message, tmp_path, caps
     assert not (tmp_path / "data").exists()
 
 
+def test_a_training_that_diverges_is_a_row_and_the_others_go_on(tmp_path):
+    text = Path(TINY).read_text()
+    head, tail = text.split("[training]")
+    study = tmp_path / "diverging.toml"
+    study.write_text(head + "[training]" + tail.replace("learning_rate = 1e-3", "learning_rate = 1e6", 1))
+    assert train.main([str(study), *arguments(tmp_path)[1:]]) == 0
+    rows = read_generation(tmp_path / "data")
+    assert len(rows) == 16
+    assert (rows.status == "diverged").any()
+    assert rows[rows.status == "diverged"].fid.isna().all()
+
+
 def test_an_unknown_study_is_refused(capsys):
     assert train.main(["smok"]) == 2
     assert (

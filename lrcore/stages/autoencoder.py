@@ -17,7 +17,7 @@ from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
 from lrcore.files import exclusive
 from lrcore.images import to_float
-from lrcore.loop import LoopSettings, resume, train
+from lrcore.loop import DivergedError, LoopSettings, resume, train
 from lrcore.seeds import batch_indices, generator
 from lrcore.stages.features import features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
@@ -65,7 +65,10 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
         picked = batch_indices(seed, step, settings.batch_size, len(images))
         return objective.loss(to_float(images[picked]), features[picked], generator(seed, "autoencoder", ae, step))
 
-    train(state, loss_at, settings.steps, loop)
+    try:
+        train(state, loss_at, settings.steps, loop)
+    except DivergedError as error:
+        raise LrcoreError(f"autoencoder '{ae}' diverged ({error}): lower autoencoder_training.learning_rate") from error
     _finish(work, ae, state.averaged.model, folder)
 
 

@@ -156,7 +156,11 @@ class Run:
         evaluation = self.work.study.evaluation
         numbers = torch.arange(evaluation.n_samples).split(evaluation.batch_size)
         batches = (self.sample(chunk.tolist(), sampleshift) for chunk in numbers)
-        return judge.reference.distance(statistics(judge.network, batches))
+        try:
+            return judge.reference.distance(statistics(judge.network, batches))
+        except DivergedError:
+            self.diverged = True
+            return math.nan
 
     def sample(self, numbers: list[int], sampleshift: float) -> Tensor:
         """Samples `numbers` of the run as uint8 images (len(numbers), 3, H, W)."""
@@ -169,7 +173,10 @@ class Run:
         grid = sampling_grid(self.work.study.evaluation.sampling_steps, sampleshift)
         with torch.no_grad():
             tokens = euler(lambda x, t: model(x, t, labels).velocity, noise, grid)
-            return to_uint8(self.autoencoder.decode(tokens))
+            images = self.autoencoder.decode(tokens)
+        if not torch.isfinite(images).all():
+            raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
+        return to_uint8(images)
 
     def _row(self, step: int, sampleshift: float, distance: float) -> GenerationRow:
         study, cell, judge = self.work.study, self.cell, load_judge(self.work)

@@ -6,9 +6,11 @@ own (`python -m lrcore.train my-study.toml`). `smoke.toml` explains every key.
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
@@ -179,6 +181,9 @@ def load_study(name_or_path: str) -> Study:
 
 
 def _check(study: Study) -> None:
+    for kind, name in [("study", study.name), *(("autoencoder", name) for name in study.autoencoders)]:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
+            raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
     from lrcore.encoders import ENCODERS
     from lrcore.metrics.features import FEATURE_NETWORKS
 
@@ -210,13 +215,41 @@ def _check(study: Study) -> None:
         _positive("trainshift", grid.trainshift)
     if not study.cells:
         raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
+    _check_bounds(study)
     wanted, available = study.evaluation.n_reference, study.data.train_images
     if wanted > available:
         raise LrcoreError(f"evaluation.n_reference is {wanted}, but data.train_images is {available}")
 
 
+def _check_bounds(study: Study) -> None:
+    """Numbers that no stage could work with; the names are those of the file."""
+    for where in ("data", "encoder", "autoencoder_training", "training", "evaluation"):
+        section = getattr(study, where)
+        for field in fields(section):
+            value, name = getattr(section, field.name), f"{where}.{field.name}"
+            if field.name in ("n_samples", "n_reference", "validation_images") and value < 2:
+                raise LrcoreError(f"{name} must be at least 2, got {value}")
+            if field.type == "int" and value < 1:
+                raise LrcoreError(f"{name} must be at least 1, got {value}")
+            if field.name in ("ema_decay", "class_dropout") and not 0 <= value < 1:
+                raise LrcoreError(f"{name} must be from 0 to below 1, got {value}")
+            if field.name == "learning_rate":
+                _positive(name, (value,))
+    for ae, spec in study.autoencoders.items():
+        name = f"autoencoders.{ae}"
+        if spec.family == "rae":
+            if min(spec.decoder_width, spec.decoder_depth, spec.decoder_heads) < 1:
+                raise LrcoreError(f"{name} needs decoder_width, decoder_depth and decoder_heads of at least 1")
+            if spec.decoder_width % (4 * spec.decoder_heads):
+                raise LrcoreError(f"{name}.decoder_width must be a multiple of 4 x decoder_heads")
+        elif not spec.widths or min(spec.widths) < 8 or any(width % 8 for width in spec.widths):
+            raise LrcoreError(f"{name}.widths must be multiples of 8, at least one, got {list(spec.widths)}")
+        elif min(spec.latent_channels, spec.patch) < 1:
+            raise LrcoreError(f"{name} needs latent_channels and patch of at least 1")
+
+
 def _positive(name: str, values: tuple[float, ...]) -> None:
-    if not values or min(values) <= 0:
+    if not values or not all(math.isfinite(value) and value > 0 for value in values):
         raise LrcoreError(f"{name} must be positive numbers, got {list(values)}")
 
 
