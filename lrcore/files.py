@@ -7,6 +7,7 @@ make goes through `exclusive`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -51,6 +52,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise LrcoreError(f"cannot write '{path}': {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex digits.
+
+    Raises:
+        LrcoreError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise LrcoreError(f"'{path}' cannot be read: {error.strerror}") from error
 
 
 def write_json(path: Path, value: Any) -> None:

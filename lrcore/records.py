@@ -2,6 +2,7 @@
 
     data/generation/study=<name>/<run>.parquet        one row per evaluation
     data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
+    data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
     data/published/figures.parquet                    figures from the literature
 
 Each file belongs to one unit of work (a training run, an autoencoder), so processes that work on
@@ -29,7 +30,7 @@ import pyarrow.parquet
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive, sweep_leftovers
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one at every change of a field below; readers refuse files of another version."""
 
 
@@ -81,7 +82,8 @@ class ReconstructionRow:
     """One metric of one autoencoder over the validation images of a study.
 
     `standard_error` is that of the mean over images; NaN for a metric of the whole set (`rfd`,
-    called `rfid` where `network` is `inception2015`).
+    called `rfid` where `network` is `inception2015`). `origin` is `trained`, `pretrained` or `custom`; `weights` is the
+    hub id, folder or code of the latter two.
     """
 
     ae: str
@@ -94,8 +96,38 @@ class ReconstructionRow:
     resolution: int
     tokens: int
     channels_per_token: int
+    origin: str
+    weights: str
+    precision: str
     network: str
     network_sha256: str
+    protocol: str
+    recipe: str
+    lrcore_version: str
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class LatentRow:
+    """One number about the latents of one autoencoder over the validation images of a study.
+
+    `index` counts channels or rings of spatial frequencies from 0, and is -1 for a metric of the whole; `x` is the
+    ring's frequency in cycles per token, NaN elsewhere. `value` is NaN where it is undefined (the kurtosis of a
+    constant channel), and so is its `standard_error` over images.
+    """
+
+    ae: str
+    metric: str
+    index: int
+    x: float
+    value: float
+    standard_error: float
+    n_images: int
+    dataset: str
+    split: str
+    resolution: int
+    tokens: int
+    channels_per_token: int
     protocol: str
     recipe: str
     lrcore_version: str
@@ -127,6 +159,7 @@ GENERATION_KEY = (
     "feature_network", "sampler", "sampling_steps", "guidance", "n_samples", "train_seed", "sample_seed",
 )  # fmt: skip
 RECONSTRUCTION_KEY = ("ae", "metric", "network", "split", "n_images")
+LATENTS_KEY = ("ae", "metric", "index")
 PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
 
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
@@ -167,6 +200,11 @@ def reconstruction_folder(data: Path, study: str) -> Path:
     return Path(data) / "reconstruction" / f"study={_checked_name(study)}"
 
 
+def latents_folder(data: Path, study: str) -> Path:
+    """`<data>/latents/study=<study>`."""
+    return Path(data) / "latents" / f"study={_checked_name(study)}"
+
+
 def write_generation(data: Path, study: str, run: str, rows: Sequence[GenerationRow]) -> None:
     """Add the rows of training run `run` (a file name without its ending)."""
     upsert(generation_folder(data, study) / f"{run}.parquet", rows, GENERATION_KEY)
@@ -175,6 +213,11 @@ def write_generation(data: Path, study: str, run: str, rows: Sequence[Generation
 def write_reconstruction(data: Path, study: str, ae: str, rows: Sequence[ReconstructionRow]) -> None:
     """Add the rows of autoencoder `ae`."""
     upsert(reconstruction_folder(data, study) / f"{ae}.parquet", rows, RECONSTRUCTION_KEY)
+
+
+def write_latents(data: Path, study: str, ae: str, rows: Sequence[LatentRow]) -> None:
+    """Add the latent metrics of autoencoder `ae`."""
+    upsert(latents_folder(data, study) / f"{ae}.parquet", rows, LATENTS_KEY)
 
 
 def write_published(data: Path, rows: Sequence[PublishedRow]) -> None:
@@ -190,6 +233,11 @@ def read_generation(data: Path | str = "data") -> pandas.DataFrame:
 def read_reconstruction(data: Path | str = "data") -> pandas.DataFrame:
     """Every reconstruction metric of every study, with the column `study`."""
     return _read(Path(data) / "reconstruction", ReconstructionRow, partitioned=True)
+
+
+def read_latents(data: Path | str = "data") -> pandas.DataFrame:
+    """Every latent metric of every study, with the column `study`."""
+    return _read(Path(data) / "latents", LatentRow, partitioned=True)
 
 
 def read_published(data: Path | str = "data") -> pandas.DataFrame:

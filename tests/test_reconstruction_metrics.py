@@ -7,8 +7,12 @@ import lpips
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
+from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.transform import resize
 
 from lrcore import pretrained
 from lrcore.errors import LrcoreError
@@ -69,6 +73,73 @@ def test_ssim_is_scikit_images_with_the_window_of_wang_2004():
         for x, y in zip(a.numpy(), b.numpy(), strict=True)
     ]  # fmt: skip
     np.testing.assert_allclose(ssim(a, b), expected, rtol=1e-6)
+
+
+def photographs(height: int, width: int) -> np.ndarray:
+    """uint8 (2, 3, height, width)."""
+    shown = [resize(image, (height, width), anti_aliasing=True) for image in (data.astronaut(), data.coffee())]
+    return (255 * np.stack(shown)).round().astype(np.uint8).transpose(0, 3, 1, 2)
+
+
+def scikit_images(a: np.ndarray, b: np.ndarray) -> tuple[list[float], list[float]]:
+    """PSNR in dB and SSIM of each pair, none of them identical for the PSNR to be finite."""
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return (
+        [peak_signal_noise_ratio(x, y, data_range=255) for x, y in zip(a, b, strict=True)],
+        [structural_similarity(x, y, data_range=255, channel_axis=0, **window) for x, y in zip(a, b, strict=True)],
+    )
+
+
+def assert_are_scikit_images(a: np.ndarray, b: np.ndarray) -> None:
+    expected_psnr, expected_ssim = scikit_images(a, b)
+    np.testing.assert_allclose(psnr(torch.from_numpy(a), torch.from_numpy(b)), expected_psnr, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(ssim(torch.from_numpy(a), torch.from_numpy(b)), expected_ssim, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(11, 11), (32, 32), (64, 48), (48, 64), (131, 97), (256, 256), (12, 3000)]
+)
+def test_both_are_scikit_images_at_every_size(height, width):
+    generator = np.random.default_rng(0)
+    clean = photographs(height, width)
+    off_by_one = clean ^ (generator.random(clean.shape) < 0.1).astype(np.uint8)
+    off_by_one[..., 0, 0] = clean[..., 0, 0] ^ 1
+    noisy = np.clip(clean + generator.normal(scale=12, size=clean.shape), 0, 255).round().astype(np.uint8)
+    noise = generator.integers(0, 256, clean.shape, dtype=np.uint8)
+    constant = np.full_like(clean, 255)
+    others = (off_by_one, noisy, noise, constant, clean[::-1])
+    assert_are_scikit_images(np.concatenate([clean] * len(others)), np.ascontiguousarray(np.concatenate(others)))
+    assert_are_scikit_images(np.concatenate([constant, noise]), np.concatenate([constant - 100, 255 - noise]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 4), st.integers(11, 70), st.integers(11, 70), st.integers(1, 255), st.integers(0, 2**32 - 1))
+def test_both_are_scikit_images_of_any_noise(n, height, width, contrast, seed):
+    generator = np.random.default_rng(seed)
+    a, b = generator.integers(0, contrast + 1, (2, n, 3, height, width), dtype=np.uint8)
+    b[:, 0, 0, 0] = a[:, 0, 0, 0] ^ 1
+    assert_are_scikit_images(a, b)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_neither_depends_on_the_batch_or_on_how_it_lies_in_memory(metric):
+    a, b = pair(n=40)
+    one_by_one = torch.cat([metric(a[[i]], b[[i]]) for i in range(40)])
+    np.testing.assert_allclose(metric(a, b), one_by_one, rtol=1e-12)
+    a, b = (images.contiguous(memory_format=torch.channels_last) for images in (a, b))
+    np.testing.assert_allclose(metric(a, b), one_by_one, rtol=1e-12)
+
+
+def test_ssim_leaves_the_number_of_threads_as_it_was():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        several = ssim(*pair(n=8))
+        assert torch.get_num_threads() == 3
+        torch.set_num_threads(1)
+        np.testing.assert_allclose(ssim(*pair(n=8)), several, rtol=1e-12)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_ssim_by_its_formula():
@@ -143,6 +214,26 @@ def test_lpips_is_the_packages_at_32_px_image_by_image(name, net, weighted, asse
         expected = torch.cat([module(to_float(a[[i]]), to_float(b[[i]])).flatten() for i in range(18)]).double()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(metric(a, a), torch.zeros(18, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "net", "weighted"),
+    [("lpips_vgg", "vgg", True), ("lpips_alex", "alex", True), ("lpips_vgg_unweighted", "vgg", False)],
+)
+def test_lpips_is_the_packages_with_the_pinned_trunks(name, net, weighted):
+    """The package builds the metric and loads its own linear weights; the trunk is torchvision's, by its names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision's note on the package's use of `pretrained`
+        module = lpips.LPIPS(net=net, lpips=weighted, pnet_rand=True, verbose=False).eval()
+    trunk = pretrained.lpips_backbone(net)
+    for key, parameter in module.net.named_parameters():
+        parameter.data.copy_(trunk["features." + key.split(".", 1)[1]])
+    clean = photographs(64, 48)
+    a, b = torch.from_numpy(clean), torch.from_numpy(gaussian_filter(clean, (0, 0, 1, 1)))
+    with torch.no_grad():
+        expected = module(to_float(a), to_float(b)).flatten().double()
+    assert (expected > 0.05).all()
+    torch.testing.assert_close(load_lpips(name)(a, b), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.usefixtures("random_trunks")

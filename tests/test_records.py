@@ -11,15 +11,20 @@ import pytest
 
 from lrcore.errors import LrcoreError
 from lrcore.records import (
+    SCHEMA_VERSION,
     GenerationRow,
+    LatentRow,
     PublishedRow,
     ReconstructionRow,
     arrow_schema,
     distance_label,
+    latents_folder,
     read_generation,
+    read_latents,
     read_published,
     read_reconstruction,
     write_generation,
+    write_latents,
     write_published,
     write_reconstruction,
 )
@@ -65,6 +70,22 @@ def test_plain_pandas_reads_every_study(tmp_path):
     assert len(read_reconstruction(tmp_path)) == 1
 
 
+def test_latent_metrics_are_kept_by_autoencoder_metric_and_index(tmp_path):
+    whole = row(LatentRow, metric="effective_dimension", index=-1, x=math.nan)
+    rings = [row(LatentRow, metric="spectrum_power", index=i, x=0.125 * (i + 1)) for i in range(2)]
+    write_latents(tmp_path, "smoke", "sd", [whole, *rings])
+    write_latents(tmp_path, "smoke", "sd", [row(LatentRow, metric="spectrum_power", index=1, x=0.25, value=0.5)])
+    write_latents(tmp_path, "smoke", "other", [row(LatentRow, ae="other", metric="spectrum_power", index=1)])
+    assert (latents_folder(tmp_path, "smoke") / "sd.parquet").exists()
+    rows = read_latents(tmp_path).query("ae == 'x'")
+    assert rows.metric.tolist() == ["effective_dimension", "spectrum_power", "spectrum_power"]
+    assert rows["index"].tolist() == [-1, 0, 1]
+    assert rows.value.tolist() == [1.0, 1.0, 0.5]
+    assert math.isnan(rows.x.iloc[0]) and rows.x.iloc[2] == 0.25
+    assert len(read_latents(tmp_path)) == len(pandas.read_parquet(tmp_path / "latents")) == 4
+    assert {"study", "protocol", "schema_version"} <= set(read_latents(tmp_path / "nothing"))
+
+
 def test_no_data_is_an_empty_table_with_columns(tmp_path):
     frame = read_generation(tmp_path)
     assert frame.empty
@@ -82,7 +103,7 @@ def test_processes_that_write_one_file_lose_no_row(tmp_path):
     assert read_generation(tmp_path).step.tolist() == list(range(40))
 
 
-@pytest.mark.parametrize("version", [2, None])
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, None])
 def test_a_file_of_another_schema_version_is_refused_by_name(tmp_path, version):
     write_generation(tmp_path, "smoke", "run", [row()])
     path = tmp_path / "generation" / "study=smoke" / "run.parquet"
@@ -108,6 +129,8 @@ def test_a_damaged_file_is_named(tmp_path):
 def test_a_study_name_that_is_no_partition_is_refused(name, tmp_path):
     with pytest.raises(LrcoreError, match="lower-case letters"):
         write_generation(tmp_path, name, "run", [row()])
+    with pytest.raises(LrcoreError, match="lower-case letters"):
+        write_latents(tmp_path, name, "sd", [row(LatentRow)])
 
 
 def test_required_columns_and_types():

@@ -77,6 +77,33 @@ def test_cells_are_the_union_of_the_grids_each_once(tmp_path):
         ("widths = [8, 8]", "widths = [8, 12]", "autoencoders.flux2.widths must be multiples of 8"),
         ("decoder_heads = 2", "decoder_heads = 3", "decoder_width must be a multiple"),
         ("trainshift = [1.0]", "trainshift = [nan]", "trainshift must be positive"),
+        (
+            "noise_tau = 0.5",
+            "noise_tau = 0.5\nkl_weight = 1e-4",
+            r"autoencoders.rae.kl_weight means nothing for a trained",
+        ),
+        ('family = "rae"', 'family = "rae"\npretrained = "x"', r"rae.decoder_width means nothing for a pretrained"),
+        ('family = "rae"', 'family = "nowhere.py:Mine"', r"autoencoder file 'nowhere.py' does not exist"),
+        ("kl_weight = 1e-4", "kl_weight = -1.0", "autoencoders.flux2.kl_weight must be a number from 0"),
+        (
+            "kl_weight = 1e-4",
+            "kl_weight = 0.0\npatch = 3",
+            "flux2: resolution 32 must be a multiple of 6 px .* nearest: 30",
+        ),
+        (
+            "lpips_weight = 0.5",
+            'lpips_weight = 0.5\nprecision = "bf16"',
+            "autoencoder_training.precision 'bf16'; allowed: f",
+        ),
+        (
+            "lpips_weight = 0.5",
+            "lpips_weight = 0.5\ngan_weight = -1",
+            "autoencoder_training.gan_weight must be a number",
+        ),
+        ('name = "efficientnet_lite0"', 'name = "efficientnet_lite00"', "did you mean 'efficientnet_lite0'"),
+        ("seed = 3", 'seed = 3\nextends = "smok"', "unknown study 'smok'.*did you mean 'smoke'"),
+        ("seed = 3", 'seed = 3\nextends = "mine.toml"', "mine.toml' extends itself"),
+        ("seed = 3", "seed = 3\nextends = 3", "extends must be the name or the path of a study, got 3"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(old, new, message, tmp_path):
@@ -87,3 +114,38 @@ def test_what_does_not_fit_is_refused_by_name(old, new, message, tmp_path):
 def test_a_study_file_that_is_not_there():
     with pytest.raises(LrcoreError, match=r"'nowhere.toml' does not exist"):
         load_study("nowhere.toml")
+
+
+def test_a_study_may_extend_another(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "mine.toml").write_text(
+        """
+        extends = "tiny.toml"
+        [training]
+        batch_size = 4
+        [autoencoders.rae]
+        decoder_depth = 2
+        [[grid]]
+        ae = ["rae"]
+        trainp = ["ts"]
+        trainshift = [2.95]
+        repa = ["none"]
+        """
+    )
+    base, mine = load_study(str(tmp_path / "tiny.toml")), load_study(str(tmp_path / "mine.toml"))
+    assert (mine.name, mine.training.batch_size, mine.training.model) == ("mine", 4, base.training.model)
+    assert mine.autoencoders["rae"].decoder_depth == 2
+    assert mine.autoencoders["rae"].noise_tau == base.autoencoders["rae"].noise_tau
+    assert mine.autoencoders["flux2"] == base.autoencoders["flux2"]
+    assert mine.cells == [Cell("rae", "none", "ts", 2.95)]
+
+
+def test_a_study_of_pretrained_autoencoders_needs_no_training_section(tmp_path):
+    a, b = TINY.index("[autoencoder_training]"), TINY.index("[training]")
+    pretrained = '[autoencoders.rae]\nfamily = "rae"\npretrained = "someone/rae"\n\n'
+    (tmp_path / "mine.toml").write_text((TINY[:a] + pretrained + TINY[b:]).replace('"flux2", ', ""))
+    study = load_study(str(tmp_path / "mine.toml"))
+    assert study.autoencoders["rae"].origin == "pretrained"
+    (tmp_path / "less.toml").write_text(TINY[:a] + TINY[TINY.index("[autoencoders.flux2]") :])
+    with pytest.raises(LrcoreError, match="missing: autoencoder_training, by which 'flux2' is trained"):
+        load_study(str(tmp_path / "less.toml"))

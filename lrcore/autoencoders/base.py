@@ -1,83 +1,187 @@
-"""What every autoencoder offers, whoever trained it."""
+"""What every autoencoder offers, whoever trained it: images to normalised tokens and back.
+
+To add your own, subclass `Autoencoder`: set `self.shape` and write `encode_batch` and `decode_batch`. Everything else
+(image range, shapes, chunks, eval mode, precision) is done here, once for all. `lrcore.autoencoders.custom` says how
+a study finds it.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import chain
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrcore.errors import LrcoreError
 from lrcore.images import to_float
 
+PIXELS_PER_FORWARD = 2**20
+IMAGES_PER_FORWARD = 64
+"""Images are encoded and decoded in chunks of at most so many pixels and images, whatever batch comes in."""
+
 
 @dataclass(frozen=True)
 class LatentShape:
-    """The token grid (rows, columns) at the study's resolution, and the channels of one token."""
+    """The latent of one image: `resolution` px a side become a `grid` (rows, columns) of tokens of so many channels.
 
+    `patch`: latent pixels a token spans in each direction. A token's channels then come in the order (channel, row,
+    column), as `patches.to_tokens` makes them; 1 where the autoencoder's latent has no pixels inside a token.
+    """
+
+    resolution: int
     grid: tuple[int, int]
     channels_per_token: int
+    patch: int = 1
 
     @property
     def tokens(self) -> int:
         """Number of tokens of an image."""
         return self.grid[0] * self.grid[1]
 
+    @property
+    def dimension(self) -> int:
+        """Numbers in the latent of an image."""
+        return self.tokens * self.channels_per_token
 
-class Autoencoder(Protocol):
-    """Encoder and decoder with the normalisation between them, frozen and in eval mode."""
+    @property
+    def compression(self) -> float:
+        """Values of an RGB image over numbers of its latent."""
+        return 3 * self.resolution**2 / self.dimension
+
+    @property
+    def pixels_per_token(self) -> int:
+        """Image pixels a token spans in each direction."""
+        return self.resolution // self.grid[0]
+
+
+class Autoencoder(nn.Module, ABC):
+    """Encoder and decoder with the normalisation between them, frozen and always in eval mode.
+
+    `shape` must be set by a subclass. `cacheable` says whether `encode` is a function of the image alone, so that its
+    results may be stored. `precision` "bfloat16" runs the network under autocast; tokens and images stay float32.
+    """
 
     shape: LatentShape
+    cacheable: bool = True
+    precision: str = "float32"
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), float in [-1, 1], to tokens (B, N, C): mean 0, standard deviation 1 over a data set."""
+    @abstractmethod
+    def encode_batch(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W), float32 in [-1, 1] at `shape.resolution`, to normalised tokens (B, N, C)."""
+
+    @abstractmethod
+    def decode_batch(self, tokens: Tensor) -> Tensor:
+        """Normalised tokens (B, N, C), float32, to images (B, 3, H, W); `decode` clamps them to [-1, 1]."""
+
+    def sample_batch(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """As `encode_batch`, but a sample of the posterior where the family has one."""
+        raise LrcoreError(f"{type(self).__name__} has no posterior to sample from: leave `generator` out")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; results are on it, inputs may be anywhere."""
+        held = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if held is None else held.device
+
+    def train(self, mode: bool = True) -> Autoencoder:
+        """Stays in eval mode: batch statistics would move with every batch otherwise."""
+        return super().train(False)
+
+    def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Images to tokens (B, N, C), float32: mean 0 and standard deviation 1 over the images they are made for.
+
+        Args:
+            images: (B, 3, H, W) with H = W = `shape.resolution`: uint8, or float in [-1, 1].
+            generator: none takes the posterior's mode, which is what every stage does; a CPU generator draws a sample
+                of the posterior instead, in the KL families.
+
+        Raises:
+            LrcoreError: wrong number of channels, size or range of values; or a sample asked of a family without
+                posterior.
+        """
+        _check_images(images, self.shape.resolution)
+
+        def encode_chunk(chunk: Tensor) -> Tensor:
+            pixels = to_float(chunk) if chunk.dtype == torch.uint8 else chunk.float()
+            return self.encode_batch(pixels) if generator is None else self.sample_batch(pixels, generator)
+
+        return self._in_chunks(images, encode_chunk)
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """Normalised tokens (B, N, C) to images (B, 3, H, W), float in [-1, 1]."""
+        """Normalised tokens (B, N, C) to images (B, 3, H, W), float32 in [-1, 1].
+
+        Raises:
+            LrcoreError: the tokens are not of this latent's shape.
+        """
+        wanted = (self.shape.tokens, self.shape.channels_per_token)
+        if tokens.ndim != 3 or tuple(tokens.shape[1:]) != wanted or not tokens.is_floating_point():
+            raise LrcoreError(f"decode takes float tokens (B, {wanted[0]}, {wanted[1]}), got {_described(tokens)}")
+        return self._in_chunks(tokens, lambda chunk: self.decode_batch(chunk.float()).clamp(-1.0, 1.0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The reconstruction of `images`."""
+        return self.decode(self.encode(images))
+
+    def _in_chunks(self, batch: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
+        # a subclass may have set up its parts after the last call of eval()
+        self.eval()
+        size = min(IMAGES_PER_FORWARD, max(1, PIXELS_PER_FORWARD // self.shape.resolution**2))
+        device = self.device
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        with torch.no_grad(), autocast:
+            return torch.cat([work(chunk.to(device)).float() for chunk in batch.split(size)])
 
 
-def to_tokens(latent: Tensor, patch: int) -> Tensor:
-    """Latent (B, C, H, W) to tokens (B, H W / patch^2, C patch^2); within a token the order is (channel, row, column).
-
-    Raises:
-        LrcoreError: the patch does not divide the latent.
-    """
-    batch, channels, height, width = latent.shape
-    if height % patch or width % patch:
-        raise LrcoreError(f"patch {patch} does not divide a latent of {height} x {width}")
-    cut = latent.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch**2)
-
-
-def from_tokens(tokens: Tensor, patch: int, grid: tuple[int, int]) -> Tensor:
-    """The inverse of `to_tokens` for a token grid (rows, columns)."""
-    batch, _, width = tokens.shape
-    rows, columns = grid
-    cut = tokens.reshape(batch, rows, columns, width // patch**2, patch, patch)
-    return cut.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, rows * patch, columns * patch)
-
-
-@torch.no_grad()
-def encode_all(autoencoder: Autoencoder, pixels: Tensor, batch_size: int = 64) -> Tensor:
-    """Tokens (N, tokens, channels), float32, of uint8 images (N, 3, H, W), encoded in chunks."""
-    return torch.cat([autoencoder.encode(to_float(chunk)) for chunk in pixels.split(batch_size)])
-
-
-MEAN_LIMIT = 0.2
-STD_LIMITS = (0.75, 1.33)
-
-
-def guard_scale(tokens: Tensor, name: str) -> None:
-    """Refuse latents that are not normalised: the commonest silent failure of latent diffusion.
+def token_grid(resolution: int, downsampling: int, patch: int) -> tuple[int, int]:
+    """The grid of a latent `downsampling` times smaller than the image, in patches.
 
     Raises:
-        LrcoreError: mean or standard deviation off, with the shift and scale that would mend it.
+        LrcoreError: they do not divide the resolution.
     """
-    mean, std = tokens.mean().item(), tokens.std().item()
-    if abs(mean) <= MEAN_LIMIT and STD_LIMITS[0] <= std <= STD_LIMITS[1]:
+    step = downsampling * patch
+    if resolution < step or resolution % step:
+        lower = resolution // step * step
+        near = [size for size in (lower, lower + step) if size > 0]
+        raise LrcoreError(
+            f"resolution {resolution} must be a multiple of {step} px (downsampling {downsampling} x patch {patch}); "
+            f"nearest: {', '.join(map(str, near))}"
+        )
+    return (resolution // step, resolution // step)
+
+
+def encode_all(autoencoder: Autoencoder, pixels: Tensor, before_chunk: Callable[[], None] = lambda: None) -> Tensor:
+    """Tokens (N, tokens, channels), float32 on the CPU, of any number of images; `before_chunk` may stop it."""
+    chunks = []
+    for chunk in pixels.split(IMAGES_PER_FORWARD):
+        before_chunk()
+        chunks.append(autoencoder.encode(chunk).cpu())
+    return torch.cat(chunks)
+
+
+def _check_images(images: Tensor, resolution: int) -> None:
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise LrcoreError(f"an autoencoder takes RGB images (B, 3, H, W), got {_described(images)}")
+    if images.shape[0] == 0:
+        raise LrcoreError("an autoencoder takes at least one image, got an empty batch")
+    if tuple(images.shape[2:]) != (resolution, resolution):
+        got = f"{images.shape[2]} x {images.shape[3]}"
+        raise LrcoreError(f"this autoencoder was set up for images of {resolution} x {resolution} px, got {got}")
+    if images.dtype == torch.uint8:
         return
-    raise LrcoreError(
-        f"latents of '{name}' have mean {mean:.3f} and standard deviation {std:.3f}; allowed: |mean| <= {MEAN_LIMIT}, "
-        f"{STD_LIMITS[0]} to {STD_LIMITS[1]}. (latent - {mean:.4f}) * {1 / max(std, 1e-12):.4f} would be normalised"
-    )
+    if not images.is_floating_point():
+        raise LrcoreError(f"images must be uint8, or float in [-1, 1]; got {images.dtype}")
+    low, high = images.min().item(), images.max().item()
+    if not (low >= -1.001 and high <= 1.001):  # also refuses NaN
+        raise LrcoreError(f"float images must be in [-1, 1], got {low:.4g} to {high:.4g}; pixels 0 to 255 go as uint8")
+    if low >= 0.0:
+        raise LrcoreError(
+            f"float images must be in [-1, 1], got {low:.4g} to {high:.4g} without a value below 0, which looks like "
+            "[0, 1]: use 2 * images - 1; images as bright as that go as uint8"
+        )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {tuple(tensor.shape)}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from diffusers import AutoencoderKLFlux2
 from torch import Tensor
 
-from lrcore.autoencoders.base import LatentShape, from_tokens, to_tokens
+from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
+from lrcore.autoencoders.patches import from_tokens, to_tokens
+from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.images import to_float
 from lrcore.studies import AutoencoderSpec
 
@@ -20,7 +20,7 @@ def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKLFlux2:
         down_block_types=("DownEncoderBlock2D",) * blocks,
         up_block_types=("UpDecoderBlock2D",) * blocks,
         block_out_channels=spec.widths,
-        layers_per_block=1,
+        layers_per_block=spec.layers_per_block,
         latent_channels=spec.latent_channels,
         norm_num_groups=8,
         sample_size=resolution,
@@ -28,42 +28,54 @@ def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKLFlux2:
     )
 
 
-class Flux2Autoencoder:
-    """(patchify(mode) - bn.running_mean) / sqrt(bn.running_var + eps); the patch is the model's own."""
+class Flux2Autoencoder(Autoencoder):
+    """(patchify(mode) - bn.running_mean) / sqrt(bn.running_var + eps); patch and statistics are the model's own."""
 
-    def __init__(self, model: AutoencoderKLFlux2, resolution: int) -> None:
-        # eval: in train mode the batch norm would move its statistics with every batch
-        self.model = model.eval().requires_grad_(False)
-        self.patch = model.config.patch_size[0]
-        side = resolution // 2 ** (len(model.config.block_out_channels) - 1) // self.patch
-        self.shape = LatentShape((side, side), model.config.latent_channels * self.patch**2)
+    def __init__(self, model: AutoencoderKLFlux2, resolution: int, precision: str = "float32") -> None:
+        """`precision`: see `Autoencoder`.
 
-    @classmethod
-    def load(cls, folder: Path, resolution: int) -> Flux2Autoencoder:
-        """From a folder in diffusers' layout."""
-        return cls(
-            AutoencoderKLFlux2.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False), resolution
-        )
+        Raises:
+            LrcoreError: the model's downsampling and patch do not divide the resolution.
+        """
+        super().__init__()
+        patch = model.config.patch_size[0]
+        grid = token_grid(resolution, 2 ** (len(model.config.block_out_channels) - 1), patch)
+        self.shape = LatentShape(resolution, grid, model.config.latent_channels * patch**2, patch)
+        self.model, self.precision = model.eval().requires_grad_(False), precision
+        if precision == "bfloat16":
+            # its config has no `force_upcast`; its layers are those of the models that have it
+            accumulate_in_float32(model)
 
-    def encode(self, images: Tensor) -> Tensor:
-        tokens = to_tokens(self.model.encode(images).latent_dist.mode(), self.patch)
+    def encode_batch(self, images: Tensor) -> Tensor:
+        return self._normalised(self.model.encode(images).latent_dist.mode())
+
+    def sample_batch(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        posterior = self.model.encode(images).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
+        return self._normalised(posterior.mean + posterior.std * noise)
+
+    def decode_batch(self, tokens: Tensor) -> Tensor:
+        latent = tokens * self._deviation() + self.model.bn.running_mean
+        images: Tensor = self.model.decode(from_tokens(latent, self.shape.patch, self.shape.grid)).sample
+        return images
+
+    def _normalised(self, latent: Tensor) -> Tensor:
+        tokens = to_tokens(latent.float(), self.shape.patch)
         normalised: Tensor = (tokens - self.model.bn.running_mean) / self._deviation()
         return normalised
-
-    def decode(self, tokens: Tensor) -> Tensor:
-        latent = from_tokens(tokens * self._deviation() + self.model.bn.running_mean, self.patch, self.shape.grid)
-        images: Tensor = self.model.decode(latent).sample.clamp(-1.0, 1.0)
-        return images
 
     def _deviation(self) -> Tensor:
         return torch.sqrt(self.model.bn.running_var + self.model.bn.eps)
 
 
 @torch.no_grad()
-def measure_normalisation(model: AutoencoderKLFlux2, pixels: Tensor, patch: int) -> None:
+def measure_normalisation(model: AutoencoderKLFlux2, pixels: Tensor) -> None:
     """Set the batch-norm statistics to those of the latents of `pixels` (uint8), over images and positions."""
     model.eval()
-    chunks = [to_tokens(model.encode(to_float(chunk)).latent_dist.mode(), patch) for chunk in pixels.split(64)]
+    device, patch = model.bn.running_mean.device, model.config.patch_size[0]
+    chunks = [
+        to_tokens(model.encode(to_float(chunk.to(device))).latent_dist.mode(), patch) for chunk in pixels.split(64)
+    ]
     channels = torch.cat(chunks).flatten(0, 1).double()
     model.bn.running_mean.copy_(channels.mean(0))
     model.bn.running_var.copy_(channels.var(0))

@@ -1,14 +1,19 @@
-"""KL autoencoders with one shift and one scale (SD, FLUX.1), through diffusers' AutoencoderKL."""
+"""KL autoencoders with one shift and one scale (SD, FLUX.1), through diffusers' AutoencoderKL.
+
+Rombach et al. 2022 (arXiv 2112.10752). The normalised latent is (z - shift_factor) * scaling_factor, with the factors
+of the model's own config, so that a model cannot be used with another's.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from lrcore.autoencoders.base import LatentShape, encode_all, from_tokens, to_tokens
+from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all, token_grid
+from lrcore.autoencoders.patches import from_tokens, to_tokens
+from lrcore.autoencoders.precision import accumulate_in_float32
+from lrcore.errors import LrcoreError
 from lrcore.studies import AutoencoderSpec
 
 
@@ -19,47 +24,59 @@ def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKL:
         down_block_types=("DownEncoderBlock2D",) * blocks,
         up_block_types=("UpDecoderBlock2D",) * blocks,
         block_out_channels=spec.widths,
-        layers_per_block=1,
+        layers_per_block=spec.layers_per_block,
         latent_channels=spec.latent_channels,
         norm_num_groups=8,
         sample_size=resolution,
     )
 
 
-class KLAutoencoder:
-    """(mode - shift_factor) * scaling_factor, patchified; the factors are those of the model's config.
+class KLAutoencoder(Autoencoder):
+    """(mode - shift_factor) * scaling_factor, patchified.
 
-    The posterior's mode is the latent, not a sample of it: one latent per image, so caches are exact.
+    The posterior's mode is the latent; `encode(images, generator)` draws a sample instead.
     """
 
-    def __init__(self, model: AutoencoderKL, resolution: int, patch: int) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.patch = patch
-        side = resolution // 2 ** (len(model.config.block_out_channels) - 1) // patch
-        self.shape = LatentShape((side, side), model.config.latent_channels * patch**2)
+    def __init__(self, model: AutoencoderKL, resolution: int, patch: int, precision: str = "float32") -> None:
+        """`patch`: latent pixels a token spans; `precision`: see `Autoencoder`.
 
-    @classmethod
-    def load(cls, folder: Path, resolution: int, patch: int) -> KLAutoencoder:
-        """From a folder in diffusers' layout."""
-        return cls(
-            AutoencoderKL.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False), resolution, patch
-        )
+        Raises:
+            LrcoreError: the model's downsampling and the patch do not divide the resolution.
+        """
+        super().__init__()
+        grid = token_grid(resolution, 2 ** (len(model.config.block_out_channels) - 1), patch)
+        self.shape = LatentShape(resolution, grid, model.config.latent_channels * patch**2, patch)
+        self.model, self.precision = model.eval().requires_grad_(False), precision
+        self.shift, self.scale = model.config.shift_factor or 0.0, model.config.scaling_factor
+        if precision == "bfloat16" and model.config.force_upcast:
+            accumulate_in_float32(model)
 
-    def encode(self, images: Tensor) -> Tensor:
-        mode = self.model.encode(images).latent_dist.mode()
-        shift, scale = self.model.config.shift_factor or 0.0, self.model.config.scaling_factor
-        return to_tokens((mode - shift) * scale, self.patch)
+    def encode_batch(self, images: Tensor) -> Tensor:
+        return self._normalised(self.model.encode(images).latent_dist.mode())
 
-    def decode(self, tokens: Tensor) -> Tensor:
-        shift, scale = self.model.config.shift_factor or 0.0, self.model.config.scaling_factor
-        latent = from_tokens(tokens, self.patch, self.shape.grid) / scale + shift
-        images: Tensor = self.model.decode(latent).sample.clamp(-1.0, 1.0)
+    def sample_batch(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        posterior = self.model.encode(images).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
+        return self._normalised(posterior.mean + posterior.std * noise)
+
+    def decode_batch(self, tokens: Tensor) -> Tensor:
+        latent = from_tokens(tokens, self.shape.patch, self.shape.grid) / self.scale + self.shift
+        images: Tensor = self.model.decode(latent).sample
         return images
+
+    def _normalised(self, latent: Tensor) -> Tensor:
+        return to_tokens((latent.float() - self.shift) * self.scale, self.shape.patch)
 
 
 @torch.no_grad()
-def measure_normalisation(model: AutoencoderKL, pixels: Tensor, resolution: int, patch: int) -> None:
-    """Set shift and scale in the model's config so that the latents of `pixels` have mean 0 and deviation 1."""
+def measure_normalisation(model: AutoencoderKL, pixels: Tensor, resolution: int) -> None:
+    """Set shift and scale in the model's config so that the latents of `pixels` have mean 0 and deviation 1.
+
+    Raises:
+        LrcoreError: the latents are all the same.
+    """
     model.register_to_config(shift_factor=0.0, scaling_factor=1.0)
-    tokens = encode_all(KLAutoencoder(model, resolution, patch), pixels).double()
-    model.register_to_config(shift_factor=tokens.mean().item(), scaling_factor=1.0 / tokens.std().item())
+    latents = encode_all(KLAutoencoder(model, resolution, patch=1), pixels).double()
+    if not latents.std() > 0:
+        raise LrcoreError(f"the latent has collapsed: all values are {latents.mean().item():.4g}")
+    model.register_to_config(shift_factor=latents.mean().item(), scaling_factor=1.0 / latents.std().item())

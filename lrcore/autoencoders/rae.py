@@ -1,20 +1,19 @@
-"""The RAE family, small: a frozen timm encoder's patch features as latent, and a trained ViT decoder.
+"""The RAE family: a frozen vision encoder's patch features as latent, and a trained ViT decoder.
 
-After Zheng et al. 2025 (arXiv 2510.11690). diffusers' AutoencoderRAE builds its encoder from three
-transformer families; this one takes the study's encoder and shares diffusers' decoder.
+Zheng et al. 2025 (arXiv 2510.11690). `RaeAutoencoder` is the published model, diffusers' AutoencoderRAE, whose encoder
+is one of three transformer families. `TimmRaeAutoencoder` is trained here: it takes any encoder of
+`lrcore.encoders` and shares diffusers' decoder.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from diffusers import ConfigMixin, ModelMixin
+from diffusers import AutoencoderRAE, ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.autoencoder_rae import RAEDecoder
 from torch import Tensor
 
-from lrcore.autoencoders.base import LatentShape
+from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.encoders import VisionEncoder
 from lrcore.errors import LrcoreError
 
@@ -22,10 +21,38 @@ DEVIATION_FLOOR = 1e-5
 """Added to the deviations, as AutoencoderRAE does, for positions where a channel is constant."""
 
 
+class RaeAutoencoder(Autoencoder):
+    """diffusers' AutoencoderRAE, which normalises per position inside `encode`; its images are in [0, 1]."""
+
+    def __init__(self, model: AutoencoderRAE, resolution: int, precision: str = "float32") -> None:
+        """`precision`: see `Autoencoder`.
+
+        Raises:
+            LrcoreError: the decoder was made for another resolution.
+        """
+        super().__init__()
+        if model.decoder_image_size != resolution:
+            raise LrcoreError(f"this RAE decodes to {model.decoder_image_size} px, the images have {resolution} px")
+        side = model.config.encoder_input_size // model.config.encoder_patch_size
+        self.shape = LatentShape(resolution, (side, side), model.config.encoder_hidden_size)
+        self.model, self.precision = model.eval().requires_grad_(False), precision
+
+    def encode_batch(self, images: Tensor) -> Tensor:
+        latent: Tensor = self.model.encode((images + 1.0) / 2.0).latent
+        return latent.flatten(2).transpose(1, 2) if self.model.config.reshape_to_2d else latent
+
+    def decode_batch(self, tokens: Tensor) -> Tensor:
+        latent = tokens
+        if self.model.config.reshape_to_2d:
+            latent = tokens.transpose(1, 2).unflatten(2, self.shape.grid)
+        images: Tensor = self.model.decode(latent).sample
+        return 2.0 * images - 1.0
+
+
 class TimmRaeDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """The trained part: per-position statistics of the latent, and the decoder from patches to images.
 
-    The encoder is not stored: `encoder` and `encoder_size` name it.
+    The encoder is not stored: its name, input size and the sha256 of its weights are.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -33,6 +60,7 @@ class TimmRaeDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self,
         encoder: str,
         encoder_size: int,
+        encoder_sha256: str,
         channels: int,
         grid: int,
         resolution: int,
@@ -66,28 +94,31 @@ class TimmRaeDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return images
 
 
-class RaeAutoencoder:
+class TimmRaeAutoencoder(Autoencoder):
     """Frozen encoder, per-position normalisation, trained decoder."""
 
-    def __init__(self, model: TimmRaeDecoder, encoder: VisionEncoder) -> None:
-        wanted = (model.config.encoder, model.config.encoder_size)
-        if wanted != (encoder.name, encoder.size):
-            raise LrcoreError(f"the decoder was trained on {wanted}, not on {(encoder.name, encoder.size)}")
-        self.model = model.eval().requires_grad_(False)
-        self.encoder = encoder
-        self.shape = LatentShape((model.config.grid, model.config.grid), model.config.channels)
+    def __init__(self, model: TimmRaeDecoder, encoder: VisionEncoder, precision: str = "float32") -> None:
+        """`precision`: of the decoder; the encoder is always float32.
 
-    @classmethod
-    def load(cls, folder: Path, encoder: VisionEncoder) -> RaeAutoencoder:
-        """From a folder in diffusers' layout."""
-        return cls(TimmRaeDecoder.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False), encoder)
+        Raises:
+            LrcoreError: the decoder was trained on another encoder.
+        """
+        super().__init__()
+        wanted = (model.config.encoder, model.config.encoder_size, model.config.encoder_sha256)
+        given = (encoder.name, encoder.size, encoder.sha256)
+        if wanted != given:
+            raise LrcoreError(f"the decoder was trained on the encoder {wanted} (name, size, sha256), not on {given}")
+        self.model, self.encoder = model.eval().requires_grad_(False), encoder
+        self.precision = precision
+        grid = (model.config.grid, model.config.grid)
+        self.shape = LatentShape(model.config.resolution, grid, model.config.channels)
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode_batch(self, images: Tensor) -> Tensor:
         tokens: Tensor = self.model.normalise(self.encoder.patches_only(images).flatten(2).transpose(1, 2))
         return tokens
 
-    def decode(self, tokens: Tensor) -> Tensor:
-        images: Tensor = self.model(tokens).clamp(-1.0, 1.0)
+    def decode_batch(self, tokens: Tensor) -> Tensor:
+        images: Tensor = self.model(tokens)
         return images
 
 

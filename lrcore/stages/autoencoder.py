@@ -1,21 +1,34 @@
-"""Stage: train an autoencoder of the study, or load the one that is there."""
+"""Stage: the autoencoders of a study; those that it trains are trained first where they are absent."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE
 from safetensors import SafetensorError
+from torch import Tensor
 
 from lrcore import pretrained
 from lrcore.autoencoders import flux2, kl, rae
+from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder
-from lrcore.autoencoders.objectives import AlignedKLObjective, KLObjective, RaeObjective, ReconstructionLoss
+from lrcore.autoencoders.custom import custom_fingerprint, load_custom
+from lrcore.autoencoders.loading import load_model
+from lrcore.autoencoders.objectives import (
+    AlignedKLObjective,
+    AutoencoderObjective,
+    KLObjective,
+    RaeObjective,
+    ReconstructionLoss,
+)
 from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
-from lrcore.files import exclusive
+from lrcore.files import exclusive, sha256_of
 from lrcore.images import to_float
 from lrcore.loop import DivergedError, LoopSettings, resume, train
 from lrcore.seeds import batch_indices, generator
@@ -24,90 +37,161 @@ from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import AutoencoderSpec
 
 
+class AutoencoderDivergedError(LrcoreError):
+    """The training of an autoencoder diverged: nothing can be measured in its latent space."""
+
+
 def autoencoder_recipe(work: Workspace, ae: str) -> str:
-    """What the trained weights depend on."""
-    study = work.study
-    return recipe(ae, study.autoencoders[ae], study.autoencoder_training, study.seed, features_recipe(work))
+    """What the latents of the training images depend on."""
+    spec = work.study.autoencoders[ae]
+    if spec.origin == "trained":
+        return recipe(_training_recipe(work, ae), spec.precision)
+    behind = custom_fingerprint(spec.family) if spec.origin == "custom" else _weights_fingerprint(spec)
+    return recipe(spec, behind, work.data_recipe)
 
 
 def autoencoder_folder(work: Workspace, ae: str) -> Path:
-    """Where the trained weights are kept, in diffusers' layout."""
-    return work.runs / "autoencoders" / f"{ae}-{autoencoder_recipe(work, ae)}"
+    """Where the weights of a trained autoencoder are kept, in diffusers' layout."""
+    return work.runs / "autoencoders" / f"{ae}-{_training_recipe(work, ae)}"
+
+
+def needs_training(work: Workspace, ae: str) -> bool:
+    """Whether `ae` is one that the study trains and has not yet."""
+    return work.study.autoencoders[ae].origin == "trained" and not autoencoder_folder(work, ae).exists()
 
 
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
-    """The trained autoencoder `ae`, frozen; where it is absent it is trained first, from its checkpoint if any."""
+    """The autoencoder `ae` on the device of the study; trained first where need be, from its checkpoint if any.
+
+    Raises:
+        LrcoreError: it cannot be had, made or trained; with what is wrong.
+    """
+    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
+    if spec.origin == "custom":
+        return load_custom(spec.family, resolution).to(work.device)
+    if spec.origin == "pretrained":
+        return _pretrained(spec, resolution).to(work.device)
     folder = autoencoder_folder(work, ae)
     checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
     with exclusive(folder):
         if not folder.exists():
             _train(work, ae, folder, checkpoint)
         checkpoint.unlink(missing_ok=True)
-    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
+    return _trained(work, spec, folder).to(work.device)
+
+
+def _training_recipe(work: Workspace, ae: str) -> str:
+    """What the trained weights depend on."""
+    study = work.study
+    spec = dataclasses.replace(study.autoencoders[ae], precision="float32")
+    settings = dataclasses.replace(study.autoencoder_training, checkpoint_every=1)
+    features = features_recipe(work) if uses_features(spec) else ""
+    return recipe(ae, spec, settings, study.seed, work.data_recipe, features)
+
+
+def _weights_fingerprint(spec: AutoencoderSpec) -> str:
+    """The sha256 of a local model's files; the hub's id and revision of one that diffusers fetches."""
+    folder = Path(spec.pretrained) / spec.subfolder
+    if not folder.is_dir():
+        return f"{spec.pretrained}@{spec.revision}"
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".safetensors")]
+    return " ".join(sha256_of(path) for path in files)
+
+
+def _pretrained(spec: AutoencoderSpec, resolution: int) -> Autoencoder:
+    def load(model_class: Any) -> Any:
+        return load_model(model_class, spec.pretrained, spec.subfolder, spec.revision)
+
     if spec.family == "kl":
-        return kl.KLAutoencoder.load(folder, resolution, spec.patch)
+        return kl.KLAutoencoder(load(AutoencoderKL), resolution, spec.patch, spec.precision)
     if spec.family == "flux2":
-        return flux2.Flux2Autoencoder.load(folder, resolution)
-    return rae.RaeAutoencoder.load(folder, work.encoder)
+        return flux2.Flux2Autoencoder(load(AutoencoderKLFlux2), resolution, spec.precision)
+    return rae.RaeAutoencoder(load(AutoencoderRAE), resolution, spec.precision)
+
+
+def _trained(work: Workspace, spec: AutoencoderSpec, folder: Path) -> Autoencoder:
+    resolution = work.study.data.resolution
+    if spec.family == "kl":
+        return kl.KLAutoencoder(load_model(AutoencoderKL, folder), resolution, spec.patch, spec.precision)
+    if spec.family == "flux2":
+        return flux2.Flux2Autoencoder(load_model(AutoencoderKLFlux2, folder), resolution, spec.precision)
+    return rae.TimmRaeAutoencoder(load_model(rae.TimmRaeDecoder, folder), work.encoder, spec.precision)
+
+
+def uses_features(spec: AutoencoderSpec) -> bool:
+    """Whether its training needs the frozen encoder's features."""
+    return spec.family == "rae" or spec.alignment_weight > 0
 
 
 def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
-    settings, seed = work.study.autoencoder_training, work.study.seed
-    images, features = work.images.train.images, training_features(work)
+    settings, seed, spec = work.study.autoencoder_training, work.study.seed, work.study.autoencoders[ae]
+    images = work.images.train.images
+    features = training_features(work) if uses_features(spec) else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "autoencoder", ae).initial_seed())
-        objective = _objective(work, work.study.autoencoders[ae], features)
-    state = TrainingState.start(objective, settings.learning_rate, settings.ema_decay)
+        objective = _objective(work, spec, features)
+    state = TrainingState.start(objective.to(work.device), settings.learning_rate, settings.ema_decay)
     loop = LoopSettings(checkpoint, settings.checkpoint_every, work.stop, work.on_steps)
     resume(state, loop)
 
-    def loss_at(step: int) -> torch.Tensor:
+    def loss_at(step: int) -> Tensor:
         picked = batch_indices(seed, step, settings.batch_size, len(images))
-        return objective.loss(to_float(images[picked]), features[picked], generator(seed, "autoencoder", ae, step))
+        batch = to_float(images[picked].to(work.device))
+        target = None if features is None else features[picked].to(work.device)
+        return objective.loss(batch, target, generator(seed, "autoencoder", ae, step), step)
 
     try:
         train(state, loss_at, settings.steps, loop)
     except DivergedError as error:
-        raise LrcoreError(f"autoencoder '{ae}' diverged ({error}): lower autoencoder_training.learning_rate") from error
-    _finish(work, ae, state.averaged.model, folder)
+        message = f"autoencoder '{ae}' diverged ({error}): lower autoencoder_training.learning_rate"
+        raise AutoencoderDivergedError(message) from error
+    _finish(work, spec, state.averaged.model, folder)
 
 
-def _objective(work: Workspace, spec: AutoencoderSpec, features: torch.Tensor) -> KLObjective | RaeObjective:
-    shared, resolution = work.study.autoencoder_training, work.study.data.resolution
-    reconstruction = ReconstructionLoss(pretrained.lpips_metric(shared.lpips_net, weighted=True), shared.lpips_weight)
-    if spec.family == "kl":
-        return KLObjective(kl.small_model(spec, resolution), spec, reconstruction)
+def _objective(work: Workspace, spec: AutoencoderSpec, features: Tensor | None) -> AutoencoderObjective:
+    settings, resolution = work.study.autoencoder_training, work.study.data.resolution
+    lpips = pretrained.lpips_metric(settings.lpips_net, weighted=True).to(work.device)
+    reconstruction = ReconstructionLoss(lpips, settings.lpips_weight)
+    adversary = adversary_of(settings, resolution)
+    if features is None:
+        small_model = kl.small_model if spec.family == "kl" else flux2.small_model
+        return KLObjective(small_model(spec, resolution), spec, reconstruction, settings.precision, adversary)
     tokens, channels = features.shape[1:]
     if spec.family == "flux2":
         model = flux2.small_model(spec, resolution)
-        side = resolution // 2 ** (len(spec.widths) - 1) // spec.patch
-        if side**2 != tokens:
-            raise LrcoreError(
-                f"alignment needs as many latent tokens as encoder patches: {side**2} tokens, {tokens} patches; "
-                "change widths, patch or encoder.size"
-            )
-        return AlignedKLObjective(model, spec, reconstruction, channels)
-    decoder = rae.TimmRaeDecoder(
-        encoder=work.study.encoder.name,
-        encoder_size=work.study.encoder.size,
+        return AlignedKLObjective(model, spec, reconstruction, channels, settings.precision, adversary)
+    decoder = _rae_decoder(work, spec, math.isqrt(tokens), channels)
+    rae.measure_normalisation(decoder, features)
+    return RaeObjective(decoder, spec, reconstruction, settings.precision, adversary)
+
+
+def _rae_decoder(work: Workspace, spec: AutoencoderSpec, grid: int, channels: int) -> rae.TimmRaeDecoder:
+    encoder, resolution = work.encoder, work.study.data.resolution
+    if resolution % grid:
+        raise LrcoreError(
+            f"resolution {resolution} must be a multiple of the encoder's {grid} patches a side: change encoder.size"
+        )
+    decoder: rae.TimmRaeDecoder = rae.TimmRaeDecoder(
+        encoder=encoder.name,
+        encoder_size=encoder.size,
+        encoder_sha256=encoder.sha256,
         channels=channels,
-        grid=int(tokens**0.5),
+        grid=grid,
         resolution=resolution,
         decoder_width=spec.decoder_width,
         decoder_depth=spec.decoder_depth,
         decoder_heads=spec.decoder_heads,
     )
-    rae.measure_normalisation(decoder, features)
-    return RaeObjective(decoder, spec, reconstruction)
+    return decoder
 
 
-def _finish(work: Workspace, ae: str, model: Any, folder: Path) -> None:
+def _finish(work: Workspace, spec: AutoencoderSpec, model: Any, folder: Path) -> None:
     """Measure the latent's normalisation and store the model; the folder appears whole or not at all."""
-    spec, resolution, images = work.study.autoencoders[ae], work.study.data.resolution, work.images.train.images
+    resolution, images = work.study.data.resolution, work.images.train.images
     if spec.family == "kl":
-        kl.measure_normalisation(model, images, resolution, spec.patch)
+        kl.measure_normalisation(model, images, resolution)
     elif spec.family == "flux2":
-        flux2.measure_normalisation(model, images, spec.patch)
+        flux2.measure_normalisation(model, images)
     partial = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, exclusive
+from lrcore.files import atomic_path, exclusive, sha256_of
 from lrcore.images import to_float
 from lrcore.metrics.features import load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
@@ -22,7 +22,9 @@ CHUNK = 64
 
 def features_recipe(work: Workspace) -> str:
     """What the patch features depend on."""
-    return recipe(work.data_recipe, work.study.encoder)
+    encoder = work.study.encoder
+    weights = sha256_of(Path(encoder.weights)) if encoder.weights else ""
+    return recipe(work.data_recipe, encoder.name, encoder.size, weights)
 
 
 def training_features(work: Workspace) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import lrcore
+from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.checkpoints import TrainingState
 from lrcore.files import exclusive
@@ -144,7 +145,7 @@ class Run:
         batch = Batch(self.latents[picked], self.work.images.train.labels[picked])
         repa = None
         if self.features is not None and modules.projector is not None:
-            batch = Batch(batch.tokens, batch.labels, self.features[picked])
+            batch = Batch(batch.tokens, batch.labels, on_grid(self.features[picked], self.autoencoder.shape.grid))
             repa = Repa(modules.projector, settings.repa_block, settings.repa_weight)
         randomness = generator(seed, "training", step)
         return flow_matching_loss(modules.transformer, batch, self.density, settings.class_dropout, randomness, repa)
@@ -173,7 +174,7 @@ class Run:
         grid = sampling_grid(self.work.study.evaluation.sampling_steps, sampleshift)
         with torch.no_grad():
             tokens = euler(lambda x, t: model(x, t, labels).velocity, noise, grid)
-            images = self.autoencoder.decode(tokens)
+            images = self.autoencoder.decode(tokens).cpu()
         if not torch.isfinite(images).all():
             raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
         return to_uint8(images)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 import lrcore
-from lrcore.autoencoders.base import Autoencoder, encode_all
+from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
 from lrcore.images import save_png, to_uint8
 from lrcore.metrics.features import load_features, statistics
 from lrcore.metrics.frechet import frechet_distance
@@ -58,15 +59,18 @@ def measure_reconstruction(work: Workspace, ae: str) -> None:
         return
     autoencoder = ensure_autoencoder(work, ae)
     originals = work.images.validation.images
-    decoded = decode_all(autoencoder, encode_all(autoencoder, originals))
+    decoded = reconstructed(autoencoder, originals, work.stop.check)
     _write_crops(work, ae, originals, decoded)
     write_reconstruction(work.folders.data, work.study.name, ae, _rows(work, ae, autoencoder, originals, decoded))
 
 
-@torch.no_grad()
-def decode_all(autoencoder: Autoencoder, tokens: Tensor, batch_size: int = 64) -> Tensor:
-    """uint8 images (N, 3, H, W) of normalised tokens (N, tokens, channels), decoded in chunks."""
-    return torch.cat([to_uint8(autoencoder.decode(chunk)) for chunk in tokens.split(batch_size)])
+def reconstructed(autoencoder: Autoencoder, pixels: Tensor, before_chunk: Callable[[], None]) -> Tensor:
+    """uint8 images (N, 3, H, W), encoded and decoded, on the CPU; `before_chunk` may stop it."""
+    chunks = []
+    for chunk in pixels.split(IMAGES_PER_FORWARD):
+        before_chunk()
+        chunks.append(to_uint8(autoencoder(chunk)).cpu())
+    return torch.cat(chunks)
 
 
 def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -> None:
@@ -79,6 +83,8 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
 def _rows(
     work: Workspace, ae: str, autoencoder: Autoencoder, originals: Tensor, decoded: Tensor
 ) -> list[ReconstructionRow]:
+    spec = work.study.autoencoders[ae]
+
     def row(
         metric: str, value: float, error: float, protocol: str, network: str = "", sha256: str = ""
     ) -> ReconstructionRow:
@@ -93,6 +99,9 @@ def _rows(
             resolution=work.study.data.resolution,
             tokens=autoencoder.shape.tokens,
             channels_per_token=autoencoder.shape.channels_per_token,
+            origin=spec.origin,
+            weights=spec.pretrained or (spec.family if spec.origin == "custom" else ""),
+            precision=spec.precision,
             network=network,
             network_sha256=sha256,
             protocol=protocol,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lrcore.datasets import Splits, fingerprint, load_splits
 from lrcore.encoders import VisionEncoder, load_encoder
 from lrcore.interruption import StopRequest
@@ -29,11 +31,19 @@ class Folders:
 class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
-    `on_steps` is told of every training step taken; `stop` is asked between steps.
+    `on_steps` is told of every training step taken; `stop` is asked between steps; autoencoders run on `device`.
     """
 
-    def __init__(self, study: Study, folders: Folders, stop: StopRequest, on_steps: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        folders: Folders,
+        stop: StopRequest,
+        on_steps: Callable[[int], None],
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
+        self.device = torch.device(device)
 
     @property
     def runs(self) -> Path:
@@ -53,7 +63,8 @@ class Workspace:
     @functools.cached_property
     def encoder(self) -> VisionEncoder:
         """The study's frozen vision encoder."""
-        return load_encoder(self.study.encoder.name, self.study.encoder.size)
+        wanted = self.study.encoder
+        return load_encoder(wanted.name, wanted.size, wanted.weights)
 
 
 def recipe(*parts: Any) -> str:

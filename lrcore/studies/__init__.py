@@ -1,7 +1,9 @@
 """Studies: what is measured, as typed data read from TOML.
 
 A study is named (a file of this folder, `python -m lrcore.train smoke`) or a path to a TOML file of your
-own (`python -m lrcore.train my-study.toml`). `smoke.toml` explains every key.
+own (`python -m lrcore.train my-study.toml`). `smoke.toml` explains every key. A file that says
+`extends = "smoke"` (or another study, or a path beside it) starts from that study: its tables are merged key by key,
+its lists and values replace those of the other.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.studies.typed_toml import build
@@ -20,6 +23,7 @@ from lrcore.timesteps import TRAINING_DENSITIES
 from lrcore.transformer import SHAPES
 
 AUTOENCODER_FAMILIES = ("kl", "flux2", "rae")
+PRECISIONS = ("float32", "bfloat16")
 DATASETS = ("cifar10", "folder")
 UNREADABLE = ("refuse", "skip")
 NO_REPA = "none"
@@ -39,15 +43,22 @@ class Data:
 
 @dataclass(frozen=True)
 class Encoder:
-    """The frozen vision encoder: REPA's target, the semantic alignment and the RAE-like latent."""
+    """The frozen vision encoder: REPA's target, the semantic alignment and the RAE-like latent.
+
+    `name` is one of lrcore's or any of timm's; `weights` a file of them, "" those that come with the name.
+    """
 
     name: str
     size: int
+    weights: str = ""
 
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
-    """What all autoencoders of the study share."""
+    """What all autoencoders that the study trains share.
+
+    `gan_weight` above 0 adds a PatchGAN of `gan_layers` strided convolutions from step `gan_start` on.
+    """
 
     steps: int
     batch_size: int
@@ -56,15 +67,29 @@ class AutoencoderTraining:
     checkpoint_every: int
     lpips_net: str
     lpips_weight: float
+    precision: str = "float32"
+    gan_weight: float = 0.0
+    gan_start: int = 0
+    gan_width: int = 64
+    gan_layers: int = 3
 
 
 @dataclass(frozen=True)
 class AutoencoderSpec:
-    """One autoencoder. Keys that its family does not use stay at their defaults."""
+    """One autoencoder: trained by the study, `pretrained` (a hub id or a local folder), or your own.
+
+    `family` is one of `AUTOENCODER_FAMILIES`, or names your own: an entry point, or `file.py:function`
+    (`lrcore.autoencoders.custom`). A key that the autoencoder does not use is refused.
+    """
 
     family: str
+    pretrained: str = ""
+    subfolder: str = ""
+    revision: str = ""
+    precision: str = "float32"
     widths: tuple[int, ...] = ()
     latent_channels: int = 0
+    layers_per_block: int = 1
     patch: int = 2
     kl_weight: float = 0.0
     alignment_weight: float = 0.0
@@ -73,6 +98,13 @@ class AutoencoderSpec:
     decoder_depth: int = 0
     decoder_heads: int = 0
     noise_tau: float = 0.0
+
+    @property
+    def origin(self) -> str:
+        """`trained` here, `pretrained`, or `custom`."""
+        if self.family not in AUTOENCODER_FAMILIES:
+            return "custom"
+        return "pretrained" if self.pretrained else "trained"
 
 
 @dataclass(frozen=True)
@@ -128,6 +160,10 @@ class Cell:
         return f"{self.ae}-{self.repa}-{self.trainp}-{self.trainshift:.2f}"
 
 
+NO_TRAINING = AutoencoderTraining(0, 0, 0.0, 0.0, 0, "", 0.0)
+"""Of a study whose autoencoders all come from elsewhere."""
+
+
 @dataclass(frozen=True)
 class Study:
     """A whole study; see `load_study`."""
@@ -137,11 +173,11 @@ class Study:
     seed: int
     data: Data
     encoder: Encoder
-    autoencoder_training: AutoencoderTraining
     autoencoders: dict[str, AutoencoderSpec]
     training: Training
     evaluation: Evaluation
     grid: tuple[Grid, ...]
+    autoencoder_training: AutoencoderTraining = NO_TRAINING
 
     @property
     def cells(self) -> list[Cell]:
@@ -163,38 +199,62 @@ def load_study(name_or_path: str) -> Study:
     Raises:
         LrcoreError: unknown study, unknown or missing key, wrong type or value; with the nearest match.
     """
+    path = _study_file(name_or_path)
+    study: Study = build(Study, {"name": path.stem, **_content(path, ())}, where="")
+    _check(study)
+    return study
+
+
+def _study_file(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".toml":
         if not path.is_file():
             raise LrcoreError(f"study file '{path}' does not exist")
-    else:
-        if name_or_path not in study_names():
-            raise unknown("study", name_or_path, [*study_names(), "a path ending in .toml"])
-        path = Path(__file__).parent / f"{name_or_path}.toml"
+        return path
+    if name_or_path not in study_names():
+        raise unknown("study", name_or_path, [*study_names(), "a path ending in .toml"])
+    return Path(__file__).parent / f"{name_or_path}.toml"
+
+
+def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
+    """The tables of a file, on top of those of the study that it extends."""
+    if path.resolve() in extended_by:
+        raise LrcoreError(f"study file '{path}' extends itself")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise LrcoreError(f"study file '{path}' cannot be read: {error}") from error
-    study: Study = build(Study, {"name": path.stem, **content}, where="")
-    _check(study)
-    return study
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise LrcoreError(f"extends must be the name or the path of a study, got {base!r}")
+    beside = str(path.parent / base) if base.endswith(".toml") else base
+    return _merged(_content(_study_file(beside), (*extended_by, path.resolve())), content)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
 
 
 def _check(study: Study) -> None:
     for kind, name in [("study", study.name), *(("autoencoder", name) for name in study.autoencoders)]:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
             raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
-    from lrcore.encoders import ENCODERS
+    from lrcore.encoders import check_encoder_name
     from lrcore.metrics.features import FEATURE_NETWORKS
 
     _one_of("dataset", study.data.dataset, DATASETS)
     _one_of("value of data.unreadable", study.data.unreadable, UNREADABLE)
-    _one_of("encoder", study.encoder.name, ENCODERS)
-    _one_of("LPIPS network", study.autoencoder_training.lpips_net, ("vgg", "alex"))
+    check_encoder_name(study.encoder.name)
     _one_of("model", study.training.model, SHAPES)
     _one_of("feature network", study.evaluation.feature_network, FEATURE_NETWORKS)
-    for spec in study.autoencoders.values():
-        _one_of("autoencoder family", spec.family, AUTOENCODER_FAMILIES)
+    for ae in study.autoencoders:
+        _check_autoencoder(study, ae)
     for grid in study.grid:
         for ae in grid.ae:
             _one_of("autoencoder", ae, study.autoencoders)
@@ -223,29 +283,87 @@ def _check(study: Study) -> None:
 
 def _check_bounds(study: Study) -> None:
     """Numbers that no stage could work with; the names are those of the file."""
-    for where in ("data", "encoder", "autoencoder_training", "training", "evaluation"):
+    sections = ["data", "encoder", "training", "evaluation"]
+    if study.autoencoder_training != NO_TRAINING:
+        sections.append("autoencoder_training")
+    for where in sections:
         section = getattr(study, where)
         for field in fields(section):
             value, name = getattr(section, field.name), f"{where}.{field.name}"
-            if field.name in ("n_samples", "n_reference", "validation_images") and value < 2:
-                raise LrcoreError(f"{name} must be at least 2, got {value}")
-            if field.type == "int" and value < 1:
-                raise LrcoreError(f"{name} must be at least 1, got {value}")
+            least = {"n_samples": 2, "n_reference": 2, "validation_images": 2, "gan_start": 0}.get(field.name, 1)
+            if field.type == "int" and value < least:
+                raise LrcoreError(f"{name} must be at least {least}, got {value}")
             if field.name in ("ema_decay", "class_dropout") and not 0 <= value < 1:
                 raise LrcoreError(f"{name} must be from 0 to below 1, got {value}")
             if field.name == "learning_rate":
                 _positive(name, (value,))
-    for ae, spec in study.autoencoders.items():
-        name = f"autoencoders.{ae}"
-        if spec.family == "rae":
-            if min(spec.decoder_width, spec.decoder_depth, spec.decoder_heads) < 1:
-                raise LrcoreError(f"{name} needs decoder_width, decoder_depth and decoder_heads of at least 1")
-            if spec.decoder_width % (4 * spec.decoder_heads):
-                raise LrcoreError(f"{name}.decoder_width must be a multiple of 4 x decoder_heads")
-        elif not spec.widths or min(spec.widths) < 8 or any(width % 8 for width in spec.widths):
-            raise LrcoreError(f"{name}.widths must be multiples of 8, at least one, got {list(spec.widths)}")
-        elif min(spec.latent_channels, spec.patch) < 1:
-            raise LrcoreError(f"{name} needs latent_channels and patch of at least 1")
+            if field.name in ("lpips_weight", "gan_weight", "repa_weight") and not 0 <= value < math.inf:
+                raise LrcoreError(f"{name} must be a number from 0, got {value}")
+
+
+_TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision"}
+_USED_KEYS = {
+    ("trained", "kl"): _TRAINED_KL,
+    ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_margin"},
+    ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision"},
+    ("pretrained", "kl"): {"pretrained", "subfolder", "revision", "precision", "patch"},
+    ("pretrained", "flux2"): {"pretrained", "subfolder", "revision", "precision"},
+    ("pretrained", "rae"): {"pretrained", "subfolder", "revision", "precision"},
+}
+
+
+def _check_autoencoder(study: Study, ae: str) -> None:
+    """That the keys of one autoencoder are those it uses, and its numbers such that it can be built."""
+    from lrcore.autoencoders.custom import check_custom_name
+
+    spec, name = study.autoencoders[ae], f"autoencoders.{ae}"
+    if spec.origin == "custom":
+        check_custom_name(spec.family)
+    used = {"family"} | _USED_KEYS.get((spec.origin, spec.family), set())
+    for field in fields(spec):
+        if field.name not in used and getattr(spec, field.name) != field.default:
+            raise LrcoreError(
+                f"{name}.{field.name} means nothing for a {spec.origin} autoencoder of family '{spec.family}'; "
+                f"its keys: {', '.join(sorted(used))}"
+            )
+    _one_of(f"value of {name}.precision", spec.precision, PRECISIONS)
+    if spec.patch < 1:
+        raise LrcoreError(f"{name}.patch must be at least 1, got {spec.patch}")
+    if spec.origin != "trained":
+        return
+    if study.autoencoder_training == NO_TRAINING:
+        raise LrcoreError(f"missing: autoencoder_training, by which '{ae}' is trained")
+    _one_of("LPIPS network", study.autoencoder_training.lpips_net, ("vgg", "alex"))
+    _one_of("value of autoencoder_training.precision", study.autoencoder_training.precision, PRECISIONS)
+    if spec.family == "rae":
+        _check_decoder(spec, name)
+    else:
+        _check_convolutions(spec, name, study.data.resolution)
+
+
+def _check_decoder(spec: AutoencoderSpec, name: str) -> None:
+    if min(spec.decoder_width, spec.decoder_depth, spec.decoder_heads) < 1:
+        raise LrcoreError(f"{name} needs decoder_width, decoder_depth and decoder_heads of at least 1")
+    if spec.decoder_width % (4 * spec.decoder_heads):
+        raise LrcoreError(f"{name}.decoder_width must be a multiple of 4 x decoder_heads")
+    if spec.noise_tau < 0:
+        raise LrcoreError(f"{name}.noise_tau must be a number from 0, got {spec.noise_tau}")
+
+
+def _check_convolutions(spec: AutoencoderSpec, name: str, resolution: int) -> None:
+    from lrcore.autoencoders.base import token_grid
+
+    if not spec.widths or min(spec.widths) < 8 or any(width % 8 for width in spec.widths):
+        raise LrcoreError(f"{name}.widths must be multiples of 8, at least one, got {list(spec.widths)}")
+    if min(spec.latent_channels, spec.layers_per_block) < 1:
+        raise LrcoreError(f"{name} needs latent_channels and layers_per_block of at least 1")
+    for key in ("kl_weight", "alignment_weight"):
+        if not 0 <= getattr(spec, key) < math.inf:
+            raise LrcoreError(f"{name}.{key} must be a number from 0, got {getattr(spec, key)}")
+    try:
+        token_grid(resolution, 2 ** (len(spec.widths) - 1), spec.patch)
+    except LrcoreError as error:
+        raise LrcoreError(f"{name}: {error}") from error
 
 
 def _positive(name: str, values: tuple[float, ...]) -> None:

@@ -1,0 +1,150 @@
+"""Your own autoencoder: one small file, or one entry point of your package.
+
+    # my_autoencoder.py
+    from torch import nn
+    from lrcore.autoencoders.base import Autoencoder, LatentShape
+
+    class Mine(Autoencoder):
+        def __init__(self, resolution):
+            super().__init__()
+            self.shape = LatentShape(resolution, (resolution // 4, resolution // 4), channels_per_token=48)
+            self.down, self.up = nn.PixelUnshuffle(4), nn.PixelShuffle(4)
+
+        def encode_batch(self, images):                       # float32 in [-1, 1], (B, 3, H, W)
+            return 2 * self.down(images + 0.05).flatten(2).transpose(1, 2)   # tokens of mean 0, deviation 1
+
+        def decode_batch(self, tokens):
+            return self.up(tokens.transpose(1, 2).unflatten(2, self.shape.grid)) / 2 - 0.05
+
+A study takes it by file, or by the name of an entry point in the group `lrcore.autoencoders`:
+
+    # mine.toml
+    extends = "smoke"
+
+    [autoencoders.mine]
+    family = "my_autoencoder.py:Mine"
+
+    [[grid]]
+    ae = ["sd", "flux1", "flux2", "rae", "mine"]
+    trainp = ["ln"]
+    trainshift = [1.00]
+    repa = ["none"]
+
+    # pyproject.toml of a package that ships it
+    [project.entry-points."lrcore.autoencoders"]
+    mine = "my_package.autoencoder:Mine"
+
+What is named is called with the study's resolution and must return an `Autoencoder`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrcore.autoencoders.base import Autoencoder, LatentShape
+from lrcore.errors import LrcoreError, unknown
+from lrcore.files import sha256_of
+from lrcore.studies import AUTOENCODER_FAMILIES
+
+GROUP = "lrcore.autoencoders"
+
+
+def check_custom_name(name: str) -> None:
+    """Refuse what is neither an entry point nor `file.py:name`, without running anything.
+
+    Raises:
+        LrcoreError: unknown entry point, with the nearest match; or no such file.
+    """
+    if ".py:" in name:
+        path = _parts(name)[0]
+        if not path.is_file():
+            raise LrcoreError(f"autoencoder file '{path}' does not exist")
+    elif name not in _entry_points():
+        raise unknown("autoencoder family", name, [*AUTOENCODER_FAMILIES, *_entry_points(), "file.py:name"])
+
+
+def custom_fingerprint(name: str) -> str:
+    """What the autoencoder is, as far as its code tells: the file's sha256, or the package and its version."""
+    if ".py:" in name:
+        return sha256_of(_parts(name)[0])
+    package = _entry_points()[name].dist
+    return f"{package.name} {package.version}" if package else name
+
+
+def load_custom(name: str, resolution: int) -> Autoencoder:
+    """The autoencoder that `name` makes at `resolution`, after a trial on random images.
+
+    Raises:
+        LrcoreError: it cannot be imported or made, or does not keep to the interface; with what is wrong.
+    """
+    check_custom_name(name)
+    try:
+        made = _factory(name)(resolution)
+    except LrcoreError:
+        raise
+    except Exception as error:
+        raise LrcoreError(f"autoencoder '{name}' cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Autoencoder):
+        raise LrcoreError(f"'{name}' gave a {type(made).__name__}, not an lrcore.autoencoders.base.Autoencoder")
+    made.eval().requires_grad_(False)
+    _try_out(made, name, resolution)
+    return made
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {found.name: found for found in entry_points(group=GROUP)}
+
+
+def _parts(name: str) -> tuple[Path, str]:
+    path, _, attribute = name.rpartition(":")
+    return Path(path), attribute
+
+
+def _factory(name: str) -> Callable[[int], Any]:
+    if ".py:" not in name:
+        made: Callable[[int], Any] = _entry_points()[name].load()
+        return made
+    path, attribute = _parts(name)
+    specification = importlib.util.spec_from_file_location(f"lrcore_custom_{path.stem}", path)
+    if specification is None or specification.loader is None:
+        raise LrcoreError(f"'{path}' is not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # dataclasses look their module up there
+    specification.loader.exec_module(module)
+    if not hasattr(module, attribute):
+        public = [key for key in vars(module) if not key.startswith("_")]
+        raise unknown(f"name in '{path}'", attribute, public)
+    found: Callable[[int], Any] = getattr(module, attribute)
+    return found
+
+
+def _try_out(autoencoder: Autoencoder, name: str, resolution: int) -> None:
+    """Two random images there and back, so that a slip shows before hours of training."""
+    shape = getattr(autoencoder, "shape", None)
+    if not isinstance(shape, LatentShape):
+        raise LrcoreError(f"'{name}' must set self.shape to a LatentShape, it is {shape!r}")
+    if shape.resolution != resolution:
+        raise LrcoreError(f"'{name}' has shape.resolution {shape.resolution}, the study {resolution}")
+    pixels = torch.randint(0, 256, (2, 3, resolution, resolution), generator=torch.Generator().manual_seed(0))
+    pixels = pixels.to(torch.uint8)
+    try:
+        tokens = autoencoder.encode(pixels)
+        if tuple(tokens.shape) != (2, shape.tokens, shape.channels_per_token):
+            wanted = f"(2, {shape.tokens}, {shape.channels_per_token})"
+            raise LrcoreError(f"encode_batch of '{name}' gave {tuple(tokens.shape)}, its shape says {wanted}")
+        images = autoencoder.decode(tokens)
+    except LrcoreError:
+        raise
+    except Exception as error:
+        raise LrcoreError(f"'{name}' failed on two random images: {type(error).__name__}: {error}") from error
+    if images.shape != pixels.shape:
+        raise LrcoreError(f"decode_batch of '{name}' gave {tuple(images.shape)}, not {tuple(pixels.shape)}")
+    if not (torch.isfinite(tokens).all() and torch.isfinite(images).all()):
+        raise LrcoreError(f"'{name}' gave NaN or infinite values for random images")

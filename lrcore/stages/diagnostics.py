@@ -1,0 +1,61 @@
+"""Stage: what an autoencoder's latent space is like before anything is trained on it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import lrcore
+from lrcore.autoencoders.base import encode_all
+from lrcore.metrics.latents import LatentSample, diagnose
+from lrcore.records import LatentRow, read_latents, write_latents
+from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
+from lrcore.stages.workspace import Workspace, recipe
+
+PROBE_IMAGES = 5000
+"""At most so many of the first training images fit the linear probe."""
+
+
+def diagnostics_recipe(work: Workspace, ae: str) -> str:
+    """What the rows depend on."""
+    return recipe(autoencoder_recipe(work, ae), PROBE_IMAGES)
+
+
+def diagnostics_done(work: Workspace, ae: str) -> bool:
+    """Whether the rows are there; they are written all at once."""
+    rows = read_latents(work.folders.data)
+    found = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == diagnostics_recipe(work, ae))]
+    return not found.empty
+
+
+def measure_latents(work: Workspace, ae: str) -> None:
+    """Write the rows of `ae`, unless they are there: measured on the validation images, the probe fitted on others."""
+    if diagnostics_done(work, ae):
+        return
+    autoencoder = ensure_autoencoder(work, ae)
+    train, validation = work.images.train, work.images.validation
+    sample = LatentSample(
+        train_tokens=encode_all(autoencoder, train.images[:PROBE_IMAGES], work.stop.check),
+        train_labels=train.labels[:PROBE_IMAGES],
+        tokens=encode_all(autoencoder, validation.images, work.stop.check),
+        labels=validation.labels,
+        images=validation.images,
+        encode=lambda images: autoencoder.encode(images).cpu(),
+        grid=autoencoder.shape.grid,
+        patch=autoencoder.shape.patch,
+        classes=train.classes,
+    )
+    rows = [
+        LatentRow(
+            ae=ae,
+            **dataclasses.asdict(diagnostic),
+            dataset=validation.name,
+            split="validation",
+            resolution=autoencoder.shape.resolution,
+            tokens=autoencoder.shape.tokens,
+            channels_per_token=autoencoder.shape.channels_per_token,
+            recipe=diagnostics_recipe(work, ae),
+            lrcore_version=lrcore.__version__,
+        )
+        for diagnostic in diagnose(sample)
+    ]
+    write_latents(work.folders.data, work.study.name, ae, rows)
