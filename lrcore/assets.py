@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import http.client
 import json
 import os
@@ -37,7 +36,7 @@ from tqdm import tqdm
 
 from lrcore import archives
 from lrcore.errors import LrcoreError, unknown
-from lrcore.files import atomic_path, exclusive, sweep_leftovers, write_json
+from lrcore.files import atomic_path, exclusive, sha256_of, sweep_leftovers, write_json
 
 CONNECT_TIMEOUT = 5.0
 """Seconds a server may stay silent before the next source is tried."""
@@ -212,7 +211,7 @@ def is_present(name: str) -> bool:
     with contextlib.suppress(OSError, ValueError):
         if json.loads(stamp.read_text()) == current:
             return True
-    if _sha256(wanted.path) != wanted.sha256:
+    if sha256_of(wanted.path) != wanted.sha256:
         return False
     with contextlib.suppress(LrcoreError):
         write_json(stamp, current)
@@ -258,7 +257,7 @@ def _obtain(wanted: Asset) -> None:
 
 def _install(wanted: Asset, source: Source, original: Path, scratch: Path) -> None:
     """Check the original file and convert it into `wanted`, and into the other missing assets that it holds."""
-    if _sha256(original) != source.sha256:
+    if sha256_of(original) != source.sha256:
         raise LrcoreError(f"'{original.name}' is broken or another file: its sha256 is not {source.sha256}")
     _convert(wanted, source, original, scratch)
     for other in ASSETS.values():
@@ -273,7 +272,7 @@ def _convert(wanted: Asset, source: Source, original: Path, scratch: Path) -> No
     tensors = archives.read_original(original, source.members, source.read, scratch)
     with atomic_path(wanted.path) as temporary:
         archives.write_tensors(temporary, tensors)
-        if _sha256(temporary) != wanted.sha256:
+        if sha256_of(temporary) != wanted.sha256:
             raise LrcoreError(f"'{original.name}' holds other values than those with sha256 {wanted.sha256}")
     is_present(wanted.name)  # leaves the stamp
 
@@ -355,11 +354,6 @@ def _unavailable(wanted: Asset, notes: Sequence[str]) -> LrcoreError:
         recipe = recipes[source.client].format(source.locator)
         lines += [f"  {source.file} ({_megabytes(source.size)}) from {recipe}, sha256 {source.sha256}"]
     return LrcoreError("\n".join(lines))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _megabytes(size: int) -> str:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lrcore.encoders import VisionEncoder, check_size, resized
 from lrcore.errors import LrcoreError
+from lrcore.files import sha256_of
 
 MAP_STRIDE = 16
 """Stride of the feature map taken from a network whose resolution falls with depth."""
@@ -118,7 +119,7 @@ def load(name: str, model: str, size: int, weights: str = "") -> TimmEncoder:
             path = Path(weights).expanduser()
             state = _without_head(_read_state(path), blank, _skeleton(model, num_classes=2))
             network = _with_state(model, size, blank.pretrained_cfg, state, path)
-            digest = _file_sha256(path)
+            digest = sha256_of(path)
         else:
             network = _with_timms_weights(model, size, blank.pretrained_cfg)
             digest = _state_sha256(network.state_dict())
@@ -201,7 +202,7 @@ def _with_timms_weights(model: str, size: int, about: Mapping[str, Any]) -> Any:
             return _create(model, size, about)
     # The hub, its HTTP client, torch's downloads and timm's converters each raise errors of their own.
     except Exception as error:
-        source = f"model.safetensors from https://huggingface.co/{hub_id}" if hub_id else url
+        source = f"model.safetensors of the hub's {hub_id}" if hub_id else url
         offline = " (LRCORE_OFFLINE forbids the network)" if _is_offline() else ""
         raise LrcoreError(
             f"the weights of timm model {model!r} cannot be had for {size} px: {_reason(error)}{offline}; "
@@ -265,11 +266,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(found, dict) or not found or not all(isinstance(value, Tensor) for value in found.values()):
         raise LrcoreError(f"the weights in '{path}' are no state dict: a mapping of names to tensors is needed")
     return dict(found)
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state_sha256(state: Mapping[str, Tensor]) -> str:

@@ -15,7 +15,14 @@ from typing import Any
 import numpy
 from PIL import Image
 
-from lrcore.records import GenerationRow, ReconstructionRow, write_generation, write_reconstruction
+from lrcore.records import (
+    GenerationRow,
+    LatentRow,
+    ReconstructionRow,
+    write_generation,
+    write_latents,
+    write_reconstruction,
+)
 
 MADE_UP = "made up for a test"
 STUDY = "smoke"
@@ -44,6 +51,7 @@ def fill(data: Path, imgs: Path) -> None:
         write_generation(data, STUDY, "-".join(str(value) for value in run.values()), rows)
     for ae in CHANNELS:
         write_reconstruction(data, STUDY, ae, [reconstruction_row(ae, metric) for metric in RECONSTRUCTION])
+        write_latents(data, STUDY, ae, latent_rows(ae))
         write_crops(imgs / STUDY, ae, noise=40.0 - RECONSTRUCTION["psnr"][ae])
     write_crops(imgs / STUDY, "orig", noise=0.0)
 
@@ -111,6 +119,19 @@ def reconstruction_row(ae: str, metric: str) -> ReconstructionRow:
         recipe=MADE_UP,
         lrcore_version="0",
     )
+
+
+def latent_rows(ae: str) -> list[LatentRow]:
+    """Plausible diagnostics: two channels and every metric of the whole."""
+    shared = {"ae": ae, "n_images": 256, "dataset": "cifar10/test[:256]", "split": "validation", "resolution": 32}
+    shared |= {"tokens": 64, "channels_per_token": CHANNELS[ae], "protocol": MADE_UP, "recipe": MADE_UP}
+    named = [("channel_std", 0, 0.9), ("channel_std", 1, 1.1), ("effective_dimension", -1, CHANNELS[ae] / 2)]
+    named += [("spectrum_slope", -1, -1.5), ("flip_error", -1, 0.1), ("shift_error", -1, 0.2)]
+    named += [("probe_accuracy", -1, 0.4)]
+    return [
+        LatentRow(metric=m, index=i, x=math.nan, value=v, standard_error=abs(v) / 50, lrcore_version="0", **shared)
+        for m, i, v in named
+    ]
 
 
 def write_crops(folder: Path, name: str, noise: float) -> None:

@@ -118,7 +118,7 @@ def test_a_file_is_hashed_once_until_it_changes(
     register(tmp_path, url_source(f"{server}/toy.bin"))
     path = assets.fetch("toy")
     with monkeypatch.context() as patched:
-        patched.setattr(assets, "_sha256", lambda path: pytest.fail("hashed again"))
+        patched.setattr(assets, "sha256_of", lambda path: pytest.fail("hashed again"))
         assert assets.is_present("toy")
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1

@@ -510,9 +510,14 @@ def test_latents_without_a_metric_are_named(metric: Callable[[Tensor], object]):
         metric(bad)
 
 
-def test_constant_latents_have_no_dimension():
-    with pytest.raises(LrcoreError, match="positions are the same"):
-        effective_dimension(torch.full((4, 16, 3), 0.1))
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1234.56])
+def test_constant_latents_have_no_dimension(constant: float):
+    tokens = torch.full((7, 49, 3), constant)
+    with pytest.raises(LrcoreError, match="same at all positions"):
+        effective_dimension(tokens)
+    tokens[3] = white(1, 49, 3)[0]
+    with pytest.raises(LrcoreError, match="but for one image in 7 at most"):
+        effective_dimension(tokens)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -28,7 +28,7 @@ class LatentSample:
     images: `tokens` (N, T, C), `labels` (N,) and `images` (N, 3, H, W) uint8. `encode` takes float32 images
     (B, 3, H, W) in [-1, 1] and returns tokens (B, T, C). T is rows x columns of `grid`, row after row. `patch` is the
     side of the patch of latent pixels inside a token, whose channels are then in (channel, row, column) order, or 1.
-    `classes` is the number of classes, at least 2.
+    `classes` is the number of classes.
     """
 
     train_tokens: Tensor
@@ -64,8 +64,8 @@ def diagnose(latents: LatentSample) -> list[Diagnostic]:
 
     Metrics: `channel_mean`, `channel_std`, `channel_kurtosis` (C rows each; NaN for a constant channel),
     `effective_dimension`, `spectrum_power` (one row a ring), `spectrum_slope`, `flip_error`, `shift_error` and
-    `probe_accuracy`. On a grid of fewer than 4 rows or columns the spectrum and the shift do not exist: they have no
-    rows.
+    `probe_accuracy`. On a grid of fewer than 4 rows or columns the spectrum and the shift do not exist, nor does the
+    probe where all training images are of one class: they have no rows.
 
     Raises:
         LrcoreError: parts that do not fit together, or that one of the metrics refuses.
@@ -79,8 +79,10 @@ def diagnose(latents: LatentSample) -> list[Diagnostic]:
     errors = equivariance_errors(latents.encode, latents.images, latents.grid, latents.patch, names)
     for name, estimate in errors.items():
         found += _rows(name, estimate, EQUIVARIANCE_PROTOCOL[name])
-    accuracy = linear_probe(latents.train_tokens, latents.train_labels, latents.tokens, latents.labels, latents.classes)
-    return found + _rows("probe_accuracy", accuracy, PROBE_PROTOCOL)
+    if len(latents.train_labels.unique()) > 1:
+        parts = (latents.train_tokens, latents.train_labels, latents.tokens, latents.labels)
+        found += _rows("probe_accuracy", linear_probe(*parts, latents.classes), PROBE_PROTOCOL)
+    return found
 
 
 def _distribution(latents: LatentSample) -> list[Diagnostic]:

@@ -26,7 +26,7 @@ DIMENSION_PROTOCOL = (
     f"jackknife bias; delete-a-group jackknife over {GROUPS} groups of images, or as many as there are images"
 )
 
-# A variance this far below the mean square it is the remainder of is rounding in float64.
+# A variance this far below the mean square of all images, which it is what remains of, is rounding in float64.
 _ROUNDING = 1e-12
 
 
@@ -53,12 +53,15 @@ def channel_moments(tokens: Tensor) -> ChannelMoments:
     """
     check_tokens(tokens)
     origin = channel_means(tokens)
+    sums = _power_sums(tokens, origin)
+    count, _, squares, _, _ = sums.sum(dim=0)
+    rounding = _ROUNDING * squares / count
 
-    def moments(sums: Tensor) -> Tensor:
-        mean, std, kurtosis = _moments(sums)
+    def moments(part: Tensor) -> Tensor:
+        mean, std, kurtosis = _moments(part, rounding)
         return torch.stack([mean + origin, std, kurtosis], dim=1)
 
-    found = jackknife(_power_sums(tokens, origin), moments)
+    found = jackknife(sums, moments)
     errors = found.standard_error
     mean, std, kurtosis = (Estimate(found.value[i], errors[i], len(tokens)) for i in range(3))
     return ChannelMoments(mean, std, kurtosis)
@@ -78,16 +81,21 @@ def effective_dimension(tokens: Tensor) -> Estimate:
         tokens: (N, T, C), any floating-point type, N >= 2. Takes memory for `GROUPS` float64 matrices C x C.
 
     Raises:
-        LrcoreError: as `channel_moments`, or the tokens of all images and positions are the same.
+        LrcoreError: as `channel_moments`, or the tokens are the same everywhere but in one group of images at most.
     """
     check_tokens(tokens)
     groups = min(GROUPS, len(tokens))
     origin = channel_means(tokens)
     # Every G-th image: neighbours in a data set are likelier to be alike.
     parts = [tokens[first::groups] for first in range(groups)]
-    found = jackknife(torch.stack([_second_moments(part, origin) for part in parts]), _ratio_of_sums)
-    if found.value.isnan():
-        raise LrcoreError("the latents of all images and positions are the same: they have no effective dimension")
+    sums = torch.stack([_second_moments(part, origin) for part in parts])
+    rounding = _ROUNDING * float(sums[:, 1:, 1:].sum(dim=0).trace() / sums[:, 0, 0].sum())
+    found = jackknife(sums, lambda moments: _ratio_of_sums(moments, rounding))
+    if found.replicates.isnan().any():
+        raise LrcoreError(
+            f"latents are the same at all positions of all images, but for one image in {groups} at most: "
+            "they have no effective dimension"
+        )
     value = found.corrected(torch.tensor([len(part) for part in parts]))
     return Estimate(value, found.standard_error, len(tokens))
 
@@ -113,12 +121,15 @@ def _power_sums(tokens: Tensor, origin: Tensor) -> Tensor:
     return torch.cat(sums)
 
 
-def _moments(sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean about the origin, standard deviation and excess kurtosis, each (B, C), of power sums (B, 5, C)."""
+def _moments(sums: Tensor, rounding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean about the origin, standard deviation and excess kurtosis, each (B, C), of power sums (B, 5, C).
+
+    A variance of at most `rounding` (C,) is none.
+    """
     count, *totals = sums.unbind(dim=1)
     first, second, third, fourth = (total / count for total in totals)
     variance = second - first.square()
-    constant = variance <= _ROUNDING * second
+    constant = variance <= rounding
     central = fourth - 4 * first * third + 6 * first.square() * second - 3 * first.pow(4)
     kurtosis = torch.where(constant, torch.nan, central / variance.square() - 3)
     return first, torch.where(constant, 0.0, variance).sqrt(), kurtosis
@@ -138,10 +149,13 @@ def _second_moments(tokens: Tensor, origin: Tensor) -> Tensor:
     return total
 
 
-def _ratio_of_sums(moments: Tensor) -> Tensor:
-    """(B,) participation ratios of sums (B, C + 1, C + 1) made by `_second_moments`; NaN where all is constant."""
+def _ratio_of_sums(moments: Tensor, rounding: float) -> Tensor:
+    """(B,) participation ratios of sums (B, C + 1, C + 1) made by `_second_moments`.
+
+    NaN where the variance of all channels together is at most `rounding`.
+    """
     scaled = moments / moments[:, :1, :1]
-    mean, square = scaled[:, 0, 1:], scaled[:, 1:, 1:]
-    covariance = square - mean[:, :, None] * mean[:, None, :]
-    variance, about_origin = (matrix.diagonal(dim1=-2, dim2=-1).sum(dim=-1) for matrix in (covariance, square))
-    return torch.where(variance <= _ROUNDING * about_origin, torch.nan, participation_ratio(covariance))
+    mean = scaled[:, 0, 1:]
+    covariance = scaled[:, 1:, 1:] - mean[:, :, None] * mean[:, None, :]
+    variance = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    return torch.where(variance <= rounding, torch.nan, participation_ratio(covariance))

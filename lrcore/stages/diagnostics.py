@@ -6,6 +6,7 @@ import dataclasses
 
 import lrcore
 from lrcore.autoencoders.base import encode_all
+from lrcore.images import to_uint8
 from lrcore.metrics.latents import LatentSample, diagnose
 from lrcore.records import LatentRow, read_latents, write_latents
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
@@ -39,7 +40,8 @@ def measure_latents(work: Workspace, ae: str) -> None:
         tokens=encode_all(autoencoder, validation.images, work.stop.check),
         labels=validation.labels,
         images=validation.images,
-        encode=lambda images: autoencoder.encode(images).cpu(),
+        # as pixels: floats of a bright batch would look like images in [0, 1]
+        encode=lambda images: autoencoder.encode(to_uint8(images)),
         grid=autoencoder.shape.grid,
         patch=autoencoder.shape.patch,
         classes=train.classes,

@@ -35,7 +35,8 @@ def training_features(work: Workspace) -> Tensor:
         chunks = []
         for pixels in work.images.train.images.split(CHUNK):
             work.stop.check()
-            chunks.append(work.encoder.patches_only(to_float(pixels)).flatten(2).transpose(1, 2))
+            patches = work.encoder.patches_only(to_float(pixels).to(work.device))
+            chunks.append(patches.flatten(2).transpose(1, 2).cpu())
         return torch.cat(chunks)
 
     return cached_tensor(path, make)

@@ -31,7 +31,7 @@ class Folders:
 class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
-    `on_steps` is told of every training step taken; `stop` is asked between steps; autoencoders run on `device`.
+    `on_steps` is told of every training step taken; `stop` is asked between steps; autoencoders and the encoder run on `device`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Workspace:
     def encoder(self) -> VisionEncoder:
         """The study's frozen vision encoder."""
         wanted = self.study.encoder
-        return load_encoder(wanted.name, wanted.size, wanted.weights)
+        return load_encoder(wanted.name, wanted.size, wanted.weights).to(self.device)
 
 
 def recipe(*parts: Any) -> str:

@@ -1,0 +1,41 @@
+"""lrcore.figures.latents: the table against the rows."""
+
+import dataclasses
+
+import pandas
+import pytest
+from sample_data import latent_rows
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.latents import latent_diagnostics
+
+
+def rows(*aes, study="smoke"):
+    found = [dataclasses.asdict(row) for ae in aes for row in latent_rows(ae)]
+    return pandas.DataFrame(found).assign(study=study)
+
+
+def test_one_row_an_autoencoder_with_errors_and_every_channel_to_download():
+    made = latent_diagnostics(rows("rae", "sd"))
+    table = made.frame.set_index("autoencoder")
+    assert list(table.index) == ["SD", "RAE"]
+    assert table.loc["RAE", "effective dimension"] == "56.0 ± 1.1"
+    assert table.loc["SD", "probe accuracy ↑"] == "0.4000 ± 0.0080"
+    assert table.loc["SD", "channel std"] == "0.9 – 1.1"
+    assert len(made.rows) == 2 * len(latent_rows("sd"))
+
+
+def test_a_metric_that_is_missing_stays_empty():
+    measured = rows("rae", "sd")
+    measured = measured[~((measured.ae == "sd") & (measured.metric == "shift_error"))]
+    table = latent_diagnostics(measured).frame.set_index("autoencoder")
+    assert table.loc["SD", "shift error ↓"] == "–"
+    none = measured[measured.metric != "probe_accuracy"]
+    assert "probe accuracy ↑" not in latent_diagnostics(none).frame
+
+
+def test_refusals():
+    with pytest.raises(LrcoreError, match="no latent space has been measured"):
+        latent_diagnostics(rows("sd").head(0))
+    with pytest.raises(LrcoreError, match="rows of the studies mine, smoke"):
+        latent_diagnostics(pandas.concat([rows("sd"), rows("sd", study="mine")]))
