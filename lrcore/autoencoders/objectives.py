@@ -20,23 +20,28 @@ from lpips import LPIPS
 from torch import Tensor, nn
 
 from lrcore.autoencoders.adversarial import Adversary, autocast
-from lrcore.autoencoders.alignment import alignment_loss, on_grid
+from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.patches import to_tokens
 from lrcore.autoencoders.rae import TimmRaeDecoder
+from lrcore.flow_matching import repa_loss
 from lrcore.studies import AutoencoderSpec
+from lrcore.transformer import RepaProjector
 
 
 class Objective(Protocol):
     """A trained module with its loss.
 
-    `images` (B, 3, H, W) in [-1, 1] and `features` (B, N, F) of the frozen encoder lie on the module's device;
-    `generator` is a CPU one and all randomness comes from it; `step` counts from 0.
+    `images` (B, 3, H, W) in [-1, 1] and `features` (B, N, F) of the frozen encoder lie on the module's device; an
+    objective that makes no use of features takes None. `generator` is a CPU one and all randomness comes from it;
+    `step` counts from 0.
     """
 
-    def terms(self, images: Tensor, features: Tensor, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def terms(
+        self, images: Tensor, features: Tensor | None, generator: torch.Generator, step: int
+    ) -> dict[str, Tensor]:
         """The summands of the loss, float32 scalars with their weights applied, by name."""
 
-    def loss(self, images: Tensor, features: Tensor, generator: torch.Generator, step: int) -> Tensor:
+    def loss(self, images: Tensor, features: Tensor | None, generator: torch.Generator, step: int) -> Tensor:
         """Scalar loss, float32: the sum of `terms`."""
 
 
@@ -85,11 +90,13 @@ class AutoencoderObjective(nn.Module, ABC):
         self.model, self.spec, self.reconstruction = model, spec, reconstruction
         self.precision, self.adversary = precision, adversary
 
-    def loss(self, images: Tensor, features: Tensor, generator: torch.Generator, step: int) -> Tensor:
+    def loss(self, images: Tensor, features: Tensor | None, generator: torch.Generator, step: int) -> Tensor:
         """See `Objective`."""
         return total(self.terms(images, features, generator, step))
 
-    def terms(self, images: Tensor, features: Tensor, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def terms(
+        self, images: Tensor, features: Tensor | None, generator: torch.Generator, step: int
+    ) -> dict[str, Tensor]:
         """See `Objective`; needs gradients enabled where an adversary counts, for its adaptive weight."""
         decoded, latent_terms = self._decoded(images, features, generator)
         terms = self.reconstruction.terms(decoded, images)
@@ -100,7 +107,7 @@ class AutoencoderObjective(nn.Module, ABC):
 
     @abstractmethod
     def _decoded(
-        self, images: Tensor, features: Tensor, generator: torch.Generator
+        self, images: Tensor, features: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Reconstructions (B, 3, H, W), float32, and the terms of the latent."""
 
@@ -115,7 +122,7 @@ class KLObjective(AutoencoderObjective):
     model: AutoencoderKL | AutoencoderKLFlux2
 
     def _decoded(
-        self, images: Tensor, features: Tensor, generator: torch.Generator
+        self, images: Tensor, features: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(images, self.precision):
             parameters = self.model.encode(images).latent_dist.parameters
@@ -127,7 +134,7 @@ class KLObjective(AutoencoderObjective):
         divergence = posterior.kl().mean() / posterior.mean[0].numel()
         return decoded.float(), {"kl": self.spec.kl_weight * divergence} | self._mean_terms(posterior.mean, features)
 
-    def _mean_terms(self, mean: Tensor, features: Tensor) -> dict[str, Tensor]:
+    def _mean_terms(self, mean: Tensor, features: Tensor | None) -> dict[str, Tensor]:
         """Terms of the posterior's mean (B, C, H, W), float32."""
         return {}
 
@@ -137,7 +144,7 @@ class KLObjective(AutoencoderObjective):
 
 
 class AlignedKLObjective(KLObjective):
-    """`KLObjective`, plus the alignment of the linearly projected tokens with the frozen encoder's patches."""
+    """`KLObjective`, plus the alignment of the projected tokens with the frozen encoder's patches (`alignment`)."""
 
     def __init__(
         self,
@@ -150,14 +157,13 @@ class AlignedKLObjective(KLObjective):
     ) -> None:
         """`channels`: F of the features; their grid may differ from that of the tokens."""
         super().__init__(model, spec, reconstruction, precision, adversary)
-        self.projector = nn.Linear(spec.latent_channels * spec.patch**2, channels)
+        self.projector = RepaProjector(spec.latent_channels * spec.patch**2, channels, spec.alignment_hidden)
 
-    def _mean_terms(self, mean: Tensor, features: Tensor) -> dict[str, Tensor]:
+    def _mean_terms(self, mean: Tensor, features: Tensor | None) -> dict[str, Tensor]:
         patch = self.spec.patch
         projected = self.projector(to_tokens(mean, patch))
-        targets = on_grid(features.float(), (mean.shape[-2] // patch, mean.shape[-1] // patch))
-        loss = alignment_loss(projected, targets, self.spec.alignment_margin)
-        return {"alignment": self.spec.alignment_weight * loss}
+        targets = on_grid(_given(features), (mean.shape[-2] // patch, mean.shape[-1] // patch))
+        return {"alignment": self.spec.alignment_weight * repa_loss(projected, targets)}
 
 
 class RaeObjective(AutoencoderObjective):
@@ -166,9 +172,9 @@ class RaeObjective(AutoencoderObjective):
     model: TimmRaeDecoder
 
     def _decoded(
-        self, images: Tensor, features: Tensor, generator: torch.Generator
+        self, images: Tensor, features: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        tokens = self.model.normalise(features)
+        tokens = self.model.normalise(_given(features))
         strength = self.spec.noise_tau * torch.randn(len(tokens), 1, 1, generator=generator).abs()
         noise = torch.randn(tokens.shape, generator=generator)
         noisy = tokens + (strength * noise).to(tokens)
@@ -179,3 +185,9 @@ class RaeObjective(AutoencoderObjective):
     def _last_layer(self) -> Tensor:
         weight: Tensor = self.model.decoder.decoder_pred.weight
         return weight
+
+
+def _given(features: Tensor | None) -> Tensor:
+    if features is None:
+        raise ValueError("this objective needs the encoder's features of the batch")
+    return features

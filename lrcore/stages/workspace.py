@@ -31,7 +31,8 @@ class Folders:
 class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
-    `on_steps` is told of every training step taken; `stop` is asked between steps; autoencoders and the encoder run on `device`.
+    `on_steps` is told of every training step taken; `stop` is asked between steps; autoencoders and the encoder run
+    on `device`.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class AutoencoderSpec:
     patch: int = 2
     kl_weight: float = 0.0
     alignment_weight: float = 0.0
-    alignment_margin: float = 0.0
+    alignment_hidden: int = 256
     decoder_width: int = 0
     decoder_depth: int = 0
     decoder_heads: int = 0
@@ -304,7 +304,7 @@ def _check_bounds(study: Study) -> None:
 _TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision"}
 _USED_KEYS = {
     ("trained", "kl"): _TRAINED_KL,
-    ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_margin"},
+    ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_hidden"},
     ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision"},
     ("pretrained", "kl"): {"pretrained", "subfolder", "revision", "precision", "patch"},
     ("pretrained", "flux2"): {"pretrained", "subfolder", "revision", "precision"},
@@ -355,8 +355,8 @@ def _check_convolutions(spec: AutoencoderSpec, name: str, resolution: int) -> No
 
     if not spec.widths or min(spec.widths) < 8 or any(width % 8 for width in spec.widths):
         raise LrcoreError(f"{name}.widths must be multiples of 8, at least one, got {list(spec.widths)}")
-    if min(spec.latent_channels, spec.layers_per_block) < 1:
-        raise LrcoreError(f"{name} needs latent_channels and layers_per_block of at least 1")
+    if min(spec.latent_channels, spec.layers_per_block, spec.alignment_hidden) < 1:
+        raise LrcoreError(f"{name} needs latent_channels, layers_per_block and alignment_hidden of at least 1")
     for key in ("kl_weight", "alignment_weight"):
         if not 0 <= getattr(spec, key) < math.inf:
             raise LrcoreError(f"{name}.{key} must be a number from 0, got {getattr(spec, key)}")
