@@ -13,11 +13,14 @@ from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 
 
 class TinyInception(torch.nn.Module):
-    """The interface of the 2015 Inception: uint8 in, a tuple with one (B, 2048) tensor out."""
+    """The interface of the 2015 Inception: uint8 in, (B, 2048) out."""
 
-    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
+    def __init__(self, network: object) -> None:
+        super().__init__()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         assert pixels.dtype == torch.uint8
-        return (pixels.double().mean(dim=(1, 2, 3))[:, None].expand(-1, 2048),)
+        return pixels.double().mean(dim=(1, 2, 3))[:, None].expand(-1, 2048)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,8 @@ def _random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     network = timm.create_model("tf_efficientnet_lite0").eval()
     monkeypatch.setattr(pretrained, "efficientnet_lite0", lambda: network)
-    monkeypatch.setattr(pretrained, "inception2015", TinyInception)
+    monkeypatch.setattr(pretrained, "inception2015", lambda: None)
+    monkeypatch.setattr(features, "Inception2015", TinyInception)
     monkeypatch.setattr(pretrained, "sha256", lambda name: f"hash of {name}")
 
 

@@ -20,6 +20,7 @@ from lrcore.encoders import RESIZE_RULE, load_encoder
 from lrcore.errors import LrcoreError, unknown
 from lrcore.images import to_float
 from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.metrics.inception import Inception2015
 
 FEATURE_NETWORKS = ("inception2015", "efficientnet_lite0")
 """The names that `load_features` knows."""
@@ -84,14 +85,9 @@ def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianSt
 
 
 def _inception2015(device: torch.device) -> FeatureNetwork:
-    network = pretrained.inception2015().to(device)
-
-    def extract(pixels: Tensor) -> Tensor:
-        features: Tensor = network(pixels)[0]
-        return features
-
+    network = Inception2015(pretrained.inception2015()).to(device)
     protocol = "2015 TensorFlow Inception, pool features, resized to 299 px by TensorFlow 1's bilinear rule"
-    return FeatureNetwork("inception2015", 2048, pretrained.sha256("inception2015"), protocol, device, extract)
+    return FeatureNetwork("inception2015", 2048, pretrained.sha256("inception2015"), protocol, device, network)
 
 
 def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
