@@ -131,7 +131,7 @@ def _assets(study: Study, todo: Todo) -> list[str]:
         named.append({"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}[study.autoencoder_training.lpips_net])
     if todo.reconstruct:
         named += ["lpips_vgg16", "lpips_alexnet"]
-    if todo.reconstruct or todo.generate:
+    if todo.reconstruct or todo.diagnose or todo.generate:
         named.append(study.evaluation.feature_network)
     return [name for name in dict.fromkeys(named) if name in assets.ASSETS]
 

@@ -24,7 +24,7 @@ SETTING = ["ae", "repa", *PARAMETERS]
 
 PROTOCOL = (
     "dataset", "resolution", "feature_network", "feature_sha256", "n_samples", "n_reference", "reference", "label_rule",
-    "uint8_rule", "sampler", "sampling_steps", "guidance",
+    "uint8_rule", "sampler", "sampling_steps", "guidance", "guidance_low", "guidance_high",
 )  # fmt: skip
 """Distances are comparable only where all of these are equal."""
 

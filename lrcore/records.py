@@ -30,7 +30,7 @@ import pyarrow.parquet
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive, sweep_leftovers
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one at every change of a field below; readers refuse files of another version."""
 
 
@@ -39,7 +39,8 @@ class GenerationRow:
     """One evaluation: samples of one training run at one step, drawn with one sampling shift.
 
     `fid` is the Frechet distance in the features named by `feature_network`; it may be called FID only
-    where that is `inception2015` (see `distance_label`). NaN where the run diverged.
+    where that is `inception2015` (see `distance_label`). `kid`, `sample_precision` and `sample_recall` are in the same
+    features. NaN where the run diverged.
     """
 
     step: int
@@ -49,9 +50,13 @@ class GenerationRow:
     trainshift: float
     sampleshift: float
     fid: float
+    kid: float
+    sample_precision: float
+    sample_recall: float
     status: str
     feature_network: str
     feature_sha256: str
+    feature_protocol: str
     n_samples: int
     n_reference: int
     reference: str
@@ -60,6 +65,8 @@ class GenerationRow:
     sampler: str
     sampling_steps: int
     guidance: float
+    guidance_low: float
+    guidance_high: float
     sample_seed: int
     train_seed: int
     dataset: str
@@ -128,6 +135,8 @@ class LatentRow:
     resolution: int
     tokens: int
     channels_per_token: int
+    network: str
+    network_sha256: str
     protocol: str
     recipe: str
     lrcore_version: str
@@ -156,7 +165,8 @@ class PublishedRow:
 
 GENERATION_KEY = (
     "ae", "repa", "trainp", "trainshift", "step", "sampleshift",
-    "feature_network", "sampler", "sampling_steps", "guidance", "n_samples", "train_seed", "sample_seed",
+    "feature_network", "sampler", "sampling_steps", "guidance", "guidance_low", "guidance_high",
+    "n_samples", "train_seed", "sample_seed",
 )  # fmt: skip
 RECONSTRUCTION_KEY = ("ae", "metric", "network", "split", "n_images")
 LATENTS_KEY = ("ae", "metric", "index")

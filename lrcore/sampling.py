@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.samplers import Velocity, euler_maruyama, heun, sde_grid
-from lrcore.samplers import euler as euler
+from lrcore.samplers import Velocity, euler, euler_maruyama, heun, sde_grid
 from lrcore.seeds import generator
 from lrcore.timesteps import sampling_grid
 

@@ -32,7 +32,8 @@ def generation_rows(feature_network: str = "efficientnet_lite0", aes: tuple[str,
     protocol = {
         "study": "toy", "status": "ok", "feature_network": feature_network, "feature_sha256": "0", "n_samples": 64,
         "n_reference": 1024, "reference": "toy/train", "label_rule": "random", "uint8_rule": "round",
-        "sampler": "euler", "sampling_steps": 20, "guidance": 1.0, "sample_seed": 0, "dataset": "toy", "resolution": 32,
+        "sampler": "euler", "sampling_steps": 20, "guidance": 1.0, "guidance_low": 0.0,
+        "guidance_high": 1.0, "sample_seed": 0, "dataset": "toy", "resolution": 32,
         "model": "DiT-Toy",
     }  # fmt: skip
     return pandas.DataFrame(rows).assign(**protocol)

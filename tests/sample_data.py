@@ -67,9 +67,13 @@ def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sample
         step=step,
         sampleshift=sampleshift,
         fid=distance,
+        kid=distance / 1000,
+        sample_precision=0.6,
+        sample_recall=0.3,
         status="ok",
         feature_network="efficientnet_lite0",
         feature_sha256="0" * 64,
+        feature_protocol=MADE_UP,
         n_samples=study["evaluation"]["n_samples"],
         n_reference=study["evaluation"]["n_reference"],
         reference="cifar10/train[:1024]",
@@ -78,6 +82,8 @@ def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sample
         sampler="euler",
         sampling_steps=study["evaluation"]["sampling_steps"],
         guidance=1.0,
+        guidance_low=0.0,
+        guidance_high=1.0,
         sample_seed=0,
         train_seed=0,
         dataset="cifar10",
@@ -125,9 +131,10 @@ def latent_rows(ae: str) -> list[LatentRow]:
     """Plausible diagnostics: two channels and every metric of the whole."""
     shared = {"ae": ae, "n_images": 256, "dataset": "cifar10/test[:256]", "split": "validation", "resolution": 32}
     shared |= {"tokens": 64, "channels_per_token": CHANNELS[ae], "protocol": MADE_UP, "recipe": MADE_UP}
+    shared |= {"network": "", "network_sha256": ""}
     named = [("channel_std", 0, 0.9), ("channel_std", 1, 1.1), ("effective_dimension", -1, CHANNELS[ae] / 2)]
     named += [("spectrum_slope", -1, -1.5), ("flip_error", -1, 0.1), ("shift_error", -1, 0.2)]
-    named += [("probe_accuracy", -1, 0.4)]
+    named += [("probe_accuracy", -1, 0.4), ("ifd", -1, 2 * DISTANCE[ae])]
     return [
         LatentRow(metric=m, index=i, x=math.nan, value=v, standard_error=abs(v) / 50, lrcore_version="0", **shared)
         for m, i, v in named

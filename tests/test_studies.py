@@ -1,5 +1,6 @@
 """Study files: the ones that ship load, and what does not fit is refused by name."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_smoke_has_two_values_of_everything():
         assert len(values) >= 2
 
 
+def test_guidance_needs_a_network_that_knows_no_class(tmp_path):
+    path = changed(tmp_path, "[evaluation]", "[evaluation]\nguidance = 1.5")
+    load_study(path)
+    content = Path(path).read_text()
+    Path(path).write_text(re.sub(r"class_dropout = .*", "class_dropout = 0.0", content))
+    with pytest.raises(LrcoreError, match="guidance other than 1 needs a training[.]class_dropout"):
+        load_study(path)
+
+
 def test_cells_are_the_union_of_the_grids_each_once(tmp_path):
     again = '[[grid]]\nae = ["rae"]\ntrainp = ["ln"]\ntrainshift = [1.0, 2]\nrepa = ["none"]\n\n[[grid]]'
     study = load_study(changed(tmp_path, "[[grid]]", again))
@@ -49,6 +59,10 @@ def test_cells_are_the_union_of_the_grids_each_once(tmp_path):
     ("old", "new", "message"),
     [
         ("noise_tau", "noise_tua", r"unknown key in \[autoencoders.rae\] 'noise_tua'.*did you mean 'noise_tau'"),
+        ("[evaluation]", '[evaluation]\nsampler = "huen"', "unknown sampler 'huen'.*did you mean 'heun'"),
+        ("[evaluation]", "[evaluation]\nguidance = -1", "guidance scale must be .* at least 0, got -1.0"),
+        ("[evaluation]", "[evaluation]\nguidance_interval = [0.5]", r"must be two times \[low, high\], got \[0.5\]"),
+        ("[evaluation]", "[evaluation]\nguidance_interval = [0.9, 0.1]", "must satisfy 0 <= low < high <= 1"),
         ("[training]", "[trainings]", "unknown key 'trainings'.*did you mean 'training'"),
         ("seed = 3\n", "", "missing: seed"),
         ("seed = 3", 'seed = "3"', "seed must be an integer, got '3'"),

@@ -42,6 +42,8 @@ def test_a_study_makes_every_row_and_picture(undisturbed):
     assert len(rows) == 2 * 2 * 2 * 2  # autoencoders, REPA, steps, sampling shifts
     assert (rows.status == "ok").all()
     assert (rows.fid > 0).all()
+    assert rows.kid.notna().all() and rows.kid.nunique() == len(rows)
+    assert rows.sample_precision.between(0, 1).all() and rows.sample_recall.between(0, 1).all()
     assert rows.recipe.nunique() == 4
     assert set(rows.feature_network) == {"efficientnet_lite0"}
     assert rows.groupby("ae").channels_per_token.first().to_dict() == {"flux2": 32, "rae": 112}
@@ -59,6 +61,32 @@ def test_a_study_makes_every_row_and_picture(undisturbed):
 def test_repa_and_sampling_shift_change_the_result(undisturbed):
     last = read_generation(undisturbed / "data").query("step == 6")
     assert last.fid.nunique() == len(last)
+
+
+def test_another_sampler_and_guidance_replace_the_rows_and_keep_the_weights(undisturbed, tmp_path):
+    for name in ("data", "imgs", "runs"):
+        shutil.copytree(undisturbed / name, tmp_path / name)
+    weights = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("transformers/*.safetensors")}
+    changed = tmp_path / "tiny.toml"
+    changed.write_text(
+        f"""
+        extends = "{TINY}"
+        [evaluation]
+        sampler = "heun"
+        guidance = 1.5
+        guidance_interval = [0.1, 0.9]
+        """
+    )
+    assert train.main([str(changed), *arguments(tmp_path)[1:], "--ae", "flux2", "--repa", "none"]) == 0
+    before, after = read_generation(undisturbed / "data"), read_generation(tmp_path / "data")
+    assert len(before) == len(after)
+    chosen = (after.ae == "flux2") & (after.repa == "none")
+    assert set(after[chosen].sampler) == {"heun"} and set(after[~chosen].sampler) == {"euler"}
+    assert after[chosen][["guidance", "guidance_low", "guidance_high"]].drop_duplicates().to_numpy().tolist() == [
+        [1.5, 0.1, 0.9]
+    ]
+    assert not set(after[chosen].fid) & set(before.fid)
+    assert all(path.read_bytes() == content for path, content in weights.items())
 
 
 def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch):
@@ -137,13 +165,15 @@ def test_a_training_that_diverges_is_a_row_and_the_others_go_on(tmp_path):
     rows = read_generation(tmp_path / "data")
     assert len(rows) == 16
     assert (rows.status == "diverged").any()
-    assert rows[rows.status == "diverged"].fid.isna().all()
+    scores = rows[rows.status == "diverged"][["fid", "kid", "sample_precision", "sample_recall"]]
+    assert scores.isna().all(axis=None)
 
 
 def test_an_unknown_study_is_refused(capsys):
     assert train.main(["smok"]) == 2
     assert (
-        "unknown study 'smok'; allowed: smoke, a path ending in .toml; did you mean 'smoke'?" in capsys.readouterr().err
+        "unknown study 'smok'; allowed: cifar10-cpu, smoke, a path ending in .toml; did you mean 'smoke'?"
+        in capsys.readouterr().err
     )
 
 

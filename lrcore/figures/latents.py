@@ -15,8 +15,10 @@ DIAGNOSTICS = {
     "flip_error": "flip error ↓",
     "shift_error": "shift error ↓",
     "probe_accuracy": "probe accuracy ↑",
+    "ifid": "interpolated FID ↓",
+    "ifd": "interpolated FD ↓",
 }
-"""Metrics of the whole latent, with their names on the page."""
+"""Metrics of the whole latent, with their names on the page; either of the last two, by the feature network."""
 
 
 def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:

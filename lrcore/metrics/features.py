@@ -84,6 +84,20 @@ def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianSt
     return collected
 
 
+def all_features(network: FeatureNetwork, batches: Iterable[Tensor]) -> Tensor:
+    """Features (N, dim), float32 on the CPU, of uint8 batches as for `statistics`; N images in chunks of `CHUNK`."""
+    found = [network(chunk).cpu() for chunk in _chunks(batches, CHUNK)]
+    return torch.cat(found) if found else torch.empty(0, network.dim)
+
+
+def statistics_of(features: Tensor) -> GaussianStatistics:
+    """Mean and covariance of features (N, D): the same bits as `statistics` of their images on a CPU."""
+    collected = GaussianStatistics(features.shape[1])
+    for chunk in features.split(CHUNK):
+        collected.update(chunk)
+    return collected
+
+
 def _inception2015(device: torch.device) -> FeatureNetwork:
     network = Inception2015(pretrained.inception2015()).to(device)
     protocol = "2015 TensorFlow Inception, pool features, resized to 299 px by TensorFlow 1's bilinear rule"

@@ -57,6 +57,9 @@ class Diagnostic:
     standard_error: float
     n_images: int
     protocol: str
+    split: str = "validation"
+    network: str = ""
+    network_sha256: str = ""
 
 
 def diagnose(latents: LatentSample) -> list[Diagnostic]:

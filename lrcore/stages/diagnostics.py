@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import lrcore
-from lrcore.autoencoders.base import encode_all
+from lrcore.autoencoders.base import Autoencoder, encode_all
 from lrcore.images import to_uint8
-from lrcore.metrics.latents import LatentSample, diagnose
+from lrcore.metrics.frechet import FrechetReference
+from lrcore.metrics.interpolation import interpolated_frechet
+from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose
 from lrcore.records import LatentRow, read_latents, write_latents
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
+from lrcore.stages.features import load_network, reference_statistics
 from lrcore.stages.workspace import Workspace, recipe
 
 PROBE_IMAGES = 5000
@@ -18,7 +22,8 @@ PROBE_IMAGES = 5000
 
 def diagnostics_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
-    return recipe(autoencoder_recipe(work, ae), PROBE_IMAGES)
+    evaluation = work.study.evaluation
+    return recipe(autoencoder_recipe(work, ae), PROBE_IMAGES, evaluation.feature_network, evaluation.n_reference)
 
 
 def diagnostics_done(work: Workspace, ae: str) -> bool:
@@ -50,14 +55,43 @@ def measure_latents(work: Workspace, ae: str) -> None:
         LatentRow(
             ae=ae,
             **dataclasses.asdict(diagnostic),
-            dataset=validation.name,
-            split="validation",
+            dataset=validation.name if diagnostic.split == "validation" else train.name,
             resolution=autoencoder.shape.resolution,
             tokens=autoencoder.shape.tokens,
             channels_per_token=autoencoder.shape.channels_per_token,
             recipe=diagnostics_recipe(work, ae),
             lrcore_version=lrcore.__version__,
         )
-        for diagnostic in diagnose(sample)
+        for diagnostic in [*diagnose(sample), _interpolated(work, autoencoder)]
     ]
     write_latents(work.folders.data, work.study.name, ae, rows)
+
+
+def interpolation_metric(feature_network: str) -> str:
+    """What the distance of interpolations is called: `ifid` in the 2015 Inception's features alone."""
+    return "ifid" if feature_network == "inception2015" else "ifd"
+
+
+def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
+    """The interpolated FID over the reference images."""
+    images = work.images.train.images[: work.study.evaluation.n_reference]
+    network = load_network(work)
+    distance = interpolated_frechet(
+        autoencoder,
+        encode_all(autoencoder, images, work.stop.check),
+        network,
+        FrechetReference(reference_statistics(work)),
+        work.stop.check,
+    )
+    return Diagnostic(
+        metric=interpolation_metric(network.name),
+        index=-1,
+        x=math.nan,
+        value=distance,
+        standard_error=math.nan,
+        n_images=len(images),
+        protocol=f"half-way to the nearest neighbour among these latents; {network.protocol}",
+        split="train",
+        network=network.name,
+        network_sha256=network.sha256,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -13,11 +13,14 @@ from torch import Tensor
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive, sha256_of
 from lrcore.images import to_float
-from lrcore.metrics.features import load_features, statistics
+from lrcore.metrics.features import FeatureNetwork, all_features, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64
+
+COMPARED_IMAGES = 10_000
+"""As many reference images as ADM's evaluator takes for precision and recall."""
 
 
 def features_recipe(work: Workspace) -> str:
@@ -61,6 +64,23 @@ def reference_statistics(work: Workspace) -> GaussianStatistics:
     return _statistics(work, "reference", work.study.evaluation.n_reference)
 
 
+def compared_features(work: Workspace) -> Tensor:
+    """Features (N, D) of the first reference images, at most `COMPARED_IMAGES`: what KID, precision and recall need."""
+    evaluation = work.study.evaluation
+    images = min(evaluation.n_reference, COMPARED_IMAGES)
+    path = work.runs / "features" / f"compared-{evaluation.feature_network}-{_key(work, images)}.safetensors"
+
+    def make() -> Tensor:
+        return all_features(load_network(work), _watched(work, work.images.train.images[:images]))
+
+    return cached_tensor(path, make)
+
+
+def load_network(work: Workspace) -> FeatureNetwork:
+    """The study's feature network, on its device."""
+    return load_features(work.study.evaluation.feature_network, work.device)
+
+
 def validation_statistics(work: Workspace) -> GaussianStatistics:
     """The same of the validation images."""
     return _statistics(work, "validation", work.study.data.validation_images)
@@ -68,11 +88,20 @@ def validation_statistics(work: Workspace) -> GaussianStatistics:
 
 def _statistics(work: Workspace, which: str, images: int) -> GaussianStatistics:
     network_name = work.study.evaluation.feature_network
-    key = recipe(work.data_recipe, network_name, images)
-    path = work.runs / "features" / f"{which}-{network_name}-{key}.safetensors"
+    path = work.runs / "features" / f"{which}-{network_name}-{_key(work, images)}.safetensors"
     with exclusive(path):
         if not path.exists():
             split = work.images.validation if which == "validation" else work.images.train
-            network = load_features(network_name)
-            statistics(network, split.images[:images].split(CHUNK)).save(path)
+            statistics(load_network(work), _watched(work, split.images[:images])).save(path)
     return GaussianStatistics.load(path)
+
+
+def _key(work: Workspace, images: int) -> str:
+    return recipe(work.data_recipe, work.study.evaluation.feature_network, images)
+
+
+def _watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:
+    """Chunks of `images`, with a look before each at whether to stop."""
+    for chunk in images.split(CHUNK):
+        work.stop.check()
+        yield chunk

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,19 +18,28 @@ from lrcore.autoencoders.base import Autoencoder
 from lrcore.checkpoints import TrainingState
 from lrcore.files import exclusive
 from lrcore.flow_matching import Batch, Repa, flow_matching_loss
+from lrcore.guidance import Guidance, guided
 from lrcore.images import UINT8_RULE, to_uint8
 from lrcore.loop import DivergedError, LoopSettings, resume, train
-from lrcore.metrics.features import FeatureNetwork, load_features, statistics
+from lrcore.metrics.features import FeatureNetwork, all_features, statistics_of
 from lrcore.metrics.frechet import FrechetReference
+from lrcore.metrics.kernel import KernelReference
+from lrcore.metrics.manifold import ManifoldReference
 from lrcore.records import GenerationRow, read_generation, write_generation
-from lrcore.sampling import LABEL_RULE, drawn_labels, euler, starting_noise
+from lrcore.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
 from lrcore.seeds import batch_indices, generator
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
-from lrcore.stages.features import features_recipe, reference_statistics, training_features
+from lrcore.stages.features import (
+    compared_features,
+    features_recipe,
+    load_network,
+    reference_statistics,
+    training_features,
+)
 from lrcore.stages.latents import training_latents
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
-from lrcore.timesteps import density, sampling_grid
+from lrcore.timesteps import density
 from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count
 
 
@@ -54,19 +65,39 @@ def evaluations_missing(work: Workspace, cell: Cell) -> list[tuple[int, float]]:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What samples are worth; NaN where there are none because the run diverged."""
+
+    fid: float = math.nan
+    kid: float = math.nan
+    sample_precision: float = math.nan
+    sample_recall: float = math.nan
+
+
+@dataclass(frozen=True)
 class Judge:
-    """What samples are compared with: a feature network and the reference statistics in it."""
+    """What samples are compared with: a feature network and the reference images in it."""
 
     network: FeatureNetwork
-    reference: FrechetReference
+    frechet: FrechetReference
+    kernel: KernelReference
+    manifold: ManifoldReference
     n_reference: int
+
+    def scores(self, batches: Iterable[Tensor]) -> Scores:
+        """Of uint8 images in batches (B, 3, H, W)."""
+        features = all_features(self.network, batches)
+        distance = self.frechet.distance(statistics_of(features))
+        covered = self.manifold.compare(features)
+        return Scores(distance, self.kernel.distance(features), covered.precision, covered.recall)
 
 
 @functools.lru_cache(maxsize=1)
 def load_judge(work: Workspace) -> Judge:
     """The study's feature network and reference, loaded once."""
-    measured = reference_statistics(work)
-    return Judge(load_features(work.study.evaluation.feature_network), FrechetReference(measured), measured.count)
+    measured, compared = reference_statistics(work), compared_features(work)
+    references = FrechetReference(measured), KernelReference(compared), ManifoldReference(compared)
+    return Judge(load_network(work), *references, measured.count)
 
 
 def run_cell(work: Workspace, cell: Cell) -> None:
@@ -123,7 +154,7 @@ class Run:
 
     def rows(self, step: int, shifts: list[float]) -> list[GenerationRow]:
         """One row for every sampling shift, measured with the averaged weights at the present step."""
-        return [self._row(step, shift, self._distance(shift)) for shift in shifts]
+        return [self._row(step, shift, self._scores(shift)) for shift in shifts]
 
     def _modules(self) -> TrainedModules:
         study, cell = self.work.study, self.cell
@@ -150,18 +181,17 @@ class Run:
         randomness = generator(seed, "training", step)
         return flow_matching_loss(modules.transformer, batch, self.density, settings.class_dropout, randomness, repa)
 
-    def _distance(self, sampleshift: float) -> float:
+    def _scores(self, sampleshift: float) -> Scores:
         if self.diverged:
-            return math.nan
-        judge = load_judge(self.work)
+            return Scores()
         evaluation = self.work.study.evaluation
         numbers = torch.arange(evaluation.n_samples).split(evaluation.batch_size)
         batches = (self.sample(chunk.tolist(), sampleshift) for chunk in numbers)
         try:
-            return judge.reference.distance(statistics(judge.network, batches))
+            return load_judge(self.work).scores(batches)
         except DivergedError:
             self.diverged = True
-            return math.nan
+            return Scores()
 
     def sample(self, numbers: list[int], sampleshift: float) -> Tensor:
         """Samples `numbers` of the run as uint8 images (len(numbers), 3, H, W)."""
@@ -171,15 +201,17 @@ class Run:
         seed, latent = self.work.study.seed, self.autoencoder.shape
         noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token)
         labels = drawn_labels(seed, numbers, model.classes)
-        grid = sampling_grid(self.work.study.evaluation.sampling_steps, sampleshift)
+        evaluation = self.work.study.evaluation
+        grid = sampler_grid(evaluation.sampler, evaluation.sampling_steps, sampleshift)
         with torch.no_grad():
-            tokens = euler(lambda x, t: model(x, t, labels).velocity, noise, grid)
+            velocity = guided(model, labels, Guidance(evaluation.guidance, *evaluation.guidance_interval))
+            tokens = integrate(evaluation.sampler, velocity, noise, grid, seed, numbers)
             images = self.autoencoder.decode(tokens).cpu()
         if not torch.isfinite(images).all():
             raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
         return to_uint8(images)
 
-    def _row(self, step: int, sampleshift: float, distance: float) -> GenerationRow:
+    def _row(self, step: int, sampleshift: float, scores: Scores) -> GenerationRow:
         study, cell, judge = self.work.study, self.cell, load_judge(self.work)
         evaluation, latent = study.evaluation, self.autoencoder.shape
         return GenerationRow(
@@ -189,18 +221,21 @@ class Run:
             trainp=cell.trainp,
             trainshift=cell.trainshift,
             sampleshift=sampleshift,
-            fid=distance,
+            **dataclasses.asdict(scores),
             status="diverged" if self.diverged else "ok",
             feature_network=judge.network.name,
             feature_sha256=judge.network.sha256,
+            feature_protocol=judge.network.protocol,
             n_samples=evaluation.n_samples,
             n_reference=judge.n_reference,
             reference=self.work.images.train.name.split("[")[0] + f"[:{judge.n_reference}]",
             label_rule=LABEL_RULE,
             uint8_rule=UINT8_RULE,
-            sampler="euler",
+            sampler=evaluation.sampler,
             sampling_steps=evaluation.sampling_steps,
-            guidance=1.0,
+            guidance=evaluation.guidance,
+            guidance_low=evaluation.guidance_interval[0],
+            guidance_high=evaluation.guidance_interval[1],
             sample_seed=study.seed,
             train_seed=study.seed,
             dataset=study.data.dataset,

@@ -11,7 +11,7 @@ from torch import Tensor
 import lrcore
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
 from lrcore.images import save_png, to_uint8
-from lrcore.metrics.features import load_features, statistics
+from lrcore.metrics.features import statistics
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.reconstruction import (
     LPIPS_PROTOCOL,
@@ -24,7 +24,7 @@ from lrcore.metrics.reconstruction import (
 )
 from lrcore.records import ReconstructionRow, read_reconstruction, write_reconstruction
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
-from lrcore.stages.features import validation_statistics
+from lrcore.stages.features import load_network, validation_statistics
 from lrcore.stages.workspace import Workspace, recipe
 
 CROPS = 4
@@ -117,7 +117,7 @@ def _rows(
         lpips = load_lpips(metric)
         summary = summarise(lpips(originals, decoded))
         rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
-    network = load_features(work.study.evaluation.feature_network)
+    network = load_network(work)
     distance = frechet_distance(validation_statistics(work), statistics(network, decoded.split(64)))
     protocol = "Frechet distance between the validation images and their reconstructions"
     # no standard error: the distance is of the whole set, not a mean over images

@@ -125,7 +125,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How samples are drawn and compared."""
+    """How samples are drawn and compared.
+
+    `sampler` is one of `lrcore.sampling.SAMPLERS`; `guidance` the scale of classifier-free guidance (1 is none), which
+    holds for times in (first, second] of `guidance_interval`.
+    """
 
     feature_network: str
     n_samples: int
@@ -133,6 +137,9 @@ class Evaluation:
     sampling_steps: int
     sampleshifts: tuple[float, ...]
     batch_size: int
+    sampler: str = "euler"
+    guidance: float = 1.0
+    guidance_interval: tuple[float, ...] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -271,6 +278,7 @@ def _check(study: Study) -> None:
     if not 1 <= block <= depth:
         raise LrcoreError(f"training.repa_block must be 1 to {depth} for {study.training.model}, got {block}")
     _positive("evaluation.sampleshifts", study.evaluation.sampleshifts)
+    _check_sampler(study)
     for grid in study.grid:
         _positive("trainshift", grid.trainshift)
     if not study.cells:
@@ -279,6 +287,22 @@ def _check(study: Study) -> None:
     wanted, available = study.evaluation.n_reference, study.data.train_images
     if wanted > available:
         raise LrcoreError(f"evaluation.n_reference is {wanted}, but data.train_images is {available}")
+
+
+def _check_sampler(study: Study) -> None:
+    from lrcore.guidance import Guidance
+    from lrcore.sampling import SAMPLERS, sampler_grid
+
+    evaluation = study.evaluation
+    _one_of("sampler", evaluation.sampler, SAMPLERS)
+    sampler_grid(evaluation.sampler, evaluation.sampling_steps, 1.0)
+    if len(evaluation.guidance_interval) != 2:
+        raise LrcoreError(
+            f"evaluation.guidance_interval must be two times [low, high], got {list(evaluation.guidance_interval)}"
+        )
+    Guidance(evaluation.guidance, *evaluation.guidance_interval)
+    if evaluation.guidance != 1 and study.training.class_dropout == 0:
+        raise LrcoreError("evaluation.guidance other than 1 needs a training.class_dropout above 0")
 
 
 def _check_bounds(study: Study) -> None:
