@@ -43,7 +43,7 @@ def test_guidance_needs_a_network_that_knows_no_class(tmp_path):
     load_study(path)
     content = Path(path).read_text()
     Path(path).write_text(re.sub(r"class_dropout = .*", "class_dropout = 0.0", content))
-    with pytest.raises(LrcoreError, match="guidance other than 1 needs a training[.]class_dropout"):
+    with pytest.raises(LrcoreError, match=r"guidance other than 1 needs a training[.]class_dropout"):
         load_study(path)
 
 
