@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from diffusers.models.embeddings import get_2d_sincos_pos_embed
+from diffusers.models.embeddings import get_2d_sincos_pos_embed_from_grid
 from timm.layers import Attention, Mlp
 from torch import Tensor, nn
 
@@ -125,14 +125,15 @@ class DiffusionTransformer(nn.Module):
         classes: number of classes; label `classes` means none.
     """
 
+    pos_embed: Tensor
+
     def __init__(self, shape: TransformerShape, channels: int, grid: tuple[int, int], classes: int) -> None:
         super().__init__()
         self.shape, self.channels, self.grid, self.classes = shape, channels, grid, classes
         self.x_embedder = nn.Linear(channels, shape.width)
         self.t_embedder = TimestepEmbedder(shape.width)
         self.y_embedder = LabelEmbedder(classes, shape.width)
-        positions = get_2d_sincos_pos_embed(shape.width, grid, output_type="pt").float()
-        self.register_buffer("pos_embed", positions[None], persistent=False)
+        self.register_buffer("pos_embed", positions(shape.width, grid)[None], persistent=False)
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.depth))
         self.final_layer = FinalLayer(shape.width, channels)
         self._initialise()
@@ -183,6 +184,18 @@ class RepaProjector(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         projected: Tensor = self.layers(tokens)
         return projected
+
+
+def positions(width: int, grid: tuple[int, int]) -> Tensor:
+    """Sine-cosine positions (rows * columns, width), float32: half of the channels for the column, half for the row.
+
+    Those of DiT's code and MAE's, computed in float64 and one unit a token, whatever the grid. (diffusers'
+    `get_2d_sincos_pos_embed` stretches every grid to 16 tokens a side.)
+    """
+    rows, columns = (torch.arange(count, dtype=torch.float64) for count in grid)
+    row, column = torch.meshgrid(rows, columns, indexing="ij")
+    table: Tensor = get_2d_sincos_pos_embed_from_grid(width, torch.stack([column, row]), output_type="pt")
+    return table.float()
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -1,9 +1,11 @@
 """The transformer's size, its start, and what may not influence what."""
 
+import numpy as np
 import pytest
 import torch
 
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count
+from lrcore.flow_matching import repa_loss
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count, positions
 
 
 def small():
@@ -23,6 +25,26 @@ def test_the_published_xl_has_675_million_parameters():
     with torch.device("meta"):
         model = DiffusionTransformer(SHAPES["DiT-XL"], channels=16, grid=(16, 16), classes=1000)
     assert parameter_count(model) / 1e6 == pytest.approx(675, abs=1)
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (16, 16), (3, 5)])
+def test_positions_are_those_of_dits_code(grid):
+    """Half of the channels for the column, half for the row; in each the sines, then the cosines, 1 unit a token."""
+    rows, columns = grid
+    frequencies = 10_000.0 ** (-np.arange(16) / 16)
+    expected = [
+        [wave(at * frequencies) for at in (column, row) for wave in (np.sin, np.cos)]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    np.testing.assert_allclose(positions(64, grid), np.reshape(expected, (rows * columns, 64)), atol=1e-7)
+
+
+def test_repas_loss_is_the_mean_over_images_and_tokens_one_by_one():
+    projected, features = torch.randn(3, 5, 7), 10 * torch.randn(3, 5, 7)
+    pairs = [(p, f) for image in zip(projected, features, strict=True) for p, f in zip(*image, strict=True)]
+    one_by_one = [-(p @ f) / (p.norm() * f.norm()) for p, f in pairs]
+    torch.testing.assert_close(repa_loss(projected, features), torch.stack(one_by_one).mean())
 
 
 def test_it_starts_at_zero_velocity():

@@ -1,0 +1,247 @@
+"""Our transformer against the public SiT, written out anew from the paper, on the same weights."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from lrcore.autoencoders.patches import from_tokens, to_tokens
+from lrcore.errors import LrcoreError
+from lrcore.public_checkpoints import from_public, load_public, to_public
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
+
+WIDTH, DEPTH, HEADS = 64, 3, 2  # DiT-Nano
+CLASSES, SIDE = 10, 8
+
+
+def positions(side):
+    """(side^2, WIDTH): half of the channels for the column, half for the row; sines, then cosines."""
+    frequencies = 10_000.0 ** (-np.arange(WIDTH // 4) / (WIDTH / 4))
+    table = np.empty((side, side, WIDTH))
+    for row in range(side):
+        for column in range(side):
+            halves = [[np.sin(at * frequencies), np.cos(at * frequencies)] for at in (column, row)]
+            table[row, column] = np.concatenate([part for half in halves for part in half])
+    return torch.from_numpy(table.reshape(side**2, WIDTH)).float()
+
+
+def public_state(channels, patch, learned_variance, seed=0):
+    """Random weights under the public names; gates and last layer are not 0, so that everything shows."""
+    random = torch.Generator().manual_seed(seed)
+    out = channels * (2 if learned_variance else 1)
+    shapes = {
+        "x_embedder.proj": (WIDTH, channels, patch, patch),
+        "t_embedder.mlp.0": (WIDTH, 256),
+        "t_embedder.mlp.2": (WIDTH, WIDTH),
+        "final_layer.linear": (patch * patch * out, WIDTH),
+        "final_layer.adaLN_modulation.1": (2 * WIDTH, WIDTH),
+    }
+    for block in range(DEPTH):
+        shapes |= {
+            f"blocks.{block}.attn.qkv": (3 * WIDTH, WIDTH),
+            f"blocks.{block}.attn.proj": (WIDTH, WIDTH),
+            f"blocks.{block}.mlp.fc1": (4 * WIDTH, WIDTH),
+            f"blocks.{block}.mlp.fc2": (WIDTH, 4 * WIDTH),
+            f"blocks.{block}.adaLN_modulation.1": (6 * WIDTH, WIDTH),
+        }
+    state = {"pos_embed": positions(SIDE // patch)[None]}
+    state["y_embedder.embedding_table.weight"] = torch.randn(CLASSES + 1, WIDTH, generator=random)
+    for name, shape in shapes.items():
+        state[f"{name}.weight"] = torch.randn(shape, generator=random) / math.prod(shape[1:]) ** 0.5
+        state[f"{name}.bias"] = 0.1 * torch.randn(shape[0], generator=random)
+    return state
+
+
+def public_sit(state, latent, t, labels, patch, after=None):
+    """SiT's forward pass (arXiv 2401.08740, DiT's of arXiv 2212.09748): latent (B, C, H, W) to its output channels.
+
+    `after`: the tokens after so many blocks, too.
+    """
+
+    def linear(x, name):
+        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+
+    def normalised(x):
+        return (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-6).sqrt()
+
+    kernel, bias = state["x_embedder.proj.weight"], state["x_embedder.proj.bias"]
+    x = F.conv2d(latent, kernel, bias, stride=patch).flatten(2).transpose(1, 2) + state["pos_embed"]
+    frequencies = torch.exp(-math.log(10_000) * torch.arange(128, dtype=torch.float32) / 128)
+    waves = torch.cat([torch.cos(t[:, None] * frequencies), torch.sin(t[:, None] * frequencies)], dim=-1)
+    c = linear(F.silu(linear(waves, "t_embedder.mlp.0")), "t_embedder.mlp.2")
+    c = F.silu(c + state["y_embedder.embedding_table.weight"][labels])[:, None]
+    hidden = None
+    for number in range(DEPTH):
+        name = f"blocks.{number}"
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = linear(c, f"{name}.adaLN_modulation.1").split(WIDTH, -1)
+        h = linear(normalised(x) * (1 + scale_a) + shift_a, f"{name}.attn.qkv")
+        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in h.split(WIDTH, -1))
+        weights = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(WIDTH / HEADS), dim=-1)
+        x = x + gate_a * linear((weights @ v).transpose(1, 2).flatten(2), f"{name}.attn.proj")
+        h = linear(normalised(x) * (1 + scale_m) + shift_m, f"{name}.mlp.fc1")
+        x = x + gate_m * linear(F.gelu(h, approximate="tanh"), f"{name}.mlp.fc2")
+        if number + 1 == after:
+            hidden = x
+    shift, scale = linear(c, "final_layer.adaLN_modulation.1").split(WIDTH, -1)
+    x = linear(normalised(x) * (1 + scale) + shift, "final_layer.linear")
+    side = latent.shape[-1] // patch
+    x = x.reshape(len(x), side, side, patch, patch, -1)
+    x = torch.einsum("bhwpqc->bchpwq", x).reshape(len(x), -1, side * patch, side * patch)
+    return x[:, : latent.shape[1]], hidden
+
+
+def batch(channels, seed=1):
+    random = torch.Generator().manual_seed(seed)
+    latent = torch.randn(3, channels, SIDE, SIDE, generator=random)
+    return latent, torch.tensor([0.0, 0.37, 0.99]), torch.tensor([2, 9, CLASSES])
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+@pytest.mark.parametrize("learned_variance", [True, False])
+@pytest.mark.parametrize("time", ["data_at_0", "data_at_1"])
+def test_the_forward_pass_is_that_of_the_public_model(patch, learned_variance, time):
+    state = public_state(4, patch, learned_variance)
+    model = from_public(state, time)
+    latent, t, labels = batch(4)
+    theirs_at, sign = (t, 1) if time == "data_at_0" else (1 - t, -1)
+    expected = sign * public_sit(state, latent, theirs_at, labels, patch)[0]
+    with torch.no_grad():
+        tokens = model(to_tokens(latent, patch), t, labels).velocity
+    found = from_tokens(tokens, patch, (SIDE // patch, SIDE // patch))
+    assert expected.std() > 0.3
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_hidden_tokens_are_those_that_repa_projects(after):
+    state = public_state(4, 2, learned_variance=False)
+    latent, t, labels = batch(4)
+    _, expected = public_sit(state, latent, t, labels, 2, after)
+    torch.manual_seed(0)
+    projector = RepaProjector(WIDTH, 24, 32)
+    with torch.no_grad():
+        hidden = from_public(state, "data_at_0")(to_tokens(latent, 2), t, labels, hidden_after=after).hidden
+        torch.testing.assert_close(hidden, expected, rtol=1e-5, atol=1e-5)
+        found, x = projector(hidden), expected
+        for number in (0, 2, 4):  # REPA: three linear layers with SiLU between
+            x = x @ projector.layers[number].weight.T + projector.layers[number].bias
+            x = x * torch.sigmoid(x) if number < 4 else x
+    torch.testing.assert_close(found, x, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_there_and_back_is_the_same_to_the_bit(patch):
+    state = public_state(4, patch, learned_variance=False)
+    back = to_public(from_public(state, "data_at_0"), "data_at_0", patch)
+    assert back.keys() == state.keys()
+    for name in state.keys() - {"pos_embed"}:
+        assert torch.equal(back[name], state[name]), name
+    torch.testing.assert_close(back["pos_embed"], state["pos_embed"], rtol=0, atol=1e-6)
+
+
+def test_a_learned_variance_comes_back_as_zeros_and_time_can_be_mirrored():
+    state = public_state(4, 2, learned_variance=True)
+    back = to_public(from_public(state, "data_at_1"), "data_at_1", 2, learned_variance=True)
+    latent, t, labels = batch(4)
+    expected, found = (public_sit(s, latent, t, labels, 2)[0] for s in (state, back))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    rows = back["final_layer.linear.weight"].unflatten(0, (2, 2, 8))
+    assert (rows[:, :, 4:] == 0).all()
+    assert torch.equal(rows[:, :, :4], state["final_layer.linear.weight"].unflatten(0, (2, 2, 8))[:, :, :4])
+
+
+@pytest.mark.parametrize("name", ["safetensors", "ema.pt", "plain.pt"])
+def test_files_of_public_trainers_are_read(name, tmp_path):
+    state = public_state(4, 2, learned_variance=True)
+    path = tmp_path / name
+    if name == "safetensors":
+        path = tmp_path / "model.safetensors"
+        save_file(state, path)
+    elif name == "ema.pt":
+        noise = {key: torch.zeros_like(value) for key, value in state.items()}
+        ema = {f"module.{key}": value for key, value in state.items()}
+        torch.save({"model": noise, "ema": ema, "opt": {"step": 3}, "steps": 3}, path)
+    else:
+        torch.save(state | {"projectors.0.0.weight": torch.zeros(2, 2)}, path)
+    found, expected = load_public(path, "data_at_1").state_dict(), from_public(state, "data_at_1").state_dict()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def changed(key, value):
+    state = public_state(4, 2, learned_variance=True)
+    if value is None:
+        del state[key]
+    else:
+        state[key] = value
+    return state
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("pos_embed", None, "not a checkpoint of SiT or DiT: pos_embed missing"),
+        ("pos_embed", torch.zeros(1, 16, WIDTH), "pos_embed is not the sine-cosine table"),
+        ("pos_embed", torch.zeros(1, 15, WIDTH), "15 positions are no square grid"),
+        ("blocks.1.mlp.fc1.bias", None, r"another architecture: missing \['blocks.1.mlp.fc1.bias'\]"),
+        ("blocks.1.attn.q_norm.weight", torch.ones(32), r"unexpected \['blocks.1.attn.q_norm.weight'\]"),
+        ("blocks.1.mlp.fc1.bias", torch.zeros(7), r"'blocks.1.mlp.fc1.bias' has shape \(7,\), not \(256,\)"),
+        ("final_layer.linear.weight", torch.zeros(12, WIDTH), "12 rows for 4 channels and patches of 2"),
+        ("t_embedder.mlp.0.weight", None, "t_embedder.mlp.0.weight missing"),
+        ("blocks.3.attn.qkv.weight", torch.zeros(1), "no known size has width 64 and 4 blocks; allowed: DiT-S"),
+    ],
+)
+def test_what_does_not_fit_is_named(key, value, message):
+    with pytest.raises(LrcoreError, match=message):
+        from_public(changed(key, value), "data_at_1")
+
+
+def test_bad_arguments_and_files_are_named(tmp_path):
+    state = public_state(4, 2, learned_variance=False)
+    with pytest.raises(LrcoreError, match="unknown time 'data_at_2'; allowed: data_at_0, data_at_1"):
+        from_public(state, "data_at_2")
+    with pytest.raises(LrcoreError, match="tokens of 16 channels are no patches of 3 x 3"):
+        to_public(from_public(state, "data_at_0"), "data_at_0", 3)
+    with pytest.raises(LrcoreError, match=r"no checkpoint at '.*absent[.]pt'"):
+        load_public(tmp_path / "absent.pt", "data_at_0")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    with pytest.raises(LrcoreError, match=r"cut\.safetensors' is no readable checkpoint"):
+        load_public(tmp_path / "cut.safetensors", "data_at_0")
+    torch.save({"steps": 3}, tmp_path / "other.pt")
+    with pytest.raises(LrcoreError, match=r"other.pt': no state dict of tensors, neither at the top nor under ema"):
+        load_public(tmp_path / "other.pt", "data_at_0")
+    torch.save({"ema": state, "args": Surprise()}, tmp_path / "code.pt")
+    with pytest.raises(LrcoreError, match=r"code\.pt' holds more than tensors and is not read"):
+        load_public(tmp_path / "code.pt", "data_at_0")
+
+
+class Surprise:
+    """An object of the trainer that pickled it, such as its parsed arguments."""
+
+
+def counted(width, depth, patch, classes, out_channels, channels=4):
+    """Parameters of the published architecture, term by term."""
+    block = 3 * width * (width + 1) + width * (width + 1)  # attention: q, k, v and the projection
+    block += 4 * width * (width + 1) + width * (4 * width + 1)  # MLP
+    block += 6 * width * (width + 1)  # adaLN
+    embedders = width * (channels * patch**2 + 1)
+    embedders += width * (256 + 1) + width * (width + 1)
+    embedders += (classes + 1) * width
+    final = 2 * width * (width + 1) + patch**2 * out_channels * (width + 1)
+    return depth * block + embedders + final
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+@pytest.mark.parametrize(("name", "published"), [("S", 33), ("B", 130), ("L", 458), ("XL", 675)])
+def test_parameter_counts_are_the_published_ones(name, published, patch):
+    shape = SHAPES[f"DiT-{name}"]
+    with torch.device("meta"):
+        model = DiffusionTransformer(shape, 4 * patch**2, (32 // patch, 32 // patch), 1000)
+    ours = sum(parameter.numel() for parameter in model.parameters())
+    assert ours == counted(shape.width, shape.depth, patch, 1000, out_channels=4)
+    with_variance = counted(shape.width, shape.depth, patch, 1000, out_channels=8)
+    assert with_variance - ours == 4 * patch**2 * (shape.width + 1)
+    if patch == 2:
+        assert with_variance / 1e6 == pytest.approx(published, abs=0.6)
