@@ -5,8 +5,8 @@
 The blocks and most names are the same. What differs: the patch convolution is our linear layer on tokens; rows of the
 last layer come as (row, column, channel), ours as (channel, row, column); a learned variance, which velocity models do
 not use, doubles the channels; and time. `data_at_1` is SiT's (Ma et al. 2024, arXiv 2401.08740, whose code has the
-data at t = 1 and the velocity x - eps); `data_at_0` is REPA's (Yu et al. 2024, arXiv 2410.06940) and ours, with the data
-at t = 0 and the velocity eps - x. One is the other's mirror image,
+data at t = 1 and the velocity x - eps); `data_at_0` is REPA's (Yu et al. 2024, arXiv 2410.06940) and ours, with the
+data at t = 0 and the velocity eps - x. One is the other's mirror image,
 
     v(x, t) = -v'(x, 1 - t),
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
 from lrcore import pretrained
 from lrcore.encoders import VisionEncoder
@@ -67,10 +68,23 @@ def test_inception_gives_2048_features_of_uint8_images():
 
 
 def test_unknown_network_names_what_is_allowed():
-    with pytest.raises(
-        LrcoreError, match="unknown feature network 'inception'; allowed: inception2015, efficientnet_lite0"
-    ):
-        load_features("inception")
+    with pytest.raises(LrcoreError, match=r"unknown feature network 'inception2051'.*did you mean 'inception2015'"):
+        load_features("inception2051")
+    with pytest.raises(LrcoreError, match=r"'inception2015' has pinned weights and takes no others, but got 'mine.pt'"):
+        load_features("inception2015", weights="mine.pt")
+
+
+def test_any_model_of_timm_is_a_feature_network(tmp_path):
+    torch.manual_seed(1)
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=0).eval()
+    save_file(model.state_dict(), tmp_path / "vit.safetensors")
+    network = load_features("vit_tiny_patch16_224", weights=str(tmp_path / "vit.safetensors"))
+    pixels = random_pixels(2, size=224)
+    mean, std = (torch.tensor(model.pretrained_cfg[key]).view(3, 1, 1) for key in ("mean", "std"))
+    expected = model((pixels / 255 - mean) / std)
+    assert network.dim == 192 and network.name == "vit_tiny_patch16_224" and len(network.sha256) == 64
+    torch.testing.assert_close(network(pixels), expected, rtol=1e-4, atol=1e-4)
+    assert "224 px" in network.protocol
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(2, 3, 8, 8), torch.zeros(3, 8, 8, dtype=torch.uint8)])

@@ -16,14 +16,17 @@ import torch
 from torch import Tensor
 
 from lrcore import pretrained
-from lrcore.encoders import RESIZE_RULE, load_encoder
+from lrcore.encoders import ALIASES, ENCODERS, RESIZE_RULE, load_encoder
 from lrcore.errors import LrcoreError, unknown
 from lrcore.images import to_float
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.inception import Inception2015
 
 FEATURE_NETWORKS = ("inception2015", "efficientnet_lite0")
-"""The names that `load_features` knows."""
+"""The networks whose weights are pinned; any other image model of timm, and `dinov2b`, is one, too."""
+
+PINNED_SIZE, TIMM_SIZE = 128, 224
+"""Sides in px at which EfficientNet-Lite0 and timm's other networks see an image."""
 
 CHUNK = 64
 """Images a forward pass. Convolutions round differently at different batch sizes, so this is fixed."""
@@ -57,18 +60,41 @@ class FeatureNetwork:
             return self.extract(pixels.to(self.device)).float()
 
 
-def load_features(name: str, device: torch.device | str = "cpu") -> FeatureNetwork:
+def load_features(name: str, device: torch.device | str = "cpu", weights: str = "") -> FeatureNetwork:
     """The feature network `name` on `device`.
 
     `inception2015`: 2048 features, the pool of the 2015 TensorFlow Inception (Szegedy et al. 2015), resized to 299 px
-    as TensorFlow 1 did. `efficientnet_lite0`: 1280 pooled features at 128 px.
+    as TensorFlow 1 did. `efficientnet_lite0`: 1280 pooled features at 128 px. Any other encoder that
+    `encoders.load_encoder` knows, such as `dinov2b`: its pooled features at 224 px, the size at which Stein et al. 2023
+    (arXiv:2306.04675) take DINOv2's.
+
+    Args:
+        weights: a local state dict for a network that is not pinned; "" takes timm's own.
 
     Raises:
-        LrcoreError: `name` is not one of `FEATURE_NETWORKS`, or the weights cannot be had.
+        LrcoreError: unknown name, or weights that cannot be had, are damaged or not the network's.
     """
-    if name not in FEATURE_NETWORKS:
-        raise unknown("feature network", name, FEATURE_NETWORKS)
-    return (_inception2015 if name == "inception2015" else _efficientnet_lite0)(torch.device(device))
+    if name == "inception2015":
+        if weights:
+            raise LrcoreError(f"feature network '{name}' has pinned weights and takes no others, but got '{weights}'")
+        return _inception2015(torch.device(device))
+    check_feature_network(name)
+    return _encoder(name, torch.device(device), weights)
+
+
+def check_feature_network(name: str) -> None:
+    """Check `name` as `load_features` would, loading nothing.
+
+    Raises:
+        LrcoreError: no network has that name; says which name is nearest.
+    """
+    if name in FEATURE_NETWORKS:
+        return
+    from lrcore import timm_encoder  # takes seconds, and only names that are not pinned need it
+
+    near = timm_encoder.nearest_names(name, (*FEATURE_NETWORKS, *ALIASES))
+    if near is not None:
+        raise unknown("feature network", name, (*near, "any other of timm.list_models()"))
 
 
 def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianStatistics:
@@ -104,14 +130,14 @@ def _inception2015(device: torch.device) -> FeatureNetwork:
     return FeatureNetwork("inception2015", 2048, pretrained.sha256("inception2015"), protocol, device, network)
 
 
-def _efficientnet_lite0(device: torch.device) -> FeatureNetwork:
-    encoder = load_encoder("efficientnet_lite0").to(device)
+def _encoder(name: str, device: torch.device, weights: str) -> FeatureNetwork:
+    encoder = load_encoder(name, PINNED_SIZE if name in ENCODERS else TIMM_SIZE, weights).to(device)
 
     def extract(pixels: Tensor) -> Tensor:
         features: Tensor = encoder(to_float(pixels)).pooled
         return features
 
-    protocol = f"EfficientNet-Lite0, pooled features, resized to {encoder.size} px: {RESIZE_RULE}"
+    protocol = f"{encoder.name}, pooled features, resized to {encoder.size} px: {RESIZE_RULE}"
     return FeatureNetwork(encoder.name, encoder.pooled_dim, encoder.sha256, protocol, device, extract)
 
 

@@ -78,7 +78,8 @@ def compared_features(work: Workspace) -> Tensor:
 
 def load_network(work: Workspace) -> FeatureNetwork:
     """The study's feature network, on its device."""
-    return load_features(work.study.evaluation.feature_network, work.device)
+    evaluation = work.study.evaluation
+    return load_features(evaluation.feature_network, work.device, evaluation.feature_weights)
 
 
 def validation_statistics(work: Workspace) -> GaussianStatistics:
@@ -97,7 +98,9 @@ def _statistics(work: Workspace, which: str, images: int) -> GaussianStatistics:
 
 
 def _key(work: Workspace, images: int) -> str:
-    return recipe(work.data_recipe, work.study.evaluation.feature_network, images)
+    evaluation = work.study.evaluation
+    weights = sha256_of(Path(evaluation.feature_weights)) if evaluation.feature_weights else ""
+    return recipe(work.data_recipe, evaluation.feature_network, weights, images)
 
 
 def _watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:

@@ -127,8 +127,9 @@ class Training:
 class Evaluation:
     """How samples are drawn and compared.
 
-    `sampler` is one of `lrcore.sampling.SAMPLERS`; `guidance` the scale of classifier-free guidance (1 is none), which
-    holds for times in (first, second] of `guidance_interval`.
+    `feature_network` is one that `metrics.features.load_features` knows, `feature_weights` a file of its weights, ""
+    those that come with the name. `sampler` is one of `lrcore.sampling.SAMPLERS`; `guidance` the scale of
+    classifier-free guidance (1 is none), which holds for times in (first, second] of `guidance_interval`.
     """
 
     feature_network: str
@@ -140,6 +141,7 @@ class Evaluation:
     sampler: str = "euler"
     guidance: float = 1.0
     guidance_interval: tuple[float, ...] = (0.0, 1.0)
+    feature_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,13 +255,13 @@ def _check(study: Study) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
             raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
     from lrcore.encoders import check_encoder_name
-    from lrcore.metrics.features import FEATURE_NETWORKS
+    from lrcore.metrics.features import check_feature_network
 
     _one_of("dataset", study.data.dataset, DATASETS)
     _one_of("value of data.unreadable", study.data.unreadable, UNREADABLE)
     check_encoder_name(study.encoder.name)
     _one_of("model", study.training.model, SHAPES)
-    _one_of("feature network", study.evaluation.feature_network, FEATURE_NETWORKS)
+    check_feature_network(study.evaluation.feature_network)
     for ae in study.autoencoders:
         _check_autoencoder(study, ae)
     for grid in study.grid:
