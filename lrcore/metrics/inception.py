@@ -1,7 +1,8 @@
 """The 2015 Inception as fast as its features allow: batch norm folded into the convolutions, channels last.
 
-The network and its weights are torch-fidelity's (`pretrained.inception2015`); the features are the same to 1e-5. The
-resize is TensorFlow 1's bilinear rule, bit for bit, along one axis after the other.
+The network and its weights are torch-fidelity's (`pretrained.inception2015`). The features are the same but for the
+rounding of float32, at most 2e-5 (either is as far from float64). The resize is TensorFlow 1's bilinear rule, bit for
+bit, along one axis after the other.
 """
 
 from __future__ import annotations
