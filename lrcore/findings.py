@@ -28,6 +28,9 @@ PROTOCOL = (
 )  # fmt: skip
 """Distances are comparable only where all of these are equal."""
 
+SCORES = ("fid", "kid", "sample_precision", "sample_recall")
+"""What the samples of a setting are measured by; the first decides which is best."""
+
 NO_REPA = "none"
 
 
@@ -59,17 +62,17 @@ def require_one_protocol(rows: pandas.DataFrame) -> None:
 
 
 def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """One row per setting and step: `SETTING`, step, feature_network, seeds, fid.
+    """One row per setting and step: `SETTING`, step, feature_network, seeds and `SCORES`.
 
-    `fid` is the mean over training and sampling seeds, `seeds` their number; NaN where one of them diverged. Sorted.
+    The scores are means over training and sampling seeds, `seeds` their number; NaN where one of them diverged. Sorted.
 
     Raises:
         LrcoreError: as `require_one_protocol`.
     """
     require_one_protocol(rows)
-    groups = rows.groupby([*SETTING, "step"])["fid"]
-    found = pandas.DataFrame({"seeds": groups.size(), "fid": groups.agg(lambda values: values.mean(skipna=False))})
-    return found.reset_index().assign(feature_network=rows["feature_network"].iloc[0])
+    groups = rows.groupby([*SETTING, "step"])
+    found = groups[[*SCORES]].agg(lambda values: values.mean(skipna=False))
+    return found.assign(seeds=groups.size()).reset_index().assign(feature_network=rows["feature_network"].iloc[0])
 
 
 def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:

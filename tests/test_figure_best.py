@@ -17,6 +17,8 @@ def test_best_parameters() -> None:
     )
     last = table[(table["autoencoder"] == "RAE") & (table["REPA"] == "none") & (table["step"] == 200)]
     assert last["FD (EfficientNet-Lite0)"].item() == pytest.approx(5.0)
+    assert last["kernel distance"].item() == pytest.approx(0.005)
+    assert last[["precision", "recall"]].to_numpy().tolist() == [[0.6, 0.3]]
     assert "FID" in best_parameters(generation_rows("inception2015")).frame
 
 

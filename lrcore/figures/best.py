@@ -11,7 +11,7 @@ from lrcore.figures.embed import SiteTable
 
 
 def best_parameters(generation: pandas.DataFrame) -> SiteTable:
-    """One row per autoencoder, REPA and step with the density and the shifts of lowest distance.
+    """One row per autoencoder, REPA and step with the density and the shifts of lowest Frechet distance.
 
     Raises:
         LrcoreError: no rows, two protocols, or every run diverged.
@@ -32,6 +32,9 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
             "train shift": best["trainshift"].to_numpy(),
             "sample shift": best["sampleshift"].to_numpy(),
             label: best["fid"].to_numpy(),
+            "kernel distance": best["kid"].to_numpy(),
+            "precision": best["sample_precision"].to_numpy(),
+            "recall": best["sample_recall"].to_numpy(),
         }
     )
     study = str(generation["study"].iloc[0])
