@@ -71,7 +71,7 @@ def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
     """
     require_one_protocol(rows)
     groups = rows.groupby([*SETTING, "step"])
-    found = groups[[*SCORES]].agg(lambda values: values.mean(skipna=False))
+    found = pandas.DataFrame({name: groups[name].agg(_mean_or_nan) for name in SCORES})
     return found.assign(seeds=groups.size()).reset_index().assign(feature_network=rows["feature_network"].iloc[0])
 
 
@@ -158,3 +158,8 @@ def value_text(value: object) -> str:
 def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
     finite = settings.dropna(subset="fid")
     return finite.loc[finite.groupby(groups)["fid"].idxmin()].reset_index(drop=True)
+
+
+def _mean_or_nan(values: pandas.Series) -> float:
+    """The mean; NaN where one value is."""
+    return float(values.mean(skipna=False))
