@@ -19,6 +19,7 @@ nothing in the file tells. They load as a start for training, not as a velocity.
 
 from __future__ import annotations
 
+import argparse
 import math
 import pickle
 from collections.abc import Mapping
@@ -26,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -42,11 +42,25 @@ _WRAPPERS = ("ema", "model", "state_dict")
 _TRAINING_ONLY = "projectors."
 """REPA's projectors, which sampling does not use."""
 
+_TELLING = {
+    "x_embedder.proj.weight": 4,
+    "pos_embed": 3,
+    "y_embedder.embedding_table.weight": 2,
+    "final_layer.linear.weight": 2,
+}
+"""Tensors that the size is read off, and how many axes each has."""
+
+_POSITIONS_TOLERANCE = 5e-3
+"""Largest deviation of a saved `pos_embed` from the table. The public trainers average it along with the weights, whose
+rounding settles 2e-4 beside the table at a decay of 0.9999 and 1.3e-3 at 0.99999; bfloat16 files add 2e-3."""
+
 
 def load_public(path: Path | str, time: str) -> DiffusionTransformer:
-    """The transformer in a public checkpoint: safetensors, or a `.pt` file of plain tensors.
+    """The transformer in a public checkpoint: safetensors, or a `.pt` file of tensors and plain values.
 
-    The averaged weights (`ema`) are taken where the file has them. See `from_public`.
+    The averaged weights (`ema`) are taken where the file has them. See `from_public`. A `.pt` file is read without
+    running code of it; beside tensors it may hold the parsed arguments (`argparse.Namespace`) that the trainers of
+    DiT, SiT and REPA store.
 
     Raises:
         LrcoreError: no such file, a damaged one, one that holds more than tensors, or as `from_public`.
@@ -56,15 +70,17 @@ def load_public(path: Path | str, time: str) -> DiffusionTransformer:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise LrcoreError(f"no checkpoint at '{path}'") from error
     except pickle.UnpicklingError as error:
         raise LrcoreError(
-            f"'{path}' holds more than tensors and is not read, since that could run code: save its state dict alone"
+            f"'{path}' holds more than tensors and plain values, or is damaged, and is not read, since that could run "
+            "code: save its state dict alone"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise LrcoreError(f"'{path}' is no readable checkpoint: {error}") from error
+    except Exception as error:  # the reader of .pt raises whatever damaged bytes lead it to
+        raise LrcoreError(f"'{path}' is no readable checkpoint: {error!r}") from error
     try:
         return from_public(_unwrapped(content), time)
     except LrcoreError as error:
@@ -75,11 +91,13 @@ def from_public(state: Mapping[str, Tensor], time: str) -> DiffusionTransformer:
     """The transformer of a public state dict; its size, patch, classes and grid are read off the shapes.
 
     Args:
-        state: names and shapes of SiT's and DiT's code, with or without a learned variance.
+        state: names and shapes of SiT's and DiT's code, with or without a learned variance; any float type, any device.
         time: one of `TIMES`.
 
     Returns:
-        A model in float32 whose tokens hold C * patch^2 channels, in the order of `autoencoders.patches.to_tokens`.
+        A model in float32 on the CPU, in evaluation mode, whose tokens hold C * patch^2 channels in the order of
+        `autoencoders.patches.to_tokens`. Its positions are the exact table, without the rounding that averaging left
+        in the saved one.
 
     Raises:
         LrcoreError: another architecture (missing or unexpected names, shapes that do not fit), positions that are not
@@ -87,33 +105,29 @@ def from_public(state: Mapping[str, Tensor], time: str) -> DiffusionTransformer:
     """
     if time not in TIMES:
         raise unknown("time", time, TIMES)
-    state = {name: tensor.float() for name, tensor in state.items() if not name.startswith(_TRAINING_ONLY)}
-    needed = ("x_embedder.proj.weight", "pos_embed", "y_embedder.embedding_table.weight", "final_layer.linear.weight")
-    absent = [name for name in needed if name not in state]
-    if absent:
-        raise LrcoreError(f"not a checkpoint of SiT or DiT: {', '.join(absent)} missing")
-    kernel = state.pop("x_embedder.proj.weight")
-    positions = state.pop("pos_embed")
-    if kernel.ndim != 4 or positions.ndim != 3:
-        raise LrcoreError(f"patch kernel {tuple(kernel.shape)} or positions {tuple(positions.shape)} of a wrong shape")
-    width, channels, patch, _ = kernel.shape
-    side = math.isqrt(positions.shape[1])
-    if side**2 != positions.shape[1]:
-        raise LrcoreError(f"{positions.shape[1]} positions are no square grid")
-    shape = _shape(width, sum(name.endswith("attn.qkv.weight") for name in state))
-    classes = len(state["y_embedder.embedding_table.weight"]) - 1
-    model = DiffusionTransformer(shape, channels * patch**2, (side, side), classes)
-    if positions.shape != model.pos_embed.shape or not torch.allclose(positions, model.pos_embed, atol=1e-4):
+    state = {
+        name: tensor.detach().to("cpu", torch.float32)
+        for name, tensor in state.items()
+        if not name.startswith(_TRAINING_ONLY)
+    }
+    shape, channels, patch, grid, classes = _size(state)
+    size = shape, channels * patch**2, grid, classes
+    learned_variance = len(state["final_layer.linear.weight"]) == 2 * channels * patch**2
+    with torch.device("meta"):
+        layout = to_public(DiffusionTransformer(*size), time, patch, learned_variance)
+    _check_layout(state, layout)
+    model = DiffusionTransformer(*size)
+    if not torch.allclose(state.pop("pos_embed"), model.pos_embed, rtol=0, atol=_POSITIONS_TOLERANCE):
         raise LrcoreError("pos_embed is not the sine-cosine table of the grid: a model with other positions")
 
-    state["x_embedder.weight"] = kernel.flatten(1)
-    state["x_embedder.bias"] = state.pop("x_embedder.proj.bias", torch.empty(0))
+    state["x_embedder.weight"] = state.pop("x_embedder.proj.weight").flatten(1)
+    state["x_embedder.bias"] = state.pop("x_embedder.proj.bias")
     for name in ("final_layer.linear.weight", "final_layer.linear.bias"):
-        if name in state:
-            state[name] = _channels_first(state[name], channels, patch)
+        rows = state[name].unflatten(0, (patch, patch, -1))[:, :, :channels]
+        state[name] = rows.movedim(2, 0).flatten(0, 2)
     if time == "data_at_1":
         _mirror_time(state, model)
-    _load(model, state)
+    model.load_state_dict(state)
     return model.eval()
 
 
@@ -126,12 +140,15 @@ def to_public(model: DiffusionTransformer, time: str, patch: int, learned_varian
         learned_variance: double the channels of the last layer, as the public SiT and DiT expect; the added rows are 0.
 
     Raises:
-        LrcoreError: tokens that are no patches of that size, or an unknown `time`.
+        LrcoreError: tokens that are no patches of that size, a grid that is not square (the public code knows no
+            other), or an unknown `time`.
     """
     if time not in TIMES:
         raise unknown("time", time, TIMES)
     if patch < 1 or model.channels % patch**2:
         raise LrcoreError(f"tokens of {model.channels} channels are no patches of {patch} x {patch}")
+    if len(set(model.grid)) > 1:
+        raise LrcoreError(f"a grid of {model.grid[0]} x {model.grid[1]} tokens is not square, as the public code needs")
     channels = model.channels // patch**2
     state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     if time == "data_at_1":
@@ -147,6 +164,23 @@ def to_public(model: DiffusionTransformer, time: str, patch: int, learned_varian
     return state
 
 
+def _size(state: Mapping[str, Tensor]) -> tuple[TransformerShape, int, int, tuple[int, int], int]:
+    """Shape, channels and patch of the latent, token grid, and number of classes."""
+    absent = [name for name in _TELLING if name not in state]
+    if absent:
+        raise LrcoreError(f"not a checkpoint of SiT or DiT: {', '.join(absent)} missing")
+    for name, axes in _TELLING.items():
+        if state[name].ndim != axes or not state[name].numel():
+            raise LrcoreError(f"'{name}' has shape {tuple(state[name].shape)}, not one of {axes} axes")
+    width, channels, patch, _ = state["x_embedder.proj.weight"].shape
+    count = state["pos_embed"].shape[1]
+    side = math.isqrt(count)
+    if side**2 != count:
+        raise LrcoreError(f"{count} positions are no square grid")
+    shape = _shape(width, sum(name.endswith("attn.qkv.weight") for name in state))
+    return shape, channels, patch, (side, side), len(state["y_embedder.embedding_table.weight"]) - 1
+
+
 def _shape(width: int, depth: int) -> TransformerShape:
     for shape in SHAPES.values():
         if (shape.width, shape.depth) == (width, depth):
@@ -155,22 +189,21 @@ def _shape(width: int, depth: int) -> TransformerShape:
     raise LrcoreError(f"no known size has width {width} and {depth} blocks; allowed: {known}")
 
 
-def _channels_first(rows: Tensor, channels: int, patch: int) -> Tensor:
-    """Rows (row, column, channel) of the last layer as (channel, row, column), those of a learned variance left out."""
-    doubled = len(rows) == 2 * channels * patch**2
-    if not doubled and len(rows) != channels * patch**2:
-        raise LrcoreError(f"the last layer has {len(rows)} rows for {channels} channels and patches of {patch}")
-    patches = rows.unflatten(0, (patch, patch, len(rows) // patch**2))
-    ordered: Tensor = patches[:, :, :channels].movedim(2, 0).flatten(0, 2)
-    return ordered
+def _check_layout(state: Mapping[str, Tensor], layout: Mapping[str, Tensor]) -> None:
+    """Names and shapes are those of `layout`."""
+    missing, unexpected = sorted(layout.keys() - state.keys()), sorted(state.keys() - layout.keys())
+    if missing or unexpected:
+        raise LrcoreError(
+            f"another architecture: missing {missing[:3] or 'nothing'}, unexpected {unexpected[:3] or 'nothing'}"
+        )
+    for name, tensor in state.items():
+        if tensor.shape != layout[name].shape:
+            raise LrcoreError(f"'{name}' has shape {tuple(tensor.shape)}, not {tuple(layout[name].shape)}")
 
 
 def _mirror_time(state: dict[str, Tensor], model: DiffusionTransformer) -> None:
     """From v'(x, t) to -v'(x, 1 - t), in place; its own inverse. In float64, so that the turn is rounded once."""
     first, last = "t_embedder.mlp.0.weight", ("final_layer.linear.weight", "final_layer.linear.bias")
-    absent = [name for name in (first, *last) if name not in state]
-    if absent:
-        raise LrcoreError(f"not a checkpoint of SiT or DiT: {', '.join(absent)} missing")
     # cos((1-t) f) = cos f cos(t f) + sin f sin(t f),  sin((1-t) f) = sin f cos(t f) - cos f sin(t f)
     turn = model.t_embedder.scale.double()
     by_cos, by_sin = state[first].double().chunk(2, dim=1)
@@ -178,19 +211,6 @@ def _mirror_time(state: dict[str, Tensor], model: DiffusionTransformer) -> None:
     state[first] = torch.cat(turned, dim=1).float()
     for name in last:
         state[name] = -state[name]
-
-
-def _load(model: DiffusionTransformer, state: dict[str, Tensor]) -> None:
-    own = model.state_dict()
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    if missing or unexpected:
-        raise LrcoreError(
-            f"another architecture: missing {missing[:3] or 'nothing'}, unexpected {unexpected[:3] or 'nothing'}"
-        )
-    for name, tensor in state.items():
-        if tensor.shape != own[name].shape:
-            raise LrcoreError(f"'{name}' has shape {tuple(tensor.shape)}, not {tuple(own[name].shape)}")
-    model.load_state_dict(state)
 
 
 def _unwrapped(content: Any) -> dict[str, Tensor]:

@@ -25,6 +25,9 @@ class TransformerShape:
     heads: int
 
 
+REVISION = 2
+"""Raised where the same study trains to other weights than before, so that older runs are not taken for its own."""
+
 SHAPES = {
     "DiT-S": TransformerShape(384, 12, 6),
     "DiT-B": TransformerShape(768, 12, 12),

@@ -1,5 +1,6 @@
 """Our transformer against the public SiT, written out anew from the paper, on the same weights."""
 
+import argparse
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError
 from lrcore.public_checkpoints import from_public, load_public, to_public
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, TransformerShape
 
 WIDTH, DEPTH, HEADS = 64, 3, 2  # DiT-Nano
 CLASSES, SIDE = 10, 8
@@ -153,6 +154,28 @@ def test_a_learned_variance_comes_back_as_zeros_and_time_can_be_mirrored():
     assert torch.equal(rows[:, :, :4], state["final_layer.linear.weight"].unflatten(0, (2, 2, 8))[:, :, :4])
 
 
+def test_positions_that_the_trainers_averaged_are_still_the_table():
+    """update_ema of DiT, SiT and REPA runs over `pos_embed`, too; its rounding settles beside the table."""
+    state = public_state(4, 2, learned_variance=False)
+    averaged = state["pos_embed"].clone()
+    for _ in range(20_000):
+        averaged.mul_(0.9999).add_(state["pos_embed"], alpha=1 - 0.9999)
+    assert (averaged - state["pos_embed"]).abs().max() > 1e-4
+    latent, t, labels = batch(4)
+    expected = public_sit(state | {"pos_embed": averaged}, latent, t, labels, 2)[0]
+    with torch.no_grad():
+        tokens = from_public(state | {"pos_embed": averaged}, "data_at_0")(to_tokens(latent, 2), t, labels).velocity
+    torch.testing.assert_close(from_tokens(tokens, 2, (SIDE // 2, SIDE // 2)), expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_float_type_become_float32(dtype):
+    state = {name: tensor.to(dtype) for name, tensor in public_state(4, 2, learned_variance=True).items()}
+    found = from_public(state, "data_at_0").state_dict()
+    assert all(tensor.dtype == torch.float32 for tensor in found.values())
+    assert torch.equal(found["blocks.1.attn.qkv.weight"], state["blocks.1.attn.qkv.weight"].float())
+
+
 @pytest.mark.parametrize("name", ["safetensors", "ema.pt", "plain.pt"])
 def test_files_of_public_trainers_are_read(name, tmp_path):
     state = public_state(4, 2, learned_variance=True)
@@ -163,7 +186,8 @@ def test_files_of_public_trainers_are_read(name, tmp_path):
     elif name == "ema.pt":
         noise = {key: torch.zeros_like(value) for key, value in state.items()}
         ema = {f"module.{key}": value for key, value in state.items()}
-        torch.save({"model": noise, "ema": ema, "opt": {"step": 3}, "steps": 3}, path)
+        arguments = argparse.Namespace(model="SiT-XL/2", global_batch_size=256, cfg_scale=4.0, ckpt=None)
+        torch.save({"model": noise, "ema": ema, "opt": {"step": 3}, "args": arguments, "steps": 3}, path)
     else:
         torch.save(state | {"projectors.0.0.weight": torch.zeros(2, 2)}, path)
     found, expected = load_public(path, "data_at_1").state_dict(), from_public(state, "data_at_1").state_dict()
@@ -188,8 +212,17 @@ def changed(key, value):
         ("blocks.1.mlp.fc1.bias", None, r"another architecture: missing \['blocks.1.mlp.fc1.bias'\]"),
         ("blocks.1.attn.q_norm.weight", torch.ones(32), r"unexpected \['blocks.1.attn.q_norm.weight'\]"),
         ("blocks.1.mlp.fc1.bias", torch.zeros(7), r"'blocks.1.mlp.fc1.bias' has shape \(7,\), not \(256,\)"),
-        ("final_layer.linear.weight", torch.zeros(12, WIDTH), "12 rows for 4 channels and patches of 2"),
-        ("t_embedder.mlp.0.weight", None, "t_embedder.mlp.0.weight missing"),
+        ("pos_embed", positions(4)[None] + 0.02, "pos_embed is not the sine-cosine table"),
+        ("pos_embed", positions(4), r"'pos_embed' has shape \(16, 64\), not one of 3 axes"),
+        ("pos_embed", positions(4).unflatten(0, (4, 4)).transpose(0, 1).reshape(1, 16, WIDTH), "not the sine-cosine"),
+        ("x_embedder.proj.weight", torch.zeros(WIDTH, 4, 2, 1), r"has shape \(64, 4, 2, 1\), not \(64, 4, 2, 2\)"),
+        ("x_embedder.proj.weight", torch.zeros(WIDTH, 4, 0, 0), "not one of 4 axes"),
+        ("x_embedder.proj.bias", None, r"another architecture: missing \['x_embedder.proj.bias'\]"),
+        ("y_embedder.embedding_table.weight", torch.tensor(1.0), r"has shape \(\), not one of 2 axes"),
+        ("final_layer.linear.weight", torch.zeros(12, WIDTH), r"has shape \(12, 64\), not \(16, 64\)"),
+        ("final_layer.linear.bias", torch.zeros(16), r"'final_layer.linear.bias' has shape \(16,\), not \(32,\)"),
+        ("t_embedder.mlp.0.weight", None, r"missing \['t_embedder.mlp.0.weight'\]"),
+        ("t_embedder.mlp.0.weight", torch.zeros(WIDTH, 128), r"has shape \(64, 128\), not \(64, 256\)"),
         ("blocks.3.attn.qkv.weight", torch.zeros(1), "no known size has width 64 and 4 blocks; allowed: DiT-S"),
     ],
 )
@@ -204,16 +237,21 @@ def test_bad_arguments_and_files_are_named(tmp_path):
         from_public(state, "data_at_2")
     with pytest.raises(LrcoreError, match="tokens of 16 channels are no patches of 3 x 3"):
         to_public(from_public(state, "data_at_0"), "data_at_0", 3)
+    with pytest.raises(LrcoreError, match="a grid of 2 x 8 tokens is not square"):
+        to_public(DiffusionTransformer(SHAPES["DiT-Nano"], 16, (2, 8), CLASSES), "data_at_0", 2)
     with pytest.raises(LrcoreError, match=r"no checkpoint at '.*absent[.]pt'"):
         load_public(tmp_path / "absent.pt", "data_at_0")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
     with pytest.raises(LrcoreError, match=r"cut\.safetensors' is no readable checkpoint"):
         load_public(tmp_path / "cut.safetensors", "data_at_0")
+    (tmp_path / "text.pt").write_bytes(b"hello")
+    with pytest.raises(LrcoreError, match=r"text\.pt' is no readable checkpoint"):
+        load_public(tmp_path / "text.pt", "data_at_0")
     torch.save({"steps": 3}, tmp_path / "other.pt")
     with pytest.raises(LrcoreError, match=r"other.pt': no state dict of tensors, neither at the top nor under ema"):
         load_public(tmp_path / "other.pt", "data_at_0")
     torch.save({"ema": state, "args": Surprise()}, tmp_path / "code.pt")
-    with pytest.raises(LrcoreError, match=r"code\.pt' holds more than tensors and is not read"):
+    with pytest.raises(LrcoreError, match=r"code\.pt' holds more than tensors and plain values, or"):
         load_public(tmp_path / "code.pt", "data_at_0")
 
 
@@ -233,15 +271,20 @@ def counted(width, depth, patch, classes, out_channels, channels=4):
     return depth * block + embedders + final
 
 
+PUBLISHED = [("S", 12, 384, 6, 33), ("B", 12, 768, 12, 130), ("L", 24, 1024, 16, 458), ("XL", 28, 1152, 16, 675)]
+"""DiT (arXiv 2212.09748), table 1 and the appendix: layers, width, heads, millions of parameters at patch 2."""
+
+
 @pytest.mark.parametrize("patch", [1, 2, 4])
-@pytest.mark.parametrize(("name", "published"), [("S", 33), ("B", 130), ("L", 458), ("XL", 675)])
-def test_parameter_counts_are_the_published_ones(name, published, patch):
-    shape = SHAPES[f"DiT-{name}"]
+@pytest.mark.parametrize(("name", "depth", "width", "heads", "millions"), PUBLISHED)
+def test_sizes_and_parameter_counts_are_the_published_ones(name, depth, width, heads, millions, patch):
+    assert SHAPES[f"DiT-{name}"] == TransformerShape(width, depth, heads)
     with torch.device("meta"):
-        model = DiffusionTransformer(shape, 4 * patch**2, (32 // patch, 32 // patch), 1000)
+        model = DiffusionTransformer(SHAPES[f"DiT-{name}"], 4 * patch**2, (32 // patch, 32 // patch), 1000)
+        exported = to_public(model, "data_at_0", patch, learned_variance=True)
     ours = sum(parameter.numel() for parameter in model.parameters())
-    assert ours == counted(shape.width, shape.depth, patch, 1000, out_channels=4)
-    with_variance = counted(shape.width, shape.depth, patch, 1000, out_channels=8)
-    assert with_variance - ours == 4 * patch**2 * (shape.width + 1)
+    with_variance = sum(tensor.numel() for name, tensor in exported.items() if name != "pos_embed")
+    assert ours == counted(width, depth, patch, 1000, out_channels=4)
+    assert with_variance == counted(width, depth, patch, 1000, out_channels=8)
     if patch == 2:
-        assert with_variance / 1e6 == pytest.approx(published, abs=0.6)
+        assert with_variance / 1e6 == pytest.approx(millions, abs=0.6)

@@ -40,14 +40,14 @@ from lrcore.stages.latents import training_latents
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
 from lrcore.timesteps import density
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count
+from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, parameter_count
 
 
 def cell_recipe(work: Workspace, cell: Cell) -> str:
     """What the training of a cell depends on; evaluation settings stand in the rows' key."""
     study = work.study
     features = features_recipe(work) if cell.repa != NO_REPA else ""
-    return recipe(cell, autoencoder_recipe(work, cell.ae), study.training, study.seed, features)
+    return recipe(cell, autoencoder_recipe(work, cell.ae), study.training, study.seed, features, REVISION)
 
 
 def row_recipe(work: Workspace, cell: Cell) -> str:

@@ -1,0 +1,375 @@
+"""Files in which programs for the Frechet distance exchange images and statistics.
+
+    NAME.npz            images `arr_0`, uint8 (N, H, W, 3), statistics `mu` (D,) and `sigma` (D, D), or both, as in
+                        guided-diffusion (ADM; Dhariwal & Nichol 2021, arXiv:2105.05233) and pytorch-fid
+    NAME.parquet        statistics with what they are of: smaller, and no guessing
+    NAME.safetensors    statistics of `GaussianStatistics.save`
+
+    >>> statistics = read_statistics(Path("reference.parquet"))   # doctest: +SKIP
+    >>> frechet_distance(statistics.gaussian, other.gaussian)     # doctest: +SKIP
+
+The Parquet file has one row a feature: `mean`, and `covariance`, a list with that row of the covariance from the
+diagonal on, both float64, which is the upper triangle packed by rows. Feature network, its sha256, protocol and number
+of images are in the metadata of the schema; pages carry checksums.
+
+The npz written here carry the same as the arrays `network`, `network_sha256`, `protocol` and `count`, which other
+programs pass over. The npz of others say nothing of the kind. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from numpy.lib import format as npy
+from safetensors import SafetensorError, safe_open
+from scipy.linalg.lapack import dpstrf
+from torch import Tensor
+
+from lrcore.errors import LrcoreError, unknown
+from lrcore.files import atomic_path
+from lrcore.metrics.frechet import GaussianStatistics
+
+STATISTICS_ENDINGS = (".npz", ".parquet", ".safetensors")
+"""What statistics are read from; they are written to the first two."""
+
+SCHEMA = "FeatureStatistics"
+SCHEMA_VERSION = 1
+"""The kind of the Parquet file and its version, in its metadata as for every Parquet file of the package."""
+
+_NETWORK_OF_DIM = {2048: "inception2015", 1280: "efficientnet_lite0"}
+"""The network that a file is taken to be of when it names none, by the number of features."""
+
+_ABOUT = ("network", "network_sha256", "protocol")
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Mean and covariance of the features of a set of images, and what is known about them.
+
+    Attributes:
+        gaussian: the statistics; its own count stands in for one that is not known.
+        count: number of images, None where the file does not say.
+        network: name of the feature network.
+        network_sha256, protocol: of that network, as in `FeatureNetwork`; "" where the file does not say.
+        note: what had to be taken for granted about the file; "" for nothing.
+    """
+
+    gaussian: GaussianStatistics
+    count: int | None
+    network: str
+    network_sha256: str = ""
+    protocol: str = ""
+    note: str = ""
+
+
+class _Moments(GaussianStatistics):
+    """Statistics of which mean and covariance are known rather than samples."""
+
+    def __init__(self, mean: Tensor, covariance: Tensor, count: int) -> None:
+        super().__init__(len(mean))
+        self.count = count
+        self._mean.copy_(mean)
+        self._scatter.copy_(covariance).mul_(count - 1)
+
+
+def gaussian_of(mean: np.ndarray, covariance: np.ndarray, count: int | None) -> GaussianStatistics:
+    """Statistics with this mean (D,) and unbiased covariance (D, D), of any floating-point type.
+
+    Without a count they get one more than the rank of the covariance, the least that it can be of: Frechet distances
+    depend on nothing but which of two ranks is the smaller.
+
+    Raises:
+        LrcoreError: the shapes or types do not fit, a value is not finite, the covariance is not symmetric or has a
+            negative variance, or the count is below 2.
+    """
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
+        raise LrcoreError(f"mean and covariance have shapes {mean.shape} and {covariance.shape}, not (D,) and (D, D)")
+    if mean.dtype.kind != "f" or covariance.dtype.kind != "f":
+        raise LrcoreError(f"mean and covariance are {mean.dtype} and {covariance.dtype}, not floating-point numbers")
+    if count is not None and count < 2:
+        raise LrcoreError(f"a covariance is of at least 2 images, not of {count}")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise LrcoreError("mean or covariance holds NaN or infinity")
+    # float32 files are symmetric to rounding only
+    if np.abs(covariance - covariance.T).max() > 1e-5 * np.abs(covariance).max() or (covariance.diagonal() < 0).any():
+        raise LrcoreError("the covariance is not symmetric or has a negative variance")
+    covariance = covariance.astype(np.float64)
+    if count is None:
+        *_, rank, _ = dpstrf(covariance, lower=1)
+        count = max(rank + 1, 2)
+    return _Moments(torch.from_numpy(mean.astype(np.float64)), torch.from_numpy(covariance), count)
+
+
+def read_statistics(path: Path, network: str = "") -> FeatureStatistics:
+    """The statistics in a file of one of `STATISTICS_ENDINGS`.
+
+    An npz that names no network is taken to be of `inception2015`, if it has 2048 features, as is the custom. Our own
+    safetensors never name one: they are taken to be of `network`, or without it by their number of features, 2048 or
+    the 1280 of `efficientnet_lite0`. Either way `note` says so.
+
+    Raises:
+        LrcoreError: naming a file that is missing, damaged or something else.
+    """
+    ending = path.suffix.lower()
+    if ending not in STATISTICS_ENDINGS:
+        raise unknown("ending of a statistics file", path.suffix, STATISTICS_ENDINGS)
+    if not path.is_file():
+        raise LrcoreError(f"there is no file '{path}'")
+    with _naming(path, "feature statistics"):
+        if ending == ".safetensors":
+            return _read_safetensors(path, network)
+        return _read_npz_statistics(path) if ending == ".npz" else _read_parquet(path)
+
+
+def write_statistics(path: Path, statistics: FeatureStatistics) -> None:
+    """Write statistics to `path`, NAME.npz or NAME.parquet, atomically.
+
+    Raises:
+        LrcoreError: another ending, fewer than 2 images, or the file cannot be written.
+    """
+    writers = {".npz": _write_npz_statistics, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise unknown("ending of a statistics file to write", path.suffix, writers)
+    covariance = statistics.gaussian.covariance.cpu().numpy()
+    with atomic_path(path) as temporary:
+        writers[path.suffix.lower()](temporary, statistics, statistics.gaussian.mean.cpu().numpy(), covariance)
+
+
+class ImageArray:
+    """The images `arr_0` of an npz file, read a batch at a time; labels in `arr_1` are passed over.
+
+    Attributes:
+        path: of the file.
+        count: number of images.
+        size: (height, width) in px.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the header only.
+
+        Raises:
+            LrcoreError: the file is missing or damaged, or `arr_0` is not uint8 (N, H, W, 3) with N > 0.
+        """
+        self.path = path
+        with _naming(path, "images"):
+            header = _headers(path).get("arr_0")
+            if header is None:
+                raise LrcoreError("it has no array 'arr_0'")
+            shape = header.shape
+            if header.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape or header.fortran_order:
+                order = " in Fortran order" if header.fortran_order else ""
+                raise LrcoreError(f"'arr_0' is {header.dtype} {shape}{order}, not uint8 (N, H, W, 3) in C order")
+        self.count, self.size = shape[0], (shape[1], shape[2])
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """The images in order, uint8 (`size`, 3, H, W), the last batch as it comes.
+
+        Raises:
+            LrcoreError: the file is damaged; zipfile compares its checksum with the last batch.
+        """
+        height, width = self.size
+        with _naming(self.path, "images"), zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as entry:
+            _header(entry)
+            for start in range(0, self.count, size):
+                shape = (min(size, self.count - start), height, width, 3)
+                data = entry.read(prod(shape))
+                if len(data) < prod(shape):
+                    raise LrcoreError(f"it ends before image {self.count} of {self.count}")
+                pixels = torch.frombuffer(bytearray(data), dtype=torch.uint8).reshape(shape)
+                yield pixels.permute(0, 3, 1, 2).contiguous()
+
+
+def array_names(path: Path) -> frozenset[str]:
+    """The names of the arrays in an npz file.
+
+    Raises:
+        LrcoreError: the file is missing, damaged or no npz.
+    """
+    with _naming(path, "arrays of numpy"):
+        return frozenset(_headers(path))
+
+
+def write_images(path: Path, batches: Iterable[Tensor]) -> int:
+    """Write uint8 batches (B, 3, H, W) of one size as `arr_0` (N, H, W, 3) of an npz, atomically; returns N.
+
+    One batch is in memory at a time. The pixels lie on the disk twice until they are all there, since the header in
+    front of them states their number.
+
+    Raises:
+        LrcoreError: there are no images, their sizes differ, or the file cannot be written.
+    """
+    count, size = 0, None
+    with atomic_path(path) as temporary, tempfile.TemporaryFile(dir=path.parent) as spooled:
+        for batch in batches:
+            if size not in (None, batch.shape[1:]):
+                raise LrcoreError(f"images of sizes {_px(size)} and {_px(batch.shape[1:])} do not fit into one array")
+            count, size = count + len(batch), batch.shape[1:]
+            spooled.write(batch.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes())
+        if size is None:
+            raise LrcoreError(f"no images to write to '{path}'")
+        spooled.seek(0)
+        about = {"descr": "|u1", "fortran_order": False, "shape": (count, size[1], size[2], 3)}
+        with (
+            zipfile.ZipFile(temporary, "w") as archive,
+            archive.open("arr_0.npy", "w", force_zip64=True) as entry,
+        ):
+            npy.write_array_header_1_0(entry, about)
+            shutil.copyfileobj(spooled, entry)
+    return count
+
+
+@dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype
+
+
+@contextmanager
+def _naming(path: Path, what: str) -> Iterator[None]:
+    """Errors of readers as errors that name the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise LrcoreError(f"there is no file '{path}'") from error
+    except (
+        *(OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+        *(pa.ArrowException, SafetensorError, LrcoreError),
+    ) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LrcoreError(f"'{path}' is damaged or holds no {what}: {reason}") from error
+
+
+def _px(shape: torch.Size | None) -> str:
+    return "nothing" if shape is None else f"{shape[2]} x {shape[1]} px"
+
+
+# npz
+
+
+def _headers(path: Path) -> dict[str, _Header]:
+    """Shape and type of every array, without reading one."""
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".npy"):
+                continue
+            with archive.open(entry) as file:
+                header = _header(file)
+                # before anything of that size is allocated
+                if file.tell() + prod(header.shape) * header.dtype.itemsize != entry.file_size:
+                    raise LrcoreError(f"array '{entry.filename}' is not as long as its shape {header.shape} says")
+            found[entry.filename.removesuffix(".npy")] = header
+    return found
+
+
+def _header(file: IO[bytes]) -> _Header:
+    version = npy.read_magic(file)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read is None:
+        raise LrcoreError(f"version {version} of the npy format is not known")
+    header = _Header(*read(file))
+    if header.dtype.hasobject:
+        raise LrcoreError("it holds pickled Python objects, which are not read")
+    return header
+
+
+def _read_npz_statistics(path: Path) -> FeatureStatistics:
+    names = frozenset(_headers(path))
+    if missing := {"mu", "sigma"} - names:
+        raise LrcoreError(f"it has no array {' and '.join(sorted(map(repr, missing)))}, but {_listed(names)}")
+    with np.load(path, allow_pickle=False) as arrays:
+        count = int(arrays["count"].item()) if "count" in names else None
+        gaussian = gaussian_of(arrays["mu"], arrays["sigma"], count)
+        about = {name: str(arrays[name]) for name in _ABOUT if name in names}
+    if about.get("network"):
+        return FeatureStatistics(gaussian, count, **about)
+    if _NETWORK_OF_DIM.get(gaussian.dim) != "inception2015":
+        raise LrcoreError(
+            f"it does not name its feature network and has {gaussian.dim} features, not the 2048 of inception2015"
+        )
+    return _unnamed(gaussian, count, "inception2015")
+
+
+def _write_npz_statistics(path: Path, statistics: FeatureStatistics, mean: np.ndarray, covariance: np.ndarray) -> None:
+    about: dict[str, np.ndarray] = {name: np.array(getattr(statistics, name)) for name in _ABOUT}
+    if statistics.count is not None:
+        about["count"] = np.array(statistics.count)
+    with path.open("wb") as file:  # a path would be given the ending .npz
+        np.savez(file, mu=mean, sigma=covariance, **about)  # type: ignore[arg-type]
+
+
+def _unnamed(gaussian: GaussianStatistics, count: int | None, network: str) -> FeatureStatistics:
+    return FeatureStatistics(gaussian, count, network, note=f"network not recorded in the file: taken as {network}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+# safetensors
+
+
+def _read_safetensors(path: Path, network: str) -> FeatureStatistics:
+    with safe_open(path, "pt") as file:
+        names = set(file.keys())
+    if not {"count", "mean", "scatter"} <= names:
+        raise LrcoreError(f"it has the tensors {_listed(names)[:200]}, not count, mean and scatter")
+    gaussian = GaussianStatistics.load(path)
+    gaussian = gaussian_of(gaussian.mean.numpy(), gaussian.covariance.numpy(), gaussian.count)
+    network = network or _NETWORK_OF_DIM.get(gaussian.dim, "")
+    if not network:
+        known = ", ".join(f"{dim} ({name})" for dim, name in _NETWORK_OF_DIM.items())
+        raise LrcoreError(f"it does not name its feature network and has {gaussian.dim} features; known are {known}")
+    return _unnamed(gaussian, gaussian.count, network)
+
+
+# Parquet
+
+
+def _write_parquet(path: Path, statistics: FeatureStatistics, mean: np.ndarray, covariance: np.ndarray) -> None:
+    about = {name: getattr(statistics, name) for name in _ABOUT}
+    about |= {"lrcore_schema": SCHEMA, "lrcore_schema_version": str(SCHEMA_VERSION)}
+    if statistics.count is not None:
+        about["count"] = str(statistics.count)
+    triangle = pa.array(covariance[np.triu_indices(len(mean))])
+    starts = np.concatenate([[0], np.cumsum(np.arange(len(mean), 0, -1))])
+    rows = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), triangle)
+    table = pa.table({"mean": pa.array(mean), "covariance": rows}).replace_schema_metadata(about)
+    # the bytes of floating-point numbers of like size compress better one place at a time
+    pa.parquet.write_table(
+        table, path, compression="zstd", use_dictionary=False, use_byte_stream_split=True, write_page_checksum=True
+    )
+
+
+def _read_parquet(path: Path) -> FeatureStatistics:
+    with pa.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        about = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        if about.get("lrcore_schema") != SCHEMA:
+            raise LrcoreError("it is a Parquet file of something else")
+        if about.get("lrcore_schema_version") != str(SCHEMA_VERSION):
+            version = about.get("lrcore_schema_version", "unknown")
+            raise LrcoreError(f"schema version {version}; this lrcore reads version {SCHEMA_VERSION}")
+        table = file.read(["mean", "covariance"]).combine_chunks()
+    mean = table["mean"].to_numpy()
+    lengths = table["covariance"].combine_chunks().value_lengths().to_pylist()
+    if lengths != list(range(len(mean), 0, -1)):
+        raise LrcoreError("its rows are not those of an upper triangle")
+    upper = np.zeros((len(mean), len(mean)))
+    upper[np.triu_indices(len(mean))] = table["covariance"].combine_chunks().flatten().to_numpy()
+    count = int(about["count"]) if "count" in about else None
+    gaussian = gaussian_of(mean, upper + np.triu(upper, 1).T, count)
+    return FeatureStatistics(gaussian, count, **{name: about[name] for name in _ABOUT})
