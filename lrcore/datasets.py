@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lrcore import cifar10
 from lrcore.errors import LrcoreError
+from lrcore.images import rgb
 from lrcore.studies import Data
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -117,10 +118,7 @@ def _read_all(listed: list[tuple[Path, int]], data: Data) -> tuple[Tensor, Tenso
 def read_image(path: Path, resolution: int) -> Tensor:
     """One image as uint8 (3, resolution, resolution): largest centred square, antialiased bicubic resize, RGB."""
     with Image.open(path) as opened:
-        if opened.mode.startswith("I;16"):  # Pillow would clip 16 bits to 255 instead of scaling them
-            image = Image.fromarray((numpy.asarray(opened) // 257).astype(numpy.uint8)).convert("RGB")
-        else:
-            image = opened.convert("RGB")
+        image = rgb(opened)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side)).resize((resolution, resolution), Image.Resampling.BICUBIC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy
 import torch
 from PIL import Image
 
@@ -36,6 +37,24 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
     if torch.isnan(images).any():
         raise ValueError("images hold NaN")
     return (127.5 * (images.float().clamp(-1.0, 1.0) + 1.0)).round().to(torch.uint8)
+
+
+def rgb(opened: Image.Image) -> Image.Image:
+    """An image of any mode as 8-bit RGB: alpha dropped, 16-bit grey v to round(v / 257), grey in all three channels.
+
+    Raises:
+        ValueError: its values have no known range (32 bits a pixel).
+    """
+    # older releases of Pillow open the 16 bits of a PNG as 32
+    if opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PNG"):
+        # Pillow itself would clip at 255
+        grey = (numpy.asarray(opened).astype(numpy.int32) + 128) // 257
+        return Image.fromarray(grey.astype(numpy.uint8)).convert("RGB")
+    if opened.mode in ("I", "F"):
+        raise ValueError(f"mode {opened.mode}: 32 bits a pixel have no known white; convert it to 8 or 16 bits")
+    if opened.mode == "P" and isinstance(opened.info.get("transparency"), bytes):
+        return opened.convert("RGBA").convert("RGB")  # Pillow warns about the direct way
+    return opened.convert("RGB")
 
 
 def save_png(path: Path, pixels: torch.Tensor) -> None:

@@ -74,6 +74,11 @@ def test_unknown_network_names_what_is_allowed():
         load_features("inception2015", weights="mine.pt")
 
 
+@pytest.mark.parametrize("name", ["inception2015", "dinov2b", "resnet18", "vit_base_patch14_dinov2.lvd142m"])
+def test_names_of_networks_are_checked_without_loading_them(name):
+    features.check_feature_network(name)
+
+
 def test_any_model_of_timm_is_a_feature_network(tmp_path):
     torch.manual_seed(1)
     model = timm.create_model("vit_tiny_patch16_224", num_classes=0).eval()

@@ -20,13 +20,14 @@ from torch.nn import functional
 
 from lrcore import assets
 from lrcore.errors import LrcoreError
+from lrcore.images import rgb
 from lrcore.metrics import __main__ as command
 from lrcore.metrics import reference_files, sources
 from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import FrechetReference, frechet_distance
 from lrcore.metrics.reference_files import FeatureStatistics, read_statistics, write_statistics
-from lrcore.metrics.sources import ImageFolder, open_source, rgb
+from lrcore.metrics.sources import ImageFolder, open_source
 
 PROJECT = Path(__file__).parent.parent
 SHA256 = "cd" * 32
@@ -114,6 +115,7 @@ def test_the_distance_of_two_folders_is_scipys(two_sets, tmp_path, capsys):
     expected = scipys_distance(from_files(a), from_files(b))
     assert report["metrics"][0] == {"metric": "FID", "value": pytest.approx(expected, rel=1e-6)}
     assert [row["metric"] for row in report["metrics"]] == ["FID", "KID", "precision", "recall"]
+    assert report["metrics"][1]["std"] > 0
     assert (report["network"], report["network_sha256"]) == ("inception2015", SHA256)
     assert report["protocol"] == "protocol of inception2015"
     assert (report["A"]["images"], report["B"]["images"]) == (70, 40)
@@ -172,6 +174,7 @@ def test_kid_precision_and_recall_are_those_of_their_definitions(tmp_path, loade
     assert [row["value"] for row in report["metrics"]] == [pytest.approx(value, rel=1e-5) for value in expected]
     assert report["metrics"][0]["neighbours"] == 3
     assert (report["metrics"][2]["subsets"], report["metrics"][2]["subset_size"]) == (100, 30)
+    assert "std" not in report["metrics"][2], "all subsets are the same"
     assert loaded == ["inception2015"], "loaded once for both sides"
     other = measured(tmp_path, tmp_path / "a", tmp_path / "b", "--metrics", "kid", "--network", "efficientnet_lite0")
     assert [row["metric"] for row in other["metrics"]] == ["KD (EfficientNet-Lite0)"]

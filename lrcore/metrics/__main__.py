@@ -3,13 +3,15 @@
     python -m lrcore.metrics samples reference                          # two folders of images
     python -m lrcore.metrics samples.npz VIRTUAL_imagenet256_labeled.npz --json fid.json
     python -m lrcore.metrics samples reference --metrics fid,fid_interval,fid_infinity
+    python -m lrcore.metrics samples cifar10-train                      # statistics that ship with lrcore
     python -m lrcore.metrics reference --save-statistics reference.parquet
     python -m lrcore.metrics samples --save-batch samples.npz
 
 A is what is judged, B the reference. Each is a folder of images (png, jpg, webp, bmp, tiff, at any depth), an .npz of
 images or of statistics as guided-diffusion and pytorch-fid write it, or statistics in .parquet or .safetensors.
-Every image goes into the feature network at its own size, so a folder may hold several; the result does not depend on
-how the images were batched, and on their order by rounding alone (but that kid, fid_interval and fid_infinity draw).
+Every image goes into the feature network at its own size, so a folder may hold several sizes. How the images are
+batched, and their order, move the result by rounding alone; only kid, fid_interval and fid_infinity draw images by
+their place in that order, from a fixed seed.
 
     fid               the Frechet distance; called so in the 2015 Inception's features alone, elsewhere FD (network)
     kid               the kernel distance, with torch-fidelity's subsets
@@ -109,7 +111,9 @@ def _frechet(name: str, a: Side, b: Side) -> list[Value]:
 
 def _kernel(name: str, a: Side, b: Side) -> list[Value]:
     found = kernel_distance(a.images, b.images)
-    about = {"std": found.std, "subsets": found.subsets, "subset_size": found.subset_size}
+    about: dict[str, float] = {"subsets": found.subsets, "subset_size": found.subset_size}
+    if found.subset_size < max(len(a.images), len(b.images)):  # else every subset is all of both
+        about["std"] = found.std
     label = "KID" if name == "inception2015" else "KD" + distance_label(name).removeprefix("FD")
     return [Value(label, found.mean, about)]
 
@@ -146,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     line.add_argument("a", type=Path, metavar="A", help="the images to judge")
     line.add_argument("b", type=Path, metavar="B", nargs="?", help="the reference; left out to save A")
-    line.add_argument("--metrics", metavar="NAME,...", help=f"of {', '.join(METRICS)}")
+    line.add_argument("--metrics", metavar="NAME,...", help=f"of {', '.join(METRICS)} (default: see above)")
     line.add_argument(
         "--network", metavar="NAME",
         help="feature network: inception2015, efficientnet_lite0, dinov2b or any other image model of timm "

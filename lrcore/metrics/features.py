@@ -88,7 +88,7 @@ def check_feature_network(name: str) -> None:
     Raises:
         LrcoreError: no network has that name; says which name is nearest.
     """
-    if name in FEATURE_NETWORKS:
+    if name in FEATURE_NETWORKS or name in ALIASES:
         return
     from lrcore import timm_encoder  # takes seconds, and only names that are not pinned need it
 

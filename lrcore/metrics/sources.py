@@ -31,6 +31,8 @@ from torch import Tensor
 
 from lrcore import datasets
 from lrcore.errors import LrcoreError
+from lrcore.images import rgb
+from lrcore.metrics import shipped
 from lrcore.metrics.reference_files import (
     STATISTICS_ENDINGS,
     FeatureStatistics,
@@ -136,7 +138,7 @@ def open_source(path: Path, skip_corrupt: bool = False, network: str = "") -> So
     """What is at `path`: a folder of images or a file of `reference_files`. Reads statistics, and headers of images.
 
     Args:
-        path: of a folder, or of a file with one of `STATISTICS_ENDINGS`.
+        path: of a folder, or of a file with one of `STATISTICS_ENDINGS`; or one of `shipped.NAMES`.
         skip_corrupt: see `ImageFolder`.
         network: see `read_statistics`.
 
@@ -146,7 +148,9 @@ def open_source(path: Path, skip_corrupt: bool = False, network: str = "") -> So
     if path.is_dir():
         return Source(path, ImageFolder(path, skip_corrupt), None)
     if not path.exists():
-        raise LrcoreError(f"there is no file or folder '{path}'")
+        if str(path) in shipped.NAMES:
+            return Source(path, None, read_statistics(shipped.shipped_path(str(path))))
+        raise LrcoreError(f"there is no file or folder '{path}', and no statistics of that name ship with lrcore")
     ending = path.suffix.lower()
     if ending not in STATISTICS_ENDINGS:
         raise LrcoreError(
@@ -160,24 +164,6 @@ def open_source(path: Path, skip_corrupt: bool = False, network: str = "") -> So
         )
     images = ImageArray(path) if "arr_0" in names else None
     return Source(path, images, read_statistics(path, network) if names & {"mu", "sigma"} else None)
-
-
-def rgb(opened: Image.Image) -> Image.Image:
-    """An image of any mode as 8-bit RGB, by the rules of this module.
-
-    Raises:
-        ValueError: its values have no known range (32 bits a pixel).
-    """
-    # older releases of Pillow open the 16 bits of a PNG as 32
-    if opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PNG"):
-        # Pillow itself would clip at 255
-        grey = (np.asarray(opened).astype(np.int32) + 128) // 257
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
-    if opened.mode in ("I", "F"):
-        raise ValueError(f"mode {opened.mode}: 32 bits a pixel have no known white; convert it to 8 or 16 bits")
-    if opened.mode == "P" and isinstance(opened.info.get("transparency"), bytes):
-        return opened.convert("RGBA").convert("RGB")  # Pillow warns about the direct way
-    return opened.convert("RGB")
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from lrcore.files import atomic_path, exclusive, sha256_of
 from lrcore.images import to_float
 from lrcore.metrics.features import FeatureNetwork, all_features, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.metrics.shipped import shipped_statistics
 from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64
@@ -60,7 +61,14 @@ def cached_tensor(path: Path, make: Callable[[], Tensor]) -> Tensor:
 
 
 def reference_statistics(work: Workspace) -> GaussianStatistics:
-    """Mean and covariance of the reference images, the first of the training images, in the study's feature network."""
+    """Mean and covariance of the reference images, the first of the training images, in the study's feature network.
+
+    Those that ship with the package are read, not measured.
+    """
+    evaluation, data = work.study.evaluation, work.study.data
+    found = shipped_statistics(data.dataset, "train", evaluation.n_reference, evaluation.feature_network)
+    if found is not None:
+        return found.gaussian
     return _statistics(work, "reference", work.study.evaluation.n_reference)
 
 
