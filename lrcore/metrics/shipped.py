@@ -1,7 +1,8 @@
 """Reference statistics that come with the package: nobody on a CPU needs 50,000 passes of the Inception.
 
-`cifar10-train`: all 50,000 training images of CIFAR-10 in the features of `inception2015`, computed by
-`lrcore.metrics.features.statistics` and rounded to 24 significant bits (which moves a Frechet distance by 1e-9).
+`cifar10-train` and `cifar10-test`: all 50,000 and all 10,000 images of CIFAR-10 in the features of `inception2015`,
+computed by `lrcore.metrics.features.statistics` on a CPU and rounded to 17 significant bits, which moves the Frechet
+distance between the two, 3.1508, by 3e-6.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from lrcore.metrics.reference_files import FeatureStatistics, read_statistics
 
-NAMES = ("cifar10-train",)
+NAMES = ("cifar10-train", "cifar10-test")
 """What ships, and the names that `python -m lrcore.metrics` takes for it."""
 
 

@@ -65,11 +65,7 @@ def reference_statistics(work: Workspace) -> GaussianStatistics:
 
     Those that ship with the package are read, not measured.
     """
-    evaluation, data = work.study.evaluation, work.study.data
-    found = shipped_statistics(data.dataset, "train", evaluation.n_reference, evaluation.feature_network)
-    if found is not None:
-        return found.gaussian
-    return _statistics(work, "reference", work.study.evaluation.n_reference)
+    return _statistics(work, "train", work.study.evaluation.n_reference)
 
 
 def compared_features(work: Workspace) -> Tensor:
@@ -92,16 +88,19 @@ def load_network(work: Workspace) -> FeatureNetwork:
 
 def validation_statistics(work: Workspace) -> GaussianStatistics:
     """The same of the validation images."""
-    return _statistics(work, "validation", work.study.data.validation_images)
+    return _statistics(work, "test", work.study.data.validation_images)
 
 
-def _statistics(work: Workspace, which: str, images: int) -> GaussianStatistics:
+def _statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:
     network_name = work.study.evaluation.feature_network
-    path = work.runs / "features" / f"{which}-{network_name}-{_key(work, images)}.safetensors"
+    shipped = shipped_statistics(work.study.data.dataset, split, images, network_name)
+    if shipped is not None:
+        return shipped.gaussian
+    path = work.runs / "features" / f"{split}-{network_name}-{_key(work, images)}.safetensors"
     with exclusive(path):
         if not path.exists():
-            split = work.images.validation if which == "validation" else work.images.train
-            statistics(load_network(work), _watched(work, split.images[:images])).save(path)
+            pixels = (work.images.train if split == "train" else work.images.validation).images[:images]
+            statistics(load_network(work), _watched(work, pixels)).save(path)
     return GaussianStatistics.load(path)
 
 
