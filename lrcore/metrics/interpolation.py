@@ -4,6 +4,10 @@ Every latent is moved half-way to its nearest neighbour and decoded; the Frechet
 originals is the interpolated FID (Xu et al. 2026, arXiv:2603.05630). It is small where the straight line between
 neighbours stays on the manifold of images, which is what a generative model has to fill. It goes by the name of FID in
 the features of the 2015 Inception alone.
+
+Straight lines, Euclidean neighbours and one set of images are ours. The authors' released code goes half-way, too, but
+on great circles, towards one of the ten nearest by cosine among the training images, drawn at random: their published
+figures must not be compared with these.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from lrcore.metrics.features import FeatureNetwork, statistics
 from lrcore.metrics.frechet import FrechetReference
 
 HALF_WAY = 0.5
-"""Weight of the neighbour. The paper's text that this follows names none: the middle is our choice."""
+"""Weight of the neighbour: furthest from both images."""
 
 BLOCK = 512
 """Rows of the distance matrix held at once: 512 x N numbers of 4 bytes."""
