@@ -200,6 +200,24 @@ def test_sd_is_what_the_pipeline_makes_of_the_same_latent(stored):
         torch.testing.assert_close(autoencoder.decode(tokens), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_statistics_of_single_channels_are_used_as_sdxls_pipeline_does(stored):
+    """(z - mean) * scaling_factor / std, and back: StableDiffusionXLImg2ImgPipeline and its decode."""
+    model = load_model(AutoencoderKL, stored / "sd")
+    mean, std = [0.1, -0.2, 0.3, 0.0], [0.5, 1.0, 2.0, 0.8]
+    model.register_to_config(latents_mean=mean, latents_std=std)
+    autoencoder = kl.KLAutoencoder(model, 256, patch=2)
+    mean, std = (torch.tensor(values).view(1, 4, 1, 1) for values in (mean, std))
+    with torch.no_grad():
+        latent = (model.encode(IMAGES).latent_dist.mode() - mean) * 0.18215 / std
+        tokens = autoencoder.encode(IMAGES)
+        torch.testing.assert_close(from_tokens(tokens, 2, (16, 16)), latent)
+        expected = model.decode(latent * std / 0.18215 + mean).sample.clamp(-1, 1)
+        torch.testing.assert_close(autoencoder.decode(tokens), expected, rtol=1e-4, atol=1e-4)
+    model.register_to_config(latents_std=None)
+    with pytest.raises(LrcoreError, match="one of latents_mean and latents_std without the other"):
+        kl.KLAutoencoder(model, 256, patch=2)
+
+
 def test_flux1_is_what_the_pipeline_makes_of_the_same_latent(stored):
     autoencoder = kl.KLAutoencoder(load_model(AutoencoderKL, stored / "flux1", "vae"), 256, patch=2)
     assert (autoencoder.shape.tokens, autoencoder.shape.channels_per_token) == (256, 64)
@@ -265,6 +283,15 @@ def test_a_resolution_that_the_patch_does_not_divide_is_refused(stored, resoluti
 def test_an_rae_of_another_resolution_is_refused(stored):
     with pytest.raises(LrcoreError, match="decodes to 256 px, the images have 512 px"):
         rae.RaeAutoencoder(load_model(AutoencoderRAE, stored / "rae"), 512)
+
+
+def test_an_rae_without_statistics_is_refused():
+    model = AutoencoderRAE(
+        encoder_hidden_size=768, encoder_num_hidden_layers=1, decoder_hidden_size=64, decoder_num_hidden_layers=1,
+        decoder_num_attention_heads=4, decoder_intermediate_size=64,
+    )  # fmt: skip
+    with pytest.raises(LrcoreError, match=r"no latents_mean in its config\.json, so its latent cannot be normalised"):
+        rae.RaeAutoencoder(model, 256)
 
 
 def test_a_checkpoint_of_another_family_is_refused(stored):
@@ -394,6 +421,18 @@ def test_trained_rae_latents_are_normalised_per_position(tmp_path):
     trained_on = r"trained on the encoder \('efficientnet_lite0', 128, .*, not on \('efficientnet_lite0', 96, "
     with pytest.raises(LrcoreError, match=trained_on):
         rae.TimmRaeAutoencoder(model, load_encoder("efficientnet_lite0", 96))
+
+
+def test_the_guard_looks_at_single_channels():
+    """All values together may be normalised while no channel is."""
+    tokens = torch.randn(50, 16, 4, generator=torch.Generator().manual_seed(0))
+    guard_scale(tokens, "rae")
+    spread = tokens * torch.tensor([0.01, 1.4, 1.0, 1.0])
+    with pytest.raises(LrcoreError, match=r"1 of 4 channels of the latents of 'rae' .*the worst, channel 0, has mean"):
+        guard_scale(spread / spread.std(), "rae")
+    moved = 0.3 * tokens + torch.tensor([-1.2, 1.2, 0.5, -0.5])
+    with pytest.raises(LrcoreError, match=r"2 of 4 channels .* not normalised"):
+        guard_scale(moved / moved.std(), "rae")
 
 
 def test_the_guard_tells_the_scale_that_mends():

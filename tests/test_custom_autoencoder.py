@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import torch
 
 from lrcore import reconstruct, train
 from lrcore.autoencoders import custom
@@ -98,8 +99,9 @@ def test_an_entry_point_is_found_by_its_name(example, tmp_path, monkeypatch):
     point = EntryPoint("toy", "my_autoencoder:Mine", custom.GROUP)
     monkeypatch.setattr(custom, "entry_points", lambda group: [point] if group == custom.GROUP else [])
     check_custom_name("toy")
-    assert isinstance(load_custom("toy", 32), Autoencoder)
-    assert custom_fingerprint("toy") == "toy"
+    made = load_custom("toy", 32)
+    assert isinstance(made, Autoencoder)
+    assert custom_fingerprint("toy", made).startswith("toy ")
     with pytest.raises(LrcoreError, match=r"unknown autoencoder family 'toi'; allowed: kl, .*did you mean 'toy'"):
         check_custom_name("toi")
     sys.modules.pop("my_autoencoder", None)
@@ -116,6 +118,7 @@ def test_an_entry_point_is_found_by_its_name(example, tmp_path, monkeypatch):
         ("channels_per_token=48", "channels_per_token=16", r"gave \(2, 64, 48\), its shape says \(2, 64, 16\)"),
         ("nn.PixelUnshuffle(4), nn.PixelShuffle(4)", "nn.PixelUnshuffle(4), nn.PixelShuffle(2)", "of 'my_autoencoder"),
         ("nn.PixelUnshuffle(4)", "nn.PixelUnshuffle(5)", "failed on two random images: RuntimeError"),
+        ("super().__init__()", "pass", r"cannot be made: AttributeError: cannot assign module before Module.__init__"),
         ("return 2 *", "return float('nan') *", "gave NaN or infinite values for random images"),
         ("from torch import nn", "import nowhere", "cannot be made: ModuleNotFoundError: No module named 'nowhere'"),
     ],
@@ -125,6 +128,30 @@ def test_what_does_not_keep_to_the_interface_is_named(old, new, message, example
     Path("my_autoencoder.py").write_text(EXAMPLE.replace(old, new, 1))
     with pytest.raises(LrcoreError, match=message):
         load_custom(example, 32)
+
+
+def test_an_autoencoder_that_is_no_module_yet_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("bare.py").write_text(
+        "from lrcore.autoencoders.base import Autoencoder\n"
+        "class Bare(Autoencoder):\n"
+        "    def __init__(self, resolution): self.side = resolution\n"
+        "    def encode_batch(self, images): ...\n"
+        "    def decode_batch(self, tokens): ...\n"
+    )
+    with pytest.raises(LrcoreError, match=r"__init__ of 'bare.py:Bare' must call super\(\).__init__\(\) first"):
+        load_custom("bare.py:Bare", 32)
+
+
+def test_weights_are_part_of_what_it_is(example):
+    """The same code with other weights is another autoencoder; weights drawn at random are the same every time."""
+    code = EXAMPLE.replace("super().__init__()", "super().__init__(); self.gain = nn.Parameter(torch.randn(3))", 1)
+    Path("my_autoencoder.py").write_text("import torch\n" + code)
+    made, again = (load_custom(example, 32) for _ in range(2))
+    assert custom_fingerprint(example, made) == custom_fingerprint(example, again)
+    with torch.no_grad():
+        again.gain[1] += 1e-6
+    assert custom_fingerprint(example, made) != custom_fingerprint(example, again)
 
 
 def test_a_file_that_is_not_there():

@@ -38,6 +38,15 @@ def test_smoke_has_two_values_of_everything():
         assert len(values) >= 2
 
 
+def test_an_autoencoder_from_elsewhere_replaces_the_one_of_that_name(tmp_path):
+    """As the README shows it: the trained one's keys mean nothing to it."""
+    (tmp_path / "mine.toml").write_text(
+        'extends = "smoke"\n[autoencoders.sd]\nfamily = "kl"\npretrained = "stabilityai/sd-vae-ft-ema"\npatch = 2\n'
+    )
+    spec = load_study(str(tmp_path / "mine.toml")).autoencoders["sd"]
+    assert (spec.origin, spec.widths, spec.patch) == ("pretrained", (), 2)
+
+
 def test_guidance_needs_a_network_that_knows_no_class(tmp_path):
     path = changed(tmp_path, "[evaluation]", "[evaluation]\nguidance = 1.5")
     load_study(path)

@@ -97,12 +97,17 @@ def test_at_256_px_on_a_folder_and_what_is_exported_loads_elsewhere(photos, tmp_
         [autoencoders.again]
         family = "flux2"
         pretrained = "{tmp_path / "out" / "flux2"}"
+        [autoencoders.again-rae]
+        family = "rae"
+        pretrained = "{tmp_path / "out" / "rae"}"
         """
     )
-    assert reconstruct.main([str(other), *folders(tmp_path), "--ae", "flux2", "again"]) == 0
+    assert reconstruct.main([str(other), *folders(tmp_path), "--ae", "flux2", "rae", "again", "again-rae"]) == 0
     rows = read_reconstruction(tmp_path / "data").query("study == 'other'").set_index(["ae", "metric"])
-    assert set(rows.loc["again"].origin) == {"pretrained"}
-    assert rows.loc["again"].value.to_dict() == rows.loc["flux2"].value.to_dict()
+    for ae, again in (("flux2", "again"), ("rae", "again-rae")):
+        assert set(rows.loc[again].origin) == {"pretrained"}
+        assert set(rows.loc[again].weights) == {str(tmp_path / "out" / ae)}
+        assert rows.loc[again].value.to_dict() == rows.loc[ae].value.to_dict()
 
 
 def test_only_what_the_study_trains_can_be_trained(tmp_path, capsys):

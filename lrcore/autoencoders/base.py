@@ -18,6 +18,11 @@ from torch import Tensor, nn
 from lrcore.errors import LrcoreError
 from lrcore.images import to_float
 
+
+class CollapsedError(LrcoreError):
+    """A trained latent, or some of its channels, are the same for every image: no statistics can normalise them."""
+
+
 PIXELS_PER_FORWARD = 2**20
 IMAGES_PER_FORWARD = 64
 """Images are encoded and decoded in chunks of at most so many pixels and images, whatever batch comes in."""

@@ -39,6 +39,7 @@ What is named is called with the study's resolution and must return an `Autoenco
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -65,13 +66,22 @@ def check_custom_name(name: str) -> None:
     if ".py:" in name:
         path = _parts(name)[0]
         if not path.is_file():
-            raise LrcoreError(f"autoencoder file '{path}' does not exist")
+            raise LrcoreError(f"autoencoder file '{path}' does not exist in '{Path.cwd()}'")
     elif name not in _entry_points():
         raise unknown("autoencoder family", name, [*AUTOENCODER_FAMILIES, *_entry_points(), "file.py:name"])
 
 
-def custom_fingerprint(name: str) -> str:
-    """What the autoencoder is, as far as its code tells: the file's sha256, or the package and its version."""
+def custom_fingerprint(name: str, autoencoder: Autoencoder) -> str:
+    """What the autoencoder `name` is: the sha256 of its file, or its package and version; and that of its weights."""
+    digest = hashlib.sha256()
+    for key, value in autoencoder.state_dict().items():
+        tensor = value.detach().cpu().contiguous()
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return f"{_code_fingerprint(name)} {digest.hexdigest()}"
+
+
+def _code_fingerprint(name: str) -> str:
     if ".py:" in name:
         return sha256_of(_parts(name)[0])
     package = _entry_points()[name].dist
@@ -81,18 +91,24 @@ def custom_fingerprint(name: str) -> str:
 def load_custom(name: str, resolution: int) -> Autoencoder:
     """The autoencoder that `name` makes at `resolution`, after a trial on random images.
 
+    It is made with torch's random numbers from a fixed seed, so that weights drawn at random are the same every time.
+
     Raises:
         LrcoreError: it cannot be imported or made, or does not keep to the interface; with what is wrong.
     """
     check_custom_name(name)
     try:
-        made = _factory(name)(resolution)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made = _factory(name)(resolution)
     except LrcoreError:
         raise
     except Exception as error:
         raise LrcoreError(f"autoencoder '{name}' cannot be made: {type(error).__name__}: {error}") from error
     if not isinstance(made, Autoencoder):
         raise LrcoreError(f"'{name}' gave a {type(made).__name__}, not an lrcore.autoencoders.base.Autoencoder")
+    if "_modules" not in vars(made):
+        raise LrcoreError(f"__init__ of '{name}' must call super().__init__() first: an Autoencoder is a torch module")
     made.eval().requires_grad_(False)
     _try_out(made, name, resolution)
     return made

@@ -6,10 +6,9 @@ import torch
 from diffusers import AutoencoderKLFlux2
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
+from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, encode_all, token_grid
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.precision import accumulate_in_float32
-from lrcore.images import to_float
 from lrcore.studies import AutoencoderSpec
 
 
@@ -70,12 +69,17 @@ class Flux2Autoencoder(Autoencoder):
 
 @torch.no_grad()
 def measure_normalisation(model: AutoencoderKLFlux2, pixels: Tensor) -> None:
-    """Set the batch-norm statistics to those of the latents of `pixels` (uint8), over images and positions."""
-    model.eval()
-    device, patch = model.bn.running_mean.device, model.config.patch_size[0]
-    chunks = [
-        to_tokens(model.encode(to_float(chunk.to(device))).latent_dist.mode(), patch) for chunk in pixels.split(64)
-    ]
-    channels = torch.cat(chunks).flatten(0, 1).double()
-    model.bn.running_mean.copy_(channels.mean(0))
-    model.bn.running_var.copy_(channels.var(0))
+    """Set the batch-norm statistics to those of the latents of `pixels` (uint8), over images and positions.
+
+    Raises:
+        CollapsedError: channels that are the same everywhere.
+    """
+    model.bn.running_mean.zero_()
+    model.bn.running_var.fill_(1.0 - model.bn.eps)  # the latent as it is
+    channels = encode_all(Flux2Autoencoder(model, pixels.shape[-1]), pixels).flatten(0, 1)
+    variance, mean = torch.var_mean(channels.double(), dim=0)
+    dead = (variance == 0).nonzero().flatten().tolist()
+    if dead:
+        raise CollapsedError(f"the latent has collapsed in {len(dead)} of {len(mean)} channels, the first is {dead[0]}")
+    model.bn.running_mean.copy_(mean)
+    model.bn.running_var.copy_(variance)

@@ -1,7 +1,8 @@
 """KL autoencoders with one shift and one scale (SD, FLUX.1), through diffusers' AutoencoderKL.
 
 Rombach et al. 2022 (arXiv 2112.10752). The normalised latent is (z - shift_factor) * scaling_factor, with the factors
-of the model's own config, so that a model cannot be used with another's.
+of the model's own config, so that a model cannot be used with another's. Where the config has `latents_mean` and
+`latents_std` of its channels it is (z - latents_mean) * scaling_factor / latents_std, as in diffusers' SDXL pipelines.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all, token_grid
+from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, encode_all, token_grid
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.errors import LrcoreError
@@ -37,17 +38,30 @@ class KLAutoencoder(Autoencoder):
     The posterior's mode is the latent; `encode(images, generator)` draws a sample instead.
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, model: AutoencoderKL, resolution: int, patch: int, precision: str = "float32") -> None:
         """`patch`: latent pixels a token spans; `precision`: see `Autoencoder`.
 
         Raises:
-            LrcoreError: the model's downsampling and the patch do not divide the resolution.
+            LrcoreError: the model's downsampling and the patch do not divide the resolution, or its config has but one
+                of `latents_mean` and `latents_std`.
         """
         super().__init__()
         grid = token_grid(resolution, 2 ** (len(model.config.block_out_channels) - 1), patch)
         self.shape = LatentShape(resolution, grid, model.config.latent_channels * patch**2, patch)
         self.model, self.precision = model.eval().requires_grad_(False), precision
-        self.shift, self.scale = model.config.shift_factor or 0.0, model.config.scaling_factor
+        mean, std = model.config.latents_mean, model.config.latents_std
+        if (mean is None) != (std is None):
+            raise LrcoreError(
+                "the config of this AutoencoderKL has one of latents_mean and latents_std without the other"
+            )
+        channels = model.config.latent_channels
+        shift = [model.config.shift_factor or 0.0] * channels if mean is None else mean
+        scale = [model.config.scaling_factor / deviation for deviation in ([1.0] * channels if std is None else std)]
+        for name, values in (("shift", shift), ("scale", scale)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
         if precision == "bfloat16" and model.config.force_upcast:
             accumulate_in_float32(model)
 
@@ -73,10 +87,10 @@ def measure_normalisation(model: AutoencoderKL, pixels: Tensor, resolution: int)
     """Set shift and scale in the model's config so that the latents of `pixels` have mean 0 and deviation 1.
 
     Raises:
-        LrcoreError: the latents are all the same.
+        CollapsedError: the latents are all the same.
     """
     model.register_to_config(shift_factor=0.0, scaling_factor=1.0)
     latents = encode_all(KLAutoencoder(model, resolution, patch=1), pixels).double()
     if not latents.std() > 0:
-        raise LrcoreError(f"the latent has collapsed: all values are {latents.mean().item():.4g}")
+        raise CollapsedError(f"the latent has collapsed: all values are {latents.mean().item():.4g}")
     model.register_to_config(shift_factor=latents.mean().item(), scaling_factor=1.0 / latents.std().item())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
 from lrcore.errors import LrcoreError
@@ -27,19 +28,10 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
         LrcoreError: nothing there, another class of model, weights truncated, missing or of another shape; no pickle
             is ever read.
     """
-    where = f"{source}/{subfolder}".rstrip("/")
-    place: dict[str, Any] = {"subfolder": subfolder or None, "revision": revision or None}
-    place["local_files_only"] = Path(source).is_dir()
-    _check_named(source, where)
-    try:
-        stored = model_class.load_config(source, **place)
-    except (OSError, ValueError) as error:
-        raise _missing(where, error) from error
-    if stored.get("_class_name") != model_class.__name__:
-        raise LrcoreError(
-            f"'{where}' holds a {stored.get('_class_name', 'model without a class name')}, "
-            f"where a {model_class.__name__} is asked for"
-        )
+    where, place = _place(source, subfolder, revision)
+    stored = stored_class(source, subfolder, revision)
+    if stored != model_class.__name__:
+        raise LrcoreError(f"'{where}' holds a {stored}, where a {model_class.__name__} is asked for")
     try:
         model, report = model_class.from_pretrained(
             source,
@@ -50,7 +42,7 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
             output_loading_info=True,
             **place,
         )
-    except (SafetensorError, RuntimeError, ValueError) as error:
+    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
         raise LrcoreError(f"the weights in '{where}' do not fit their config.json: {error}") from error
     except OSError as error:
         if "Unable to load weights" in str(error):
@@ -58,6 +50,28 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
         raise _missing(where, error) from error
     _check_whole(report, where)
     return model.eval().requires_grad_(False)
+
+
+def stored_class(source: str | Path, subfolder: str = "", revision: str = "") -> str:
+    """The class that the `config.json` of a model names; arguments as for `load_model`.
+
+    Raises:
+        LrcoreError: nothing there.
+    """
+    where, place = _place(source, subfolder, revision)
+    _check_named(source, where)
+    try:
+        config = AutoencoderKL.load_config(source, **place)
+    except (OSError, ValueError) as error:
+        raise _missing(where, error) from error
+    return str(config.get("_class_name", "model without a class name"))
+
+
+def _place(source: str | Path, subfolder: str, revision: str) -> tuple[str, dict[str, Any]]:
+    """The model's name in messages, and what diffusers wants to know of where it is."""
+    local = Path(source).is_dir() or os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
+    place = {"subfolder": subfolder or None, "revision": revision or None, "local_files_only": local}
+    return f"{source}/{subfolder}".rstrip("/"), place
 
 
 def _check_named(source: str | Path, where: str) -> None:
@@ -69,7 +83,7 @@ def _check_named(source: str | Path, where: str) -> None:
 
 
 def _missing(where: str, error: Exception) -> LrcoreError:
-    reason = str(error).strip().splitlines()[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return LrcoreError(
         f"autoencoder '{where}' cannot be had: {reason} "
         f"To supply it by hand, put its config.json and {WEIGHTS} in a folder and name that folder instead"

@@ -22,15 +22,24 @@ DEVIATION_FLOOR = 1e-5
 
 
 class RaeAutoencoder(Autoencoder):
-    """diffusers' AutoencoderRAE, which normalises per position inside `encode`; its images are in [0, 1]."""
+    """diffusers' AutoencoderRAE, which normalises per position inside `encode`; its images are in [0, 1].
+
+    Encoding is cheap beside the size of the latent (504 GB for ImageNet), so it is not stored.
+    """
+
+    cacheable = False
 
     def __init__(self, model: AutoencoderRAE, resolution: int, precision: str = "float32") -> None:
         """`precision`: see `Autoencoder`.
 
         Raises:
-            LrcoreError: the decoder was made for another resolution.
+            LrcoreError: the decoder was made for another resolution, or the model has no statistics of its latent.
         """
         super().__init__()
+        for name in ("latents_mean", "latents_std"):
+            if getattr(model.config, name) is None:
+                # without them AutoencoderRAE does not normalise, and says nothing
+                raise LrcoreError(f"this RAE has no {name} in its config.json, so its latent cannot be normalised")
         if model.decoder_image_size != resolution:
             raise LrcoreError(f"this RAE decodes to {model.decoder_image_size} px, the images have {resolution} px")
         side = model.config.encoder_input_size // model.config.encoder_patch_size

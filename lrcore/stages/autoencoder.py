@@ -16,9 +16,9 @@ from torch import Tensor
 from lrcore import pretrained
 from lrcore.autoencoders import flux2, kl, rae
 from lrcore.autoencoders.adversarial import adversary_of
-from lrcore.autoencoders.base import Autoencoder
+from lrcore.autoencoders.base import Autoencoder, CollapsedError
 from lrcore.autoencoders.custom import custom_fingerprint, load_custom
-from lrcore.autoencoders.loading import load_model
+from lrcore.autoencoders.loading import load_model, stored_class
 from lrcore.autoencoders.objectives import (
     AlignedKLObjective,
     AutoencoderObjective,
@@ -27,6 +27,7 @@ from lrcore.autoencoders.objectives import (
     ReconstructionLoss,
 )
 from lrcore.checkpoints import TrainingState
+from lrcore.encoders import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.files import exclusive, sha256_of
 from lrcore.images import to_float
@@ -42,12 +43,30 @@ class AutoencoderDivergedError(LrcoreError):
 
 
 def autoencoder_recipe(work: Workspace, ae: str) -> str:
-    """What the latents of the training images depend on."""
+    """What the latents of the training images depend on; found out once, since weights are read for it.
+
+    Raises:
+        LrcoreError: a custom autoencoder cannot be made.
+    """
+    if ae not in work.autoencoder_recipes:
+        work.autoencoder_recipes[ae] = _recipe(work, ae)
+    return work.autoencoder_recipes[ae]
+
+
+def _recipe(work: Workspace, ae: str) -> str:
     spec = work.study.autoencoders[ae]
     if spec.origin == "trained":
         return recipe(_training_recipe(work, ae), spec.precision)
-    behind = custom_fingerprint(spec.family) if spec.origin == "custom" else _weights_fingerprint(spec)
+    custom = spec.origin == "custom"
+    behind = custom_fingerprint(spec.family, _custom(work, ae)) if custom else _weights_fingerprint(spec)
     return recipe(spec, behind, work.data_recipe)
+
+
+def _custom(work: Workspace, ae: str) -> Autoencoder:
+    if ae not in work.custom_autoencoders:
+        made = load_custom(work.study.autoencoders[ae].family, work.study.data.resolution)
+        work.custom_autoencoders[ae] = made.to(work.device)
+    return work.custom_autoencoders[ae]
 
 
 def autoencoder_folder(work: Workspace, ae: str) -> Path:
@@ -66,11 +85,11 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
     Raises:
         LrcoreError: it cannot be had, made or trained; with what is wrong.
     """
-    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
+    spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
-        return load_custom(spec.family, resolution).to(work.device)
+        return _custom(work, ae)
     if spec.origin == "pretrained":
-        return _pretrained(spec, resolution).to(work.device)
+        return _pretrained(work, spec).to(work.device)
     folder = autoencoder_folder(work, ae)
     checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
     with exclusive(folder):
@@ -98,7 +117,9 @@ def _weights_fingerprint(spec: AutoencoderSpec) -> str:
     return " ".join(sha256_of(path) for path in files)
 
 
-def _pretrained(spec: AutoencoderSpec, resolution: int) -> Autoencoder:
+def _pretrained(work: Workspace, spec: AutoencoderSpec) -> Autoencoder:
+    resolution = work.study.data.resolution
+
     def load(model_class: Any) -> Any:
         return load_model(model_class, spec.pretrained, spec.subfolder, spec.revision)
 
@@ -106,6 +127,11 @@ def _pretrained(spec: AutoencoderSpec, resolution: int) -> Autoencoder:
         return kl.KLAutoencoder(load(AutoencoderKL), resolution, spec.patch, spec.precision)
     if spec.family == "flux2":
         return flux2.Flux2Autoencoder(load(AutoencoderKLFlux2), resolution, spec.precision)
+    if stored_class(spec.pretrained, spec.subfolder, spec.revision) == rae.TimmRaeDecoder.__name__:
+        decoder = load(rae.TimmRaeDecoder)
+        wanted, own = decoder.config, work.study.encoder
+        encoder = load_encoder(wanted.encoder, wanted.encoder_size, own.weights if own.name == wanted.encoder else "")
+        return rae.TimmRaeAutoencoder(decoder, encoder, spec.precision)
     return rae.RaeAutoencoder(load(AutoencoderRAE), resolution, spec.precision)
 
 
@@ -126,6 +152,7 @@ def uses_features(spec: AutoencoderSpec) -> bool:
 def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
     settings, seed, spec = work.study.autoencoder_training, work.study.seed, work.study.autoencoders[ae]
     images = work.images.train.images
+    _check_fits(work, spec)
     features = training_features(work) if uses_features(spec) else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "autoencoder", ae).initial_seed())
@@ -145,7 +172,21 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
     except DivergedError as error:
         message = f"autoencoder '{ae}' diverged ({error}): lower autoencoder_training.learning_rate"
         raise AutoencoderDivergedError(message) from error
-    _finish(work, spec, state.averaged.model, folder)
+    try:
+        _finish(work, spec, state.averaged.model, folder)
+    except CollapsedError as error:
+        raise AutoencoderDivergedError(f"autoencoder '{ae}': {error}: lower its kl_weight") from error
+
+
+def _check_fits(work: Workspace, spec: AutoencoderSpec) -> None:
+    """That the parts fit together, before hours go into the features that they need."""
+    resolution = work.study.data.resolution
+    adversary_of(work.study.autoencoder_training, resolution)
+    if spec.family == "rae" and resolution % work.encoder.grid:
+        raise LrcoreError(
+            f"resolution {resolution} must be a multiple of the encoder's {work.encoder.grid} patches a side: change "
+            "encoder.size"
+        )
 
 
 def _objective(work: Workspace, spec: AutoencoderSpec, features: Tensor | None) -> AutoencoderObjective:
@@ -167,10 +208,6 @@ def _objective(work: Workspace, spec: AutoencoderSpec, features: Tensor | None) 
 
 def _rae_decoder(work: Workspace, spec: AutoencoderSpec, grid: int, channels: int) -> rae.TimmRaeDecoder:
     encoder, resolution = work.encoder, work.study.data.resolution
-    if resolution % grid:
-        raise LrcoreError(
-            f"resolution {resolution} must be a multiple of the encoder's {grid} patches a side: change encoder.size"
-        )
     decoder: rae.TimmRaeDecoder = rae.TimmRaeDecoder(
         encoder=encoder.name,
         encoder_size=encoder.size,

@@ -23,7 +23,9 @@ PROBE_IMAGES = 5000
 def diagnostics_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
     evaluation = work.study.evaluation
-    return recipe(autoencoder_recipe(work, ae), PROBE_IMAGES, evaluation.feature_network, evaluation.n_reference)
+    weights = work.sha256_of_file(evaluation.feature_weights)
+    behind = (PROBE_IMAGES, evaluation.feature_network, weights, evaluation.n_reference)
+    return recipe(autoencoder_recipe(work, ae), *behind)
 
 
 def diagnostics_done(work: Workspace, ae: str) -> bool:
@@ -51,6 +53,7 @@ def measure_latents(work: Workspace, ae: str) -> None:
         patch=autoencoder.shape.patch,
         classes=train.classes,
     )
+    found = diagnostics_recipe(work, ae)
     rows = [
         LatentRow(
             ae=ae,
@@ -59,7 +62,7 @@ def measure_latents(work: Workspace, ae: str) -> None:
             resolution=autoencoder.shape.resolution,
             tokens=autoencoder.shape.tokens,
             channels_per_token=autoencoder.shape.channels_per_token,
-            recipe=diagnostics_recipe(work, ae),
+            recipe=found,
             lrcore_version=lrcore.__version__,
         )
         for diagnostic in [*diagnose(sample), _interpolated(work, autoencoder)]
@@ -90,7 +93,7 @@ def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
         value=distance,
         standard_error=math.nan,
         n_images=len(images),
-        protocol=f"half-way to the nearest neighbour among these latents; {network.protocol}",
+        protocol=f"straight half-way to the nearest (Euclidean) of the other latents; {network.protocol}",
         split="train",
         network=network.name,
         network_sha256=network.sha256,

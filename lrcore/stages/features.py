@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, exclusive, sha256_of
+from lrcore.files import atomic_path, exclusive
 from lrcore.images import to_float
 from lrcore.metrics.features import FeatureNetwork, all_features, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
@@ -27,8 +27,7 @@ COMPARED_IMAGES = 10_000
 def features_recipe(work: Workspace) -> str:
     """What the patch features depend on."""
     encoder = work.study.encoder
-    weights = sha256_of(Path(encoder.weights)) if encoder.weights else ""
-    return recipe(work.data_recipe, encoder.name, encoder.size, weights)
+    return recipe(work.data_recipe, encoder.name, encoder.size, work.sha256_of_file(encoder.weights))
 
 
 def training_features(work: Workspace) -> Tensor:
@@ -106,7 +105,7 @@ def _statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:
 
 def _key(work: Workspace, images: int) -> str:
     evaluation = work.study.evaluation
-    weights = sha256_of(Path(evaluation.feature_weights)) if evaluation.feature_weights else ""
+    weights = work.sha256_of_file(evaluation.feature_weights)
     return recipe(work.data_recipe, evaluation.feature_network, weights, images)
 
 

@@ -26,6 +26,7 @@ from lrcore.records import ReconstructionRow, read_reconstruction, write_reconst
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import load_network, validation_statistics
 from lrcore.stages.workspace import Workspace, recipe
+from lrcore.studies import AutoencoderSpec
 
 CROPS = 4
 """Validation images written to `imgs/<study>/`, for the original and every autoencoder."""
@@ -33,7 +34,10 @@ CROPS = 4
 
 def reconstruction_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
-    return recipe(autoencoder_recipe(work, ae), work.study.evaluation.feature_network)
+    evaluation = work.study.evaluation
+    return recipe(
+        autoencoder_recipe(work, ae), evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights)
+    )
 
 
 def reconstruction_done(work: Workspace, ae: str) -> bool:
@@ -80,10 +84,18 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
         save_png(folder / f"{ae}-{number:02d}.png", shown)
 
 
+def _named_weights(spec: AutoencoderSpec) -> str:
+    """Where the weights come from: hub id or folder with subfolder and revision, code of a custom one, or ""."""
+    if spec.origin == "custom":
+        return spec.family
+    return "/".join(filter(None, (spec.pretrained, spec.subfolder))) + (f"@{spec.revision}" if spec.revision else "")
+
+
 def _rows(
     work: Workspace, ae: str, autoencoder: Autoencoder, originals: Tensor, decoded: Tensor
 ) -> list[ReconstructionRow]:
     spec = work.study.autoencoders[ae]
+    found = reconstruction_recipe(work, ae)
 
     def row(
         metric: str, value: float, error: float, protocol: str, network: str = "", sha256: str = ""
@@ -100,12 +112,12 @@ def _rows(
             tokens=autoencoder.shape.tokens,
             channels_per_token=autoencoder.shape.channels_per_token,
             origin=spec.origin,
-            weights=spec.pretrained or (spec.family if spec.origin == "custom" else ""),
-            precision=spec.precision,
+            weights=_named_weights(spec),
+            precision=autoencoder.precision,
             network=network,
             network_sha256=sha256,
             protocol=protocol,
-            recipe=reconstruction_recipe(work, ae),
+            recipe=found,
             lrcore_version=lrcore.__version__,
         )
 
@@ -114,7 +126,8 @@ def _rows(
         summary = summarise(measure(originals, decoded))
         rows.append(row(metric, summary.mean, summary.standard_error, protocol))
     for metric, protocol in LPIPS_PROTOCOL.items():
-        lpips = load_lpips(metric)
+        work.stop.check()
+        lpips = load_lpips(metric, work.device)
         summary = summarise(lpips(originals, decoded))
         rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
     network = load_network(work)

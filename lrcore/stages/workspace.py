@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
+from lrcore.autoencoders.base import Autoencoder
 from lrcore.datasets import Splits, fingerprint, load_splits
 from lrcore.encoders import VisionEncoder, load_encoder
+from lrcore.files import sha256_of
 from lrcore.interruption import StopRequest
 from lrcore.studies import Study
 
@@ -45,6 +47,15 @@ class Workspace:
     ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
         self.device = torch.device(device)
+        self.autoencoder_recipes: dict[str, str] = {}
+        self.custom_autoencoders: dict[str, Autoencoder] = {}
+        self._sha256: dict[str, str] = {}
+
+    def sha256_of_file(self, path: str) -> str:
+        """The sha256 of a file of weights, read once; "" for no file."""
+        if path and path not in self._sha256:
+            self._sha256[path] = sha256_of(Path(path))
+        return self._sha256.get(path, "")
 
     @property
     def runs(self) -> Path:

@@ -245,7 +245,8 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        # an autoencoder that comes from elsewhere has no use for the keys of the one it replaces
+        both = isinstance(value, dict) and isinstance(base.get(key), dict) and not {"family", "pretrained"} & set(value)
         merged[key] = _merged(base[key], value) if both else value
     return merged
 
