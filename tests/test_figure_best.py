@@ -15,7 +15,7 @@ def test_best_parameters() -> None:
     assert (
         set(table["density"]) == {"ln"} and set(table["train shift"]) == {1.78} and set(table["sample shift"]) == {1.0}
     )
-    last = table[(table["autoencoder"] == "RAE") & (table["REPA"] == "none") & (table["step"] == 200)]
+    last = table[(table["autoencoder"] == "RAE") & (table["REPA"] == "no") & (table["step"] == 200)]
     assert last["FD (EfficientNet-Lite0)"].item() == pytest.approx(5.0)
     assert last["kernel distance"].item() == pytest.approx(0.005)
     assert last[["precision", "recall"]].to_numpy().tolist() == [[0.6, 0.3]]

@@ -26,7 +26,7 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     table = pandas.DataFrame(
         {
             "autoencoder": [style.ae_style(ae).label for ae in best["ae"]],
-            "REPA": best["repa"].to_numpy(),
+            "REPA": ["no" if repa == findings.NO_REPA else "yes" for repa in best["repa"]],
             "step": best["step"].to_numpy(),
             "density": best["trainp"].to_numpy(),
             "train shift": best["trainshift"].to_numpy(),

@@ -15,8 +15,8 @@ DIAGNOSTICS = {
     "flip_error": "flip error ↓",
     "shift_error": "shift error ↓",
     "probe_accuracy": "probe accuracy ↑",
-    "ifid": "interpolated FID ↓",
-    "ifd": "interpolated FD ↓",
+    "ifid": "iFID ↓",
+    "ifd": "iFD ↓",
 }
 """Metrics of the whole latent, with their names on the page; either of the last two, by the feature network."""
 
@@ -37,7 +37,6 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
         raise LrcoreError(f"rows of the studies {', '.join(studies)}: keep those of one")
     aes = style.in_order(latents["ae"])
     table = pandas.DataFrame({"autoencoder": [style.ae_style(ae).label for ae in aes]})
-    table["channels"] = latents.groupby("ae")["channels_per_token"].first().loc[aes].to_numpy()
     deviations = latents[latents["metric"] == "channel_std"].groupby("ae")["value"]
     table["channel std"] = [
         f"{shown(low)} – {shown(high)}" for low, high in zip(deviations.min()[aes], deviations.max()[aes], strict=True)
