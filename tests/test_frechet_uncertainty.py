@@ -45,6 +45,18 @@ def test_extrapolation_removes_the_bias_of_few_samples():
     assert abs(left) < 0.25 * bias
 
 
+def test_extrapolation_of_few_samples_stays_where_the_line_holds():
+    """Subsets from N / 10 = 16 on, below the 32 dimensions, would leave half of the bias with the other sign."""
+    dim, against = 32, reference(32)
+    found = [extrapolated_frechet(drawn(160, dim, seed), against) for seed in range(40)]
+    assert found[0].sizes[0] == 64
+    bias = sum(extrapolation.distances[-1] for extrapolation in found) / 40 - truth(dim)
+    left = sum(extrapolation.value for extrapolation in found) / 40 - truth(dim)
+    assert abs(left) < 0.25 * bias
+    with pytest.raises(LrcoreError, match="at least 128 images are needed, got 127"):
+        extrapolated_frechet(drawn(127, dim, 0), against)
+
+
 def test_extrapolation_says_what_it_fitted():
     features, against = drawn(400, 4, 1), reference(4)
     found = extrapolated_frechet(features, against, points=5)
@@ -74,6 +86,12 @@ def test_interval_is_about_the_measured_distance_and_repeats():
     assert bootstrap_interval(features, against, replicates=50) == found
     narrow = bootstrap_interval(features, against, replicates=50, level=0.5)
     assert found.low < narrow.low < narrow.high < found.high
+
+
+def test_the_interval_holds_the_distance_where_every_resample_exceeds_it():
+    """10 images a feature: a resample has more bias than spread, and the plain percentiles leave the distance out."""
+    found = bootstrap_interval(drawn(160, 16, 5), reference(16), replicates=50)
+    assert found.low + found.standard_error < found.value < found.high - found.standard_error
 
 
 def test_bad_input_is_named():

@@ -91,3 +91,18 @@ def test_refusals():
     spoilt[1, 2, 0] = torch.nan
     with pytest.raises(LrcoreError, match="latents hold NaN"):
         nearest_neighbours(spoilt)
+    for weight in (-0.1, 1.1, torch.nan):
+        with pytest.raises(LrcoreError, match=r"weight must be in \[0, 1\]"):
+            interpolated_latents(latents(4), weight)
+
+
+def test_images_that_decode_to_nan_are_refused():
+    class Broken(Pixels):
+        def decode_batch(self, tokens):
+            return super().decode_batch(tokens) * torch.nan
+
+    pixels = torch.arange(96, dtype=torch.uint8).view(2, 3, 4, 4)
+    network = pixel_network()
+    originals = FrechetReference(statistics(network, [pixels]))
+    with pytest.raises(LrcoreError, match="decode to NaN"):
+        interpolated_frechet(Broken(), Pixels().encode(pixels), network, originals)

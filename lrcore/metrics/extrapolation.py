@@ -38,16 +38,19 @@ def extrapolated_frechet(
 ) -> Extrapolation:
     """Fit the distances of `points` random subsets, of N / 10 to all N `features` (N, D), evenly spaced in number.
 
-    The paper's choice (5,000 to 50,000 samples, 15 points). The line holds where the smallest subset is well above D.
+    The paper's choice (5,000 to 50,000 samples, 15 points), but no subset is below 2 D: there the distance is no longer
+    a line in 1 / N, and the fit ends below the truth. Of 10,000 Gaussian samples with D = 2048 and a distance of 0.030,
+    measured as 0.175, subsets from 1,000 on give -0.041 and from 4,096 on 0.021.
 
     Raises:
-        LrcoreError: fewer than 20 images or 3 points, another dimension than the reference's, NaN or infinity.
+        LrcoreError: fewer than 20 or 4 D images, fewer than 3 points, another dimension than the reference's, NaN or
+            infinity.
     """
-    checked_set(features, "extrapolated", least=20)
+    checked_set(features, "extrapolated", least=max(20, 4 * features.shape[-1]))
     if points < 3:
         raise LrcoreError(f"a fit needs at least 3 points, got {points}")
-    count = len(features)
-    sizes = [round(size) for size in np.linspace(count / 10, count, points)]
+    count, dim = features.shape
+    sizes = [round(size) for size in np.linspace(max(count / 10, 2 * dim), count, points)]
     random = generator(seed, "extrapolation")
     distances = []
     for size in sizes:

@@ -54,7 +54,13 @@ def nearest_neighbours(latents: Tensor) -> Tensor:
 
 
 def interpolated_latents(latents: Tensor, weight: float = HALF_WAY) -> Tensor:
-    """(1 - weight) z + weight z', z' the nearest neighbour of z; shape and raises as `nearest_neighbours`."""
+    """(1 - weight) z + weight z', z' the nearest neighbour of z; shape as `latents`.
+
+    Raises:
+        LrcoreError: as `nearest_neighbours`, or `weight` is outside [0, 1].
+    """
+    if not 0.0 <= weight <= 1.0:
+        raise LrcoreError(f"the neighbour's weight must be in [0, 1], got {weight}")
     return torch.lerp(latents, latents[nearest_neighbours(latents)], weight)
 
 
@@ -73,13 +79,17 @@ def interpolated_frechet(
         before_chunk: called before every batch that is decoded; may raise to stop.
 
     Raises:
-        LrcoreError: as `nearest_neighbours`, or the network's dimension is not that of the statistics.
+        LrcoreError: as `nearest_neighbours`, a decoded image holds NaN, or the network's dimension is not that of the
+            statistics.
     """
     moved = interpolated_latents(latents)
 
     def images() -> Iterator[Tensor]:
         for chunk in moved.split(IMAGES_PER_FORWARD):
             before_chunk()
-            yield to_uint8(autoencoder.decode(chunk)).cpu()
+            decoded = autoencoder.decode(chunk)
+            if torch.isnan(decoded).any():
+                raise LrcoreError("interpolated latents decode to NaN: no distance of such images")
+            yield to_uint8(decoded).cpu()
 
     return originals.distance(statistics(network, images()))
