@@ -27,7 +27,7 @@ FLOAT32 = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the transformers that are left: floating-point operations, seconds, and bytes on disk of all that is kept."""
+    """Of the transformers of one autoencoder: floating-point operations, seconds, bytes of latents and checkpoints."""
 
     training_flops: float
     sampling_flops: float
@@ -68,20 +68,21 @@ def _grid(cells: Sequence[Cell]) -> list[str]:
 
 def _costs(work: Workspace, todo: Todo) -> list[str]:
     study = work.study
-    costs = [_cost(work, ae, [cell for cell in todo.generate if cell.ae == ae]) for ae in _in_use(todo)]
-    total = Cost(*(sum(values) for values in zip(*(vars(cost).values() for cost in costs), strict=True)))
+    in_use = dict.fromkeys(cell.ae for cell in todo.generate)
+    costs = [_cost(work, ae, [cell for cell in todo.generate if cell.ae == ae]) for ae in in_use]
+    disk = sum(cost.disk for cost in costs)
+    if any(cell.repa != NO_REPA for cell in todo.generate):
+        encoder = work.encoder
+        disk += study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
     steps = len(todo.train) * study.autoencoder_training.steps
     return [
-        f"{'training':24}{_flops(total.training_flops)} in the transformers, {steps} steps of autoencoders beside",
-        f"{'sampling':24}{_flops(total.sampling_flops)} in the transformers",
-        f"{'time':24}{_duration(total.seconds)} of the transformers' passes, from a few timed on {work.device}; "
-        "autoencoders, decoding and metrics come on top",
-        f"{'disk':24}{total.disk / 1e9:.2f} GB of latents, features and checkpoints under '{work.folders.runs}'",
+        f"{'training':24}{_flops(sum(cost.training_flops for cost in costs))} in the transformers, {steps} steps of "
+        "autoencoders beside",
+        f"{'sampling':24}{_flops(sum(cost.sampling_flops for cost in costs))} in the transformers",
+        f"{'time':24}{_duration(sum(cost.seconds for cost in costs))} of the transformers' passes, from a few timed on "
+        "the CPU, where they train; autoencoders, decoding and metrics come on top",
+        f"{'disk':24}{disk / 1e9:.2f} GB of latents, features and checkpoints under '{work.folders.runs}'",
     ]
-
-
-def _in_use(todo: Todo) -> list[str]:
-    return list(dict.fromkeys(cell.ae for cell in todo.generate))
 
 
 def _cost(work: Workspace, ae: str, cells: Sequence[Cell]) -> Cost:
@@ -91,16 +92,13 @@ def _cost(work: Workspace, ae: str, cells: Sequence[Cell]) -> Cost:
     latent = latent_shape(work, ae)
     model = _model(work, latent, "meta")
     forward, backward = _pass_flops(model, latent)
-    timed = _model(work, latent, work.device)
+    timed = _model(work, latent, "cpu")
     forward_seconds, step_seconds = _pass_seconds(timed, latent)
     images = settings.batch_size * settings.evaluate_at[-1] * len(cells)
     drawn = sum(len(evaluations_missing(work, cell)) for cell in cells) * evaluation.n_samples
     passes = drawn * _passes_per_image(work)
     kept = study.data.train_images * latent.dimension * FLOAT32
     kept += len(cells) * 4 * parameter_count(timed) * FLOAT32  # weights, their average, AdamW's two moments
-    if any(cell.repa != NO_REPA for cell in cells):
-        encoder = work.encoder
-        kept += study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
     return Cost(
         training_flops=images * (forward + backward),
         sampling_flops=passes * forward,
@@ -133,13 +131,13 @@ def _passes_per_image(work: Workspace) -> int:
     return evaluations if Guidance(evaluation.guidance).scale == 1 else 2 * evaluations
 
 
-def _model(work: Workspace, latent: LatentShape, device: torch.device | str) -> DiffusionTransformer:
+def _model(work: Workspace, latent: LatentShape, device: str) -> DiffusionTransformer:
     with torch.device(device), torch.random.fork_rng(devices=[]):
         shape = SHAPES[work.study.training.model]
         return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, work.images.train.classes)
 
 
-def _inputs(latent: LatentShape, images: int, device: torch.device | str) -> tuple[torch.Tensor, ...]:
+def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor, ...]:
     tokens = torch.zeros(images, latent.tokens, latent.channels_per_token, device=device)
     return tokens, torch.zeros(images, device=device), torch.zeros(images, dtype=torch.long, device=device)
 
@@ -156,7 +154,7 @@ def _pass_flops(model: DiffusionTransformer, latent: LatentShape) -> tuple[float
 
 def _pass_seconds(model: DiffusionTransformer, latent: LatentShape) -> tuple[float, float]:
     """Seconds of one image in a forward pass without gradients, and in a training step; medians of three."""
-    inputs = _inputs(latent, TIMED_IMAGES, model.pos_embed.device)
+    inputs = _inputs(latent, TIMED_IMAGES, "cpu")
 
     def forward() -> None:
         with torch.no_grad():
@@ -172,8 +170,6 @@ def _median_seconds(action: Callable[[], None]) -> float:
     def once() -> float:
         began = time.perf_counter()
         action()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
         return time.perf_counter() - began
 
     once()

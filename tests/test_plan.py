@@ -54,6 +54,9 @@ def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, capsys):
     assert "ae                      flux2, rae" in found
     assert any(line.startswith("training") and "FLOP" in line for line in found)
     assert not list(tmp_path.iterdir())
+    measured = lines(tmp_path, capsys, "--only", "reconstruction")
+    assert counts(measured)["transformers"] == (4, 0) and counts(measured)["evaluations of them"] == (16, 0)
+    assert any(line.startswith("training                0.0 FLOP in the transformers, 12 steps") for line in measured)
     narrowed = counts(lines(tmp_path, capsys, "--ae", "rae", "--repa", "none"))
     assert narrowed["transformers"] == (1, 1) and narrowed["evaluations of them"] == (4, 4)
 
