@@ -82,7 +82,16 @@ class Workspace:
 def recipe(*parts: Any) -> str:
     """Eight hex digits of everything that determines a result (dataclasses, numbers, other recipes).
 
-    It names the files under `runs/` and stands in every row, so that a changed study never reads old work.
+    It names the files under `runs/` and stands in every row, so that a changed study never reads old work. Fields that
+    have their default do not count, so that a new key of the study files leaves all earlier work as it is; a default
+    must hence never change what it means.
     """
-    canonical = json.dumps([dataclasses.asdict(p) if dataclasses.is_dataclass(p) else p for p in parts], sort_keys=True)  # type: ignore[arg-type]
+    canonical = json.dumps([_told(part) for part in parts], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def _told(part: Any) -> Any:
+    if not dataclasses.is_dataclass(part):
+        return part
+    values = {field.name: (getattr(part, field.name), field.default) for field in dataclasses.fields(part)}
+    return {name: value for name, (value, default) in values.items() if value != default}
