@@ -233,6 +233,11 @@ def fetch(name: str) -> Path:
     return wanted.path
 
 
+def is_offline() -> bool:
+    """Whether LRCORE_OFFLINE forbids the network."""
+    return os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
+
+
 def _obtain(wanted: Asset) -> None:
     """Fill the cache from the first source that holds the pinned bytes: files at hand first, then downloads."""
     folder = cache_folder()
@@ -240,7 +245,7 @@ def _obtain(wanted: Asset) -> None:
     sweep_leftovers(wanted.path)
     for leftover in folder.glob(".download-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    offline = os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
+    offline = is_offline()
     for get in (_find_original,) if offline else (_find_original, _download):
         for source in wanted.sources:
             with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:

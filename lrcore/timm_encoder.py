@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lrcore.assets import is_offline
 from lrcore.encoders import VisionEncoder, check_size, resized
 from lrcore.errors import LrcoreError
 from lrcore.files import sha256_of
@@ -203,15 +203,11 @@ def _with_timms_weights(model: str, size: int, about: Mapping[str, Any]) -> Any:
     # The hub, its HTTP client, torch's downloads and timm's converters each raise errors of their own.
     except Exception as error:
         source = f"model.safetensors of the hub's {hub_id}" if hub_id else url
-        offline = " (LRCORE_OFFLINE forbids the network)" if _is_offline() else ""
+        offline = " (LRCORE_OFFLINE forbids the network)" if is_offline() else ""
         raise LrcoreError(
             f"the weights of timm model {model!r} cannot be had for {size} px: {_reason(error)}{offline}; "
             f"to supply them by hand, download {source} and name that file in encoder.weights"
         ) from error
-
-
-def _is_offline() -> bool:
-    return os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
 
 
 @contextmanager
@@ -220,7 +216,7 @@ def _hub_as_allowed() -> Iterator[None]:
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or _is_offline()
+    constants.HF_HUB_OFFLINE = before or is_offline()
     try:
         yield
     finally:

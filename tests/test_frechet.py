@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,11 +28,11 @@ def samples(n: int, dim: int, seed: int, rank: int | None = None) -> torch.Tenso
     return torch.randn(n, rank or dim, generator=generator, dtype=torch.float64) @ mixing + centre
 
 
-def by_sqrtm(a: torch.Tensor, b: torch.Tensor) -> float:
+def by_eigenvalues(a: torch.Tensor, b: torch.Tensor) -> float:
     a, b = a.numpy(), b.numpy()
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root))
+    roots = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).astype(complex)).real
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b) - 2 * roots.sum())
 
 
 def by_singular_values(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -98,9 +97,9 @@ def test_dimensions_must_agree():
 
 
 @pytest.mark.parametrize("dim", [1, 2, 10, 64])
-def test_agrees_with_scipys_root_where_that_is_well_conditioned(dim):
+def test_agrees_with_the_eigenvalues_of_the_product_where_that_is_well_conditioned(dim):
     a, b = samples(1000, dim, seed=3), samples(700, dim, seed=4)
-    expected = by_sqrtm(a, b) if dim > 1 else float(((a.mean() - b.mean()) ** 2) + (a.std() - b.std()) ** 2)
+    expected = by_eigenvalues(a, b) if dim > 1 else float(((a.mean() - b.mean()) ** 2) + (a.std() - b.std()) ** 2)
     assert frechet_distance(gather(a), gather(b)) == pytest.approx(expected, rel=1e-6)
 
 

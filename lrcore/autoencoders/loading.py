@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
+from lrcore.assets import is_offline
 from lrcore.errors import LrcoreError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -69,7 +70,7 @@ def stored_class(source: str | Path, subfolder: str = "", revision: str = "") ->
 
 def _place(source: str | Path, subfolder: str, revision: str) -> tuple[str, dict[str, Any]]:
     """The model's name in messages, and what diffusers wants to know of where it is."""
-    local = Path(source).is_dir() or os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
+    local = Path(source).is_dir() or is_offline()
     place = {"subfolder": subfolder or None, "revision": revision or None, "local_files_only": local}
     return f"{source}/{subfolder}".rstrip("/"), place
 
