@@ -217,7 +217,7 @@ def _trace_root(factor: _Factor, covariance: Tensor) -> float:
     else:
         lower = np.tril(factor.lower)
         product = lower.T @ ordered @ lower
-    # not torch's eigvalsh, which takes ten times as long on a CPU at 2048 dimensions
+    # not torch's eigvalsh, which takes several times as long on a CPU at 2048 dimensions
     eigenvalues = eigvalsh(product, lower=True, check_finite=False, overwrite_a=True)
     # Exact eigenvalues are at least 0; rounding makes some of the smallest negative.
     return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
