@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,24 +80,56 @@ def sweep_leftovers(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock of `path` (a hidden file beside it); says so when another process has it.
 
-    The lock is the operating system's, so a killed process never leaves it taken.
+    The lock is the operating system's, so a killed process never leaves it taken. `waiting` is called every second
+    that the lock is waited for, and may raise to give up.
     """
-    path = Path(path)
+    lock = _lock_of(path)
+    if not _taken(lock, path):
+        print(f"waiting for another process that works on {path}", file=sys.stderr, flush=True)
+        while not _taken(lock, path, timeout=1.0):
+            waiting()
+    with _held(lock, path):
+        yield
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Hold the lock of `path` if it is free, without waiting: yields whether it was."""
+    lock = _lock_of(path)
+    if not _taken(lock, path):
+        yield False
+        return
+    with _held(lock, path):
+        yield True
+
+
+def _lock_of(path: Path) -> FileLock:
+    return FileLock(Path(path).parent / f".{Path(path).name}.lock")
+
+
+def _taken(lock: FileLock, path: Path, timeout: float = 0.0) -> bool:
+    """Whether the lock is ours now.
+
+    Raises:
+        LrcoreError: the folder cannot be written to.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.parent / f".{path.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"waiting for another process that works on {path}", file=sys.stderr, flush=True)
-            lock.acquire()
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        return False
     except OSError as error:
-        raise LrcoreError(f"cannot write to folder '{path.parent}': {error.strerror}") from error
+        raise LrcoreError(f"cannot write to folder '{Path(path).parent}': {error.strerror}") from error
+    return True
+
+
+@contextlib.contextmanager
+def _held(lock: FileLock, path: Path) -> Iterator[None]:
     try:
-        sweep_leftovers(path)
+        sweep_leftovers(Path(path))
         yield
     finally:
         lock.release()
