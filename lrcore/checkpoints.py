@@ -1,10 +1,11 @@
-"""Training state on disk: weights, averaged weights and AdamW's moments in one safetensors file.
+"""Training state on disk: weights, averaged weights and AdamW's moments in one safetensors file for every run.
 
 Nothing random is stored: every step's randomness is a function of (seed, step), see `lrcore.seeds`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, cast
@@ -17,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path
+from lrcore.stacking import of_network, of_stack
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -57,39 +59,67 @@ class TrainingState(Generic[ModuleT]):
         self.average.update_parameters(self.model)
         self.step += 1
 
-    def save(self, path: Path) -> None:
-        """Write the state, atomically."""
+    def save(self, paths: Sequence[Path]) -> None:
+        """Write the state, atomically: one file for every run of a stack (`lrcore.stacking`), else a single one."""
+        for number, path in enumerate(paths):
+            tensors = self._tensors() if len(paths) == 1 else of_network(self._tensors(), number)
+            # clones, since safetensors refuses tensors that share memory
+            stored = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
+            with atomic_path(path) as temporary:
+                save_file(stored, temporary, metadata={"step": str(self.step)})
+
+    def restore(self, paths: Sequence[Path]) -> None:
+        """Take the state from `paths`, as `save` wrote them.
+
+        Raises:
+            LrcoreError: a file is damaged or of another model, or the files of a stack are not of the same step.
+        """
+        parts, steps = [], {path: saved_step(path) for path in paths}
+        if len(set(steps.values())) > 1:
+            raise LrcoreError(f"checkpoints of one stack are of different steps: {steps}")
+        try:
+            for path in paths:
+                with safe_open(path, framework="pt") as stored:
+                    parts.append({k: stored.get_tensor(k) for k in stored.keys()})  # noqa: SIM118
+            self._load(parts[0] if len(parts) == 1 else of_stack(parts))
+        except (SafetensorError, RuntimeError, KeyError) as error:
+            named = ", ".join(f"'{path}'" for path in paths)
+            raise LrcoreError(
+                f"{named} is not a checkpoint of this model ({error}): delete it to start again"
+            ) from error
+        self.step = steps[paths[0]]
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{k}": v for k, v in moments.items()}
-        # clones, since safetensors refuses tensors that share memory
-        tensors = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"step": str(self.step)})
+        return tensors
 
-    def restore(self, path: Path) -> None:
-        """Take the state from `path`.
-
-        Raises:
-            LrcoreError: the file is damaged or of another model.
-        """
-        try:
-            with safe_open(path, framework="pt") as stored:
-                self.step = int(stored.metadata()["step"])
-                tensors = {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118
-            self.model.load_state_dict(_under("model.", tensors))
-            self.average.load_state_dict(_under("average.", tensors))
-        except (SafetensorError, RuntimeError, KeyError) as error:
-            raise LrcoreError(
-                f"'{path}' is not a checkpoint of this model ({error}): delete it to start again"
-            ) from error
+    def _load(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(_under("model.", tensors))
+        self.average.load_state_dict(_under("average.", tensors))
         groups = self.optimizer.state_dict()["param_groups"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", tensors).items():
             number, _, key = name.partition(".")
             moments.setdefault(int(number), {})[key] = tensor
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def saved_step(path: Path) -> int:
+    """The step of the state in `path`; 0 where there is none.
+
+    Raises:
+        LrcoreError: the file is damaged.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return int(stored.metadata()["step"])
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise LrcoreError(f"'{path}' is not a checkpoint ({error}): delete it to start again") from error
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -15,8 +15,9 @@ from lrcore.interruption import StopRequest
 from lrcore.progress import Progress
 from lrcore.stages.autoencoder import AutoencoderDivergedError, ensure_autoencoder, needs_training, uses_features
 from lrcore.stages.diagnostics import diagnostics_done, measure_latents
-from lrcore.stages.generation import evaluations_missing, run_cell
+from lrcore.stages.generation import evaluations_missing, run_cells, stacks
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
+from lrcore.stages.training import steps_left
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import NO_REPA, Cell, Study
 
@@ -83,7 +84,7 @@ def run_study(
         assets.fetch(asset)
     stop.listen()
     began = time.monotonic()
-    steps = len(todo.train) * study.autoencoder_training.steps + len(todo.generate) * study.training.evaluate_at[-1]
+    steps = len(todo.train) * study.autoencoder_training.steps + sum(steps_left(work, cell) for cell in todo.generate)
     progress.append(Progress(steps))
     try:
         diverged = _work_off(work, todo, progress[0])
@@ -116,8 +117,9 @@ def _work_off(work: Workspace, todo: Todo, progress: Progress) -> dict[str, str]
         unit(f"reconstruction {ae}", ae, lambda ae=ae: measure_reconstruction(work, ae))  # type: ignore[misc]
     for ae in todo.diagnose:
         unit(f"latents of {ae}", ae, lambda ae=ae: measure_latents(work, ae))  # type: ignore[misc]
-    for cell in todo.generate:
-        unit(cell.name, cell.ae, lambda cell=cell: run_cell(work, cell))  # type: ignore[misc]
+    for cells in stacks(work, todo.generate):
+        name = cells[0].name + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
+        unit(name, cells[0].ae, lambda cells=cells: run_cells(work, cells))  # type: ignore[misc]
     return diverged
 
 

@@ -6,13 +6,14 @@ x_t = (1 - t) x + t eps, target velocity eps - x, loss = mean squared error with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cosine_similarity, mse_loss
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
-from lrcore.timesteps import Density, sample
+from lrcore.timesteps import Density
 from lrcore.transformer import DiffusionTransformer, RepaProjector
 
 
@@ -26,12 +27,34 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Repa:
-    """REPA's part of the objective: projector, number of blocks before it, and weight."""
+class Draw:
+    """A training batch with its randomness: R = S * B rows for S runs that see the same images, run after run.
 
-    projector: RepaProjector
-    block: int
-    weight: float
+    `noisy` tokens x_t and `target` velocities (R, N, C), times `t` (R,), `labels` (R,) some of which are dropped,
+    `features` (R, N, F) where REPA is on.
+    """
+
+    noisy: Tensor
+    target: Tensor
+    t: Tensor
+    labels: Tensor
+    features: Tensor | None
+
+    def part(self, number: int, parts: int) -> Draw:
+        """Part `number` (from 0) of as many equal ones, for a process that trains on its share of a batch."""
+        noisy, target, t, labels = (
+            tensor.chunk(parts)[number] for tensor in (self.noisy, self.target, self.t, self.labels)
+        )
+        features = None if self.features is None else self.features.chunk(parts)[number]
+        return Draw(noisy, target, t, labels, features)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of each row: the squared error of the `velocity` (R,), averaged over its numbers; the whole `objective` (R,)."""
+
+    velocity: Tensor
+    objective: Tensor
 
 
 def interpolate(x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
@@ -40,31 +63,57 @@ def interpolate(x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     return (1 - t) * x + t * noise
 
 
-def flow_matching_loss(
-    model: DiffusionTransformer,
-    batch: Batch,
-    density: Density,
-    class_dropout: float,
-    generator: torch.Generator,
-    repa: Repa | None = None,
-) -> Tensor:
-    """Scalar training loss; times, noise and dropped labels come from `generator`, drawn in this order."""
-    device = batch.tokens.device
-    count = len(batch.tokens)
-    t = sample(density, (count,), generator).to(device)
-    noise = torch.randn(batch.tokens.shape, generator=generator).to(device)
-    dropped = (torch.rand(count, generator=generator) < class_dropout).to(device)
-    labels = torch.where(dropped, model.classes, batch.labels)
-    noisy = interpolate(batch.tokens, noise, t)
-    predicted = model(noisy, t, labels, hidden_after=repa.block if repa else None)
-    loss = mse_loss(predicted.velocity.float(), noise - batch.tokens)
-    if repa is None:
-        return loss
-    if batch.features is None:
-        raise ValueError("REPA needs the features of the batch")
-    return loss + repa.weight * repa_loss(repa.projector(predicted.hidden), batch.features)
+def draw(
+    batch: Batch, densities: Sequence[Density], classes: int, class_dropout: float, generator: torch.Generator
+) -> Draw:
+    """Times, noise and dropped labels from `generator`, drawn in this order on its device, where `batch` must be.
+
+    One run per density. All runs share images, noise, dropped labels and the uniform numbers that their inverse cdfs
+    turn into times, so that they differ in what is studied alone.
+    """
+    count, runs, device = len(batch.tokens), len(densities), generator.device
+    uniform = torch.rand(count, generator=generator, device=device)
+    noise = torch.randn(batch.tokens.shape, generator=generator, device=device)
+    dropped = torch.rand(count, generator=generator, device=device) < class_dropout
+    t = torch.cat([density.quantile(uniform) for density in densities])
+    tokens, noise = batch.tokens.repeat(runs, 1, 1), noise.repeat(runs, 1, 1)
+    labels = torch.where(dropped, classes, batch.labels).repeat(runs)
+    features = None if batch.features is None else batch.features.repeat(runs, 1, 1)
+    return Draw(interpolate(tokens, noise, t), noise - tokens, t, labels, features)
 
 
-def repa_loss(projected: Tensor, features: Tensor) -> Tensor:
-    """Mean over images and tokens of the negative cosine similarity; both (B, N, F). REPA, eq. 8 (arXiv 2410.06940)."""
-    return -cosine_similarity(projected.float(), features.float(), dim=-1).mean()
+class FlowMatching(nn.Module):
+    """What is trained: the transformer, and REPA's projector where there is one; called on a `Draw`.
+
+    `repa_block`: blocks before the projector; `repa_weight`: of its loss; `precision` "bfloat16" runs the networks
+    under autocast, with weights and losses in float32.
+    """
+
+    def __init__(
+        self,
+        transformer: DiffusionTransformer,
+        projector: RepaProjector | None = None,
+        repa_block: int = 0,
+        repa_weight: float = 0.0,
+        precision: str = "float32",
+    ) -> None:
+        super().__init__()
+        self.transformer, self.projector = transformer, projector
+        self.repa_block, self.repa_weight, self.precision = repa_block, repa_weight, precision
+
+    def forward(self, drawn: Draw) -> Losses:
+        hidden_after = None if self.projector is None else self.repa_block
+        with torch.autocast(drawn.noisy.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            predicted = self.transformer(drawn.noisy, drawn.t, drawn.labels, hidden_after=hidden_after)
+            projected = None if self.projector is None else self.projector(predicted.hidden)
+        velocity = (predicted.velocity.float() - drawn.target).square().flatten(1).mean(1)
+        if projected is None:
+            return Losses(velocity, velocity)
+        if drawn.features is None:
+            raise ValueError("REPA needs the features of the batch")
+        return Losses(velocity, velocity + self.repa_weight * repa_losses(projected, drawn.features))
+
+
+def repa_losses(projected: Tensor, features: Tensor) -> Tensor:
+    """Negative cosine similarity, averaged over tokens: both (R, N, F) to (R,). REPA, eq. 8 (arXiv 2410.06940)."""
+    return -cosine_similarity(projected.float(), features.float(), dim=-1).mean(1)

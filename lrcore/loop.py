@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lrcore.checkpoints import TrainingState
@@ -18,44 +18,59 @@ CHECK_EVERY = 20
 
 
 class DivergedError(Exception):
-    """The loss is no longer finite."""
+    """A loss is no longer finite: of these `runs` of a stack, by number."""
+
+    def __init__(self, message: str, runs: Sequence[int] = (0,)) -> None:
+        super().__init__(message)
+        self.runs = tuple(runs)
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Where the state is kept, how often it is saved, who may stop the loop and who counts its steps."""
+    """Where the state is kept, how often it is saved, who may stop the loop and who counts its steps.
 
-    checkpoint: Path
+    `checkpoints`: one file for every run of a stack.
+    """
+
+    checkpoints: tuple[Path, ...]
     checkpoint_every: int
     stop: StopRequest
     on_steps: Callable[[int], None]
 
 
 def resume(state: TrainingState[Any], settings: LoopSettings) -> None:
-    """Go on from the checkpoint where there is one; starting and resuming are the same call."""
-    if settings.checkpoint.exists():
-        state.restore(settings.checkpoint)
+    """Go on from the checkpoints where there are any; starting and resuming are the same call."""
+    if settings.checkpoints[0].exists():
+        state.restore(settings.checkpoints)
         settings.on_steps(state.step)
 
 
 def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: int, settings: LoopSettings) -> None:
-    """Train up to step `until` and save; `loss_at(step)` must depend on the step and the weights alone.
+    """Train up to step `until` and save.
+
+    `loss_at(step)` gives the loss, or those of a stack's runs (S,); it must depend on the step and the weights alone.
 
     Raises:
-        DivergedError: the loss became NaN or infinite; the last checkpoint is from before.
+        DivergedError: a loss became NaN or infinite; the last checkpoints are from before.
         StudyInterrupted: asked to stop; the state is saved.
     """
     while state.step < until:
         try:
             settings.stop.check()
         except StudyInterrupted:
-            state.save(settings.checkpoint)
+            state.save(settings.checkpoints)
             raise
         loss = loss_at(state.step)
-        state.advance(loss)
-        settings.on_steps(1)
+        state.advance(loss.sum())
+        settings.on_steps(len(settings.checkpoints))
         save = state.step == until or state.step % settings.checkpoint_every == 0
-        if (save or state.step % CHECK_EVERY == 0) and not math.isfinite(loss.item()):
-            raise DivergedError(f"loss {loss.item()} at step {state.step}")
+        if save or state.step % CHECK_EVERY == 0:
+            _require_finite(loss.detach(), state.step)
         if save:
-            state.save(settings.checkpoint)
+            state.save(settings.checkpoints)
+
+
+def _require_finite(loss: Tensor, step: int) -> None:
+    broken = (~torch.isfinite(loss.flatten())).nonzero().flatten().tolist()
+    if broken:
+        raise DivergedError(f"loss {loss.flatten()[broken[0]].item()} at step {step}", broken)

@@ -15,9 +15,10 @@ from lrcore.engine import Todo, left_to_do
 from lrcore.guidance import Guidance
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.generation import evaluations_missing
+from lrcore.stages.training import new_transformer
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_REPA, Cell
-from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count
+from lrcore.transformer import DiffusionTransformer, parameter_count
 
 TIMED_IMAGES = 8
 """Images of the batches that are timed; the rest is scaled from these."""
@@ -133,8 +134,7 @@ def _passes_per_image(work: Workspace) -> int:
 
 def _model(work: Workspace, latent: LatentShape, device: str) -> DiffusionTransformer:
     with torch.device(device), torch.random.fork_rng(devices=[]):
-        shape = SHAPES[work.study.training.model]
-        return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, work.images.train.classes)
+        return new_transformer(work, latent)
 
 
 def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor, ...]:

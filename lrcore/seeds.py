@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 
-def generator(*words: object) -> torch.Generator:
-    """A CPU generator whose state depends on `words` alone, e.g. `generator(seed, "noise", step)`."""
+def generator(*words: object, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator whose state depends on `words` alone, e.g. `generator(seed, "noise", step)`.
+
+    The numbers that it gives differ between the CPU and CUDA.
+    """
     digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def batch_indices(seed: int, step: int, batch_size: int, images: int) -> Tensor:

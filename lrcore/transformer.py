@@ -25,7 +25,7 @@ class TransformerShape:
     heads: int
 
 
-REVISION = 2
+REVISION = 3
 """Raised where the same study trains to other weights than before, so that older runs are not taken for its own."""
 
 SHAPES = {

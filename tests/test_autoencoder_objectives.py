@@ -270,9 +270,9 @@ def trained(state, steps):
 def test_a_resumed_training_ends_with_the_same_weights(tmp_path, start):
     training = dataclasses.replace(GAN, gan_start=start)
     whole = trained(TrainingState.start(build("flux2", training), 1e-3, 0.9), 5)
-    trained(TrainingState.start(build("flux2", training), 1e-3, 0.9), 2).save(tmp_path / "state.safetensors")
+    trained(TrainingState.start(build("flux2", training), 1e-3, 0.9), 2).save([tmp_path / "state.safetensors"])
     resumed = TrainingState.start(build("flux2", training), 1e-3, 0.9)
-    resumed.restore(tmp_path / "state.safetensors")
+    resumed.restore([tmp_path / "state.safetensors"])
     trained(resumed, 3)
     for name, tensor in whole.average.state_dict().items():
         assert torch.equal(tensor, resumed.average.state_dict()[name]), name

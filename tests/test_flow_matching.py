@@ -2,28 +2,12 @@
 
 import pytest
 import torch
+from torch.nn.functional import mse_loss
 
-from lrcore.flow_matching import Batch, Repa, flow_matching_loss, interpolate, repa_loss
+from lrcore.flow_matching import Batch, FlowMatching, draw, interpolate, repa_losses
 from lrcore.seeds import generator
-from lrcore.timesteps import density, sample
-from lrcore.transformer import SHAPES, DiffusionTransformer, Prediction, RepaProjector
-
-
-class Oracle:
-    """Knows the noise that the loss will draw, and so the velocity."""
-
-    classes = 10
-
-    def __init__(self, batch, words):
-        draw = generator(*words)
-        self.t = sample(density("ln", 1.0), (len(batch.tokens),), draw)
-        self.noise = torch.randn(batch.tokens.shape, generator=draw)
-        self.batch, self.labels = batch, None
-
-    def __call__(self, tokens, t, labels, hidden_after=None):
-        torch.testing.assert_close(tokens, interpolate(self.batch.tokens, self.noise, self.t))
-        self.labels = labels
-        return Prediction(self.noise - self.batch.tokens, None)
+from lrcore.timesteps import density
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
 
 
 def batch(images=64):
@@ -37,40 +21,88 @@ def test_interpolant_ends():
     assert torch.equal(interpolate(x, noise, torch.ones(2)), noise)
 
 
-def test_the_true_velocity_has_no_loss_and_labels_drop_at_their_rate():
+def nano():
+    torch.manual_seed(0)
+    model = DiffusionTransformer(SHAPES["DiT-Nano"], 8, (2, 2), 10)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+PLAIN = (density("ln", 1.0),)
+
+
+def drawn(*words, densities=PLAIN, data=None, dropout=0.1):
+    return draw(data or batch(), densities, 10, dropout, generator(*words))
+
+
+def test_a_draw_holds_the_interpolant_its_velocity_and_drops_labels_at_their_rate():
     data = batch(2000)
-    oracle = Oracle(data, ("a", 1))
-    loss = flow_matching_loss(oracle, data, density("ln", 1.0), 0.25, generator("a", 1))
-    assert loss.item() == 0
-    kept = oracle.labels == data.labels
-    assert (oracle.labels[~kept] == 10).all()
+    found = drawn("a", data=data, dropout=0.25)
+    noise = found.target + data.tokens
+    assert noise.mean().item() == pytest.approx(0, abs=0.02)
+    assert noise.std().item() == pytest.approx(1, abs=0.02)
+    torch.testing.assert_close(found.noisy, interpolate(data.tokens, noise, found.t))
+    kept = found.labels == data.labels
+    assert (found.labels[~kept] == 10).all()
     assert (~kept).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
-def test_the_loss_is_a_function_of_its_generator():
-    model = DiffusionTransformer(SHAPES["DiT-Nano"], 8, (2, 2), 10)
-    first, again, other = (
-        flow_matching_loss(model, batch(), density("ts", 2.0), 0.1, generator(*words)).item()
-        for words in (("s", 1), ("s", 1), ("s", 2))
-    )
-    assert first == again != other
+def test_a_draw_is_a_function_of_its_generator():
+    first, again, other = drawn("s", 1), drawn("s", 1), drawn("s", 2)
+    assert torch.equal(first.noisy, again.noisy)
+    assert not torch.equal(first.noisy, other.noisy)
+
+
+def test_runs_of_a_draw_differ_in_their_times_alone():
+    densities = (density("ln", 1.0), density("ts", 2.95))
+    both, alone = drawn("s", densities=densities), drawn("s", densities=densities[1:])
+    for name in ("noisy", "target", "t", "labels"):
+        assert torch.equal(getattr(both, name)[64:], getattr(alone, name)), name
+    assert torch.equal(both.target[:64], both.target[64:])
+    assert not torch.equal(both.t[:64], both.t[64:])
+
+
+def test_parts_of_a_draw_make_it_up():
+    data = Batch(batch().tokens, batch().labels, torch.randn(64, 4, 16))
+    whole = drawn("s", data=data)
+    parts = [whole.part(number, 4) for number in range(4)]
+    for name in ("noisy", "target", "t", "labels", "features"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
+
+
+def test_the_loss_is_the_mean_squared_error_of_the_velocity():
+    model, found = nano(), drawn("s")
+    losses = FlowMatching(model)(found)
+    velocity = model(found.noisy, found.t, found.labels).velocity
+    assert losses.velocity.mean().item() == pytest.approx(mse_loss(velocity, found.target).item(), rel=1e-6)
+    assert torch.equal(losses.velocity, losses.objective)
+
+
+def test_bfloat16_rounds_the_network_but_keeps_losses_and_weights_in_float32():
+    model, found = nano(), drawn("s")
+    exact, rounded = FlowMatching(model)(found).velocity, FlowMatching(model, precision="bfloat16")(found).velocity
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    torch.testing.assert_close(exact, rounded, rtol=0.02, atol=0)
+    rounded.mean().backward()
+    assert {p.grad.dtype for p in model.parameters()} == {torch.float32}
 
 
 def test_repa_loss_is_minus_the_mean_cosine():
     features = torch.randn(2, 4, 16)
-    assert repa_loss(3 * features, features).item() == pytest.approx(-1)
-    assert repa_loss(-features, features).item() == pytest.approx(1)
+    assert repa_losses(3 * features, features).tolist() == pytest.approx([-1, -1])
+    assert repa_losses(-features, features).tolist() == pytest.approx([1, 1])
 
 
 def test_repa_adds_its_weighted_loss_and_needs_features():
-    model, projector = DiffusionTransformer(SHAPES["DiT-Nano"], 8, (2, 2), 10), RepaProjector(64, 16, 32)
-    data = Batch(batch().tokens, batch().labels, torch.randn(64, 4, 16))
+    model, projector = nano(), RepaProjector(64, 16, 32)
+    found = drawn("r", data=Batch(batch().tokens, batch().labels, torch.randn(64, 4, 16)))
 
-    def loss(weight):
-        repa = Repa(projector, 2, weight)
-        return flow_matching_loss(model, data, density("ln", 1.0), 0.1, generator("r"), repa).item()
+    def objective(weight):
+        return FlowMatching(model, projector, 2, weight)(found).objective.mean().item()
 
-    assert loss(2.0) - loss(1.0) == pytest.approx(loss(1.0) - loss(0.0), abs=1e-5)
-    assert loss(1.0) != pytest.approx(loss(0.0), abs=1e-4)
+    assert objective(2.0) - objective(1.0) == pytest.approx(objective(1.0) - objective(0.0), abs=1e-5)
+    assert objective(1.0) != pytest.approx(objective(0.0), abs=1e-4)
     with pytest.raises(ValueError, match="needs the features"):
-        flow_matching_loss(model, batch(), density("ln", 1.0), 0.1, generator("r"), Repa(projector, 2, 1.0))
+        FlowMatching(model, projector, 2, 1.0)(drawn("r"))

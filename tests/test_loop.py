@@ -22,7 +22,7 @@ def loss_of(state):
 
 def settings(folder, stop=None, counted=None):
     on_steps = (counted if counted is not None else []).append
-    return LoopSettings(folder / "state.safetensors", 4, stop or StopRequest(), on_steps)
+    return LoopSettings((folder / "state.safetensors",), 4, stop or StopRequest(), on_steps)
 
 
 def tensors(state):
@@ -78,17 +78,17 @@ def test_a_loss_that_is_not_finite_is_divergence_and_leaves_the_last_good_checkp
     with pytest.raises(DivergedError, match="nan at step 8"):
         train(state, lambda step: good(step) * (torch.nan if step > 5 else 1), 10, settings(tmp_path))
     kept = start()
-    kept.restore(tmp_path / "state.safetensors")
+    kept.restore([tmp_path / "state.safetensors"])
     assert kept.step == 4
     assert all(torch.isfinite(t).all() for t in tensors(kept))
 
 
 def test_a_damaged_checkpoint_or_one_of_another_model_is_named(tmp_path):
     path = tmp_path / "state.safetensors"
-    start().save(path)
+    start().save([path])
     other = TrainingState.start(nn.Linear(3, 3), 0.1, 0.9)
     with pytest.raises(LrcoreError, match=r"state.safetensors' is not a checkpoint of this model"):
-        other.restore(path)
+        other.restore([path])
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(LrcoreError, match="delete it to start again"):
-        start().restore(path)
+        start().restore([path])

@@ -66,7 +66,8 @@ def test_repa_and_sampling_shift_change_the_result(undisturbed):
 def test_another_sampler_and_guidance_replace_the_rows_and_keep_the_weights(undisturbed, tmp_path):
     for name in ("data", "imgs", "runs"):
         shutil.copytree(undisturbed / name, tmp_path / name)
-    weights = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("transformers/*.safetensors")}
+    weights = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("transformers/*/*.safetensors")}
+    assert len(weights) == 4 * 2  # trainings, evaluated steps
     changed = tmp_path / "tiny.toml"
     changed.write_text(
         f"""

@@ -23,7 +23,7 @@ from lrcore.autoencoders.adversarial import Adversary, autocast
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.patches import to_tokens
 from lrcore.autoencoders.rae import TimmRaeDecoder
-from lrcore.flow_matching import repa_loss
+from lrcore.flow_matching import repa_losses
 from lrcore.studies import AutoencoderSpec
 from lrcore.transformer import RepaProjector
 
@@ -163,7 +163,7 @@ class AlignedKLObjective(KLObjective):
         patch = self.spec.patch
         projected = self.projector(to_tokens(mean, patch))
         targets = on_grid(_given(features), (mean.shape[-2] // patch, mean.shape[-1] // patch))
-        return {"alignment": self.spec.alignment_weight * repa_loss(projected, targets)}
+        return {"alignment": self.spec.alignment_weight * repa_losses(projected, targets).mean()}
 
 
 class RaeObjective(AutoencoderObjective):

@@ -158,7 +158,7 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
         torch.manual_seed(generator(seed, "autoencoder", ae).initial_seed())
         objective = _objective(work, spec, features)
     state = TrainingState.start(objective.to(work.device), settings.learning_rate, settings.ema_decay)
-    loop = LoopSettings(checkpoint, settings.checkpoint_every, work.stop, work.on_steps)
+    loop = LoopSettings((checkpoint,), settings.checkpoint_every, work.stop, work.on_steps)
     resume(state, loop)
 
     def loss_at(step: int) -> Tensor:

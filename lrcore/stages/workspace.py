@@ -33,8 +33,8 @@ class Folders:
 class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
-    `on_steps` is told of every training step taken; `stop` is asked between steps; autoencoders and the encoder run
-    on `device`.
+    `on_steps` is told of every training step taken; `stop` is asked between steps; all networks run on `device`; up to
+    `stack` trainings run as one.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class Workspace:
         stop: StopRequest,
         on_steps: Callable[[int], None],
         device: torch.device | str = "cpu",
+        stack: int = 1,
     ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
-        self.device = torch.device(device)
+        self.device, self.stack = torch.device(device), stack
         self.autoencoder_recipes: dict[str, str] = {}
         self.custom_autoencoders: dict[str, Autoencoder] = {}
         self._sha256: dict[str, str] = {}

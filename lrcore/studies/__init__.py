@@ -109,7 +109,11 @@ class AutoencoderSpec:
 
 @dataclass(frozen=True)
 class Training:
-    """The diffusion transformers of the study."""
+    """The diffusion transformers of the study.
+
+    `precision` is that of the transformers in training and sampling: "bfloat16" runs them under autocast, with weights,
+    losses and the sampler's state in float32.
+    """
 
     model: str
     evaluate_at: tuple[int, ...]
@@ -121,6 +125,7 @@ class Training:
     repa_weight: float
     repa_block: int
     repa_hidden: int
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -361,6 +366,7 @@ def _check_autoencoder(study: Study, ae: str) -> None:
     if study.autoencoder_training == NO_TRAINING:
         raise LrcoreError(f"missing: autoencoder_training, by which '{ae}' is trained")
     _one_of("LPIPS network", study.autoencoder_training.lpips_net, ("vgg", "alex"))
+    _one_of("value of training.precision", study.training.precision, PRECISIONS)
     _one_of("value of autoencoder_training.precision", study.autoencoder_training.precision, PRECISIONS)
     if spec.family == "rae":
         _check_decoder(spec, name)

@@ -1,0 +1,172 @@
+"""Stage: train diffusion transformers in a latent space, one by one or several as a stack.
+
+What a training leaves behind are its averaged weights at every step that is evaluated. The whole state, from which a
+stopped training goes on, is there while the training is not at its end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lrcore.autoencoders.alignment import on_grid
+from lrcore.autoencoders.base import LatentShape
+from lrcore.checkpoints import TrainingState, saved_step
+from lrcore.errors import LrcoreError
+from lrcore.files import atomic_path, write_json
+from lrcore.flow_matching import Batch, FlowMatching, Losses, draw
+from lrcore.loop import DivergedError, LoopSettings, train
+from lrcore.seeds import batch_indices, generator
+from lrcore.stacking import of_network, stack
+from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
+from lrcore.stages.features import features_recipe, training_features
+from lrcore.stages.latents import training_latents
+from lrcore.stages.workspace import Workspace, recipe
+from lrcore.studies import NO_REPA, Cell
+from lrcore.timesteps import density
+from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector
+
+
+def training_recipe(work: Workspace, cell: Cell) -> str:
+    """What the weights of a cell depend on at any step."""
+    study = work.study
+    # when a training is looked at and saved does not change it
+    training = dataclasses.replace(study.training, evaluate_at=(), checkpoint_every=0)
+    features = features_recipe(work) if cell.repa != NO_REPA else ""
+    return recipe(cell, autoencoder_recipe(work, cell.ae), training, study.seed, features, REVISION)
+
+
+def training_folder(work: Workspace, cell: Cell) -> Path:
+    """Where the training of a cell keeps its files."""
+    return work.runs / "transformers" / f"{cell.name}-{training_recipe(work, cell)}"
+
+
+def state_path(work: Workspace, cell: Cell) -> Path:
+    """The file of the training's whole state."""
+    return training_folder(work, cell) / "state.safetensors"
+
+
+def snapshot_path(work: Workspace, cell: Cell, step: int) -> Path:
+    """The file of the averaged weights at `step`."""
+    return training_folder(work, cell) / f"average-{step:07d}.safetensors"
+
+
+def diverged(work: Workspace, cell: Cell) -> bool:
+    """Whether the training of the cell has diverged."""
+    return _divergence_path(work, cell).exists()
+
+
+def trained(work: Workspace, cell: Cell, step: int) -> bool:
+    """Whether there is nothing left to train for evaluating the cell at `step`."""
+    return snapshot_path(work, cell, step).exists() or diverged(work, cell)
+
+
+def steps_left(work: Workspace, cell: Cell) -> int:
+    """Training steps until nothing is left to train for any evaluation of the cell."""
+    left = [step for step in work.study.training.evaluate_at if not trained(work, cell, step)]
+    return max(0, left[-1] - saved_step(state_path(work, cell))) if left else 0
+
+
+def ensure_trained(work: Workspace, cells: Sequence[Cell], step: int) -> None:
+    """Train cells of one autoencoder, all with REPA or all without, until each has a snapshot at `step` or diverged.
+
+    Cells that are at the same step are trained as a stack, at most `work.stack` together. The caller holds their locks.
+
+    Raises:
+        StudyInterrupted: asked to stop; the state is saved.
+    """
+    while left := [cell for cell in cells if not trained(work, cell, step)]:
+        at = {cell: saved_step(state_path(work, cell)) for cell in left}
+        # a state past the step is no use: the same steps come again from the start
+        at = {cell: found if found <= step else 0 for cell, found in at.items()}
+        behind = min(at.values())
+        together = [cell for cell in left if at[cell] == behind][: work.stack]
+        try:
+            _Training(work, together, behind).reach(step)
+        except DivergedError as error:
+            for run in error.runs:
+                write_json(_divergence_path(work, together[run]), {"message": str(error)})
+
+
+def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransformer:
+    """The transformer with its averaged weights at `step`, on the study's device, in eval mode.
+
+    Raises:
+        LrcoreError: the file is damaged.
+    """
+    path = snapshot_path(work, cell, step)
+    model = new_transformer(work, ensure_autoencoder(work, cell.ae).shape)
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise LrcoreError(f"'{path}' holds no weights of this model ({error}): delete it to train again") from error
+    return model.to(work.device).eval()
+
+
+def new_transformer(work: Workspace, latent: LatentShape) -> DiffusionTransformer:
+    """The study's transformer for a latent space, freshly initialised."""
+    shape, classes = SHAPES[work.study.training.model], work.images.train.classes
+    return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, classes)
+
+
+def _divergence_path(work: Workspace, cell: Cell) -> Path:
+    return training_folder(work, cell) / "diverged.json"
+
+
+class _Training:
+    """A stack of trainings that stand at the same step."""
+
+    def __init__(self, work: Workspace, cells: Sequence[Cell], step: int) -> None:
+        study = work.study
+        self.work, self.cells = work, cells
+        self.autoencoder = ensure_autoencoder(work, cells[0].ae)
+        self.latents = training_latents(work, cells[0].ae, self.autoencoder)
+        self.features = training_features(work) if cells[0].repa != NO_REPA else None
+        self.densities = [density(cell.trainp, cell.trainshift) for cell in cells]
+        objective = stack([self._objective(cell) for cell in cells]).to(work.device)
+        self.state = TrainingState.start(objective, study.training.learning_rate, study.training.ema_decay)
+        paths = tuple(state_path(work, cell) for cell in cells)
+        self.loop = LoopSettings(paths, study.training.checkpoint_every, work.stop, work.on_steps)
+        if step:
+            self.state.restore(paths)
+
+    def reach(self, step: int) -> None:
+        """Train up to `step` and keep the averaged weights."""
+        train(self.state, self._losses_at, step, self.loop)
+        averaged = self.state.averaged.transformer.state_dict()
+        for number, cell in enumerate(self.cells):
+            weights = averaged if len(self.cells) == 1 else of_network(averaged, number)
+            with atomic_path(snapshot_path(self.work, cell, step)) as temporary:
+                save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, temporary)
+
+    def _objective(self, cell: Cell) -> FlowMatching:
+        study, settings = self.work.study, self.work.study.training
+        with torch.random.fork_rng(devices=[]):
+            # the cells of an autoencoder start from the same weights: they differ in what is studied alone
+            torch.manual_seed(generator(study.seed, "transformer", cell.ae).initial_seed())
+            model = new_transformer(self.work, self.autoencoder.shape)
+            if self.features is None:
+                return FlowMatching(model, precision=settings.precision)
+            projector = RepaProjector(model.shape.width, self.features.shape[-1], settings.repa_hidden)
+        return FlowMatching(model, projector, settings.repa_block, settings.repa_weight, settings.precision)
+
+    def _losses_at(self, step: int) -> Tensor:
+        """The loss of every run (S,) on the batch of `step`."""
+        study, device = self.work.study, self.work.device
+        settings = study.training
+        picked = batch_indices(study.seed, step, settings.batch_size, len(self.latents))
+        tokens, labels = self.latents[picked].to(device), self.work.images.train.labels[picked].to(device)
+        features = None
+        if self.features is not None:
+            features = on_grid(self.features[picked], self.autoencoder.shape.grid).to(device)
+        batch, classes = Batch(tokens, labels, features), self.state.model.transformer.classes
+        randomness = generator(study.seed, "training", step, device=device)
+        drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness)
+        losses: Losses = self.state.model(drawn)
+        return losses.objective.view(len(self.cells), -1).mean(1)

@@ -1,0 +1,167 @@
+"""Stacked trainings: each does what it does alone."""
+
+import pandas
+import pytest
+import torch
+from torch import nn
+
+from lrcore.checkpoints import TrainingState
+from lrcore.errors import LrcoreError
+from lrcore.flow_matching import Batch, FlowMatching, draw
+from lrcore.interruption import StopRequest
+from lrcore.records import read_generation
+from lrcore.seeds import generator
+from lrcore.stacking import of_network, of_stack, stack
+from lrcore.stages.generation import run_cells, stacks
+from lrcore.stages.workspace import Folders, Workspace
+from lrcore.studies import Cell, load_study
+from lrcore.timesteps import density
+from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
+
+DENSITIES = [density("ln", 1.0), density("pln", 2.95), density("ts", 6.93)]
+
+
+def objective(seed):
+    """Weights of its own for every run, gates included: a mixed-up run must show."""
+    torch.manual_seed(seed)
+    model, projector = DiffusionTransformer(SHAPES["DiT-Nano"], 8, (2, 2), 10), RepaProjector(64, 16, 32)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    return FlowMatching(model, projector, 2, 0.5)
+
+
+def drawn(step, densities):
+    source = generator("data", step)
+    tokens, features = torch.randn(6, 4, 8, generator=source), torch.randn(6, 4, 16, generator=source)
+    batch = Batch(tokens, torch.arange(6), features)
+    return draw(batch, densities, 10, 0.3, generator("draw", step))
+
+
+def trained(model, densities, steps=4):
+    state = TrainingState.start(model, 1e-3, 0.9)
+    losses = []
+    for step in range(steps):
+        found = state.model(drawn(step, densities)).objective.unflatten(0, (len(densities), -1)).mean(1)
+        state.advance(found.sum())
+        losses.append(found.detach())
+    return state, torch.stack(losses)
+
+
+def same(name, found, expected):
+    if name.endswith("qkv.bias"):
+        # softmax does not see the bias of the keys: its gradient is rounding, whose sign is what Adam steps by
+        kept = torch.arange(len(expected)).chunk(3)
+        kept = torch.cat([kept[0], kept[2]])
+        found, expected = found[kept], expected[kept]
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-5)
+
+
+def test_a_stack_trains_every_run_to_what_it_is_alone():
+    together, losses = trained(stack([objective(seed) for seed in range(3)]), DENSITIES)
+    for number, p in enumerate(DENSITIES):
+        alone, alone_losses = trained(objective(number), [p])
+        torch.testing.assert_close(losses[:, number], alone_losses[:, 0], rtol=1e-5, atol=1e-6)
+        for held, single in ((together.model, alone.model), (together.averaged, alone.averaged)):
+            part = of_network(held.state_dict(), number)
+            for name, weight in single.state_dict().items():
+                same(name, part[name], weight)
+
+
+def test_a_run_that_diverges_leaves_the_others_of_its_stack_alone():
+    broken = objective(1)
+    broken.transformer.final_layer.linear.bias.data.fill_(torch.inf)
+    _, losses = trained(stack([objective(0), broken, objective(2)]), DENSITIES)
+    assert not torch.isfinite(losses[:, 1]).any()
+    for number in (0, 2):
+        _, alone = trained(objective(number), [DENSITIES[number]])
+        torch.testing.assert_close(losses[:, number], alone[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_runs_of_a_stack_are_saved_apart_and_go_on_alone_or_together(tmp_path):
+    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    state, _ = trained(stack([objective(seed) for seed in range(3)]), DENSITIES)
+    state.save(paths)
+    again = TrainingState.start(stack([objective(9) for _ in range(3)]), 1e-3, 0.9)
+    again.restore(paths)
+    alone = TrainingState.start(objective(9), 1e-3, 0.9)
+    alone.restore(paths[1:2])
+    assert again.step == alone.step == state.step
+    for name, weight in state.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], weight)
+        assert torch.equal(alone.model.state_dict()[name], weight[1])
+    one, three = drawn(4, DENSITIES[1:2]), drawn(4, DENSITIES)
+    alone.advance(alone.model(one).objective.mean())
+    again.advance(again.model(three).objective.unflatten(0, (3, -1)).mean(1).sum())
+    for name, weight in alone.averaged.state_dict().items():
+        same(name, again.averaged.state_dict()[name][1], weight)
+
+    trained(objective(0), DENSITIES[:1], steps=2)[0].save(paths[:1])
+    with pytest.raises(LrcoreError, match="different steps"):
+        again.restore(paths)
+
+
+def test_one_network_is_not_stacked_and_unknown_weights_are_refused():
+    model = objective(0)
+    assert stack([model]) is model
+    with pytest.raises(TypeError, match="LayerNorm has weights"):
+        stack([nn.LayerNorm(4), nn.LayerNorm(4)])
+
+
+def test_parts_make_up_the_stack():
+    whole = {"a": torch.randn(3, 2), "step": torch.tensor(4.0)}
+    again = of_stack([of_network(whole, number) for number in range(3)])
+    assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+
+
+GRID = """
+extends = "{tiny}"
+[data]
+train_images = 64
+[[grid]]
+ae = ["flux2"]
+trainp = ["ln", "ts"]
+trainshift = [1.0, 6.93]
+repa = ["none", "efficientnet_lite0"]
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, request):
+    path = tmp_path_factory.mktemp("study") / "stacked.toml"
+    path.write_text(GRID.format(tiny=request.path.parent / "tiny.toml"))
+    return load_study(str(path))
+
+
+def rows_of(study, folder, size):
+    work = Workspace(
+        study, Folders(folder / "data", folder / "imgs", folder / "runs"), StopRequest(), lambda n: None, stack=size
+    )
+    for group in stacks(work, study.cells):
+        run_cells(work, group)
+    return read_generation(folder / "data").sort_values(["repa", "trainp", "trainshift", "step", "sampleshift"])
+
+
+def test_groups_share_autoencoder_and_repa_and_keep_the_order_of_the_grid(study, tmp_path):
+    work = Workspace(study, Folders(tmp_path, tmp_path, tmp_path), StopRequest(), lambda n: None, stack=3)
+    a, b, c = (Cell("flux2", "none", "ln", shift) for shift in (1.0, 2.0, 3.0))
+    d, e = (Cell("flux2", "none", "ts", shift) for shift in (1.0, 2.0))
+    x, y = Cell("flux2", "net", "ln", 1.0), Cell("rae", "none", "ln", 1.0)
+    assert stacks(work, [a, x, b, y, c, d, e]) == [[a, b, c], [x], [y], [d, e]]
+
+
+def test_a_study_gives_the_same_rows_stacked_as_one_by_one(study, tmp_path):
+    one_by_one = rows_of(study, tmp_path / "alone", 1)
+    (tmp_path / "together").mkdir()
+    (tmp_path / "alone" / "runs" / study.name / "autoencoders").rename(tmp_path / "autoencoders")
+    target = tmp_path / "together" / "runs" / study.name
+    target.mkdir(parents=True)
+    (tmp_path / "autoencoders").rename(target / "autoencoders")
+    together = rows_of(study, tmp_path / "together", 4)
+    assert len(one_by_one) == 2 * 2 * 2 * 2 * 2
+    scores = ["fid", "kid"]
+    pandas.testing.assert_frame_equal(
+        one_by_one.drop(columns=scores).reset_index(drop=True), together.drop(columns=scores).reset_index(drop=True)
+    )
+    for name in scores:
+        assert together[name].to_numpy() == pytest.approx(one_by_one[name].to_numpy(), rel=5e-3)
+    assert one_by_one.fid.nunique() == len(one_by_one)
