@@ -9,7 +9,7 @@ from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
 from lrcore.flow_matching import Batch, FlowMatching, draw
 from lrcore.interruption import StopRequest
-from lrcore.records import read_generation
+from lrcore.records import GENERATION_KEY, read_generation
 from lrcore.seeds import generator
 from lrcore.stacking import of_network, of_stack, stack
 from lrcore.stages.generation import run_cells, stacks
@@ -122,6 +122,12 @@ ae = ["flux2"]
 trainp = ["ln", "ts"]
 trainshift = [1.0, 6.93]
 repa = ["none", "efficientnet_lite0"]
+[[grid]]
+ae = ["flux2"]
+trainp = ["ln"]
+trainshift = [1.0]
+repa = ["none"]
+train_seed = [17]
 """
 
 
@@ -138,15 +144,16 @@ def rows_of(study, folder, size):
     )
     for group in stacks(work, study.cells):
         run_cells(work, group)
-    return read_generation(folder / "data").sort_values(["repa", "trainp", "trainshift", "step", "sampleshift"])
+    return read_generation(folder / "data").sort_values(list(GENERATION_KEY))
 
 
-def test_groups_share_autoencoder_and_repa_and_keep_the_order_of_the_grid(study, tmp_path):
+def test_groups_share_autoencoder_seed_and_repa_and_keep_the_order_of_the_grid(study, tmp_path):
     work = Workspace(study, Folders(tmp_path, tmp_path, tmp_path), StopRequest(), lambda n: None, stack=3)
     a, b, c = (Cell("flux2", "none", "ln", shift) for shift in (1.0, 2.0, 3.0))
     d, e = (Cell("flux2", "none", "ts", shift) for shift in (1.0, 2.0))
     x, y = Cell("flux2", "net", "ln", 1.0), Cell("rae", "none", "ln", 1.0)
-    assert stacks(work, [a, x, b, y, c, d, e]) == [[a, b, c], [x], [y], [d, e]]
+    z = Cell("flux2", "none", "ln", 1.0, train_seed=1)
+    assert stacks(work, [a, x, b, y, c, d, z, e]) == [[a, b, c], [x], [y], [d, e], [z]]
 
 
 def test_a_study_gives_the_same_rows_stacked_as_one_by_one(study, tmp_path):
@@ -157,7 +164,8 @@ def test_a_study_gives_the_same_rows_stacked_as_one_by_one(study, tmp_path):
     target.mkdir(parents=True)
     (tmp_path / "autoencoders").rename(target / "autoencoders")
     together = rows_of(study, tmp_path / "together", 4)
-    assert len(one_by_one) == 2 * 2 * 2 * 2 * 2
+    assert len(one_by_one) == 9 * 2 * 2  # trainings, steps, sampling shifts
+    assert (one_by_one.train_seed == 17).sum() == 2 * 2
     scores = ["fid", "kid"]
     pandas.testing.assert_frame_equal(
         one_by_one.drop(columns=scores).reset_index(drop=True), together.drop(columns=scores).reset_index(drop=True)

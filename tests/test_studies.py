@@ -59,9 +59,18 @@ def test_guidance_needs_a_network_that_knows_no_class(tmp_path):
 def test_cells_are_the_union_of_the_grids_each_once(tmp_path):
     again = '[[grid]]\nae = ["rae"]\ntrainp = ["ln"]\ntrainshift = [1.0, 2]\nrepa = ["none"]\n\n[[grid]]'
     study = load_study(changed(tmp_path, "[[grid]]", again))
-    assert study.cells[:2] == [Cell("rae", "none", "ln", 1.0), Cell("rae", "none", "ln", 2.0)]
+    assert study.cells[:2] == [Cell("rae", "none", "ln", 1.0, 3), Cell("rae", "none", "ln", 2.0, 3)]
     assert len(study.cells) == 5
-    assert study.cells[1].name == "rae-none-ln-2.00"
+    assert study.cells[1].name == "rae-none-ln-2.00-seed3"
+
+
+def test_a_grid_may_name_seeds_for_its_trainings(tmp_path):
+    again = (
+        '[[grid]]\nae = ["rae"]\ntrainp = ["ln"]\ntrainshift = [1]\nrepa = ["none"]\ntrain_seed = [0, 4]\n\n[[grid]]'
+    )
+    study = load_study(changed(tmp_path, "[[grid]]", again))
+    assert [cell.name for cell in study.cells[:2]] == ["rae-none-ln-1.00", "rae-none-ln-1.00-seed4"]
+    assert {cell.train_seed for cell in study.cells[2:]} == {study.seed}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +169,7 @@ def test_a_study_may_extend_another(tmp_path):
     assert mine.autoencoders["rae"].decoder_depth == 2
     assert mine.autoencoders["rae"].noise_tau == base.autoencoders["rae"].noise_tau
     assert mine.autoencoders["flux2"] == base.autoencoders["flux2"]
-    assert mine.cells == [Cell("rae", "none", "ts", 2.95)]
+    assert mine.cells == [Cell("rae", "none", "ts", 2.95, train_seed=3)]
 
 
 def test_a_study_of_pretrained_autoencoders_needs_no_training_section(tmp_path):

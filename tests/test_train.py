@@ -120,7 +120,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(moment, count, undistu
 
 def test_lost_rows_are_measured_again(undisturbed, tmp_path):
     shutil.copytree(undisturbed, tmp_path / "copy")
-    lost = tmp_path / "copy" / "data" / "generation" / "study=tiny" / "rae-none-ln-1.00.parquet"
+    lost = tmp_path / "copy" / "data" / "generation" / "study=tiny" / "rae-none-ln-1.00-seed3.parquet"
     lost.unlink()
     assert train.main(arguments(tmp_path / "copy", "--ae", "rae")) == 0
     assert stored(tmp_path / "copy") == stored(undisturbed)

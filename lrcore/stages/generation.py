@@ -40,13 +40,14 @@ def evaluations_missing(work: Workspace, cell: Cell) -> list[tuple[int, float]]:
 
 
 def stacks(work: Workspace, cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells in groups that can be trained as a stack: one autoencoder, with REPA or without, `work.stack` a group.
+    """The cells in groups that can be trained as a stack of up to `work.stack`: one autoencoder and seed, with REPA or
+    without.
 
     The groups come in the order of their first cells.
     """
-    alike: dict[tuple[str, bool], list[Cell]] = {}
+    alike: dict[tuple[str, bool, int], list[Cell]] = {}
     for cell in cells:
-        alike.setdefault((cell.ae, cell.repa != NO_REPA), []).append(cell)
+        alike.setdefault((cell.ae, cell.repa != NO_REPA, cell.train_seed), []).append(cell)
     groups = [same[at : at + work.stack] for same in alike.values() for at in range(0, len(same), work.stack)]
     return sorted(groups, key=lambda group: cells.index(group[0]))
 
@@ -142,7 +143,7 @@ def _row(work: Workspace, cell: Cell, step: int, sampleshift: float, scores: Sco
         guidance_low=evaluation.guidance_interval[0],
         guidance_high=evaluation.guidance_interval[1],
         sample_seed=study.seed,
-        train_seed=study.seed,
+        train_seed=cell.train_seed,
         dataset=study.data.dataset,
         resolution=study.data.resolution,
         tokens=latent.tokens,

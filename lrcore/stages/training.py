@@ -30,7 +30,7 @@ from lrcore.stages.latents import training_latents
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
 from lrcore.timesteps import density
-from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks
 
 
 def training_recipe(work: Workspace, cell: Cell) -> str:
@@ -74,7 +74,7 @@ def steps_left(work: Workspace, cell: Cell) -> int:
 
 
 def ensure_trained(work: Workspace, cells: Sequence[Cell], step: int) -> None:
-    """Train cells of one autoencoder, all with REPA or all without, until each has a snapshot at `step` or diverged.
+    """Train cells of one of `generation.stacks` until each has a snapshot at `step` or diverged.
 
     Cells that are at the same step are trained as a stack, at most `work.stack` together. The caller holds their locks.
 
@@ -131,6 +131,8 @@ class _Training:
         self.densities = [density(cell.trainp, cell.trainshift) for cell in cells]
         objective = stack([self._objective(cell) for cell in cells]).to(work.device)
         self.state = TrainingState.start(objective, study.training.learning_rate, study.training.ema_decay)
+        if work.compiled:
+            compile_blocks(self.state.model.transformer)
         paths = tuple(state_path(work, cell) for cell in cells)
         self.loop = LoopSettings(paths, study.training.checkpoint_every, work.stop, work.on_steps)
         if step:
@@ -146,10 +148,10 @@ class _Training:
                 save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, temporary)
 
     def _objective(self, cell: Cell) -> FlowMatching:
-        study, settings = self.work.study, self.work.study.training
+        settings = self.work.study.training
         with torch.random.fork_rng(devices=[]):
-            # the cells of an autoencoder start from the same weights: they differ in what is studied alone
-            torch.manual_seed(generator(study.seed, "transformer", cell.ae).initial_seed())
+            # the cells of an autoencoder and a seed start from the same weights: they differ in what is studied alone
+            torch.manual_seed(generator(cell.train_seed, "transformer", cell.ae).initial_seed())
             model = new_transformer(self.work, self.autoencoder.shape)
             if self.features is None:
                 return FlowMatching(model, precision=settings.precision)
@@ -160,13 +162,14 @@ class _Training:
         """The loss of every run (S,) on the batch of `step`."""
         study, device = self.work.study, self.work.device
         settings = study.training
-        picked = batch_indices(study.seed, step, settings.batch_size, len(self.latents))
+        seed = self.cells[0].train_seed
+        picked = batch_indices(seed, step, settings.batch_size, len(self.latents))
         tokens, labels = self.latents[picked].to(device), self.work.images.train.labels[picked].to(device)
         features = None
         if self.features is not None:
             features = on_grid(self.features[picked], self.autoencoder.shape.grid).to(device)
         batch, classes = Batch(tokens, labels, features), self.state.model.transformer.classes
-        randomness = generator(study.seed, "training", step, device=device)
+        randomness = generator(seed, "training", step, device=device)
         drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness)
         losses: Losses = self.state.model(drawn)
         return losses.objective.view(len(self.cells), -1).mean(1)

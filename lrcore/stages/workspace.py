@@ -34,7 +34,7 @@ class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
     `on_steps` is told of every training step taken; `stop` is asked between steps; all networks run on `device`; up to
-    `stack` trainings run as one.
+    `stack` trainings run as one; `compiled` sends the transformers' blocks through torch.compile in training.
     """
 
     def __init__(
@@ -45,9 +45,10 @@ class Workspace:
         on_steps: Callable[[int], None],
         device: torch.device | str = "cpu",
         stack: int = 1,
+        compiled: bool = False,
     ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
-        self.device, self.stack = torch.device(device), stack
+        self.device, self.stack, self.compiled = torch.device(device), stack, compiled
         self.autoencoder_recipes: dict[str, str] = {}
         self.custom_autoencoders: dict[str, Autoencoder] = {}
         self._sha256: dict[str, str] = {}

@@ -151,12 +151,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Grid:
-    """Trainings: every combination of the lists. A study's cells are the union over its grids."""
+    """Trainings: every combination of the lists. A study's cells are the union over its grids.
+
+    `train_seed` takes other seeds than the study's, for a look at what is noise: other initial weights, order of the
+    images, times and noise in training. Samples start from the same noise whatever the training's seed.
+    """
 
     ae: tuple[str, ...]
     trainp: tuple[str, ...]
     trainshift: tuple[float, ...]
     repa: tuple[str, ...]
+    train_seed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -167,11 +172,13 @@ class Cell:
     repa: str
     trainp: str
     trainshift: float
+    train_seed: int = 0
 
     @property
     def name(self) -> str:
         """File name of the run, without ending."""
-        return f"{self.ae}-{self.repa}-{self.trainp}-{self.trainshift:.2f}"
+        seed = f"-seed{self.train_seed}" if self.train_seed else ""
+        return f"{self.ae}-{self.repa}-{self.trainp}-{self.trainshift:.2f}{seed}"
 
 
 NO_TRAINING = AutoencoderTraining(0, 0, 0.0, 0.0, 0, "", 0.0)
@@ -197,7 +204,9 @@ class Study:
     def cells(self) -> list[Cell]:
         """All trainings, each once, in the order of the file."""
         found = [
-            Cell(ae, repa, p, a) for g in self.grid for ae, repa, p, a in product(g.ae, g.repa, g.trainp, g.trainshift)
+            Cell(*axes)
+            for grid in self.grid
+            for axes in product(grid.ae, grid.repa, grid.trainp, grid.trainshift, grid.train_seed or (self.seed,))
         ]
         return list(dict.fromkeys(found))
 
