@@ -5,7 +5,7 @@ Nothing random is stored: every step's randomness is a function of (seed, step),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, cast
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lrcore.distributed import divided, whole
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path
 from lrcore.stacking import of_network, of_stack
@@ -37,13 +38,24 @@ class TrainingState(Generic[ModuleT]):
     step: int = 0
 
     @classmethod
-    def start(cls, model: ModuleT, learning_rate: float, ema_decay: float) -> TrainingState[ModuleT]:
-        """AdamW at a constant rate without weight decay over the trainable parameters of `model`."""
+    def start(
+        cls,
+        model: ModuleT,
+        learning_rate: float,
+        ema_decay: float,
+        divide: Callable[[ModuleT], None] = lambda model: None,
+    ) -> TrainingState[ModuleT]:
+        """AdamW at a constant rate without weight decay over the trainable parameters of `model`.
+
+        `divide` may divide the weights of the model and of its average among processes, in place.
+        """
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        average.requires_grad_(False)
+        divide(model)
+        divide(cast(ModuleT, average.module))
         parameters = [p for p in model.parameters() if p.requires_grad]
         # float32 moments and master weights; fused, since one pass over the parameters is enough
         optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-        average.requires_grad_(False)
         return cls(model, average, optimizer)
 
     @property
@@ -59,10 +71,14 @@ class TrainingState(Generic[ModuleT]):
         self.average.update_parameters(self.model)
         self.step += 1
 
-    def save(self, paths: Sequence[Path]) -> None:
-        """Write the state, atomically: one file for every run of a stack (`lrcore.stacking`), else a single one."""
-        for number, path in enumerate(paths):
-            tensors = self._tensors() if len(paths) == 1 else of_network(self._tensors(), number)
+    def save(self, paths: Sequence[Path], write: bool = True) -> None:
+        """Write the state, atomically: one file for every run of a stack (`lrcore.stacking`), else a single one.
+
+        Where the weights are divided among processes all of them must call it, but one to `write`.
+        """
+        held = {k: whole(v) for k, v in self._tensors().items()}
+        for number, path in enumerate(paths if write else ()):
+            tensors = held if len(paths) == 1 else of_network(held, number)
             # clones, since safetensors refuses tensors that share memory
             stored = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
             with atomic_path(path) as temporary:
@@ -97,13 +113,16 @@ class TrainingState(Generic[ModuleT]):
         return tensors
 
     def _load(self, tensors: dict[str, Tensor]) -> None:
-        self.model.load_state_dict(_under("model.", tensors))
-        self.average.load_state_dict(_under("average.", tensors))
+        for name, module in (("model.", self.model), ("average.", self.average)):
+            held, stored = module.state_dict(), _under(name, tensors)
+            module.load_state_dict({k: divided(v, held[k]) if k in held else v for k, v in stored.items()})
         groups = self.optimizer.state_dict()["param_groups"]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", tensors).items():
             number, _, key = name.partition(".")
-            moments.setdefault(int(number), {})[key] = tensor
+            parameter = parameters[int(number)]
+            moments.setdefault(int(number), {})[key] = divided(tensor, parameter) if tensor.ndim else tensor
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
+from lrcore.distributed import ALONE, World
 from lrcore.timesteps import Density
 from lrcore.transformer import DiffusionTransformer, RepaProjector
 
@@ -26,8 +28,7 @@ class Batch:
     features: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """A training batch with its randomness: R = S * B rows for S runs that see the same images, run after run.
 
     `noisy` tokens x_t and `target` velocities (R, N, C), times `t` (R,), `labels` (R,) some of which are dropped,
@@ -40,17 +41,8 @@ class Draw:
     labels: Tensor
     features: Tensor | None
 
-    def part(self, number: int, parts: int) -> Draw:
-        """Part `number` (from 0) of as many equal ones, for a process that trains on its share of a batch."""
-        noisy, target, t, labels = (
-            tensor.chunk(parts)[number] for tensor in (self.noisy, self.target, self.t, self.labels)
-        )
-        features = None if self.features is None else self.features.chunk(parts)[number]
-        return Draw(noisy, target, t, labels, features)
 
-
-@dataclass(frozen=True)
-class Losses:
+class Losses(NamedTuple):
     """Of each row: the squared error of the `velocity` (R,), averaged over its numbers; the whole `objective` (R,)."""
 
     velocity: Tensor
@@ -64,17 +56,24 @@ def interpolate(x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
 
 
 def draw(
-    batch: Batch, densities: Sequence[Density], classes: int, class_dropout: float, generator: torch.Generator
+    batch: Batch,
+    densities: Sequence[Density],
+    classes: int,
+    class_dropout: float,
+    generator: torch.Generator,
+    world: World = ALONE,
 ) -> Draw:
     """Times, noise and dropped labels from `generator`, drawn in this order on its device, where `batch` must be.
 
     One run per density. All runs share images, noise, dropped labels and the uniform numbers that their inverse cdfs
-    turn into times, so that they differ in what is studied alone.
+    turn into times, so that they differ in what is studied alone. Where several processes train together, `batch` is
+    this one's share, and what is drawn for the whole batch is divided as well.
     """
-    count, runs, device = len(batch.tokens), len(densities), generator.device
-    uniform = torch.rand(count, generator=generator, device=device)
-    noise = torch.randn(batch.tokens.shape, generator=generator, device=device)
-    dropped = torch.rand(count, generator=generator, device=device) < class_dropout
+    runs, device = len(densities), generator.device
+    count = len(batch.tokens) * world.size
+    uniform = world.share(torch.rand(count, generator=generator, device=device))
+    noise = world.share(torch.randn(count, *batch.tokens.shape[1:], generator=generator, device=device))
+    dropped = world.share(torch.rand(count, generator=generator, device=device) < class_dropout)
     t = torch.cat([density.quantile(uniform) for density in densities])
     tokens, noise = batch.tokens.repeat(runs, 1, 1), noise.repeat(runs, 1, 1)
     labels = torch.where(dropped, classes, batch.labels).repeat(runs)

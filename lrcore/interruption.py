@@ -35,6 +35,10 @@ class StopRequest:
         if self.reason:
             raise StudyInterrupted(self.reason)
 
+    def check_together(self) -> None:
+        """As `check`, where all processes that train together come by as often (`lrcore.distributed`)."""
+        self.check()
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.reason = f"{signal.Signals(number).name} received"
         signal.signal(number, signal.SIG_DFL)

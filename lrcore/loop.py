@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lrcore.checkpoints import TrainingState
+from lrcore.distributed import ALONE, World
 from lrcore.interruption import StopRequest, StudyInterrupted
 
 CHECK_EVERY = 20
@@ -29,13 +30,15 @@ class DivergedError(Exception):
 class LoopSettings:
     """Where the state is kept, how often it is saved, who may stop the loop and who counts its steps.
 
-    `checkpoints`: one file for every run of a stack.
+    `checkpoints`: one file for every run of a stack; of the processes of a `world` that train together, the first
+    writes them.
     """
 
     checkpoints: tuple[Path, ...]
     checkpoint_every: int
     stop: StopRequest
     on_steps: Callable[[int], None]
+    world: World = ALONE
 
 
 def resume(state: TrainingState[Any], settings: LoopSettings) -> None:
@@ -56,18 +59,18 @@ def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: in
     """
     while state.step < until:
         try:
-            settings.stop.check()
+            settings.stop.check_together()
         except StudyInterrupted:
-            state.save(settings.checkpoints)
+            state.save(settings.checkpoints, settings.world.first)
             raise
         loss = loss_at(state.step)
         state.advance(loss.sum())
         settings.on_steps(len(settings.checkpoints))
         save = state.step == until or state.step % settings.checkpoint_every == 0
         if save or state.step % CHECK_EVERY == 0:
-            _require_finite(loss.detach(), state.step)
+            _require_finite(settings.world.mean(loss.detach()), state.step)
         if save:
-            state.save(settings.checkpoints)
+            state.save(settings.checkpoints, settings.world.first)
 
 
 def _require_finite(loss: Tensor, step: int) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
+from lrcore.distributed import World
 from lrcore.flow_matching import Batch, FlowMatching, draw, interpolate, repa_losses
 from lrcore.seeds import generator
 from lrcore.timesteps import density
@@ -63,12 +64,16 @@ def test_runs_of_a_draw_differ_in_their_times_alone():
     assert not torch.equal(both.t[:64], both.t[64:])
 
 
-def test_parts_of_a_draw_make_it_up():
+def test_the_shares_of_several_processes_make_up_the_draw():
     data = Batch(batch().tokens, batch().labels, torch.randn(64, 4, 16))
     whole = drawn("s", data=data)
-    parts = [whole.part(number, 4) for number in range(4)]
+    shares = [
+        (World(rank, 4), Batch(*(part.chunk(4)[rank] for part in (data.tokens, data.labels, data.features))))
+        for rank in range(4)
+    ]
+    parts = [draw(share, PLAIN, 10, 0.1, generator("s"), world) for world, share in shares]
     for name in ("noisy", "target", "t", "labels", "features"):
-        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
+        torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
 
 
 def test_the_loss_is_the_mean_squared_error_of_the_velocity():

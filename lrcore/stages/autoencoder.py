@@ -82,9 +82,18 @@ def needs_training(work: Workspace, ae: str) -> bool:
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
     """The autoencoder `ae` on the device of the study; trained first where need be, from its checkpoint if any.
 
+    The last one asked for stays in memory.
+
     Raises:
         LrcoreError: it cannot be had, made or trained; with what is wrong.
     """
+    if ae not in work.loaded_autoencoder:
+        work.loaded_autoencoder.clear()
+        work.loaded_autoencoder[ae] = _obtained(work, ae)
+    return work.loaded_autoencoder[ae]
+
+
+def _obtained(work: Workspace, ae: str) -> Autoencoder:
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
         return _custom(work, ae)
@@ -92,7 +101,7 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
         return _pretrained(work, spec).to(work.device)
     folder = autoencoder_folder(work, ae)
     checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
-    with exclusive(folder):
+    with exclusive(folder, waiting=work.stop.check):
         if not folder.exists():
             _train(work, ae, folder, checkpoint)
         checkpoint.unlink(missing_ok=True)

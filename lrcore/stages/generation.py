@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -54,17 +54,21 @@ def stacks(work: Workspace, cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
     """Train a group of `stacks` up to the last step; write a row for every step and sampling shift that has none."""
+    world = work.world
     with contextlib.ExitStack() as locks:
-        for cell in sorted(cells):
+        for cell in sorted(cells) if world.first else ():
             locks.enter_context(exclusive(state_path(work, cell), work.stop.check))
+        world.wait()
         missing = {cell: evaluations_missing(work, cell) for cell in cells}
+        world.wait()
         for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
             due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
             ensure_trained(work, [cell for cell in due if due[cell]], step)
             for cell, shifts in due.items():
-                if shifts:
-                    write_generation(work.folders.data, work.study.name, cell.name, _rows(work, cell, step, shifts))
-        for cell in cells:
+                rows = _rows(work, cell, step, shifts) if shifts else []
+                if world.first and rows:
+                    write_generation(work.folders.data, work.study.name, cell.name, rows)
+        for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
 
@@ -79,12 +83,36 @@ def _rows(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> li
 
 def _scores(work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float) -> Scores | None:
     """What the samples are worth; none where the weights are past use."""
-    evaluation = work.study.evaluation
-    numbers = torch.arange(evaluation.n_samples).split(evaluation.batch_size)
-    try:
-        return load_judge(work).scores(sample(work, cell, model, sampleshift, part.tolist()) for part in numbers)
-    except DivergedError:
+    world, judge = work.world, load_judge(work)
+    broken = []
+
+    def batches() -> Iterator[Tensor]:
+        for numbers in _own_batches(work):
+            try:
+                yield sample(work, cell, model, sampleshift, numbers)
+            except DivergedError:
+                broken.append(numbers)
+
+    features = judge.features(batches())
+    if world.any(bool(broken)):
         return None
+    features = torch.cat(world.gathered(features))
+    return judge.scores(features) if world.first else Scores()
+
+
+def _own_batches(work: Workspace) -> Iterator[list[int]]:
+    """The numbers of the samples that this process draws, in batches.
+
+    Raises:
+        StudyInterrupted: asked to stop.
+    """
+    evaluation, world = work.study.evaluation, work.world
+    shares = torch.arange(evaluation.n_samples).tensor_split(world.size)
+    for start in range(0, len(shares[0]), evaluation.batch_size):
+        # the first share is the longest: all processes look as often, whether they have a batch left or not
+        work.stop.check_together()
+        if numbers := shares[world.rank][start : start + evaluation.batch_size].tolist():
+            yield numbers
 
 
 @torch.no_grad()
@@ -95,9 +123,7 @@ def sample(
 
     Raises:
         DivergedError: they hold NaN or infinities.
-        StudyInterrupted: asked to stop.
     """
-    work.stop.check()
     seed, evaluation, autoencoder = work.study.seed, work.study.evaluation, ensure_autoencoder(work, cell.ae)
     latent = autoencoder.shape
     # drawn on the CPU, so that every device starts from the same noise

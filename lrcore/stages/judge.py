@@ -37,9 +37,12 @@ class Judge:
     manifold: ManifoldReference
     n_reference: int
 
-    def scores(self, batches: Iterable[Tensor]) -> Scores:
-        """Of uint8 images in batches (B, 3, H, W)."""
-        features = all_features(self.network, batches)
+    def features(self, batches: Iterable[Tensor]) -> Tensor:
+        """Features (N, dim) of uint8 images in batches (B, 3, H, W)."""
+        return all_features(self.network, batches)
+
+    def scores(self, features: Tensor) -> Scores:
+        """Of samples with these features (N, dim)."""
         distance = self.frechet.distance(statistics_of(features))
         covered = self.manifold.compare(features)
         return Scores(distance, self.kernel.distance(features), covered.precision, covered.recall)

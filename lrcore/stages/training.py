@@ -18,6 +18,7 @@ from torch import Tensor
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.base import LatentShape
 from lrcore.checkpoints import TrainingState, saved_step
+from lrcore.distributed import shard, whole
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, write_json
 from lrcore.flow_matching import Batch, FlowMatching, Losses, draw
@@ -90,8 +91,9 @@ def ensure_trained(work: Workspace, cells: Sequence[Cell], step: int) -> None:
         try:
             _Training(work, together, behind).reach(step)
         except DivergedError as error:
-            for run in error.runs:
+            for run in error.runs if work.world.first else ():
                 write_json(_divergence_path(work, together[run]), {"message": str(error)})
+            work.world.wait()
 
 
 def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransformer:
@@ -130,22 +132,29 @@ class _Training:
         self.features = training_features(work) if cells[0].repa != NO_REPA else None
         self.densities = [density(cell.trainp, cell.trainshift) for cell in cells]
         objective = stack([self._objective(cell) for cell in cells]).to(work.device)
-        self.state = TrainingState.start(objective, study.training.learning_rate, study.training.ema_decay)
+        settings = study.training
+        self.state = TrainingState.start(objective, settings.learning_rate, settings.ema_decay, self._divide)
         if work.compiled:
             compile_blocks(self.state.model.transformer)
+        self.parallel = work.world.parallel(self.state.model)
         paths = tuple(state_path(work, cell) for cell in cells)
-        self.loop = LoopSettings(paths, study.training.checkpoint_every, work.stop, work.on_steps)
+        self.loop = LoopSettings(paths, settings.checkpoint_every, work.stop, work.on_steps, work.world)
         if step:
             self.state.restore(paths)
 
     def reach(self, step: int) -> None:
         """Train up to `step` and keep the averaged weights."""
         train(self.state, self._losses_at, step, self.loop)
-        averaged = self.state.averaged.transformer.state_dict()
-        for number, cell in enumerate(self.cells):
+        averaged = {name: whole(weight) for name, weight in self.state.averaged.transformer.state_dict().items()}
+        for number, cell in enumerate(self.cells if self.work.world.first else ()):
             weights = averaged if len(self.cells) == 1 else of_network(averaged, number)
             with atomic_path(snapshot_path(self.work, cell, step)) as temporary:
                 save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, temporary)
+        self.work.world.wait()
+
+    def _divide(self, model: FlowMatching) -> None:
+        if self.work.world.sharded:
+            shard(model, list(model.transformer.blocks))
 
     def _objective(self, cell: Cell) -> FlowMatching:
         settings = self.work.study.training
@@ -163,13 +172,13 @@ class _Training:
         study, device = self.work.study, self.work.device
         settings = study.training
         seed = self.cells[0].train_seed
-        picked = batch_indices(seed, step, settings.batch_size, len(self.latents))
+        picked = self.work.world.share(batch_indices(seed, step, settings.batch_size, len(self.latents)))
         tokens, labels = self.latents[picked].to(device), self.work.images.train.labels[picked].to(device)
         features = None
         if self.features is not None:
             features = on_grid(self.features[picked], self.autoencoder.shape.grid).to(device)
         batch, classes = Batch(tokens, labels, features), self.state.model.transformer.classes
         randomness = generator(seed, "training", step, device=device)
-        drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness)
-        losses: Losses = self.state.model(drawn)
+        drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness, self.work.world)
+        losses: Losses = self.parallel(drawn)
         return losses.objective.view(len(self.cells), -1).mean(1)

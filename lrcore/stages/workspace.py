@@ -15,6 +15,7 @@ import torch
 
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.datasets import Splits, fingerprint, load_splits
+from lrcore.distributed import ALONE, World
 from lrcore.encoders import VisionEncoder, load_encoder
 from lrcore.files import sha256_of
 from lrcore.interruption import StopRequest
@@ -34,7 +35,8 @@ class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
     `on_steps` is told of every training step taken; `stop` is asked between steps; all networks run on `device`; up to
-    `stack` trainings run as one; `compiled` sends the transformers' blocks through torch.compile in training.
+    `stack` trainings run as one; `compiled` sends the transformers' blocks through torch.compile in training;
+    `world`: the processes that train and sample together.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Workspace:
         device: torch.device | str = "cpu",
         stack: int = 1,
         compiled: bool = False,
+        world: World = ALONE,
     ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
-        self.device, self.stack, self.compiled = torch.device(device), stack, compiled
+        self.device, self.stack, self.compiled, self.world = torch.device(device), stack, compiled, world
         self.autoencoder_recipes: dict[str, str] = {}
         self.custom_autoencoders: dict[str, Autoencoder] = {}
+        self.loaded_autoencoder: dict[str, Autoencoder] = {}
         self._sha256: dict[str, str] = {}
 
     def sha256_of_file(self, path: str) -> str:
