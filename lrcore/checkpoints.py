@@ -5,7 +5,7 @@ Nothing random is stored: every step's randomness is a function of (seed, step),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, cast
@@ -20,6 +20,9 @@ from lrcore.distributed import divided, whole
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path
 from lrcore.stacking import of_network, of_stack
+
+_STATE = ("model.", "average.", "optimizer.")
+"""How the names of the state's tensors begin."""
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -71,21 +74,25 @@ class TrainingState(Generic[ModuleT]):
         self.average.update_parameters(self.model)
         self.step += 1
 
-    def save(self, paths: Sequence[Path], write: bool = True) -> None:
+    def save(
+        self, paths: Sequence[Path], write: bool = True, beside: Sequence[Mapping[str, Tensor]] | None = None
+    ) -> None:
         """Write the state, atomically: one file for every run of a stack (`lrcore.stacking`), else a single one.
 
-        Where the weights are divided among processes all of them must call it, but one to `write`.
+        `beside`: more tensors for each file. Where the weights are divided among processes all of them must call it,
+        but one to `write`.
         """
         held = {k: whole(v) for k, v in self._tensors().items()}
         for number, path in enumerate(paths if write else ()):
             tensors = held if len(paths) == 1 else of_network(held, number)
+            tensors |= beside[number] if beside else {}
             # clones, since safetensors refuses tensors that share memory
             stored = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
             with atomic_path(path) as temporary:
                 save_file(stored, temporary, metadata={"step": str(self.step)})
 
-    def restore(self, paths: Sequence[Path]) -> None:
-        """Take the state from `paths`, as `save` wrote them.
+    def restore(self, paths: Sequence[Path]) -> list[dict[str, Tensor]]:
+        """Take the state from `paths`, as `save` wrote them; returns what stood beside it in each.
 
         Raises:
             LrcoreError: a file is damaged or of another model, or the files of a stack are not of the same step.
@@ -97,6 +104,7 @@ class TrainingState(Generic[ModuleT]):
             for path in paths:
                 with safe_open(path, framework="pt") as stored:
                     parts.append({k: stored.get_tensor(k) for k in stored.keys()})  # noqa: SIM118
+            beside = [{k: part.pop(k) for k in list(part) if not k.startswith(_STATE)} for part in parts]
             self._load(parts[0] if len(parts) == 1 else of_stack(parts))
         except (SafetensorError, RuntimeError, KeyError) as error:
             named = ", ".join(f"'{path}'" for path in paths)
@@ -104,6 +112,7 @@ class TrainingState(Generic[ModuleT]):
                 f"{named} is not a checkpoint of this model ({error}): delete it to start again"
             ) from error
         self.step = steps[paths[0]]
+        return beside
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}

@@ -145,6 +145,7 @@ def joined(device: torch.device, sharded: bool) -> Iterator[tuple[World, torch.d
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), sharded), device
+        distributed.barrier()  # who leaves early takes connections away from the others
     finally:
         distributed.destroy_process_group()
 

@@ -13,9 +13,13 @@ from torch import Tensor
 from lrcore.checkpoints import TrainingState
 from lrcore.distributed import ALONE, World
 from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.loss_log import LossLog
 
 CHECK_EVERY = 20
 """Steps between looks at the loss: each look waits for the device."""
+
+LOG_EVERY = 50
+"""Steps of an interval of the loss log."""
 
 
 class DivergedError(Exception):
@@ -31,7 +35,7 @@ class LoopSettings:
     """Where the state is kept, how often it is saved, who may stop the loop and who counts its steps.
 
     `checkpoints`: one file for every run of a stack; of the processes of a `world` that train together, the first
-    writes them.
+    writes them. `log`, where there is one, is kept in them; the loss function adds to it.
     """
 
     checkpoints: tuple[Path, ...]
@@ -39,13 +43,29 @@ class LoopSettings:
     stop: StopRequest
     on_steps: Callable[[int], None]
     world: World = ALONE
+    log: LossLog | None = None
 
 
 def resume(state: TrainingState[Any], settings: LoopSettings) -> None:
     """Go on from the checkpoints where there are any; starting and resuming are the same call."""
     if settings.checkpoints[0].exists():
-        state.restore(settings.checkpoints)
+        restore(state, settings)
         settings.on_steps(state.step)
+
+
+def restore(state: TrainingState[Any], settings: LoopSettings) -> None:
+    """Take state and log from the checkpoints."""
+    beside = state.restore(settings.checkpoints)
+    if settings.log is not None:
+        settings.log.load_tensors(beside)
+
+
+def _save(state: TrainingState[Any], settings: LoopSettings) -> None:
+    log, beside = settings.log, None
+    if log is not None:
+        log.collect()
+        beside = [log.tensors(run) for run in range(len(settings.checkpoints))]
+    state.save(settings.checkpoints, settings.world.first, beside)
 
 
 def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: int, settings: LoopSettings) -> None:
@@ -61,16 +81,18 @@ def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: in
         try:
             settings.stop.check_together()
         except StudyInterrupted:
-            state.save(settings.checkpoints, settings.world.first)
+            _save(state, settings)
             raise
         loss = loss_at(state.step)
         state.advance(loss.sum())
         settings.on_steps(len(settings.checkpoints))
+        if settings.log is not None and state.step % LOG_EVERY == 0:
+            settings.log.close_interval(state.step)
         save = state.step == until or state.step % settings.checkpoint_every == 0
         if save or state.step % CHECK_EVERY == 0:
             _require_finite(settings.world.mean(loss.detach()), state.step)
         if save:
-            state.save(settings.checkpoints, settings.world.first)
+            _save(state, settings)
 
 
 def _require_finite(loss: Tensor, step: int) -> None:

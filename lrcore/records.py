@@ -3,6 +3,7 @@
     data/generation/study=<name>/<run>.parquet        one row per evaluation
     data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
     data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
+    data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
     data/published/figures.parquet                    figures from the literature
 
 Each file belongs to one unit of work (a training run, an autoencoder), so processes that work on
@@ -144,6 +145,30 @@ class LatentRow:
 
 
 @dataclass(frozen=True)
+class LossRow:
+    """Mean flow-matching loss of one training run over an interval of steps and a bin of training times.
+
+    The interval ends at `step` and begins where the one before ended; the bin is `t_low` <= t < `t_high`, the last one
+    with t = 1. `loss` is the mean squared error of the velocity over `count` training images, without REPA's part; NaN
+    where no t fell into the bin.
+    """
+
+    step: int
+    t_low: float
+    t_high: float
+    loss: float
+    count: int
+    ae: str
+    repa: str
+    trainp: str
+    trainshift: float
+    train_seed: int
+    recipe: str
+    lrcore_version: str
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
 class PublishedRow:
     """One figure from the literature.
 
@@ -170,6 +195,7 @@ GENERATION_KEY = (
 )  # fmt: skip
 RECONSTRUCTION_KEY = ("ae", "metric", "network", "split", "n_images")
 LATENTS_KEY = ("ae", "metric", "index")
+LOSSES_KEY = ("ae", "repa", "trainp", "trainshift", "train_seed", "step", "t_low")
 PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
 
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
@@ -215,6 +241,11 @@ def latents_folder(data: Path, study: str) -> Path:
     return Path(data) / "latents" / f"study={_checked_name(study)}"
 
 
+def losses_folder(data: Path, study: str) -> Path:
+    """`<data>/losses/study=<study>`."""
+    return Path(data) / "losses" / f"study={_checked_name(study)}"
+
+
 def write_generation(data: Path, study: str, run: str, rows: Sequence[GenerationRow]) -> None:
     """Add the rows of training run `run` (a file name without its ending)."""
     upsert(generation_folder(data, study) / f"{run}.parquet", rows, GENERATION_KEY)
@@ -228,6 +259,11 @@ def write_reconstruction(data: Path, study: str, ae: str, rows: Sequence[Reconst
 def write_latents(data: Path, study: str, ae: str, rows: Sequence[LatentRow]) -> None:
     """Add the latent metrics of autoencoder `ae`."""
     upsert(latents_folder(data, study) / f"{ae}.parquet", rows, LATENTS_KEY)
+
+
+def write_losses(data: Path, study: str, run: str, rows: Sequence[LossRow]) -> None:
+    """Add the losses of training run `run` (a file name without its ending)."""
+    upsert(losses_folder(data, study) / f"{run}.parquet", rows, LOSSES_KEY)
 
 
 def write_published(data: Path, rows: Sequence[PublishedRow]) -> None:
@@ -248,6 +284,11 @@ def read_reconstruction(data: Path | str = "data") -> pandas.DataFrame:
 def read_latents(data: Path | str = "data") -> pandas.DataFrame:
     """Every latent metric of every study, with the column `study`."""
     return _read(Path(data) / "latents", LatentRow, partitioned=True)
+
+
+def read_losses(data: Path | str = "data") -> pandas.DataFrame:
+    """The training losses of every study, with the column `study`."""
+    return _read(Path(data) / "losses", LossRow, partitioned=True)
 
 
 def read_published(data: Path | str = "data") -> pandas.DataFrame:

@@ -1,13 +1,17 @@
 """The training loop and its checkpoints: resuming is replaying."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from lrcore import loop
 from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
 from lrcore.interruption import StopRequest, StudyInterrupted
 from lrcore.loop import DivergedError, LoopSettings, resume, train
+from lrcore.loss_log import LossLog
 from lrcore.seeds import generator
 
 
@@ -92,3 +96,35 @@ def test_a_damaged_checkpoint_or_one_of_another_model_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(LrcoreError, match="delete it to start again"):
         start().restore([path])
+
+
+def with_log(folder, state, stop=None):
+    """Settings with a log, and a loss that adds to it."""
+    log = LossLog(bins=2)
+
+    def loss_at(step):
+        t = torch.rand(8, generator=generator("t", step))
+        losses = (state.model(torch.randn(8, 4, generator=generator("data", step))) - t[:, None]).square().mean(1)
+        log.add(t, losses)
+        return losses.mean()
+
+    return replace(settings(folder, stop), log=log), loss_at
+
+
+@pytest.mark.parametrize("stopped_after", [2, 4, 7])
+def test_the_loss_log_of_a_stopped_training_is_that_of_an_undisturbed_one(stopped_after, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 3)
+    state = start()
+    undisturbed, loss_at = with_log(tmp_path / "whole", state)
+    train(state, loss_at, 10, undisturbed)
+    assert [row.step for row in undisturbed.log.rows[0]] == [3, 6, 9]
+
+    state = start()
+    stopped, loss_at = with_log(tmp_path, state, AfterChecks(stopped_after))
+    with pytest.raises(StudyInterrupted):
+        train(state, loss_at, 10, stopped)
+    state = start()
+    resumed, loss_at = with_log(tmp_path, state)
+    resume(state, resumed)
+    train(state, loss_at, 10, resumed)
+    assert resumed.log.rows == undisturbed.log.rows

@@ -87,7 +87,7 @@ def _scores(work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshif
     broken = []
 
     def batches() -> Iterator[Tensor]:
-        for numbers in _own_batches(work):
+        for numbers in own_batches(work):
             try:
                 yield sample(work, cell, model, sampleshift, numbers)
             except DivergedError:
@@ -100,7 +100,7 @@ def _scores(work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshif
     return judge.scores(features) if world.first else Scores()
 
 
-def _own_batches(work: Workspace) -> Iterator[list[int]]:
+def own_batches(work: Workspace) -> Iterator[list[int]]:
     """The numbers of the samples that this process draws, in batches.
 
     Raises:

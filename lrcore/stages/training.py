@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import lrcore
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.base import LatentShape
 from lrcore.checkpoints import TrainingState, saved_step
@@ -22,7 +23,9 @@ from lrcore.distributed import shard, whole
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, write_json
 from lrcore.flow_matching import Batch, FlowMatching, Losses, draw
-from lrcore.loop import DivergedError, LoopSettings, train
+from lrcore.loop import DivergedError, LoopSettings, restore, train
+from lrcore.loss_log import LossLog, loss_rows
+from lrcore.records import write_losses
 from lrcore.seeds import batch_indices, generator
 from lrcore.stacking import of_network, stack
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
@@ -138,19 +141,32 @@ class _Training:
             compile_blocks(self.state.model.transformer)
         self.parallel = work.world.parallel(self.state.model)
         paths = tuple(state_path(work, cell) for cell in cells)
-        self.loop = LoopSettings(paths, settings.checkpoint_every, work.stop, work.on_steps, work.world)
+        self.log = LossLog(len(cells), device=work.device)
+        self.loop = LoopSettings(paths, settings.checkpoint_every, work.stop, work.on_steps, work.world, self.log)
         if step:
-            self.state.restore(paths)
+            restore(self.state, self.loop)
 
     def reach(self, step: int) -> None:
         """Train up to `step` and keep the averaged weights."""
-        train(self.state, self._losses_at, step, self.loop)
+        try:
+            train(self.state, self._losses_at, step, self.loop)
+        except DivergedError:
+            self._write_losses()
+            raise
+        self._write_losses()
         averaged = {name: whole(weight) for name, weight in self.state.averaged.transformer.state_dict().items()}
         for number, cell in enumerate(self.cells if self.work.world.first else ()):
             weights = averaged if len(self.cells) == 1 else of_network(averaged, number)
             with atomic_path(snapshot_path(self.work, cell, step)) as temporary:
                 save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, temporary)
         self.work.world.wait()
+
+    def _write_losses(self) -> None:
+        work = self.work
+        for cell, intervals in zip(self.cells, self.log.rows, strict=True):
+            rows = loss_rows(intervals, cell, training_recipe(work, cell), lrcore.__version__)
+            if work.world.first and rows:
+                write_losses(work.folders.data, work.study.name, cell.name, rows)
 
     def _divide(self, model: FlowMatching) -> None:
         if self.work.world.sharded:
@@ -181,4 +197,5 @@ class _Training:
         randomness = generator(seed, "training", step, device=device)
         drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness, self.work.world)
         losses: Losses = self.parallel(drawn)
+        self.log.add(drawn.t, losses.velocity)
         return losses.objective.view(len(self.cells), -1).mean(1)

@@ -1,0 +1,64 @@
+"""Cells of a study by several processes: `torchrun distributed_cells.py STUDY FOLDER:MODE:CHECKS ...`, job after job.
+
+MODE is `whole`, `sharded`, or `pictures`: draw samples with the weights that are there and store them. After so many
+looks at whether to stop, the first process is asked to (0 is never).
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from lrcore.distributed import SharedStop, joined
+from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.stages.generation import own_batches, run_cells, sample, stacks
+from lrcore.stages.training import load_snapshot
+from lrcore.stages.workspace import Folders, Workspace
+from lrcore.studies import load_study
+
+
+class AfterChecks(StopRequest):
+    """Stops at the n-th look."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.left = looks
+
+    def check(self):
+        self.left -= 1
+        if self.left == 0:
+            self.reason = "asked to"
+        super().check()
+
+
+def store_pictures(work, root):
+    cell = work.study.cells[0]
+    model = load_snapshot(work, cell, work.study.training.evaluate_at[-1])
+    own = torch.cat([sample(work, cell, model, 1.0, numbers) for numbers in own_batches(work)])
+    pictures = torch.cat(work.world.gathered(own)).contiguous()
+    if work.world.first:
+        save_file({"pictures": pictures}, root / "pictures.safetensors")
+
+
+def main():
+    study = load_study(sys.argv[1])
+    with joined(torch.device("cpu"), sharded=False) as (world, device):
+        for job in sys.argv[2:]:
+            folder, mode, looks = job.rsplit(":", 2)
+            root = Path(folder)
+            together = type(world)(world.rank, world.size, mode == "sharded")
+            stop = SharedStop(AfterChecks(int(looks) if world.first else 0), world)
+            folders = Folders(root / "data", root / "imgs", root / "runs")
+            work = Workspace(study, folders, stop, lambda steps: None, device, world=together)
+            if mode == "pictures":
+                store_pictures(work, root)
+                continue
+            try:
+                for group in stacks(work, study.cells):
+                    run_cells(work, group)
+            except StudyInterrupted as interrupted:
+                print(f"process {world.rank} stopped: {interrupted}", flush=True)
+
+
+main()
