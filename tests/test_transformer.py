@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrcore.flow_matching import repa_loss
+from lrcore.flow_matching import repa_losses
 from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count, positions
 
 
@@ -44,7 +44,7 @@ def test_repas_loss_is_the_mean_over_images_and_tokens_one_by_one():
     projected, features = torch.randn(3, 5, 7), 10 * torch.randn(3, 5, 7)
     pairs = [(p, f) for image in zip(projected, features, strict=True) for p, f in zip(*image, strict=True)]
     one_by_one = [-(p @ f) / (p.norm() * f.norm()) for p, f in pairs]
-    torch.testing.assert_close(repa_loss(projected, features), torch.stack(one_by_one).mean())
+    torch.testing.assert_close(repa_losses(projected, features), torch.stack(one_by_one).view(3, 5).mean(1))
 
 
 def test_it_starts_at_zero_velocity():

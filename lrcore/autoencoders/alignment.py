@@ -1,6 +1,6 @@
 """Semantic alignment: pulls the latent tokens of an autoencoder towards a frozen encoder's patch features.
 
-The loss is REPA's (`flow_matching.repa_loss`, arXiv 2410.06940), through an MLP of three layers, on the tokens of the
+The loss is REPA's (`flow_matching.repa_losses`, arXiv 2410.06940), through an MLP of three layers, on the tokens of the
 latent. It was chosen by measurement, against a linear layer with the margins of VA-VAE (arXiv 2501.01423), each term
 at weight 0.5. CIFAR-10, 5,000 images, widths 32 and 64, 32 channels per token, 600 steps of 32 images at rate 1e-3,
 averaged by 0.99, one seed. PSNR (dB), LPIPS (AlexNet) and accuracy of a ridge probe (mean token / all tokens) on 1,000
