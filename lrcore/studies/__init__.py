@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,27 @@ from lrcore.transformer import SHAPES
 
 AUTOENCODER_FAMILIES = ("kl", "flux2", "rae")
 PRECISIONS = ("float32", "bfloat16")
-DATASETS = ("cifar10", "folder")
+DATASETS = {
+    "cifar10": (),
+    "folder": ("path", "unreadable"),
+    "imagenet": ("path", "unreadable"),
+    "webdataset": ("path", "validation_path", "unreadable"),
+    "parquet": ("path", "validation_path", "image_column", "label_column", "unreadable"),
+}
+"""Where images come from, with the keys of [data] that mean something there beside the numbers; `lrcore.datasets`."""
+
 UNREADABLE = ("refuse", "skip")
 NO_REPA = "none"
 
 
 @dataclass(frozen=True)
 class Data:
-    """Images: `cifar10`, or a `folder` with one sub-folder a class."""
+    """Images: `dataset` is one of `DATASETS`, which says what else it takes.
+
+    `path` is a folder, or a pattern of files with the training images; `validation_path` one of those that hold the
+    validation images. `image_column` and `label_column` are names in Parquet files. `unreadable` is one of
+    `UNREADABLE`: what is done about images that cannot be decoded.
+    """
 
     dataset: str
     resolution: int
@@ -39,6 +52,9 @@ class Data:
     validation_images: int
     path: str = ""
     unreadable: str = "refuse"
+    validation_path: str = ""
+    image_column: str = "image"
+    label_column: str = "label"
 
 
 @dataclass(frozen=True)
@@ -247,6 +263,7 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise LrcoreError(f"study file '{path}' cannot be read: {error}") from error
+    _anchor_paths(content, path)
     base = content.pop("extends", None)
     if base is None:
         return content
@@ -254,6 +271,16 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         raise LrcoreError(f"extends must be the name or the path of a study, got {base!r}")
     beside = str(path.parent / base) if base.endswith(".toml") else base
     return _merged(_content(_study_file(beside), (*extended_by, path.resolve())), content)
+
+
+def _anchor_paths(content: dict[str, Any], path: Path) -> None:
+    """Make the paths of the images relative to the file that names them, unless the file ships with the package."""
+    data = content.get("data")
+    if not isinstance(data, dict) or path.parent == Path(__file__).parent:
+        return
+    for key in ("path", "validation_path"):
+        if isinstance(data.get(key), str) and data[key]:
+            data[key] = str(path.parent.resolve() / data[key])
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -272,8 +299,7 @@ def _check(study: Study) -> None:
     from lrcore.encoders import check_encoder_name
     from lrcore.metrics.features import check_feature_network
 
-    _one_of("dataset", study.data.dataset, DATASETS)
-    _one_of("value of data.unreadable", study.data.unreadable, UNREADABLE)
+    _check_data(study.data)
     check_encoder_name(study.encoder.name)
     _one_of("model", study.training.model, SHAPES)
     check_feature_network(study.evaluation.feature_network)
@@ -286,8 +312,6 @@ def _check(study: Study) -> None:
             _one_of("trainp", trainp, TRAINING_DENSITIES)
         for repa in grid.repa:
             _one_of("repa", repa, (NO_REPA, study.encoder.name))
-    if study.data.dataset == "folder" and not study.data.path:
-        raise LrcoreError("data.path is missing: dataset 'folder' needs the folder with one sub-folder a class")
     steps = study.training.evaluate_at
     if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
         raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {list(steps)}")
@@ -304,6 +328,23 @@ def _check(study: Study) -> None:
     wanted, available = study.evaluation.n_reference, study.data.train_images
     if wanted > available:
         raise LrcoreError(f"evaluation.n_reference is {wanted}, but data.train_images is {available}")
+
+
+def _check_data(data: Data) -> None:
+    """That the keys of [data] are those that its dataset uses."""
+    _one_of("dataset", data.dataset, DATASETS)
+    _one_of("value of data.unreadable", data.unreadable, UNREADABLE)
+    used = DATASETS[data.dataset]
+    for key in ("path", "validation_path"):
+        if key in used and not getattr(data, key):
+            wanted = "the pattern of the shards" if "validation_path" in used else "the folder with the images"
+            raise LrcoreError(f"data.{key} is missing: dataset '{data.dataset}' needs {wanted}")
+    for field in fields(data):
+        if field.default is not MISSING and field.name not in used and getattr(data, field.name) != field.default:
+            raise LrcoreError(
+                f"data.{field.name} means nothing for dataset '{data.dataset}'; beside the numbers it takes: "
+                f"{', '.join(used) or '(nothing)'}"
+            )
 
 
 def _check_sampler(study: Study) -> None:
