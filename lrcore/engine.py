@@ -1,27 +1,33 @@
-"""What is left to do of a study, and doing it."""
+"""What is left to do of a study, and doing it: units of work that any number of processes share."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
 
 from lrcore import assets
-from lrcore.files import require_writable
+from lrcore.files import claimed, require_writable
 from lrcore.interruption import StopRequest
 from lrcore.progress import Progress
 from lrcore.stages.autoencoder import AutoencoderDivergedError, ensure_autoencoder, needs_training, uses_features
 from lrcore.stages.diagnostics import diagnostics_done, measure_latents
 from lrcore.stages.generation import evaluations_missing, run_cells, stacks
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
-from lrcore.stages.training import steps_left
+from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import NO_REPA, Cell, Study
 
 STAGES = ("autoencoders", "reconstruction", "diagnostics", "generation")
+
+POLL_EVERY = 1.0
+"""Seconds between looks at units that other processes work on, and at whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,171 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
     return Todo(train, reconstruct, diagnose, generate)
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is asked for of a study, and where; it can be sent to another process."""
+
+    study: Study
+    folders: Folders
+    device: torch.device
+    stages: Sequence[object]
+    aes: Sequence[str]
+    cells: Sequence[Cell]
+
+    def workspace(self, stop: StopRequest, on_steps: Callable[[int], None]) -> Workspace:
+        """What a process works in that does a part of it."""
+        return Workspace(self.study, self.folders, stop, on_steps, self.device)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of the work that one process does alone.
+
+    `needs`: the unit that must be done first. `locks`: held while it is worked on, so that other processes see it.
+    `done` and `action` may be called by any process that holds the locks; `steps` are those of training left in it.
+    """
+
+    name: str
+    ae: str
+    needs: str
+    locks: tuple[Path, ...]
+    done: Callable[[], bool]
+    steps: Callable[[], int]
+    action: Callable[[], object]
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Hold the unit if no other process does: yields whether it was free."""
+        with contextlib.ExitStack() as locks:
+            yield all(locks.enter_context(claimed(path)) for path in self.locks)
+
+
+Diverged = dict[str, str]
+"""Autoencoders whose training diverged, with the error."""
+
+Executor = Callable[[Job, Todo, StopRequest], Diverged]
+"""Does what is left, wherever it likes; see `lrcore.executors`."""
+
+
+def units(work: Workspace, todo: Todo) -> list[Unit]:
+    """What is left, in the order in which one process would do it."""
+    folder = work.runs / "units"
+    found = []
+
+    def add(kind: str, ae: str, done: Callable[..., bool], action: Callable[..., object], title: str) -> None:
+        training = kind == "autoencoder"
+        found.append(
+            Unit(
+                name=f"{title}{ae}",
+                ae=ae,
+                needs="" if training else f"autoencoder {ae}",
+                locks=(folder / kind / ae,),
+                done=partial(done, work, ae),
+                steps=lambda: work.study.autoencoder_training.steps if training else 0,
+                action=partial(action, work, ae),
+            )
+        )
+
+    for ae in todo.train:
+        add("autoencoder", ae, _is_trained, ensure_autoencoder, "autoencoder ")
+    for ae in todo.reconstruct:
+        add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ")
+    for ae in todo.diagnose:
+        add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ")
+    return found + [_trainings(work, cells) for cells in stacks(work, todo.generate)]
+
+
+def _trainings(work: Workspace, cells: Sequence[Cell]) -> Unit:
+    """A group of cells that is trained together; another process may have grouped them otherwise: a lock for each."""
+    return Unit(
+        name=cells[0].name + (f" and {len(cells) - 1} more" if len(cells) > 1 else ""),
+        ae=cells[0].ae,
+        needs=f"autoencoder {cells[0].ae}",
+        locks=tuple(work.runs / "units" / "training" / cell.name for cell in cells),
+        done=lambda: not any(evaluations_missing(work, cell) for cell in cells),
+        steps=lambda: sum(_steps_left(work, cell) for cell in cells),
+        action=lambda: _run_cells(work, cells),
+    )
+
+
+def _run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        for leftover in training_folder(work, cell).glob(".*.tmp"):  # of snapshots whose writer was killed
+            leftover.unlink(missing_ok=True)
+    run_cells(work, cells)
+
+
+def _steps(units: Sequence[Unit]) -> int:
+    return sum(unit.steps() for unit in units)
+
+
+def _steps_left(work: Workspace, cell: Cell) -> int:
+    try:
+        return steps_left(work, cell)
+    except FileNotFoundError:  # another process has just ended this training
+        return 0
+
+
+def _is_trained(work: Workspace, ae: str) -> bool:
+    return not needs_training(work, ae)
+
+
+def work_off(units: Sequence[Unit], stop: StopRequest, progress: Progress) -> Diverged:
+    """Do all units; any number of processes may do so at once, each takes what no other has taken.
+
+    Returns when all is done, by whomever. A unit whose process died is taken over: its lock died with it. An
+    autoencoder that diverges is left out of what follows.
+
+    Raises:
+        StudyInterrupted: stopped as asked, at work or while waiting for others.
+    """
+    left, diverged = list(units), Diverged()
+    waiting = False
+    while left:
+        stop.check()
+        names = {unit.name for unit in left}
+        ready = [unit for unit in left if unit.needs not in names]
+        tried = next((unit for unit in ready if _tried(unit, diverged, progress)), None)
+        if tried is None:
+            _wait(ready, told=waiting)
+        waiting = tried is None
+        left = [unit for unit in left if unit is not tried and unit.ae not in diverged]
+        # what other processes did meanwhile is no longer ahead of this one
+        progress.total = progress.done + _steps(left)
+    return diverged
+
+
+def _tried(unit: Unit, diverged: Diverged, progress: Progress) -> bool:
+    """Do `unit` unless another process is at it; returns whether it is settled."""
+    with unit.claimed() as free:
+        if free and not unit.done():
+            progress.unit(unit.name, unit.steps() or None)
+            try:
+                unit.action()
+            except AutoencoderDivergedError as error:
+                diverged[unit.ae] = str(error)
+        return free
+
+
+def _wait(ready: Sequence[Unit], told: bool) -> None:
+    if not told:
+        names = ", ".join(unit.name for unit in ready)
+        print(f"waiting for other processes that work on: {names}", file=sys.stderr, flush=True)
+    time.sleep(POLL_EVERY)
+
+
+def in_this_process(job: Job, todo: Todo, stop: StopRequest, only: str = "") -> Diverged:
+    """Do all units, or the `only` one of that name, sharing them with whatever other processes do the same study."""
+    progress: list[Progress] = []
+    work = job.workspace(stop, lambda steps: progress[0].advance(steps))
+    found = [unit for unit in units(work, todo) if only in ("", unit.name)]
+    progress.append(Progress(_steps(found)))
+    try:
+        return work_off(found, stop, progress[0])
+    finally:
+        progress[0].close()
+
+
 def run_study(
     study: Study,
     folders: Folders,
@@ -64,6 +235,7 @@ def run_study(
     stages: Sequence[object],
     aes: Sequence[str],
     cells: Sequence[Cell],
+    execute: Executor = in_this_process,
 ) -> int:
     """Do what is left; returns the exit status: 0 done, 1 an autoencoder diverged and the rest is done.
 
@@ -73,9 +245,8 @@ def run_study(
     """
     for folder in (folders.data, folders.imgs, folders.runs):
         require_writable(folder)
-    progress: list[Progress] = []
-    work = Workspace(study, folders, stop, lambda steps: progress[0].advance(steps), device)
-    todo = left_to_do(work, stages, aes, cells)
+    job = Job(study, folders, device, stages, aes, cells)
+    todo = left_to_do(job.workspace(stop, lambda steps: None), stages, aes, cells)
     if todo.empty:
         print(f"study '{study.name}': nothing to do, all {len(cells)} trainings and {len(aes)} autoencoders are done")
         return 0
@@ -84,43 +255,12 @@ def run_study(
         assets.fetch(asset)
     stop.listen()
     began = time.monotonic()
-    steps = len(todo.train) * study.autoencoder_training.steps + sum(steps_left(work, cell) for cell in todo.generate)
-    progress.append(Progress(steps))
-    try:
-        diverged = _work_off(work, todo, progress[0])
-    finally:
-        progress[0].close()
+    diverged = execute(job, todo, stop)
     for message in diverged.values():
         print(f"error: {message}; nothing of it was measured", file=sys.stderr)
     seconds = time.monotonic() - began
     print(f"study '{study.name}': done in {seconds:.0f} s; rows in '{folders.data}', crops in '{folders.imgs}'")
     return 1 if diverged else 0
-
-
-def _work_off(work: Workspace, todo: Todo, progress: Progress) -> dict[str, str]:
-    """All units in order; an autoencoder that diverges is left out of what follows, and named with its error."""
-    diverged: dict[str, str] = {}
-
-    def unit(name: str, ae: str, action: Callable[[], object]) -> None:
-        if ae in diverged:
-            return
-        work.stop.check()
-        progress.unit(name)
-        try:
-            action()
-        except AutoencoderDivergedError as error:
-            diverged[ae] = str(error)
-
-    for ae in todo.train:
-        unit(f"autoencoder {ae}", ae, lambda ae=ae: ensure_autoencoder(work, ae))  # type: ignore[misc]
-    for ae in todo.reconstruct:
-        unit(f"reconstruction {ae}", ae, lambda ae=ae: measure_reconstruction(work, ae))  # type: ignore[misc]
-    for ae in todo.diagnose:
-        unit(f"latents of {ae}", ae, lambda ae=ae: measure_latents(work, ae))  # type: ignore[misc]
-    for cells in stacks(work, todo.generate):
-        name = cells[0].name + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
-        unit(name, cells[0].ae, lambda cells=cells: run_cells(work, cells))  # type: ignore[misc]
-    return diverged
 
 
 def _assets(study: Study, todo: Todo) -> list[str]:

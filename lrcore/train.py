@@ -3,6 +3,7 @@
     python -m lrcore.train                        # the study `smoke`
     python -m lrcore.train smoke --ae sd flux2    # part of it
     python -m lrcore.train smoke --budget 25m     # stop cleanly after 25 minutes; call again to go on
+    python -m lrcore.train smoke --workers 2      # two processes on this machine share the work
     python -m lrcore.train cifar10-cpu --plan     # what is done, what is left, what it costs; does nothing
 
 Starting and resuming are the same command: whatever is on disk is kept, whatever is missing is made. Killed
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
 from lrcore.engine import STAGES, run_study
 from lrcore.errors import LrcoreError
+from lrcore.executors import add_options, executor_of
 from lrcore.interruption import StopRequest
 from lrcore.plan import plan
 from lrcore.stages.workspace import Workspace
@@ -33,6 +35,7 @@ def parser() -> Parser:
         "--repa", nargs="+", default=[], metavar="E", help="only with REPA towards these encoders, or `none`"
     )
     line.add_argument("--only", nargs="+", default=[], metavar="STAGE", help=f"only these stages: {', '.join(STAGES)}")
+    add_options(line)
     line.add_argument("--plan", action="store_true", help="print the grid, what is done and left, and its cost; stop")
     return line
 
@@ -47,11 +50,12 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
     stages = chosen("stage", options.only, STAGES)
+    execute = executor_of(options)
     if options.plan:
         work = Workspace(study, folders_of(options), stop, lambda steps: None, device_of(options))
         print(plan(work, stages, aes, cells))
         return 0
-    return run_study(study, folders_of(options), stop, device_of(options), stages, aes, cells)
+    return run_study(study, folders_of(options), stop, device_of(options), stages, aes, cells, execute)
 
 
 def _narrowed(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:

@@ -1,46 +1,80 @@
 """Runs `lrcore.train` and kills itself with SIGKILL at a given moment: MOMENT COUNT ARGUMENTS-OF-TRAIN...
 
-Moments: `step` (after that many training steps in all, autoencoders first) and `write` (in the middle of writing
-that Parquet file: half of its bytes are on disk).
+Moments: `step` (after that many training steps in all, autoencoders first), `save` and `write` (in the middle of
+writing that checkpoint or Parquet file: half of its bytes are on disk), and `clock` (after so many seconds).
 """
 
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow.parquet
+import torch
 
-from lrcore import train
+from lrcore import checkpoints, train
 from lrcore.checkpoints import TrainingState
-
-moment, count = sys.argv[1], int(sys.argv[2])
-calls = 0
 
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def advance_then_die(self, loss, advance=TrainingState.advance):
-    global calls
-    advance(self, loss)
-    calls += 1
-    if calls == count:
-        die()
+def after(count, action, half=None):
+    """`action`, and death the moment after its `count`th call; `half`: which argument's file is cut in halves first."""
+    calls = 0
+
+    def counted(*arguments, **named):
+        nonlocal calls
+        action(*arguments, **named)
+        calls += 1
+        if calls == count:
+            if half is not None:
+                path = Path(arguments[half])
+                os.truncate(path, path.stat().st_size // 2)
+            die()
+
+    return counted
 
 
-def write_half_then_die(table, path, write=pyarrow.parquet.write_table):
-    global calls
-    calls += 1
-    write(table, path)
-    if calls == count:
-        os.truncate(path, Path(path).stat().st_size // 2)
-        die()
+def arm(moment, count):
+    """Have this process kill itself at the moment."""
+    if moment == "step":
+        TrainingState.advance = after(count, TrainingState.advance)
+    elif moment == "save":
+        checkpoints.save_file = after(count, checkpoints.save_file, half=1)
+    elif moment == "write":
+        pyarrow.parquet.write_table = after(count, pyarrow.parquet.write_table, half=1)
+    else:
+        timer = threading.Timer(count, die)
+        timer.daemon = True
+        timer.start()
 
 
-if moment == "step":
-    TrainingState.advance = advance_then_die
-else:
-    pyarrow.parquet.write_table = write_half_then_die
-train.main(sys.argv[3:])
+def _train(arguments, moment, output):
+    with open(output, "w") as file:  # noqa: PTH123
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    torch.set_num_threads(1)
+    if moment:
+        arm(*moment)
+    sys.exit(train.main(arguments))
+
+
+def start(arguments, output, moment=None):
+    """A process of its own that trains, and dies at (moment, count) if any; what it prints goes to the file `output`.
+
+    It starts in no time: it comes from a server that has imported everything, and done nothing.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lrcore.train", "killed_train"])
+    process = context.Process(target=_train, args=(arguments, moment, output))
+    process.start()
+    return process
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1], float(sys.argv[2]))
+    train.main(sys.argv[3:])

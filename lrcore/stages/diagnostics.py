@@ -42,7 +42,7 @@ def measure_latents(work: Workspace, ae: str) -> None:
     autoencoder = ensure_autoencoder(work, ae)
     train, validation = work.images.train, work.images.validation
     sample = LatentSample(
-        train_tokens=encode_all(autoencoder, train.images[:PROBE_IMAGES], work.stop.check),
+        train_tokens=encode_all(autoencoder, train.first(PROBE_IMAGES), work.stop.check),
         train_labels=train.labels[:PROBE_IMAGES],
         tokens=encode_all(autoencoder, validation.images, work.stop.check),
         labels=validation.labels,
@@ -77,7 +77,7 @@ def interpolation_metric(feature_network: str) -> str:
 
 def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
     """The interpolated FID over the reference images."""
-    images = work.images.train.images[: work.study.evaluation.n_reference]
+    images = work.images.train.first(work.study.evaluation.n_reference)
     network = load_network(work)
     distance = interpolated_frechet(
         autoencoder,

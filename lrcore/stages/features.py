@@ -42,12 +42,15 @@ def training_features(work: Workspace) -> Tensor:
             chunks.append(patches.flatten(2).transpose(1, 2).cpu())
         return torch.cat(chunks)
 
-    return cached_tensor(path, make)
+    return cached_tensor(path, make, work.stop.check)
 
 
-def cached_tensor(path: Path, make: Callable[[], Tensor]) -> Tensor:
-    """The tensor in `path`, made and stored first where it is absent."""
-    with exclusive(path):
+def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], None] = lambda: None) -> Tensor:
+    """The tensor in `path`, made and stored first where it is absent.
+
+    `waiting` is called every second that another process makes it, and may raise to give up.
+    """
+    with exclusive(path, waiting):
         if not path.exists():
             tensor = make().contiguous()
             with atomic_path(path) as temporary:
@@ -74,9 +77,9 @@ def compared_features(work: Workspace) -> Tensor:
     path = work.runs / "features" / f"compared-{evaluation.feature_network}-{_key(work, images)}.safetensors"
 
     def make() -> Tensor:
-        return all_features(load_network(work), _watched(work, work.images.train.images[:images]))
+        return all_features(load_network(work), watched(work, work.images.train.first(images)))
 
-    return cached_tensor(path, make)
+    return cached_tensor(path, make, work.stop.check)
 
 
 def load_network(work: Workspace) -> FeatureNetwork:
@@ -96,10 +99,10 @@ def _statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:
     if shipped is not None:
         return shipped.gaussian
     path = work.runs / "features" / f"{split}-{network_name}-{_key(work, images)}.safetensors"
-    with exclusive(path):
+    with exclusive(path, work.stop.check):
         if not path.exists():
-            pixels = (work.images.train if split == "train" else work.images.validation).images[:images]
-            statistics(load_network(work), _watched(work, pixels)).save(path)
+            pixels = (work.images.train if split == "train" else work.images.validation).first(images)
+            statistics(load_network(work), watched(work, pixels)).save(path)
     return GaussianStatistics.load(path)
 
 
@@ -109,7 +112,7 @@ def _key(work: Workspace, images: int) -> str:
     return recipe(work.data_recipe, evaluation.feature_network, weights, images)
 
 
-def _watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:
+def watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:
     """Chunks of `images`, with a look before each at whether to stop."""
     for chunk in images.split(CHUNK):
         work.stop.check()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import lrcore
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
+from lrcore.files import exclusive, sweep_leftovers
 from lrcore.images import save_png, to_uint8
 from lrcore.metrics.features import statistics
 from lrcore.metrics.frechet import frechet_distance
@@ -24,7 +25,7 @@ from lrcore.metrics.reconstruction import (
 )
 from lrcore.records import ReconstructionRow, read_reconstruction, write_reconstruction
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
-from lrcore.stages.features import load_network, validation_statistics
+from lrcore.stages.features import CHUNK, load_network, validation_statistics, watched
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import AutoencoderSpec
 
@@ -77,11 +78,26 @@ def reconstructed(autoencoder: Autoencoder, pixels: Tensor, before_chunk: Callab
     return torch.cat(chunks)
 
 
+def _measured(
+    work: Workspace, metric: Callable[[Tensor, Tensor], Tensor], originals: Tensor, decoded: Tensor
+) -> Tensor:
+    """A metric of all images (N,), with a look now and then at whether to stop."""
+    chunks = []
+    for original, shown in zip(originals.split(CHUNK), decoded.split(CHUNK), strict=True):
+        work.stop.check()
+        chunks.append(metric(original, shown))
+    return torch.cat(chunks)
+
+
 def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -> None:
     folder = work.folders.imgs / work.study.name
-    for number, (original, shown) in enumerate(zip(originals[:CROPS], decoded[:CROPS], strict=True)):
-        save_png(folder / f"orig-{number:02d}.png", original)
-        save_png(folder / f"{ae}-{number:02d}.png", shown)
+    # one lock for the folder: the originals are every autoencoder's
+    with exclusive(folder, work.stop.check):
+        for number, (original, shown) in enumerate(zip(originals[:CROPS], decoded[:CROPS], strict=True)):
+            for name, image in ("orig", original), (ae, shown):
+                path = folder / f"{name}-{number:02d}.png"
+                sweep_leftovers(path)
+                save_png(path, image)
 
 
 def _named_weights(spec: AutoencoderSpec) -> str:
@@ -123,15 +139,14 @@ def _rows(
 
     rows = []
     for metric, measure, protocol in (("psnr", psnr, PSNR_PROTOCOL), ("ssim", ssim, SSIM_PROTOCOL)):
-        summary = summarise(measure(originals, decoded))
+        summary = summarise(_measured(work, measure, originals, decoded))
         rows.append(row(metric, summary.mean, summary.standard_error, protocol))
     for metric, protocol in LPIPS_PROTOCOL.items():
-        work.stop.check()
         lpips = load_lpips(metric, work.device)
-        summary = summarise(lpips(originals, decoded))
+        summary = summarise(_measured(work, lpips, originals, decoded))
         rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
     network = load_network(work)
-    distance = frechet_distance(validation_statistics(work), statistics(network, decoded.split(64)))
+    distance = frechet_distance(validation_statistics(work), statistics(network, watched(work, decoded)))
     protocol = "Frechet distance between the validation images and their reconstructions"
     # no standard error: the distance is of the whole set, not a mean over images
     rows.append(row(set_metric(network.name), distance, math.nan, protocol, network.name, network.sha256))

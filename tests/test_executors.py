@@ -1,0 +1,291 @@
+"""Who does the units of a study: several processes that share it, workers of one command, tasks of Ray."""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import killed_train
+import pytest
+from test_train import TINY, arguments, stored
+
+from lrcore import train
+from lrcore.engine import Unit, work_off
+from lrcore.errors import LrcoreError
+from lrcore.executors.ray import share_of_machine
+from lrcore.files import claimed
+from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.progress import Progress
+from lrcore.stages.autoencoder import AutoencoderDivergedError
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = killed_train.start(arguments(folder), folder / "printed.txt")
+    process.join()
+    assert process.exitcode == 0
+    return folder
+
+
+class Units:
+    """Units that note when they are done."""
+
+    def __init__(self, folder):
+        self.folder, self.log = folder, []
+
+    def unit(self, name, ae="ae", needs="", action=lambda: None, locks=None):
+        def act():
+            action()
+            self.log.append(name)
+
+        paths = tuple(self.folder / lock for lock in locks or [name])
+        return Unit(name, ae, needs, paths, lambda: name in self.log, lambda: 0, act)
+
+
+@pytest.fixture
+def units(tmp_path):
+    return Units(tmp_path)
+
+
+def test_units_are_done_once_in_order(units):
+    made = [units.unit("a"), units.unit("b", needs="a"), units.unit("c", needs="no unit of this list")]
+    units.log.append("c")
+    assert work_off(made, StopRequest(), Progress(0)) == {}
+    assert units.log == ["c", "a", "b"]
+
+
+def test_a_claimed_unit_is_skipped_with_what_needs_it_and_taken_over_when_free(units, capsys):
+    made = [units.unit("a"), units.unit("b", needs="a"), units.unit("c"), units.unit("d", locks=["d", "a"])]
+    with contextlib.ExitStack() as other:
+        assert other.enter_context(claimed(units.folder / "a"))
+        # the last that is free lets go of the claim, and the waiting can go on
+        stop = StopRequest()
+        checks = []
+
+        def check():
+            checks.append(list(units.log))
+            if len(checks) == 4:
+                other.close()
+
+        stop.check = check
+        began = time.monotonic()
+        work_off(made, stop, Progress(0))
+    assert units.log == ["c", "a", "b", "d"]
+    assert 1.0 < time.monotonic() - began < 10
+    assert capsys.readouterr().err.count("waiting for other processes that work on: a, d\n") == 1
+
+
+def test_what_another_process_did_meanwhile_is_not_done_again(units):
+    made = [units.unit("a", action=lambda: units.log.append("b")), units.unit("b")]
+    work_off(made, StopRequest(), Progress(0))
+    assert units.log == ["b", "a"]
+
+
+def test_waiting_for_others_ends_with_the_budget(units):
+    with claimed(units.folder / "a"), pytest.raises(StudyInterrupted, match="budget"):
+        work_off([units.unit("a")], StopRequest(budget=0.5), Progress(0))
+    assert units.log == []
+
+
+def test_an_autoencoder_that_diverges_is_left_out_of_what_follows(units):
+    def diverge():
+        raise AutoencoderDivergedError("NaN")
+
+    made = [
+        units.unit("autoencoder x", ae="x", action=diverge),
+        units.unit("cell of x", ae="x", needs="autoencoder x"),
+        units.unit("cell of y", ae="y"),
+    ]
+    assert work_off(made, StopRequest(), Progress(0)) == {"x": "NaN"}
+    assert units.log == ["cell of y"]
+
+
+def test_a_unit_whose_process_is_killed_is_taken_over(undisturbed, tmp_path):
+    # dies in the first training of a transformer, which the other takes over from its checkpoint
+    first = killed_train.start(arguments(tmp_path), tmp_path / "first.txt", ("step", 2 * 6 + 3))
+    second = killed_train.start(arguments(tmp_path), tmp_path / "second.txt")
+    first.join()
+    second.join()
+    assert second.exitcode == 0, (tmp_path / "second.txt").read_text()
+    assert stored(tmp_path) == stored(undisturbed)
+
+
+def command(folder, *more, study=TINY):
+    arguments_of = [study, *arguments(folder)[1:], *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "lrcore.train", *arguments_of], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def children(pid):
+    """The process's children that run Python, workers among them, by their order."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def until(happened, process, seconds=60):
+    """Wait until something has happened while a process runs."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it has not happened"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def workers_of(process):
+    """Process ids of the workers of a command."""
+    return [
+        pid for pid in children(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]  # fmt: skip
+
+
+def test_workers_share_a_study_and_one_that_is_killed_is_reported(undisturbed, tmp_path):
+    process = command(tmp_path, "--workers", "2")
+    until(lambda: list(tmp_path.glob("runs/tiny/units/autoencoder/.*.lock")), process)
+    killed = workers_of(process)
+    assert len(killed) == 2
+    os.kill(killed[0], signal.SIGKILL)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "worker 1 died (SIGKILL); others take over its unit" in errors
+    assert "worker 2:" in errors
+    assert printed.startswith("study 'tiny': done in ")
+    assert stored(tmp_path) == stored(undisturbed)
+
+
+def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
+    study = tmp_path / "tiny.toml"
+    study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
+    process = command(tmp_path, "--workers", "2", "--repa", "none", study=str(study))
+    # two trainings, whose first checkpoint is far away
+    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, process)
+    workers = workers_of(process)
+    time.sleep(2)
+    asked = time.monotonic()
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
+    assert process.returncode == 0, errors
+    assert "stopped: SIGTERM received. The same command goes on from here." in errors
+    assert "died" not in errors
+    assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def test_workers_stop_when_the_parent_is_killed(tmp_path):
+    study = tmp_path / "tiny.toml"
+    study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\n')
+    process = command(tmp_path, "--workers", "2", "--repa", "none", "--ae", "flux2", study=str(study))
+    until(lambda: list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock")), process)
+    workers = workers_of(process)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while [pid for pid in workers if _alive(pid)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def _alive(pid):
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--executor", "slurm"], "unknown executor 'slurm'; allowed: local, ray"),
+        (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--gpus-per-run", "0.25"], "--gpus-per-run goes with --executor ray, not local"),
+        (["--executor", "ray", "--workers", "2"], "--workers goes with --executor local, not ray"),
+    ],
+)
+def test_options_of_executors_that_do_not_fit_are_refused(more, message, tmp_path, capsys):
+    assert train.main(arguments(tmp_path, *more)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0, 4.0])
+def test_shares_that_ray_can_hand_out(share):
+    assert share_of_machine("--gpus-per-run", share) == share
+
+
+@pytest.mark.parametrize("share", [-1.0, 1.5, float("nan"), float("inf")])
+def test_shares_that_ray_cannot_hand_out(share):
+    with pytest.raises(LrcoreError, match="--gpus-per-run must be a fraction from 0 to 1 or a whole number"):
+        share_of_machine("--gpus-per-run", share)
+
+
+def test_without_ray_the_command_says_how_to_install_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert train.main(arguments(tmp_path, "--executor", "ray")) == 2
+    assert "pip install 'lrcore[ray]'" in capsys.readouterr().err
+
+
+def require_ray():
+    """Ray, or a skip that nobody overlooks; a failure in CI."""
+    if importlib.util.find_spec("ray") is None:
+        message = "Ray is not installed: --executor ray is NOT tested (pip install 'lrcore[ray]')"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+def descendants(pid):
+    found = []
+    for child in children(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [child, *descendants(child)]
+    return found
+
+
+def running_task(pid, name):
+    """Process ids of Ray's workers below `pid` that do the unit of that name."""
+    found = []
+    for process in descendants(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::" + name.encode()):
+                found.append(process)
+    return found
+
+
+def test_ray_does_a_unit_again_whose_process_was_killed(undisturbed, tmp_path):
+    require_ray()
+    process = command(tmp_path, "--executor", "ray")
+    unit = "flux2-none-ln-1.00-seed3"
+    until(lambda: list(tmp_path.glob(f"runs/tiny/transformers/{unit}-*/average-0000003.safetensors")), process, 120)
+    killed = running_task(process.pid, unit)
+    assert len(killed) == 1
+    os.kill(killed[0], signal.SIGKILL)
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert f"{unit} ended; " in errors
+    assert printed.splitlines()[-1].startswith("study 'tiny': done in ")
+    assert stored(tmp_path) == stored(undisturbed)
+    assert not list(tmp_path.rglob(".stop-*"))
+
+
+def test_sigterm_stops_the_tasks_of_ray_cleanly(tmp_path):
+    require_ray()
+    study = tmp_path / "tiny.toml"
+    study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
+    more = ("--executor", "ray", "--ae", "flux2", "--only", "generation")
+    process = command(tmp_path, *more, study=str(study))
+    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, process, 120)
+    time.sleep(2)
+    asked = time.monotonic()
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
+    assert process.returncode == 0, errors
+    assert "stopped: SIGTERM received. The same command goes on from here." in errors
+    assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
+    assert not list(tmp_path.rglob(".stop-*"))
