@@ -12,7 +12,7 @@ are the same too.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,16 +100,28 @@ class SharedStop(StopRequest):
     def __init__(self, own: StopRequest, world: World) -> None:
         super().__init__()
         self.own, self.world = own, world
+        self._apart = False
 
     def listen(self) -> None:
         self.own.listen()
 
     def check(self) -> None:
-        pass
+        if self._apart:
+            self.own.check()
 
     def check_together(self) -> None:
+        self._obey(self.own.check)
+
+    def apart(self, action: Callable[[], object]) -> None:
+        self._apart = True
         try:
-            self.own.check()
+            self._obey(action)
+        finally:
+            self._apart = False
+
+    def _obey(self, action: Callable[[], object]) -> None:
+        try:
+            action()
             reason = ""
         except StudyInterrupted as interrupted:
             reason = str(interrupted)
@@ -125,6 +137,8 @@ def started_by_torchrun() -> bool:
 @contextmanager
 def joined(device: torch.device, sharded: bool) -> Iterator[tuple[World, torch.device]]:
     """The world that torchrun's environment tells of, and this process's device; alone where there is none.
+
+    The processes should leave together (`World.wait`): who leaves early takes connections away from the others.
 
     Raises:
         LrcoreError: `sharded` on a single process; more processes on a machine than it has GPUs.
@@ -145,7 +159,6 @@ def joined(device: torch.device, sharded: bool) -> Iterator[tuple[World, torch.d
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), sharded), device
-        distributed.barrier()  # who leaves early takes connections away from the others
     finally:
         distributed.destroy_process_group()
 

@@ -64,7 +64,10 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked for of a study, and where; it can be sent to another process."""
+    """What is asked for of a study, and where; it can be sent to another process.
+
+    `stack` and `compiled` are those of `stages.workspace.Workspace`.
+    """
 
     study: Study
     folders: Folders
@@ -72,10 +75,12 @@ class Job:
     stages: Sequence[object]
     aes: Sequence[str]
     cells: Sequence[Cell]
+    stack: int = 1
+    compiled: bool = False
 
-    def workspace(self, stop: StopRequest, on_steps: Callable[[int], None]) -> Workspace:
+    def workspace(self, stop: StopRequest, on_steps: Callable[[int], None] = lambda steps: None) -> Workspace:
         """What a process works in that does a part of it."""
-        return Workspace(self.study, self.folders, stop, on_steps, self.device)
+        return Workspace(self.study, self.folders, stop, on_steps, self.device, self.stack, self.compiled)
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,16 @@ Executor = Callable[[Job, Todo, StopRequest], Diverged]
 """Does what is left, wherever it likes; see `lrcore.executors`."""
 
 
-def units(work: Workspace, todo: Todo) -> list[Unit]:
-    """What is left, in the order in which one process would do it."""
+def train_cells(work: Workspace, cells: Sequence[Cell]) -> None:
+    """Train and measure a group of cells; the caller holds their unit."""
+    for cell in cells if work.world.first else ():
+        for leftover in training_folder(work, cell).glob(".*.tmp"):  # of snapshots whose writer was killed
+            leftover.unlink(missing_ok=True)
+    run_cells(work, cells)
+
+
+def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell]], None] = train_cells) -> list[Unit]:
+    """What is left, in the order in which one process would do it; cells are trained by `train`."""
     folder = work.runs / "units"
     found = []
 
@@ -133,10 +146,10 @@ def units(work: Workspace, todo: Todo) -> list[Unit]:
         add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ")
     for ae in todo.diagnose:
         add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ")
-    return found + [_trainings(work, cells) for cells in stacks(work, todo.generate)]
+    return found + [_trainings(work, cells, partial(train, work, cells)) for cells in stacks(work, todo.generate)]
 
 
-def _trainings(work: Workspace, cells: Sequence[Cell]) -> Unit:
+def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]) -> Unit:
     """A group of cells that is trained together; another process may have grouped them otherwise: a lock for each."""
     return Unit(
         name=cells[0].name + (f" and {len(cells) - 1} more" if len(cells) > 1 else ""),
@@ -145,15 +158,8 @@ def _trainings(work: Workspace, cells: Sequence[Cell]) -> Unit:
         locks=tuple(work.runs / "units" / "training" / cell.name for cell in cells),
         done=lambda: not any(evaluations_missing(work, cell) for cell in cells),
         steps=lambda: sum(_steps_left(work, cell) for cell in cells),
-        action=lambda: _run_cells(work, cells),
+        action=train,
     )
-
-
-def _run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
-    for cell in cells:
-        for leftover in training_folder(work, cell).glob(".*.tmp"):  # of snapshots whose writer was killed
-            leftover.unlink(missing_ok=True)
-    run_cells(work, cells)
 
 
 def _steps(units: Sequence[Unit]) -> int:
@@ -215,11 +221,17 @@ def _wait(ready: Sequence[Unit], told: bool) -> None:
     time.sleep(POLL_EVERY)
 
 
-def in_this_process(job: Job, todo: Todo, stop: StopRequest, only: str = "") -> Diverged:
+def in_this_process(
+    job: Job,
+    todo: Todo,
+    stop: StopRequest,
+    only: str = "",
+    train: Callable[[Workspace, Sequence[Cell]], None] = train_cells,
+) -> Diverged:
     """Do all units, or the `only` one of that name, sharing them with whatever other processes do the same study."""
     progress: list[Progress] = []
     work = job.workspace(stop, lambda steps: progress[0].advance(steps))
-    found = [unit for unit in units(work, todo) if only in ("", unit.name)]
+    found = [unit for unit in units(work, todo, train) if only in ("", unit.name)]
     progress.append(Progress(_steps(found)))
     try:
         return work_off(found, stop, progress[0])
@@ -227,26 +239,17 @@ def in_this_process(job: Job, todo: Todo, stop: StopRequest, only: str = "") -> 
         progress[0].close()
 
 
-def run_study(
-    study: Study,
-    folders: Folders,
-    stop: StopRequest,
-    device: torch.device,
-    stages: Sequence[object],
-    aes: Sequence[str],
-    cells: Sequence[Cell],
-    execute: Executor = in_this_process,
-) -> int:
+def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) -> int:
     """Do what is left; returns the exit status: 0 done, 1 an autoencoder diverged and the rest is done.
 
     Raises:
         LrcoreError: something is missing or wrong.
         StudyInterrupted: stopped as asked.
     """
+    study, folders, aes, cells = job.study, job.folders, job.aes, job.cells
     for folder in (folders.data, folders.imgs, folders.runs):
         require_writable(folder)
-    job = Job(study, folders, device, stages, aes, cells)
-    todo = left_to_do(job.workspace(stop, lambda steps: None), stages, aes, cells)
+    todo = left_to_do(job.workspace(stop), job.stages, aes, cells)
     if todo.empty:
         print(f"study '{study.name}': nothing to do, all {len(cells)} trainings and {len(aes)} autoencoders are done")
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from lrcore.errors import LrcoreError
@@ -38,6 +39,10 @@ class StopRequest:
     def check_together(self) -> None:
         """As `check`, where all processes that train together come by as often (`lrcore.distributed`)."""
         self.check()
+
+    def apart(self, action: Callable[[], object]) -> None:
+        """Do `action`, that may `check`, where other processes do the same, each for itself (`lrcore.distributed`)."""
+        action()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.reason = f"{signal.Signals(number).name} received"

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import pandas
 
 from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
-from lrcore.engine import run_study
+from lrcore.engine import Job, run_study
 from lrcore.interruption import StopRequest
 from lrcore.records import read_reconstruction
 from lrcore.studies import load_study
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     study = load_study(options.study)
     aes = [str(ae) for ae in chosen("autoencoder", options.ae, list(study.autoencoders))]
-    status = run_study(study, folders_of(options), stop, device_of(options), ["reconstruction"], aes, [])
+    status = run_study(Job(study, folders_of(options), device_of(options), ["reconstruction"], aes, []), stop)
     rows = read_reconstruction(options.data)
     rows = rows[(rows.study == study.name) & rows.ae.isin(aes)]
     if not rows.empty:

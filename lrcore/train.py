@@ -4,6 +4,7 @@
     python -m lrcore.train smoke --ae sd flux2    # part of it
     python -m lrcore.train smoke --budget 25m     # stop cleanly after 25 minutes; call again to go on
     python -m lrcore.train smoke --workers 2      # two processes on this machine share the work
+    python -m lrcore.train cifar10 --stack 15     # 15 trainings of one latent space at a time, as one
     python -m lrcore.train cifar10-cpu --plan     # what is done, what is left, what it costs; does nothing
 
 Starting and resuming are the same command: whatever is on disk is kept, whatever is missing is made. Killed
@@ -13,16 +14,18 @@ at any moment and started again, a study ends with the same rows as one that was
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 
 from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
-from lrcore.engine import STAGES, run_study
+from lrcore.distributed import joined
+from lrcore.engine import STAGES, Job, in_this_process, run_study
 from lrcore.errors import LrcoreError
 from lrcore.executors import add_options, executor_of
+from lrcore.executors.torchrun import run_together
 from lrcore.interruption import StopRequest
 from lrcore.plan import plan
-from lrcore.stages.workspace import Workspace
 from lrcore.studies import Cell, load_study
 
 
@@ -34,8 +37,21 @@ def parser() -> Parser:
     line.add_argument(
         "--repa", nargs="+", default=[], metavar="E", help="only with REPA towards these encoders, or `none`"
     )
+    line.add_argument(
+        "--train-seed", nargs="+", default=[], metavar="N", type=int, help="only trainings with these seeds"
+    )
     line.add_argument("--only", nargs="+", default=[], metavar="STAGE", help=f"only these stages: {', '.join(STAGES)}")
     add_options(line)
+    line.add_argument(
+        "--stack", type=int, default=1, metavar="N",
+        help="train up to N runs of a latent space together, as one; same results to rounding (default: 1)",
+    )  # fmt: skip
+    line.add_argument(
+        "--compile", action="store_true", help="compile the transformers' blocks; same results to rounding"
+    )
+    line.add_argument(
+        "--shard", action="store_true", help="with torchrun: divide weights and moments among its processes (FSDP2)"
+    )
     line.add_argument("--plan", action="store_true", help="print the grid, what is done and left, and its cost; stop")
     return line
 
@@ -50,18 +66,26 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
     stages = chosen("stage", options.only, STAGES)
+    if options.stack < 1:
+        raise LrcoreError(f"--stack must be at least 1, got {options.stack}")
     execute = executor_of(options)
+    job = Job(study, folders_of(options), device_of(options), stages, aes, cells, options.stack, options.compile)
     if options.plan:
-        work = Workspace(study, folders_of(options), stop, lambda steps: None, device_of(options))
-        print(plan(work, stages, aes, cells))
+        print(plan(job.workspace(stop), stages, aes, cells))
         return 0
-    return run_study(study, folders_of(options), stop, device_of(options), stages, aes, cells, execute)
+    with joined(job.device, options.shard) as (world, device):
+        if world.size == 1:
+            return run_study(job, stop, execute)
+        if execute is not in_this_process:
+            raise LrcoreError("--workers and --executor ray start processes themselves: start them without torchrun")
+        return run_together(world, dataclasses.replace(job, device=device), stop)
 
 
 def _narrowed(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:
     left = cells
-    for name in ("ae", "trainp", "trainshift", "repa"):
-        wanted = chosen(f"value of --{name}", getattr(options, name), sorted({getattr(cell, name) for cell in cells}))
+    for name in ("ae", "trainp", "trainshift", "repa", "train_seed"):
+        option, allowed = f"--{name.replace('_', '-')}", sorted({getattr(cell, name) for cell in cells})
+        wanted = chosen(f"value of {option}", getattr(options, name), allowed)
         left = [cell for cell in left if getattr(cell, name) in wanted]
     if not left:
         raise LrcoreError("no training of the study has all the values asked for")

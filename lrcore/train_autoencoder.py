@@ -17,11 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
-from lrcore.engine import run_study
+from lrcore.engine import Job, run_study
 from lrcore.errors import LrcoreError
 from lrcore.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder
-from lrcore.stages.workspace import Workspace
 from lrcore.studies import load_study
 
 
@@ -43,8 +42,9 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         if target.exists():
             raise LrcoreError(f"'{target}' is there already: name another folder, or move it away")
     folders = folders_of(options)
-    status = run_study(study, folders, stop, device_of(options), ["autoencoders"], aes, [])
-    work = Workspace(study, folders, stop, lambda steps: None)
+    job = Job(study, folders, device_of(options), ["autoencoders"], aes, [])
+    status = run_study(job, stop)
+    work = job.workspace(stop)
     for ae, target in targets.items():
         _export(autoencoder_folder(work, ae), target)
     return status

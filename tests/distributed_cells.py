@@ -59,6 +59,7 @@ def main():
                     run_cells(work, group)
             except StudyInterrupted as interrupted:
                 print(f"process {world.rank} stopped: {interrupted}", flush=True)
+        world.wait()
 
 
 main()

@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from lrcore.distributed import ALONE, joined
+from lrcore.distributed import ALONE, World, joined
+from lrcore.engine import Job
 from lrcore.errors import LrcoreError
+from lrcore.executors.torchrun import run_together
 from lrcore.interruption import StopRequest
 from lrcore.records import GENERATION_KEY, read_generation
 from lrcore.stages.generation import run_cells, sample, stacks
@@ -113,3 +116,45 @@ def test_a_process_by_itself_is_alone_and_has_nothing_to_divide():
         assert world is ALONE and device.type == "cpu"
     with pytest.raises(LrcoreError, match="start them with torchrun"), joined(torch.device("cpu"), sharded=True):
         pass
+
+
+def torchrun(*arguments, cwd):
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+            *("-m", "lrcore.train", *map(str, arguments), "--data", "data", "--imgs", "imgs", "--runs", "runs"),
+        ],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command_line_under_torchrun(folders, tmp_path):
+    shared = folders / "alone" / "runs" / "grid"
+    for part in ("autoencoders", "latents", "features"):
+        shutil.copytree(shared / part, tmp_path / "runs" / "grid" / part)
+    only = ("--only", "generation", "--repa", "none")
+    stopped = torchrun(folders / "grid.toml", *only, "--budget", "1s", cwd=tmp_path)
+    assert stopped.returncode == 0, stopped.stderr[-3000:]
+    assert "The same command goes on from here" in stopped.stderr
+    done = torchrun(folders / "grid.toml", *only, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("study 'grid': done") == 1
+    found = read_generation(tmp_path / "data").sort_values(list(GENERATION_KEY))
+    alone = rows(folders / "alone")
+    alone = alone[alone.repa == "none"]
+    assert found.fid.tolist() == pytest.approx(alone.fid.tolist(), rel=1e-3)
+    again = torchrun(folders / "grid.toml", *only, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stdout.count("nothing to do") == 1
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(folders):
+    study = load_study(str(folders / "grid.toml"))
+    job = Job(study, Folders(folders, folders, folders), torch.device("cpu"), ["generation"], ["flux2"], study.cells)
+    with pytest.raises(LrcoreError, match=r"batch_size 8 cannot be divided among 3 processes; allowed: \[1, 2, 4, 8\]"):
+        run_together(World(size=3), job, StopRequest())
+    with pytest.raises(LrcoreError, match="--stack"):
+        run_together(World(size=2), replace(job, stack=2), StopRequest())

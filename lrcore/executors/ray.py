@@ -60,7 +60,7 @@ class RayExecutor:
         job = replace(job, device=device, folders=folders)
         tasks = _Tasks(job, todo, {"num_gpus": gpus, "num_cpus": self.cpus, "max_retries": RETRIES})
         try:
-            return _drive(units(job.workspace(stop, lambda steps: None), todo), tasks, stop)
+            return _drive(units(job.workspace(stop), todo), tasks, stop)
         finally:
             tasks.close()
 

@@ -17,7 +17,9 @@ from lrcore.loop import DivergedError
 from lrcore.records import GenerationRow, read_generation, write_generation
 from lrcore.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
 from lrcore.stages.autoencoder import ensure_autoencoder
+from lrcore.stages.features import training_features
 from lrcore.stages.judge import Scores, load_judge
+from lrcore.stages.latents import training_latents
 from lrcore.stages.training import diverged, ensure_trained, load_snapshot, new_transformer, state_path, training_recipe
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
@@ -58,7 +60,8 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
     with contextlib.ExitStack() as locks:
         for cell in sorted(cells) if world.first else ():
             locks.enter_context(exclusive(state_path(work, cell), work.stop.check))
-        world.wait()
+        if world.size > 1:
+            work.stop.apart(lambda: _prepare(work, cells))
         missing = {cell: evaluations_missing(work, cell) for cell in cells}
         world.wait()
         for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
@@ -71,6 +74,14 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
         for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
+
+
+def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
+    """Have made and stored what takes long, after which processes that work together keep in step."""
+    training_latents(work, cells[0].ae, ensure_autoencoder(work, cells[0].ae))
+    if cells[0].repa != NO_REPA:
+        training_features(work)
+    load_judge(work)
 
 
 def _rows(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> list[GenerationRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -15,7 +16,7 @@ import torch
 
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.datasets import Splits, fingerprint, load_splits
-from lrcore.distributed import ALONE, World
+from lrcore.distributed import ALONE, SharedStop, World
 from lrcore.encoders import VisionEncoder, load_encoder
 from lrcore.files import sha256_of
 from lrcore.interruption import StopRequest
@@ -62,6 +63,12 @@ class Workspace:
         if path and path not in self._sha256:
             self._sha256[path] = sha256_of(Path(path))
         return self._sha256.get(path, "")
+
+    def together(self, world: World) -> Workspace:
+        """The same for what `world` does together; what is loaded is shared."""
+        shared = copy.copy(self)
+        shared.world, shared.stop = world, SharedStop(self.stop, world)
+        return shared
 
     @property
     def runs(self) -> Path:
