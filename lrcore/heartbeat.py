@@ -14,7 +14,7 @@ import socket
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -112,6 +112,11 @@ class Heartbeat:
         if not 0 <= now - self._written < BEAT_EVERY:
             self._write(now)
 
+    @property
+    def step(self) -> int:
+        """Steps done, as far as it was told."""
+        return self._step or 0
+
     def close(self) -> None:
         """The unit is at its end, or stopped as asked: nothing is left to watch."""
         with contextlib.suppress(OSError):
@@ -120,8 +125,7 @@ class Heartbeat:
     def _write(self, now: float) -> None:
         pace = self._pace.seconds_per_step
         rate = 1 / pace if pace else None
-        step = self._step or 0
-        beat = Beat(self.unit, step, self.total, self._started, now, rate, os.getpid(), socket.gethostname())
+        beat = Beat(self.unit, self.step, self.total, self._started, now, rate, os.getpid(), socket.gethostname())
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         # replaced in one step, but not synced to the disk as files.atomic_path does: that would hold up the training,
         # and a beat lost with the power is no loss
@@ -130,6 +134,36 @@ class Heartbeat:
             temporary.write_text(json.dumps(asdict(beat)) + "\n")
             temporary.replace(self.path)
         self._written = now
+
+
+class Heartbeats:
+    """Those of the units that this process works on."""
+
+    def __init__(self, runs: Path, study: str) -> None:
+        self._runs, self._study = runs, study
+        self._open: dict[str, Heartbeat] = {}
+
+    @contextlib.contextmanager
+    def of(self, units: Iterable[str], total: int) -> Iterator[None]:
+        """While these are worked on, each `total` steps long."""
+        opened = {unit: Heartbeat(heartbeat_path(self._runs, self._study, unit), unit, total) for unit in units}
+        self._open |= opened
+        try:
+            yield
+        finally:
+            for unit, beating in opened.items():
+                beating.close()
+                del self._open[unit]
+
+    def beat(self, unit: str, step: int) -> None:
+        """Say that `step` steps of it are done, if it is open here."""
+        if unit in self._open:
+            self._open[unit].beat(step)
+
+    def alive(self) -> None:
+        """Say of all that they are worked on, though no step is taken now."""
+        for beating in self._open.values():
+            beating.beat(beating.step)
 
 
 def heartbeat_path(runs: Path, study: str, unit: str) -> Path:

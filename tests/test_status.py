@@ -15,7 +15,16 @@ from safetensors.torch import save_file
 
 from lrcore import status
 from lrcore.files import claimed, exclusive
-from lrcore.heartbeat import BEAT_EVERY, STALE_AFTER, Beat, Heartbeat, autoencoder_unit, heartbeat_path, read_beat
+from lrcore.heartbeat import (
+    BEAT_EVERY,
+    STALE_AFTER,
+    Beat,
+    Heartbeat,
+    Heartbeats,
+    autoencoder_unit,
+    heartbeat_path,
+    read_beat,
+)
 from lrcore.interruption import StopRequest
 from lrcore.loss_log import LossLog, loss_rows
 from lrcore.records import GenerationRow, write_generation, write_losses
@@ -384,3 +393,20 @@ def test_watching_repeats_until_it_is_interrupted(tmp_path, capsys, monkeypatch)
     assert status.main([TINY, *places, "--watch", "7"]) == 0
     assert slept == [7, 7, 7]
     assert capsys.readouterr().out.count("study 'tiny'") == 3
+
+
+def test_what_is_worked_on_beats_and_ends_silent(tmp_path):
+    beats = Heartbeats(tmp_path, "tiny")
+    path = heartbeat_path(tmp_path, "tiny", "cell")
+    with beats.of(["cell", "waiting"], total=6):
+        assert read_beat(path) is None
+        beats.beat("cell", 3)
+        beats.alive()
+        assert (read_beat(path).step, read_beat(path).total) == (3, 6)
+        assert read_beat(heartbeat_path(tmp_path, "tiny", "waiting")).step == 0
+        with beats.of(["autoencoder-sd"], total=8):
+            beats.beat("autoencoder-sd", 1)
+        assert read_beat(path).step == 3
+    assert not list(path.parent.iterdir())
+    beats.beat("cell", 4)  # of nobody here
+    assert not list(path.parent.iterdir())

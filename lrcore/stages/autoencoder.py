@@ -30,6 +30,7 @@ from lrcore.checkpoints import TrainingState
 from lrcore.encoders import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.files import exclusive, sha256_of
+from lrcore.heartbeat import autoencoder_unit
 from lrcore.images import to_float
 from lrcore.loop import DivergedError, LoopSettings, resume, train
 from lrcore.seeds import batch_indices, generator
@@ -170,14 +171,18 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
     loop = LoopSettings((checkpoint,), settings.checkpoint_every, work.stop, work.on_steps)
     resume(state, loop)
 
+    unit = autoencoder_unit(ae)
+
     def loss_at(step: int) -> Tensor:
+        work.heartbeats.beat(unit, step)
         picked = batch_indices(seed, step, settings.batch_size, len(images))
         batch = to_float(images[picked].to(work.device))
         target = None if features is None else features[picked].to(work.device)
         return objective.loss(batch, target, generator(seed, "autoencoder", ae, step), step)
 
     try:
-        train(state, loss_at, settings.steps, loop)
+        with work.heartbeats.of([unit], settings.steps):
+            train(state, loss_at, settings.steps, loop)
     except DivergedError as error:
         message = f"autoencoder '{ae}' diverged ({error}): lower autoencoder_training.learning_rate"
         raise AutoencoderDivergedError(message) from error

@@ -60,6 +60,8 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
     with contextlib.ExitStack() as locks:
         for cell in sorted(cells) if world.first else ():
             locks.enter_context(exclusive(state_path(work, cell), work.stop.check))
+        names = [cell.name for cell in cells if world.first]
+        locks.enter_context(work.heartbeats.of(names, work.study.training.evaluate_at[-1]))
         if world.size > 1:
             work.stop.apart(lambda: _prepare(work, cells))
         missing = {cell: evaluations_missing(work, cell) for cell in cells}
@@ -122,6 +124,7 @@ def own_batches(work: Workspace) -> Iterator[list[int]]:
     for start in range(0, len(shares[0]), evaluation.batch_size):
         # the first share is the longest: all processes look as often, whether they have a batch left or not
         work.stop.check_together()
+        work.heartbeats.alive()
         if numbers := shares[world.rank][start : start + evaluation.batch_size].tolist():
             yield numbers
 

@@ -198,4 +198,6 @@ class _Training:
         drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness, self.work.world)
         losses: Losses = self.parallel(drawn)
         self.log.add(drawn.t, losses.velocity)
+        for cell in self.cells:
+            self.work.heartbeats.beat(cell.name, step)
         return losses.objective.view(len(self.cells), -1).mean(1)

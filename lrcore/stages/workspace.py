@@ -19,6 +19,7 @@ from lrcore.datasets import Splits, fingerprint, load_splits
 from lrcore.distributed import ALONE, SharedStop, World
 from lrcore.encoders import VisionEncoder, load_encoder
 from lrcore.files import sha256_of
+from lrcore.heartbeat import Heartbeats
 from lrcore.interruption import StopRequest
 from lrcore.studies import Study
 
@@ -53,6 +54,7 @@ class Workspace:
     ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
         self.device, self.stack, self.compiled, self.world = torch.device(device), stack, compiled, world
+        self.heartbeats = Heartbeats(folders.runs, study.name)
         self.autoencoder_recipes: dict[str, str] = {}
         self.custom_autoencoders: dict[str, Autoencoder] = {}
         self.loaded_autoencoder: dict[str, Autoencoder] = {}
