@@ -11,10 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lrcore.autoencoders.patches import to_tokens
 from lrcore.errors import LrcoreError
 from lrcore.images import to_float
 
@@ -62,6 +64,16 @@ class LatentShape:
         return self.resolution // self.grid[0]
 
 
+class Posterior(NamedTuple):
+    """What an encoder says of images: `mean` and `std` of their normalised tokens, (B, N, C) each.
+
+    `std` is None where the encoder gives one latent an image and no distribution.
+    """
+
+    mean: Tensor
+    std: Tensor | None
+
+
 class Autoencoder(nn.Module, ABC):
     """Encoder and decoder with the normalisation between them, frozen and always in eval mode.
 
@@ -81,9 +93,9 @@ class Autoencoder(nn.Module, ABC):
     def decode_batch(self, tokens: Tensor) -> Tensor:
         """Normalised tokens (B, N, C), float32, to images (B, 3, H, W); `decode` clamps them to [-1, 1]."""
 
-    def sample_batch(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """As `encode_batch`, but a sample of the posterior where the family has one."""
-        raise LrcoreError(f"{type(self).__name__} has no posterior to sample from: leave `generator` out")
+    def posterior_batch(self, images: Tensor) -> Posterior:
+        """As `encode_batch`, with the deviation of the posterior where the family has one."""
+        return Posterior(self.encode_batch(images), None)
 
     @property
     def device(self) -> torch.device:
@@ -109,11 +121,24 @@ class Autoencoder(nn.Module, ABC):
         """
         _check_images(images, self.shape.resolution)
 
-        def encode_chunk(chunk: Tensor) -> Tensor:
-            pixels = to_float(chunk) if chunk.dtype == torch.uint8 else chunk.float()
-            return self.encode_batch(pixels) if generator is None else self.sample_batch(pixels, generator)
+        if generator is None:
+            return self._in_chunks(images, lambda chunk: self.encode_batch(_as_float(chunk)))
+        mean, std = self.posterior(images)
+        if std is None:
+            raise LrcoreError(f"{type(self).__name__} has no posterior to sample from: leave `generator` out")
+        return mean + std * self._noise(len(mean), generator).to(mean)
 
-        return self._in_chunks(images, encode_chunk)
+    def posterior(self, images: Tensor) -> Posterior:
+        """Mean (the mode, as `encode` gives it) and deviation of the tokens, float32; arguments as for `encode`."""
+        _check_images(images, self.shape.resolution)
+        deviations: list[Tensor] = []
+
+        def encode_chunk(chunk: Tensor) -> Tensor:
+            mean, std = self.posterior_batch(_as_float(chunk))
+            deviations.extend([] if std is None else [std.float()])
+            return mean
+
+        return Posterior(self._in_chunks(images, encode_chunk), torch.cat(deviations) if deviations else None)
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Normalised tokens (B, N, C) to images (B, 3, H, W), float32 in [-1, 1].
@@ -129,6 +154,12 @@ class Autoencoder(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """The reconstruction of `images`."""
         return self.decode(self.encode(images))
+
+    def _noise(self, count: int, generator: torch.Generator) -> Tensor:
+        """Normal tokens, drawn as a latent map and cut, as diffusers' posteriors draw them."""
+        (rows, columns), patch = self.shape.grid, self.shape.patch
+        channels = self.shape.channels_per_token // patch**2
+        return to_tokens(torch.randn(count, channels, rows * patch, columns * patch, generator=generator), patch)
 
     def _in_chunks(self, batch: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
         # a subclass may have set up its parts after the last call of eval()
@@ -164,6 +195,10 @@ def encode_all(autoencoder: Autoencoder, pixels: Tensor, before_chunk: Callable[
         before_chunk()
         chunks.append(autoencoder.encode(chunk).cpu())
     return torch.cat(chunks)
+
+
+def _as_float(images: Tensor) -> Tensor:
+    return to_float(images) if images.dtype == torch.uint8 else images.float()
 
 
 def _check_images(images: Tensor, resolution: int) -> None:

@@ -6,7 +6,7 @@ import torch
 from diffusers import AutoencoderKLFlux2
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, encode_all, token_grid
+from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, Posterior, encode_all, token_grid
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.studies import AutoencoderSpec
@@ -48,10 +48,10 @@ class Flux2Autoencoder(Autoencoder):
     def encode_batch(self, images: Tensor) -> Tensor:
         return self._normalised(self.model.encode(images).latent_dist.mode())
 
-    def sample_batch(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        posterior = self.model.encode(images).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
-        return self._normalised(posterior.mean + posterior.std * noise)
+    def posterior_batch(self, images: Tensor) -> Posterior:
+        found = self.model.encode(images).latent_dist
+        std = to_tokens(found.std.float(), self.shape.patch) / self._deviation()
+        return Posterior(self._normalised(found.mode()), std)
 
     def decode_batch(self, tokens: Tensor) -> Tensor:
         latent = tokens * self._deviation() + self.model.bn.running_mean

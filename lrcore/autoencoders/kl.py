@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, encode_all, token_grid
+from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, Posterior, encode_all, token_grid
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.errors import LrcoreError
@@ -68,10 +68,9 @@ class KLAutoencoder(Autoencoder):
     def encode_batch(self, images: Tensor) -> Tensor:
         return self._normalised(self.model.encode(images).latent_dist.mode())
 
-    def sample_batch(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        posterior = self.model.encode(images).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
-        return self._normalised(posterior.mean + posterior.std * noise)
+    def posterior_batch(self, images: Tensor) -> Posterior:
+        found = self.model.encode(images).latent_dist
+        return Posterior(self._normalised(found.mode()), to_tokens(found.std.float() * self.scale, self.shape.patch))
 
     def decode_batch(self, tokens: Tensor) -> Tensor:
         latent = from_tokens(tokens, self.shape.patch, self.shape.grid) / self.scale + self.shift

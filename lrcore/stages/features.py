@@ -20,6 +20,9 @@ from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64
 
+IN_MEMORY = 2**33
+"""Bytes of patch features that are kept; those of all ImageNet would take 1 TB."""
+
 COMPARED_IMAGES = 10_000
 """As many reference images as ADM's evaluator takes for precision and recall."""
 
@@ -28,6 +31,16 @@ def features_recipe(work: Workspace) -> str:
     """What the patch features depend on."""
     encoder = work.study.encoder
     return recipe(work.data_recipe, encoder.name, encoder.size, work.sha256_of_file(encoder.weights))
+
+
+def features_are_stored(work: Workspace) -> bool:
+    """Whether trainings read patch features from memory, rather than compute them at every step.
+
+    They do where all of them fit into `IN_MEMORY` bytes and images are seen as they are, not mirrored.
+    """
+    encoder = work.encoder
+    images = work.study.data.train_images
+    return not work.study.training.flip and images * encoder.grid**2 * encoder.patch_channels * 4 <= IN_MEMORY
 
 
 def training_features(work: Workspace) -> Tensor:

@@ -17,7 +17,7 @@ from lrcore.loop import DivergedError
 from lrcore.records import GenerationRow, read_generation, write_generation
 from lrcore.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
 from lrcore.stages.autoencoder import ensure_autoencoder
-from lrcore.stages.features import training_features
+from lrcore.stages.features import features_are_stored, training_features
 from lrcore.stages.judge import Scores, load_judge
 from lrcore.stages.latents import training_latents
 from lrcore.stages.training import diverged, ensure_trained, load_snapshot, new_transformer, state_path, training_recipe
@@ -81,7 +81,7 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
 def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
     """Have made and stored what takes long, after which processes that work together keep in step."""
     training_latents(work, cells[0].ae, ensure_autoencoder(work, cells[0].ae))
-    if cells[0].repa != NO_REPA:
+    if cells[0].repa != NO_REPA and features_are_stored(work):
         training_features(work)
     load_judge(work)
 

@@ -6,6 +6,7 @@ stopped training goes on, is there while the training is not at its end.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,21 +17,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import lrcore
-from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.base import LatentShape
 from lrcore.checkpoints import TrainingState, saved_step
 from lrcore.distributed import shard, whole
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, write_json
-from lrcore.flow_matching import Batch, FlowMatching, Losses, draw
+from lrcore.flow_matching import FlowMatching, Losses, draw
 from lrcore.loop import DivergedError, LoopSettings, restore, train
 from lrcore.loss_log import LossLog, loss_rows
 from lrcore.records import write_losses
-from lrcore.seeds import batch_indices, generator
+from lrcore.seeds import generator
 from lrcore.stacking import of_network, stack
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
-from lrcore.stages.features import features_recipe, training_features
-from lrcore.stages.latents import training_latents
+from lrcore.stages.batches import TrainingBatches
+from lrcore.stages.features import features_recipe
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
 from lrcore.timesteps import density
@@ -131,8 +131,9 @@ class _Training:
         study = work.study
         self.work, self.cells = work, cells
         self.autoencoder = ensure_autoencoder(work, cells[0].ae)
-        self.latents = training_latents(work, cells[0].ae, self.autoencoder)
-        self.features = training_features(work) if cells[0].repa != NO_REPA else None
+        repa = cells[0].repa != NO_REPA
+        self.projected_to = work.encoder.patch_channels if repa else None
+        self.batches = TrainingBatches(work, cells[0].ae, self.autoencoder, repa, cells[0].train_seed)
         self.densities = [density(cell.trainp, cell.trainshift) for cell in cells]
         objective = stack([self._objective(cell) for cell in cells]).to(work.device)
         settings = study.training
@@ -149,7 +150,8 @@ class _Training:
     def reach(self, step: int) -> None:
         """Train up to `step` and keep the averaged weights."""
         try:
-            train(self.state, self._losses_at, step, self.loop)
+            with contextlib.closing(self.batches):
+                train(self.state, self._losses_at, step, self.loop)
         except DivergedError:
             self._write_losses()
             raise
@@ -178,24 +180,17 @@ class _Training:
             # the cells of an autoencoder and a seed start from the same weights: they differ in what is studied alone
             torch.manual_seed(generator(cell.train_seed, "transformer", cell.ae).initial_seed())
             model = new_transformer(self.work, self.autoencoder.shape)
-            if self.features is None:
+            if self.projected_to is None:
                 return FlowMatching(model, precision=settings.precision)
-            projector = RepaProjector(model.shape.width, self.features.shape[-1], settings.repa_hidden)
+            projector = RepaProjector(model.shape.width, self.projected_to, settings.repa_hidden)
         return FlowMatching(model, projector, settings.repa_block, settings.repa_weight, settings.precision)
 
     def _losses_at(self, step: int) -> Tensor:
         """The loss of every run (S,) on the batch of `step`."""
-        study, device = self.work.study, self.work.device
-        settings = study.training
-        seed = self.cells[0].train_seed
-        picked = self.work.world.share(batch_indices(seed, step, settings.batch_size, len(self.latents)))
-        tokens, labels = self.latents[picked].to(device), self.work.images.train.labels[picked].to(device)
-        features = None
-        if self.features is not None:
-            features = on_grid(self.features[picked], self.autoencoder.shape.grid).to(device)
-        batch, classes = Batch(tokens, labels, features), self.state.model.transformer.classes
-        randomness = generator(seed, "training", step, device=device)
-        drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness, self.work.world)
+        batch, classes = self.batches(step), self.state.model.transformer.classes
+        randomness = generator(self.cells[0].train_seed, "training", step, device=self.work.device)
+        dropout = self.work.study.training.class_dropout
+        drawn = draw(batch, self.densities, classes, dropout, randomness, self.work.world)
         losses: Losses = self.parallel(drawn)
         self.log.add(drawn.t, losses.velocity)
         for cell in self.cells:

@@ -34,6 +34,8 @@ DATASETS = {
 """Where images come from, with the keys of [data] that mean something there beside the numbers; `lrcore.datasets`."""
 
 UNREADABLE = ("refuse", "skip")
+LATENTS = ("mode", "sample")
+LATENT_PRECISIONS = ("float32", "float16")
 NO_REPA = "none"
 
 
@@ -128,7 +130,9 @@ class Training:
     """The diffusion transformers of the study.
 
     `precision` is that of the transformers in training and sampling: "bfloat16" runs them under autocast, with weights,
-    losses and the sampler's state in float32.
+    losses and the sampler's state in float32. They see the `latent` of each image, one of `LATENTS`: the posterior's
+    "mode", or another "sample" of it at each step, where the autoencoder has a posterior. `flip` shows half of the
+    images mirrored left to right. `latent_precision`: of latents on disk.
     """
 
     model: str
@@ -142,6 +146,9 @@ class Training:
     repa_block: int
     repa_hidden: int
     precision: str = "float32"
+    latent: str = "mode"
+    flip: bool = False
+    latent_precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -302,6 +309,9 @@ def _check(study: Study) -> None:
     _check_data(study.data)
     check_encoder_name(study.encoder.name)
     _one_of("model", study.training.model, SHAPES)
+    _one_of("value of training.precision", study.training.precision, PRECISIONS)
+    _one_of("value of training.latent", study.training.latent, LATENTS)
+    _one_of("value of training.latent_precision", study.training.latent_precision, LATENT_PRECISIONS)
     check_feature_network(study.evaluation.feature_network)
     for ae in study.autoencoders:
         _check_autoencoder(study, ae)
@@ -416,7 +426,6 @@ def _check_autoencoder(study: Study, ae: str) -> None:
     if study.autoencoder_training == NO_TRAINING:
         raise LrcoreError(f"missing: autoencoder_training, by which '{ae}' is trained")
     _one_of("LPIPS network", study.autoencoder_training.lpips_net, ("vgg", "alex"))
-    _one_of("value of training.precision", study.training.precision, PRECISIONS)
     _one_of("value of autoencoder_training.precision", study.autoencoder_training.precision, PRECISIONS)
     if spec.family == "rae":
         _check_decoder(spec, name)

@@ -11,7 +11,7 @@ from lrcore.errors import LrcoreError, unknown
 
 
 def build(kind: Any, value: Any, where: str) -> Any:
-    """`value` (parsed TOML) as `kind`: a dataclass, tuple[X, ...], dict[str, X], str, int or float.
+    """`value` (parsed TOML) as `kind`: a dataclass, tuple[X, ...], dict[str, X], str, int, float or bool.
 
     `where` names the place in messages. Integers are taken for floats, nothing else is converted.
 
@@ -30,7 +30,7 @@ def build(kind: Any, value: Any, where: str) -> Any:
     if kind is float:
         _expect(isinstance(value, int | float) and not isinstance(value, bool), "a number", value, where)
         return float(value)
-    _expect(type(value) is kind, {int: "an integer", str: "a string"}[kind], value, where)
+    _expect(type(value) is kind, {int: "an integer", str: "a string", bool: "true or false"}[kind], value, where)
     return value
 
 
