@@ -30,10 +30,10 @@ BLOCK = 512
 """Rows of the distance matrix held at once: 512 x N numbers of 4 bytes."""
 
 
-def nearest_neighbours(latents: Tensor) -> Tensor:
+def nearest_neighbours(latents: Tensor, before_block: Callable[[], None] = lambda: None) -> Tensor:
     """The number (N,), int64, of the nearest other latent of each, Euclidean, over all tokens and channels.
 
-    `latents`: (N, tokens, channels). A copy of a latent is its nearest neighbour.
+    `latents`: (N, tokens, channels). A copy of a latent is its nearest neighbour. `before_block` may raise to stop.
 
     Raises:
         LrcoreError: fewer than 2 latents, NaN or infinity.
@@ -46,6 +46,7 @@ def nearest_neighbours(latents: Tensor) -> Tensor:
     points = points - points.mean(dim=0)  # distances stay; float32 keeps more of their digits
     found = []
     for start in range(0, len(points), BLOCK):
+        before_block()
         distances = torch.cdist(points[start : start + BLOCK], points)
         rows = torch.arange(len(distances), device=points.device)
         distances[rows, rows + start] = torch.inf
@@ -53,7 +54,9 @@ def nearest_neighbours(latents: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def interpolated_latents(latents: Tensor, weight: float = HALF_WAY) -> Tensor:
+def interpolated_latents(
+    latents: Tensor, weight: float = HALF_WAY, before_block: Callable[[], None] = lambda: None
+) -> Tensor:
     """(1 - weight) z + weight z', z' the nearest neighbour of z; shape as `latents`.
 
     Raises:
@@ -61,7 +64,7 @@ def interpolated_latents(latents: Tensor, weight: float = HALF_WAY) -> Tensor:
     """
     if not 0.0 <= weight <= 1.0:
         raise LrcoreError(f"the neighbour's weight must be in [0, 1], got {weight}")
-    return torch.lerp(latents, latents[nearest_neighbours(latents)], weight)
+    return torch.lerp(latents, latents[nearest_neighbours(latents, before_block)], weight)
 
 
 def interpolated_frechet(
@@ -76,13 +79,13 @@ def interpolated_frechet(
     Args:
         latents: (N, tokens, channels), normalised as `autoencoder` encodes them.
         originals: the statistics of the same N images in the features of `network`.
-        before_chunk: called before every batch that is decoded; may raise to stop.
+        before_chunk: called before every block of distances and every batch that is decoded; may raise to stop.
 
     Raises:
         LrcoreError: as `nearest_neighbours`, a decoded image holds NaN, or the network's dimension is not that of the
             statistics.
     """
-    moved = interpolated_latents(latents)
+    moved = interpolated_latents(latents, before_block=before_chunk)
 
     def images() -> Iterator[Tensor]:
         for chunk in moved.split(IMAGES_PER_FORWARD):

@@ -13,18 +13,22 @@ from lrcore.metrics.interpolation import interpolated_frechet
 from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose
 from lrcore.records import LatentRow, read_latents, write_latents
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
-from lrcore.stages.features import load_network, reference_statistics
+from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.workspace import Workspace, recipe
 
 PROBE_IMAGES = 5000
 """At most so many of the first training images fit the linear probe."""
 
 
+INTERPOLATED_IMAGES = 10_000
+"""Of at most so many training images latents are interpolated: all of them are in memory, 8 GB for the widest."""
+
+
 def diagnostics_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
     evaluation = work.study.evaluation
     weights = work.sha256_of_file(evaluation.feature_weights)
-    behind = (PROBE_IMAGES, evaluation.feature_network, weights, evaluation.n_reference)
+    behind = (PROBE_IMAGES, evaluation.feature_network, weights, _interpolated_images(work))
     return recipe(autoencoder_recipe(work, ae), *behind)
 
 
@@ -75,15 +79,19 @@ def interpolation_metric(feature_network: str) -> str:
     return "ifid" if feature_network == "inception2015" else "ifd"
 
 
+def _interpolated_images(work: Workspace) -> int:
+    return min(work.study.evaluation.n_reference, INTERPOLATED_IMAGES, work.study.data.train_images)
+
+
 def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
-    """The interpolated FID over the reference images."""
-    images = work.images.train.first(work.study.evaluation.n_reference)
+    """The interpolated FID over the first training images."""
+    images = work.images.train.first(_interpolated_images(work))
     network = load_network(work)
     distance = interpolated_frechet(
         autoencoder,
         encode_all(autoencoder, images, work.stop.check),
         network,
-        FrechetReference(reference_statistics(work)),
+        FrechetReference(measured_statistics(work, "train", len(images))),
         work.stop.check,
     )
     return Diagnostic(

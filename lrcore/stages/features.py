@@ -1,4 +1,4 @@
-"""Stage: the frozen encoder's patch features of the training images, and the reference statistics."""
+"""Stage: what frozen networks see in the study's images: patch features for REPA, statistics for distances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive
 from lrcore.images import to_float
-from lrcore.metrics.features import FeatureNetwork, all_features, load_features, statistics
+from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.shipped import shipped_statistics
 from lrcore.stages.workspace import Workspace, recipe
@@ -22,9 +22,6 @@ CHUNK = 64
 
 IN_MEMORY = 2**33
 """Bytes of patch features that are kept; those of all ImageNet would take 1 TB."""
-
-COMPARED_IMAGES = 10_000
-"""As many reference images as ADM's evaluator takes for precision and recall."""
 
 
 def features_recipe(work: Workspace) -> str:
@@ -75,54 +72,43 @@ def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], 
         raise LrcoreError(f"'{path}' is damaged ({error}): delete it to make it again") from error
 
 
-def reference_statistics(work: Workspace) -> GaussianStatistics:
-    """Mean and covariance of the reference images, the first of the training images, in the study's feature network.
-
-    Those that ship with the package are read, not measured.
-    """
-    return _statistics(work, "train", work.study.evaluation.n_reference)
-
-
-def compared_features(work: Workspace) -> Tensor:
-    """Features (N, D) of the first reference images, at most `COMPARED_IMAGES`: what KID, precision and recall need."""
-    evaluation = work.study.evaluation
-    images = min(evaluation.n_reference, COMPARED_IMAGES)
-    path = work.runs / "features" / f"compared-{evaluation.feature_network}-{_key(work, images)}.safetensors"
-
-    def make() -> Tensor:
-        return all_features(load_network(work), watched(work, work.images.train.first(images)))
-
-    return cached_tensor(path, make, work.stop.check)
-
-
 def load_network(work: Workspace) -> FeatureNetwork:
     """The study's feature network, on its device."""
     evaluation = work.study.evaluation
     return load_features(evaluation.feature_network, work.device, evaluation.feature_weights)
 
 
-def validation_statistics(work: Workspace) -> GaussianStatistics:
-    """The same of the validation images."""
-    return _statistics(work, "test", work.study.data.validation_images)
+def measured_statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:
+    """Mean and covariance of the first `images` of the split "train" or "test", in the study's feature network.
 
-
-def _statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:
-    network_name = work.study.evaluation.feature_network
-    shipped = shipped_statistics(work.study.data.dataset, split, images, network_name)
+    Those that ship with the package are read, not measured.
+    """
+    name = work.study.evaluation.feature_network
+    shipped = shipped_statistics(work.study.data.dataset, split, images, name)
     if shipped is not None:
         return shipped.gaussian
-    path = work.runs / "features" / f"{split}-{network_name}-{_key(work, images)}.safetensors"
+    pixels = work.images.train if split == "train" else work.images.validation
+    return cached_statistics(
+        work,
+        f"{split}-{name}-{network_recipe(work, work.data_recipe, images)}",
+        lambda: statistics(load_network(work), watched(work, pixels.first(images))),
+    )
+
+
+def cached_statistics(work: Workspace, name: str, make: Callable[[], GaussianStatistics]) -> GaussianStatistics:
+    """The statistics kept under `name`, made and stored first where they are absent."""
+    path = work.runs / "features" / f"{name}.safetensors"
     with exclusive(path, work.stop.check):
         if not path.exists():
-            pixels = (work.images.train if split == "train" else work.images.validation).first(images)
-            statistics(load_network(work), watched(work, pixels)).save(path)
+            make().save(path)
     return GaussianStatistics.load(path)
 
 
-def _key(work: Workspace, images: int) -> str:
+def network_recipe(work: Workspace, *images: object) -> str:
+    """What features of `images` in the study's feature network depend on."""
     evaluation = work.study.evaluation
-    weights = work.sha256_of_file(evaluation.feature_weights)
-    return recipe(work.data_recipe, evaluation.feature_network, weights, images)
+    before, after = images[:1], images[1:]
+    return recipe(*before, evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights), *after)
 
 
 def watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:

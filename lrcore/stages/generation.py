@@ -20,6 +20,7 @@ from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored, training_features
 from lrcore.stages.judge import Scores, load_judge
 from lrcore.stages.latents import training_latents
+from lrcore.stages.reference import reference_fingerprint, reference_name
 from lrcore.stages.training import diverged, ensure_trained, load_snapshot, new_transformer, state_path, training_recipe
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
@@ -28,8 +29,9 @@ from lrcore.transformer import DiffusionTransformer, parameter_count
 
 def row_recipe(work: Workspace, cell: Cell) -> str:
     """What the rows of a cell depend on, beside the step and the sampling shift that stand in them."""
-    evaluation = dataclasses.replace(work.study.evaluation, sampleshifts=(), batch_size=0)
-    return recipe(training_recipe(work, cell), evaluation)
+    evaluation = dataclasses.replace(work.study.evaluation, sampleshifts=(), batch_size=0, reference="")
+    reference = reference_fingerprint(work)
+    return recipe(training_recipe(work, cell), evaluation, *([reference] if reference else []))
 
 
 def evaluations_missing(work: Workspace, cell: Cell) -> list[tuple[int, float]]:
@@ -144,7 +146,12 @@ def sample(
     noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token).to(work.device)
     labels = drawn_labels(seed, numbers, model.classes).to(work.device)
     grid = sampler_grid(evaluation.sampler, evaluation.sampling_steps, sampleshift)
-    velocity = guided(model, labels, Guidance(evaluation.guidance, *evaluation.guidance_interval))
+    guided_velocity = guided(model, labels, Guidance(evaluation.guidance, *evaluation.guidance_interval))
+
+    def velocity(tokens: Tensor, t: Tensor) -> Tensor:
+        work.stop.check()  # a batch of a large model takes minutes on a CPU
+        return guided_velocity(tokens, t)
+
     low = work.study.training.precision == "bfloat16"
     with torch.autocast(work.device.type, torch.bfloat16, enabled=low):
         tokens = integrate(evaluation.sampler, velocity, noise, grid, seed, numbers)
@@ -173,8 +180,8 @@ def _row(work: Workspace, cell: Cell, step: int, sampleshift: float, scores: Sco
         feature_sha256=judge.network.sha256,
         feature_protocol=judge.network.protocol,
         n_samples=evaluation.n_samples,
-        n_reference=judge.n_reference,
-        reference=work.images.train.name.split("[")[0] + f"[:{judge.n_reference}]",
+        n_reference=evaluation.n_reference,
+        reference=reference_name(work),
         label_rule=LABEL_RULE,
         uint8_rule=UINT8_RULE,
         sampler=evaluation.sampler,

@@ -13,7 +13,8 @@ from lrcore.metrics.features import FeatureNetwork, all_features, statistics_of
 from lrcore.metrics.frechet import FrechetReference
 from lrcore.metrics.kernel import KernelReference
 from lrcore.metrics.manifold import ManifoldReference
-from lrcore.stages.features import compared_features, load_network, reference_statistics
+from lrcore.stages.features import load_network
+from lrcore.stages.reference import compared_features, reference_statistics
 from lrcore.stages.workspace import Workspace
 
 
@@ -35,7 +36,6 @@ class Judge:
     frechet: FrechetReference
     kernel: KernelReference
     manifold: ManifoldReference
-    n_reference: int
 
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features (N, dim) of uint8 images in batches (B, 3, H, W)."""
@@ -53,4 +53,4 @@ def load_judge(work: Workspace) -> Judge:
     """The study's feature network and reference, loaded once."""
     measured, compared = reference_statistics(work), compared_features(work)
     references = FrechetReference(measured), KernelReference(compared), ManifoldReference(compared)
-    return Judge(load_network(work), *references, measured.count)
+    return Judge(load_network(work), *references)

@@ -25,7 +25,7 @@ from lrcore.metrics.reconstruction import (
 )
 from lrcore.records import ReconstructionRow, read_reconstruction, write_reconstruction
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
-from lrcore.stages.features import CHUNK, load_network, validation_statistics, watched
+from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import AutoencoderSpec
 
@@ -146,7 +146,8 @@ def _rows(
         summary = summarise(_measured(work, lpips, originals, decoded))
         rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
     network = load_network(work)
-    distance = frechet_distance(validation_statistics(work), statistics(network, watched(work, decoded)))
+    reference = measured_statistics(work, "test", work.study.data.validation_images)
+    distance = frechet_distance(reference, statistics(network, watched(work, decoded)))
     protocol = "Frechet distance between the validation images and their reconstructions"
     # no standard error: the distance is of the whole set, not a mean over images
     rows.append(row(set_metric(network.name), distance, math.nan, protocol, network.name, network.sha256))

@@ -157,7 +157,9 @@ class Evaluation:
 
     `feature_network` is one that `metrics.features.load_features` knows, `feature_weights` a file of its weights, ""
     those that come with the name. `sampler` is one of `lrcore.sampling.SAMPLERS`; `guidance` the scale of
-    classifier-free guidance (1 is none), which holds for times in (first, second] of `guidance_interval`.
+    classifier-free guidance (1 is none), which holds for times in (first, second] of `guidance_interval`. `reference`
+    is what samples are compared with, `n_reference` images: "" the first training images, else a folder, a file that
+    `lrcore.metrics.sources` opens, or a name of `lrcore.metrics.shipped`.
     """
 
     feature_network: str
@@ -170,6 +172,7 @@ class Evaluation:
     guidance: float = 1.0
     guidance_interval: tuple[float, ...] = (0.0, 1.0)
     feature_weights: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -281,13 +284,17 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _anchor_paths(content: dict[str, Any], path: Path) -> None:
-    """Make the paths of the images relative to the file that names them, unless the file ships with the package."""
-    data = content.get("data")
-    if not isinstance(data, dict) or path.parent == Path(__file__).parent:
+    """Make paths of images relative to the file that names them, unless the file ships with the package."""
+    from lrcore.metrics.shipped import NAMES
+
+    if path.parent == Path(__file__).parent:
         return
-    for key in ("path", "validation_path"):
-        if isinstance(data.get(key), str) and data[key]:
-            data[key] = str(path.parent.resolve() / data[key])
+    for table, key in (("data", "path"), ("data", "validation_path"), ("evaluation", "reference")):
+        section = content.get(table)
+        if not isinstance(section, dict) or not isinstance(section.get(key), str) or not section[key]:
+            continue
+        if key != "reference" or section[key] not in NAMES:
+            section[key] = str(path.parent.resolve() / section[key])
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -336,7 +343,7 @@ def _check(study: Study) -> None:
         raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
     _check_bounds(study)
     wanted, available = study.evaluation.n_reference, study.data.train_images
-    if wanted > available:
+    if wanted > available and not study.evaluation.reference:
         raise LrcoreError(f"evaluation.n_reference is {wanted}, but data.train_images is {available}")
 
 

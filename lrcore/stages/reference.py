@@ -1,0 +1,145 @@
+"""What samples are compared with: the first training images of the study, or a file of images or statistics.
+
+A file is one that `lrcore.metrics.sources` opens, such as ADM's reference batches, which hold the statistics of all
+ImageNet and 10,000 images. Kernel distance, precision and recall need images: those of the file, else training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import Tensor
+
+from lrcore.errors import LrcoreError
+from lrcore.metrics.features import all_features, statistics
+from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.metrics.reference_files import STATISTICS_ENDINGS, FeatureStatistics, ImageArray
+from lrcore.metrics.shipped import NAMES
+from lrcore.metrics.sources import ImageFolder, Source, open_source
+from lrcore.stages.features import (
+    CHUNK,
+    cached_statistics,
+    cached_tensor,
+    load_network,
+    measured_statistics,
+    network_recipe,
+    watched,
+)
+from lrcore.stages.workspace import Workspace
+
+COMPARED_IMAGES = 10_000
+"""As many reference images as ADM's evaluator takes for precision and recall."""
+
+
+def reference_fingerprint(work: Workspace) -> str:
+    """What a reference of its own is, "" where the study compares with its training images.
+
+    Raises:
+        LrcoreError: there is nothing of that name.
+    """
+    named = work.study.evaluation.reference
+    if not named or named in NAMES:
+        return named
+    path = Path(named)
+    if not path.exists():
+        raise LrcoreError(
+            f"evaluation.reference '{named}' does not exist: put the file there, or name another one in the study; "
+            f"allowed: a folder of images, a file {', '.join(STATISTICS_ENDINGS)}, {', '.join(NAMES)}"
+        )
+    if not path.is_dir():
+        return work.sha256_of_file(named)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return " ".join(f"{file.relative_to(path)} {file.stat().st_size}" for file in files)
+
+
+def reference_name(work: Workspace) -> str:
+    """Which images they are, for the rows."""
+    evaluation = work.study.evaluation
+    trained_on = work.images.train.name.split("[")[0]
+    if not evaluation.reference:
+        return f"{trained_on}[:{evaluation.n_reference}]"
+    name = Path(evaluation.reference).name
+    if _source(work).images is None:
+        return f"{name}; images {trained_on}[:{_compared_images(work)}]"
+    return name
+
+
+def reference_statistics(work: Workspace) -> GaussianStatistics:
+    """Mean and covariance of the reference in the study's feature network.
+
+    Raises:
+        LrcoreError: the file is missing, damaged, of another network, or of another number of images than the study
+            says.
+    """
+    evaluation = work.study.evaluation
+    if not evaluation.reference:
+        return measured_statistics(work, "train", evaluation.n_reference)
+    source = _source(work)
+    if source.statistics is None:
+        assert source.images is not None
+        _require_count(work, source.images.count)
+        images = _stoppable(work, source.images.batches(CHUNK))
+        key = network_recipe(work, reference_fingerprint(work))
+        return cached_statistics(work, f"reference-{key}", lambda: statistics(load_network(work), images))
+    _require_fit(work, source.statistics)
+    return source.statistics.gaussian
+
+
+def compared_features(work: Workspace) -> Tensor:
+    """Features (N, D) of at most `COMPARED_IMAGES` reference images: what KID, precision and recall need."""
+    evaluation = work.study.evaluation
+    images = None if not evaluation.reference else _source(work).images
+    if images is None:
+        count = _compared_images(work)
+        key = network_recipe(work, work.data_recipe, count)
+        chunks = watched(work, work.images.train.first(count))
+    else:
+        key = network_recipe(work, reference_fingerprint(work))
+        chunks = _stoppable(work, _first(images, COMPARED_IMAGES))
+    path = work.runs / "features" / f"compared-{evaluation.feature_network}-{key}.safetensors"
+    return cached_tensor(path, lambda: all_features(load_network(work), chunks), work.stop.check)
+
+
+def _compared_images(work: Workspace) -> int:
+    return min(work.study.evaluation.n_reference, COMPARED_IMAGES, work.study.data.train_images)
+
+
+def _source(work: Workspace) -> Source:
+    evaluation = work.study.evaluation
+    return open_source(Path(evaluation.reference), network=evaluation.feature_network)
+
+
+def _require_fit(work: Workspace, found: FeatureStatistics) -> None:
+    evaluation = work.study.evaluation
+    if found.network != evaluation.feature_network:
+        raise LrcoreError(
+            f"evaluation.reference '{evaluation.reference}' is of features of {found.network}, the study measures in "
+            f"{evaluation.feature_network}"
+        )
+    if found.count is not None:
+        _require_count(work, found.count)
+
+
+def _require_count(work: Workspace, count: int) -> None:
+    evaluation = work.study.evaluation
+    if count != evaluation.n_reference:
+        raise LrcoreError(
+            f"evaluation.reference '{evaluation.reference}' is of {count} images, but evaluation.n_reference is "
+            f"{evaluation.n_reference}"
+        )
+
+
+def _first(images: ImageFolder | ImageArray, count: int) -> Iterator[Tensor]:
+    left = count
+    for batch in images.batches(CHUNK):
+        yield batch[:left]
+        left -= len(batch)
+        if left <= 0:
+            return
+
+
+def _stoppable(work: Workspace, batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    for batch in batches:
+        work.stop.check()
+        yield batch
