@@ -6,12 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.interruption import StopRequest, StudyInterrupted, parse_duration
 from lrcore.stages.workspace import Folders
+
+T = TypeVar("T")
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -35,7 +38,7 @@ def study_parser(module: str, description: str | None) -> Parser:
     line.add_argument("--budget", metavar="TIME", help="stop cleanly after this long: 90s, 25m, 1.5h")
     line.add_argument(
         "--device", default="auto", metavar="DEVICE",
-        help="where autoencoders run: auto (a CUDA device where there is one), cpu, cuda",
+        help="where networks run: auto (a CUDA device where there is one), cpu, cuda",
     )  # fmt: skip
     line.add_argument("--data", type=Path, default=Path("data"), help="folder of the Parquet (default: data)")
     line.add_argument("--imgs", type=Path, default=Path("imgs"), help="folder of the crops (default: imgs)")
@@ -63,7 +66,7 @@ def device_of(options: argparse.Namespace) -> torch.device:
     return torch.device(options.device)
 
 
-def chosen(kind: str, wanted: Sequence[object], allowed: Sequence[object]) -> Sequence[object]:
+def chosen(kind: str, wanted: Sequence[T], allowed: Sequence[T]) -> Sequence[T]:
     """`wanted`, or all that is allowed where nothing is.
 
     Raises:

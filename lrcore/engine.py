@@ -16,7 +16,13 @@ from lrcore import assets
 from lrcore.files import claimed, require_writable
 from lrcore.interruption import StopRequest
 from lrcore.progress import Progress
-from lrcore.stages.autoencoder import AutoencoderDivergedError, ensure_autoencoder, needs_training, uses_features
+from lrcore.stages.autoencoder import (
+    AutoencoderDivergedError,
+    ensure_autoencoder,
+    needs_training,
+    require_pretrained,
+    uses_features,
+)
 from lrcore.stages.diagnostics import diagnostics_done, measure_latents
 from lrcore.stages.generation import evaluations_missing, run_cells, stacks
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
@@ -249,13 +255,16 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     study, folders, aes, cells = job.study, job.folders, job.aes, job.cells
     for folder in (folders.data, folders.imgs, folders.runs):
         require_writable(folder)
-    todo = left_to_do(job.workspace(stop), job.stages, aes, cells)
+    work = job.workspace(stop)
+    todo = left_to_do(work, job.stages, aes, cells)
     if todo.empty:
         print(f"study '{study.name}': nothing to do, all {len(cells)} trainings and {len(aes)} autoencoders are done")
         return 0
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
     for asset in _assets(study, todo):
         assets.fetch(asset)
+    for ae in dict.fromkeys([*todo.reconstruct, *todo.diagnose, *(cell.ae for cell in todo.generate)]):
+        require_pretrained(work, ae)
     stop.listen()
     began = time.monotonic()
     diverged = execute(job, todo, stop)

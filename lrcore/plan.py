@@ -6,46 +6,71 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lrcore.autoencoders.base import LatentShape, token_grid
+from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
 from lrcore.engine import Todo, left_to_do
+from lrcore.errors import LrcoreError
 from lrcore.guidance import Guidance
+from lrcore.latent_shards import ShardPlan
+from lrcore.progress import duration
 from lrcore.stages.autoencoder import ensure_autoencoder
+from lrcore.stages.features import features_are_stored
 from lrcore.stages.generation import evaluations_missing
-from lrcore.stages.training import new_transformer
+from lrcore.stages.training import steps_left
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_REPA, Cell
-from lrcore.transformer import DiffusionTransformer, parameter_count
+from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count
 
-TIMED_IMAGES = 8
-"""Images of the batches that are timed; the rest is scaled from these."""
+TIMED_IMAGES = {"cpu": 4, "cuda": 64}
+"""Images of the batches that are timed, by device; the rest is scaled from these."""
+
+LONG = 2.0
+"""Seconds of a pass from which one is enough to go by."""
 
 FLOAT32 = 4
+
+PUBLISHED_STRIDE = 16
+"""Pixels a token spans in each direction, in all of `PUBLISHED_CHANNELS`."""
+
+PUBLISHED_CHANNELS = {
+    "stabilityai/sd-vae-ft-ema": 16,
+    "black-forest-labs/FLUX.1-dev": 64,
+    "black-forest-labs/FLUX.2-dev": 128,
+    "nyu-visionx/RAE-dinov2-wReg-base-ViTXL-n08": 768,
+}
+"""Channels per token of autoencoders that need not be fetched for a plan, by hub id (patch 2 but for the last)."""
+
+ASSUMED_CLASSES = 1000
+"""Of a data set that is not there yet; they hardly cost anything."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the transformers of one autoencoder: floating-point operations, seconds, bytes of latents and checkpoints."""
+    """Of the transformers of one autoencoder: floating-point operations, bytes of latents and checkpoints."""
 
     training_flops: float
     sampling_flops: float
-    seconds: float
     disk: float
 
 
 def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> str:
     """The plan of what is asked for, as text.
 
-    Raises:
-        LrcoreError: an autoencoder that the plan needs the shape of cannot be had.
+    Where images, reference or weights of the study are not there yet, nothing of it can have been done: all of it is
+    planned, and what is not known without them is said.
     """
     study = work.study
-    todo = left_to_do(work, stages, aes, cells)
     evaluations = len(cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
-    missing = sum(len(evaluations_missing(work, cell)) for cell in todo.generate)
+    try:
+        todo, absent = left_to_do(work, stages, aes, cells), ""
+        missing = sum(len(evaluations_missing(work, cell)) for cell in todo.generate)
+    except LrcoreError as error:
+        todo, absent = _all(work, stages, aes, cells), str(error)
+        missing = evaluations
     trained = [ae for ae in aes if study.autoencoders[ae].origin == "trained"]
     rows = [
         ("autoencoders to train", len(trained), len(todo.train)),
@@ -57,9 +82,21 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'left':>8}"]
     lines += [f"{name:24}{count:>8}{left:>8}" for name, count, left in rows]
     lines += ["", *_grid(cells)]
+    if absent:
+        lines += ["", f"not there yet: {absent}"]
     if not todo.empty:
-        lines += ["", *_costs(work, todo)]
+        lines += ["", *_costs(work, todo, begun=not absent)]
     return "\n".join(lines)
+
+
+def _all(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> Todo:
+    """What is left of a study that was never begun."""
+    reconstruct, diagnose = ([*aes] if stage in stages else [] for stage in ("reconstruction", "diagnostics"))
+    generate = [*cells] if "generation" in stages else []
+    needed = {*reconstruct, *diagnose, *(cell.ae for cell in generate)}
+    trained = [ae for ae in aes if work.study.autoencoders[ae].origin == "trained"]
+    train = [ae for ae in trained if ae in needed or list(stages) == ["autoencoders"]]
+    return Todo(train, reconstruct, diagnose, generate)
 
 
 def _grid(cells: Sequence[Cell]) -> list[str]:
@@ -67,54 +104,87 @@ def _grid(cells: Sequence[Cell]) -> list[str]:
     return [f"{name:24}{', '.join(map(str, found))}" for name, found in values.items()]
 
 
-def _costs(work: Workspace, todo: Todo) -> list[str]:
+def _costs(work: Workspace, todo: Todo, begun: bool) -> list[str]:
+    """`begun`: whether a part of the work may have been done."""
     study = work.study
-    in_use = dict.fromkeys(cell.ae for cell in todo.generate)
-    costs = [_cost(work, ae, [cell for cell in todo.generate if cell.ae == ae]) for ae in in_use]
-    disk = sum(cost.disk for cost in costs)
-    if any(cell.repa != NO_REPA for cell in todo.generate):
-        encoder = work.encoder
-        disk += study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
+    costs: dict[str, Cost] = {}
+    unknown = []
+    for ae in dict.fromkeys(cell.ae for cell in todo.generate):
+        try:
+            costs[ae] = _cost(work, ae, [cell for cell in todo.generate if cell.ae == ae], begun)
+        except LrcoreError as error:
+            unknown.append(f"{'':24}without '{ae}', whose latents are not known yet: {error}")
+    training, sampling, disk = (
+        sum(getattr(cost, name) for cost in costs.values()) for name in Cost.__dataclass_fields__
+    )
+    seconds = _seconds(work, next(iter(costs)), training, sampling) if costs else 0.0
+    try:
+        disk += _bytes_of_features(work, todo)
+    except LrcoreError as error:
+        unknown.append(f"{'':24}without the features that REPA reads: {error}")
     steps = len(todo.train) * study.autoencoder_training.steps
     return [
-        f"{'training':24}{_flops(sum(cost.training_flops for cost in costs))} in the transformers, {steps} steps of "
-        "autoencoders beside",
-        f"{'sampling':24}{_flops(sum(cost.sampling_flops for cost in costs))} in the transformers",
-        f"{'time':24}{_duration(sum(cost.seconds for cost in costs))} of the transformers' passes, from a few timed on "
-        "the CPU, where they train; autoencoders, decoding and metrics come on top",
+        f"{'training':24}{_flops(training)} in the transformers, {steps} steps of autoencoders beside",
+        f"{'sampling':24}{_flops(sampling)} in the transformers",
+        f"{'time':24}{_duration(seconds)} of the transformers' passes, from a few timed on "
+        f"one device ({work.device.type}); autoencoders, decoding and metrics come on top",
         f"{'disk':24}{disk / 1e9:.2f} GB of latents, features and checkpoints under '{work.folders.runs}'",
+        *unknown,
     ]
 
 
-def _cost(work: Workspace, ae: str, cells: Sequence[Cell]) -> Cost:
-    """Of training `cells` of one autoencoder from the start and drawing the samples that have no row."""
+def _bytes_of_features(work: Workspace, todo: Todo) -> int:
+    """Of the patch features that REPA's trainings read, where these are stored."""
+    if all(cell.repa == NO_REPA for cell in todo.generate) or not features_are_stored(work):
+        return 0
+    encoder = work.encoder
+    return work.study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
+
+
+def _cost(work: Workspace, ae: str, cells: Sequence[Cell], begun: bool = True) -> Cost:
+    """Of what is left to train of `cells` of one autoencoder, and of drawing the samples that have no row."""
     study = work.study
     settings, evaluation = study.training, study.evaluation
-    latent = latent_shape(work, ae)
+    latent, posterior = latent_shape(work, ae), _has_posterior(work, ae)
     model = _model(work, latent, "meta")
     forward, backward = _pass_flops(model, latent)
-    timed = _model(work, latent, "cpu")
-    forward_seconds, step_seconds = _pass_seconds(timed, latent)
-    images = settings.batch_size * settings.evaluate_at[-1] * len(cells)
-    drawn = sum(len(evaluations_missing(work, cell)) for cell in cells) * evaluation.n_samples
+    steps = sum(steps_left(work, cell) if begun else settings.evaluate_at[-1] for cell in cells)
+    images = settings.batch_size * steps
+    pairs = len(settings.evaluate_at) * len(evaluation.sampleshifts)
+    drawn = sum(len(evaluations_missing(work, cell)) if begun else pairs for cell in cells) * evaluation.n_samples
     passes = drawn * _passes_per_image(work)
-    kept = study.data.train_images * latent.dimension * FLOAT32
-    kept += len(cells) * 4 * parameter_count(timed) * FLOAT32  # weights, their average, AdamW's two moments
+    shards = ShardPlan(Path(), study.data.train_images, settings.latent_precision, settings.flip)
+    kept = 0 if posterior is None else shards.bytes_of(latent.dimension, posterior, shards.shards)
+    # the average stays for every evaluated step; weights, average and AdamW's two moments of the one being trained
+    averages = len(cells) * len(settings.evaluate_at)
+    kept += (averages + 4) * parameter_count(model) * FLOAT32
     return Cost(
         training_flops=images * (forward + backward),
         sampling_flops=passes * forward,
-        seconds=images * step_seconds + passes * forward_seconds,
         disk=kept,
     )
 
 
+def _has_posterior(work: Workspace, ae: str) -> bool | None:
+    """Whether stored latents have a deviation; None of an autoencoder whose latents are not stored."""
+    spec = work.study.autoencoders[ae]
+    if spec.origin == "custom":
+        autoencoder = ensure_autoencoder(work, ae)
+        return None if not autoencoder.cacheable else type(autoencoder).posterior_batch != Autoencoder.posterior_batch
+    if spec.family == "rae":
+        return False if spec.origin == "trained" else None
+    return True
+
+
 def latent_shape(work: Workspace, ae: str) -> LatentShape:
-    """The shape of an autoencoder's latent, without training it.
+    """The shape of an autoencoder's latent, without training or fetching it where that can be.
 
     Raises:
         LrcoreError: one from elsewhere cannot be had, or its parts do not fit.
     """
     spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
+    if spec.pretrained in PUBLISHED_CHANNELS:
+        return LatentShape(resolution, token_grid(resolution, PUBLISHED_STRIDE, 1), PUBLISHED_CHANNELS[spec.pretrained])
     if spec.origin != "trained":
         return ensure_autoencoder(work, ae).shape
     if spec.family == "rae":
@@ -133,8 +203,13 @@ def _passes_per_image(work: Workspace) -> int:
 
 
 def _model(work: Workspace, latent: LatentShape, device: str) -> DiffusionTransformer:
+    settings = work.study.training
+    try:
+        classes = work.images.train.classes
+    except LrcoreError:
+        classes = ASSUMED_CLASSES
     with torch.device(device), torch.random.fork_rng(devices=[]):
-        return new_transformer(work, latent)
+        return DiffusionTransformer(SHAPES[settings.model], latent.channels_per_token, latent.grid, classes)
 
 
 def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor, ...]:
@@ -152,9 +227,18 @@ def _pass_flops(model: DiffusionTransformer, latent: LatentShape) -> tuple[float
     return float(forward.get_total_flops()), float(backward.get_total_flops())
 
 
-def _pass_seconds(model: DiffusionTransformer, latent: LatentShape) -> tuple[float, float]:
-    """Seconds of one image in a forward pass without gradients, and in a training step; medians of three."""
-    inputs = _inputs(latent, TIMED_IMAGES, "cpu")
+def _seconds(work: Workspace, ae: str, training: float, sampling: float) -> float:
+    """That the study's device takes for so many operations, from a few passes in the latent space of `ae`."""
+    latent, device = latent_shape(work, ae), work.device
+    forward_flops, backward_flops = _pass_flops(_model(work, latent, "meta"), latent)
+    model, images = _model(work, latent, str(device)), TIMED_IMAGES[device.type]
+    inputs = _inputs(latent, images, str(device))
+
+    def finished(action: Callable[[], object]) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=work.study.training.precision == "bfloat16"):
+            action()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     def forward() -> None:
         with torch.no_grad():
@@ -163,21 +247,26 @@ def _pass_seconds(model: DiffusionTransformer, latent: LatentShape) -> tuple[flo
     def step() -> None:
         model(*inputs).velocity.sum().backward()
 
-    return _median_seconds(forward) / TIMED_IMAGES, _median_seconds(step) / TIMED_IMAGES
+    pass_seconds = _typical_seconds(lambda: finished(forward)) / images
+    step_seconds = _typical_seconds(lambda: finished(step)) / images
+    return training / (forward_flops + backward_flops) * step_seconds + sampling / forward_flops * pass_seconds
 
 
-def _median_seconds(action: Callable[[], None]) -> float:
+def _typical_seconds(action: Callable[[], None]) -> float:
+    """The median of three after a first one; that one alone where it takes long."""
+
     def once() -> float:
         began = time.perf_counter()
         action()
         return time.perf_counter() - began
 
-    once()
-    return sorted(once() for _ in range(3))[1]
+    first = once()
+    return first if first > LONG else sorted(once() for _ in range(3))[1]
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+    days = seconds / 86_400
+    return f"{days:,.0f} days" if days >= 3 else duration(seconds)
 
 
 def _flops(operations: float) -> str:

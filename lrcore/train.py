@@ -4,6 +4,7 @@
     python -m lrcore.train smoke --ae sd flux2    # part of it
     python -m lrcore.train smoke --budget 25m     # stop cleanly after 25 minutes; call again to go on
     python -m lrcore.train smoke --workers 2      # two processes on this machine share the work
+    python -m lrcore.train cifar10 --trainp ln --sampleshift 1    # one density, one sampling shift; the rest later
     python -m lrcore.train cifar10 --stack 15     # 15 trainings of one latent space at a time, as one
     python -m lrcore.train cifar10-cpu --plan     # what is done, what is left, what it costs; does nothing
 
@@ -26,7 +27,7 @@ from lrcore.executors import add_options, executor_of
 from lrcore.executors.torchrun import run_together
 from lrcore.interruption import StopRequest
 from lrcore.plan import plan
-from lrcore.studies import Cell, load_study
+from lrcore.studies import Cell, Study, load_study
 
 
 def parser() -> Parser:
@@ -34,6 +35,10 @@ def parser() -> Parser:
     line = study_parser("lrcore.train", __doc__)
     line.add_argument("--trainp", nargs="+", default=[], metavar="P", help="only these training densities: ts, ln, pln")
     line.add_argument("--trainshift", nargs="+", default=[], metavar="A", type=float, help="only these training shifts")
+    line.add_argument(
+        "--sampleshift", nargs="+", default=[], metavar="A", type=float,
+        help="only these sampling shifts; later calls add the others to the same trainings",
+    )  # fmt: skip
     line.add_argument(
         "--repa", nargs="+", default=[], metavar="E", help="only with REPA towards these encoders, or `none`"
     )
@@ -62,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
-    study = load_study(options.study)
+    study = _at_shifts(load_study(options.study), options.sampleshift)
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
     stages = chosen("stage", options.only, STAGES)
@@ -79,6 +84,13 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         if execute is not in_this_process:
             raise LrcoreError("--workers and --executor ray start processes themselves: start them without torchrun")
         return run_together(world, dataclasses.replace(job, device=device), stop)
+
+
+def _at_shifts(study: Study, wanted: Sequence[float]) -> Study:
+    """The study with these of its sampling shifts."""
+    evaluation = study.evaluation
+    shifts = tuple(chosen("value of --sampleshift", wanted, evaluation.sampleshifts))
+    return dataclasses.replace(study, evaluation=dataclasses.replace(evaluation, sampleshifts=shifts))
 
 
 def _narrowed(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:

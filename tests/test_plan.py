@@ -8,6 +8,7 @@ import torch
 from lrcore import plan as planning
 from lrcore import train
 from lrcore.autoencoders.base import LatentShape
+from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
 from lrcore.transformer import SHAPES, DiffusionTransformer
@@ -59,6 +60,38 @@ def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, capsys):
     assert any(line.startswith("training                0.0 FLOP in the transformers, 12 steps") for line in measured)
     narrowed = counts(lines(tmp_path, capsys, "--ae", "rae", "--repa", "none"))
     assert narrowed["transformers"] == (1, 1) and narrowed["evaluations of them"] == (4, 4)
+
+
+def test_a_study_whose_data_are_not_there_is_planned_all_the_same(tmp_path, capsys, monkeypatch):
+    """imagenet256 at its real size: counts, published FLOPs, disk; nothing is asked of a hub."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LRCORE_OFFLINE", "1")
+    monkeypatch.setattr(planning, "_seconds", lambda work, ae, training, sampling: training / 1e15)
+    assert train.main(["imagenet256", "--plan"]) == 0
+    found = capsys.readouterr().out.splitlines()
+    assert counts(found)["transformers"] == (120, 120) and counts(found)["evaluations of them"] == (2400, 2400)
+    assert any(line.startswith("not there yet: ") and "'imagenet'" in line for line in found)
+    told = {line[:24].strip(): line[24:] for line in found if line.strip()}
+    # 120 trainings x 400,000 steps x 256 images x 711.7 GFLOP, a little more for the wider latents
+    assert told["training"].startswith("8.8 ZFLOP")
+    # float16 mean and deviation, plain and mirrored: 1.28 million x 8 bytes x (4096 + 16384 + 32768) numbers, and
+    # 4 averages of 675 million float32 for each training, and the whole state of one in each latent space
+    assert float(told["disk"].split()[0]) == pytest.approx(546 + 1297 + 43, rel=0.01)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_trained_already_is_not_planned_again(tmp_path):
+    study = load_study(TINY)
+    work = Workspace(study, Folders(tmp_path, tmp_path, tmp_path), None, None)
+    cells = [cell for cell in study.cells if cell.ae == "flux2"]
+    before = planning._cost(work, "flux2", cells)
+    first = snapshot_path(work, cells[0], 3)
+    for path in (first, first.with_name(first.name.replace("3", "6"))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    after = planning._cost(work, "flux2", cells)
+    assert after.training_flops == before.training_flops / 2
+    assert after.sampling_flops == before.sampling_flops
 
 
 def test_training_flops_follow_from_the_grid(tmp_path):

@@ -1,6 +1,5 @@
 """What samples are compared with: training images, or a file that the study names."""
 
-
 import numpy
 import pytest
 import torch

@@ -1,6 +1,7 @@
 """Study files: the ones that ship load, and what does not fit is refused by name."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,19 @@ def test_every_study_of_the_package_loads(name):
     study = load_study(name)
     assert study.name == name
     assert study.cells
+
+
+@pytest.mark.parametrize(("name", "encoder"), [("cifar10", "efficientnet_lite0"), ("imagenet256", "dinov2b")])
+def test_the_grid_of_the_study_is_whole(name, encoder):
+    """4 autoencoders x 3 densities x 5 shifts x REPA or not, x 5 sampling shifts; `ln` of all autoencoders first."""
+    study = load_study(name)
+    shifts = (1.0, 1.78, 2.95, 4.63, 6.93)
+    axes = product(("sd", "flux1", "flux2", "rae"), ("none", encoder), ("ts", "ln", "pln"), shifts)
+    assert set(study.cells) == {Cell(*values) for values in axes} and len(study.cells) == 120
+    assert study.evaluation.sampleshifts == shifts
+    assert study.evaluation.feature_network == "inception2015"
+    first = study.cells[:40]
+    assert {cell.trainp for cell in first} == {"ln"} and {cell.ae for cell in first} == set(study.autoencoders)
 
 
 def test_smoke_has_two_values_of_everything():

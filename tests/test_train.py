@@ -90,6 +90,23 @@ def test_another_sampler_and_guidance_replace_the_rows_and_keep_the_weights(undi
     assert all(path.read_bytes() == content for path, content in weights.items())
 
 
+def test_sampling_shifts_asked_for_later_are_added_to_the_same_trainings(undisturbed, tmp_path, capsys):
+    shutil.copytree(undisturbed / "runs" / "tiny" / "autoencoders", tmp_path / "runs" / "tiny" / "autoencoders")
+    narrow = ("--only", "generation", "--ae", "flux2", "--repa", "none")
+    assert train.main(arguments(tmp_path, *narrow, "--sampleshift", "4.63")) == 0
+    assert set(read_generation(tmp_path / "data").sampleshift) == {4.63}
+    averages = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("average-*")}
+    assert len(averages) == 2
+    assert train.main(arguments(tmp_path, *narrow)) == 0
+    assert {path: path.stat().st_mtime_ns for path in averages} == averages
+    every = read_generation(undisturbed / "data")
+    every = every[(every.ae == "flux2") & (every.repa == "none")]
+    pandas.testing.assert_frame_equal(read_generation(tmp_path / "data"), every.reset_index(drop=True))
+    capsys.readouterr()
+    assert train.main(arguments(tmp_path, "--sampleshift", "2")) == 2
+    assert "unknown value of --sampleshift '2.0'; allowed: 1.0, 4.63" in capsys.readouterr().err
+
+
 def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.*")}
     monkeypatch.setattr(assets, "fetch", lambda name: pytest.fail("asked for an asset"))
@@ -173,7 +190,7 @@ def test_a_training_that_diverges_is_a_row_and_the_others_go_on(tmp_path):
 def test_an_unknown_study_is_refused(capsys):
     assert train.main(["smok"]) == 2
     assert (
-        "unknown study 'smok'; allowed: cifar10-cpu, smoke, a path ending in .toml; did you mean 'smoke'?"
+        "unknown study 'smok'; allowed: cifar10, cifar10-cpu, imagenet256, smoke, a path ending in .toml; did you mean 'smoke'?"
         in capsys.readouterr().err
     )
 

@@ -80,6 +80,17 @@ def needs_training(work: Workspace, ae: str) -> bool:
     return work.study.autoencoders[ae].origin == "trained" and not autoencoder_folder(work, ae).exists()
 
 
+def require_pretrained(work: Workspace, ae: str) -> None:
+    """Check that a pretrained autoencoder can be had, before hours go into others.
+
+    Raises:
+        LrcoreError: it cannot, with how to supply it by hand.
+    """
+    spec = work.study.autoencoders[ae]
+    if spec.origin == "pretrained":
+        stored_class(spec.pretrained, spec.subfolder, spec.revision)
+
+
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
     """The autoencoder `ae` on the device of the study; trained first where need be, from its checkpoint if any.
 

@@ -35,9 +35,10 @@ def features_are_stored(work: Workspace) -> bool:
 
     They do where all of them fit into `IN_MEMORY` bytes and images are seen as they are, not mirrored.
     """
+    if work.study.training.flip:
+        return False
     encoder = work.encoder
-    images = work.study.data.train_images
-    return not work.study.training.flip and images * encoder.grid**2 * encoder.patch_channels * 4 <= IN_MEMORY
+    return work.study.data.train_images * encoder.grid**2 * encoder.patch_channels * 4 <= IN_MEMORY
 
 
 def training_features(work: Workspace) -> Tensor:
