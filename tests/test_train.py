@@ -190,8 +190,8 @@ def test_a_training_that_diverges_is_a_row_and_the_others_go_on(tmp_path):
 def test_an_unknown_study_is_refused(capsys):
     assert train.main(["smok"]) == 2
     assert (
-        "unknown study 'smok'; allowed: cifar10, cifar10-cpu, imagenet256, smoke, a path ending in .toml; did you mean 'smoke'?"
-        in capsys.readouterr().err
+        "unknown study 'smok'; allowed: cifar10, cifar10-cpu, imagenet256, smoke, a path ending in .toml; did you mean "
+        "'smoke'?" in capsys.readouterr().err
     )
 
 
