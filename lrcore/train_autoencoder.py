@@ -2,6 +2,7 @@
 
     python -m lrcore.train_autoencoder smoke --ae flux2
     python -m lrcore.train_autoencoder my-study.toml --export my-autoencoders
+    python -m lrcore.train_autoencoder cifar10-cpu --keep     # beside the data, where every command finds them
 
 The study's [autoencoder_training] and [autoencoders.<name>] say how (`lrcore/studies/smoke.toml` explains the keys).
 Weights are kept under `runs/<study>/autoencoders` and, with `--export`, copied to `<folder>/<name>`: a folder in
@@ -20,7 +21,7 @@ from lrcore.command_line import chosen, device_of, folders_of, run_command, stud
 from lrcore.engine import Job, run_study
 from lrcore.errors import LrcoreError
 from lrcore.interruption import StopRequest
-from lrcore.stages.autoencoder import autoencoder_folder
+from lrcore.stages.autoencoder import autoencoder_folder, kept_folder
 from lrcore.studies import load_study
 
 
@@ -28,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see `command_line.run_command` for the exit status."""
     line = study_parser("lrcore.train_autoencoder", __doc__)
     line.add_argument("--export", type=Path, metavar="FOLDER", help="copy the trained weights to FOLDER/<name>")
+    line.add_argument(
+        "--keep", action="store_true",
+        help="copy them beside the data, to DATA/autoencoders: who has the data need not train them again",
+    )  # fmt: skip
     return run_command(line, _run, arguments)
 
 
@@ -47,6 +52,9 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     work = job.workspace(stop)
     for ae, target in targets.items():
         _export(autoencoder_folder(work, ae), target)
+    for ae in aes if options.keep else ():
+        if not kept_folder(work, ae).exists():
+            _export(autoencoder_folder(work, ae), kept_folder(work, ae))
     return status
 
 
@@ -57,6 +65,7 @@ def _export(folder: Path, target: Path) -> None:
     partial = target.with_name(f".{target.name}.tmp")
     try:
         shutil.rmtree(partial, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(folder, partial)
         partial.replace(target)
     except OSError as error:

@@ -1,6 +1,7 @@
 """Training autoencoders by themselves: the command, on a folder at 256 px, and what it exports."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy
@@ -13,7 +14,7 @@ from lrcore import reconstruct, train, train_autoencoder
 from lrcore.records import read_generation, read_reconstruction
 from lrcore.studies import load_study
 
-TINY = Path(__file__).parent / "tiny.toml"
+TINY = str(Path(__file__).parent / "tiny.toml")
 
 
 def folders(folder):
@@ -154,3 +155,23 @@ def test_settings_that_do_not_change_the_weights_do_not_retrain(tmp_path, capsys
     capsys.readouterr()
     assert train_autoencoder.main([str(again), *arguments]) == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_kept_beside_the_data_it_is_found_without_the_runs(tmp_path, capsys):
+    arguments = [TINY, *folders(tmp_path), "--ae", "flux2"]
+    assert train_autoencoder.main([*arguments, "--keep"]) == 0
+    (kept,) = (tmp_path / "data" / "autoencoders" / "study=tiny").iterdir()
+    assert AutoencoderKLFlux2.from_pretrained(kept, low_cpu_mem_usage=False).config.latent_channels == 8
+    shutil.rmtree(tmp_path / "runs")
+    before = {path: path.read_bytes() for path in kept.iterdir()}
+    capsys.readouterr()
+    assert train.main([*arguments, "--only", "autoencoders", "reconstruction"]) == 0
+    assert "0 autoencoders to train, 1 reconstructions" in capsys.readouterr().err
+    assert train_autoencoder.main([*arguments, "--keep"]) == 0
+    assert {path: path.read_bytes() for path in kept.iterdir()} == before
+    assert not list((tmp_path / "runs").rglob("autoencoders/*"))
+    # of another recipe it is another autoencoder, which has to be trained
+    changed = tmp_path / "tiny.toml"
+    changed.write_text(f'extends = "{TINY}"\n[autoencoder_training]\nsteps = 5\n')
+    assert train.main([str(changed), *arguments[1:], "--only", "autoencoders", "--plan"]) == 0
+    assert "autoencoders to train          1       1" in capsys.readouterr().out

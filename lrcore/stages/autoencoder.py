@@ -71,8 +71,15 @@ def _custom(work: Workspace, ae: str) -> Autoencoder:
 
 
 def autoencoder_folder(work: Workspace, ae: str) -> Path:
-    """Where the weights of a trained autoencoder are kept, in diffusers' layout."""
-    return work.runs / "autoencoders" / f"{ae}-{_training_recipe(work, ae)}"
+    """Where the weights of a trained autoencoder are, or will be once it is trained, in diffusers' layout."""
+    kept = kept_folder(work, ae)
+    return kept if kept.exists() else work.runs / "autoencoders" / kept.name
+
+
+def kept_folder(work: Workspace, ae: str) -> Path:
+    """Where they are beside the data, if somebody put them there (`python -m lrcore.train_autoencoder --keep`)."""
+    name = f"{ae}-{_training_recipe(work, ae)}"
+    return work.folders.data / "autoencoders" / f"study={work.study.name}" / name
 
 
 def needs_training(work: Workspace, ae: str) -> bool:
@@ -112,6 +119,8 @@ def _obtained(work: Workspace, ae: str) -> Autoencoder:
     if spec.origin == "pretrained":
         return _pretrained(work, spec).to(work.device)
     folder = autoencoder_folder(work, ae)
+    if folder == kept_folder(work, ae):
+        return _trained(work, spec, folder).to(work.device)
     checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
     with exclusive(folder, waiting=work.stop.check):
         if not folder.exists():
