@@ -10,11 +10,14 @@ the column `fid`, whatever the feature network: lower is better, NaN where a run
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import pandas
 
 from lrcore.errors import LrcoreError, unknown
+
+NumberT = TypeVar("NumberT", float, pandas.Series)
 
 PARAMETERS = ("trainp", "trainshift", "sampleshift")
 """The choices of timesteps, in the order the site shows them."""
@@ -137,6 +140,105 @@ def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> p
     return pandas.concat(pieces, ignore_index=True) if pieces else empty
 
 
+def winning_densities(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """Which training density does best for each ae, repa and step, every density at the best shifts it has.
+
+    Columns ae, repa, step, trainp, fid; `runner_up`, the second best density, and `margin`, by how much it is worse,
+    relative; NaN and "" where there is one density only.
+    """
+    ordered = _lowest(settings, ["ae", "repa", "step", "trainp"]).sort_values("fid")
+    groups = ordered.groupby(["ae", "repa", "step"])
+    found = groups[["trainp", "fid"]].nth(0).join(ordered[["ae", "repa", "step"]]).sort_values(["ae", "repa", "step"])
+    seconds = ordered.assign(place=groups.cumcount()).query("place == 1").set_index(["ae", "repa", "step"])
+    second = seconds.reindex(pandas.MultiIndex.from_frame(found[["ae", "repa", "step"]]))
+    margin = relative_change(second["fid"], found.set_index(["ae", "repa", "step"])["fid"])
+    found = found.assign(runner_up=second["trainp"].fillna("").to_numpy(), margin=margin.to_numpy())
+    return found[["ae", "repa", "step", "trainp", "fid", "runner_up", "margin"]].reset_index(drop=True)
+
+
+def shifts_and_prediction(settings: pandas.DataFrame, channels: Mapping[str, int]) -> pandas.DataFrame:
+    """The best shifts of each ae, repa and step beside sqrt(m / n), m the channels per token of the ae and n the least.
+
+    That is the shift between latents whose channels repeat one another (`lrcore.timesteps.timeshift`), the least wide
+    one needing none. Columns ae, repa, step, channels, predicted, trainshift, sampleshift, and whether each is the
+    value `nearest` to the prediction, on a logarithmic scale, of those that were tried: trainshift_predicted,
+    sampleshift_predicted.
+
+    Raises:
+        LrcoreError: an autoencoder without a number of channels.
+    """
+    missing = sorted(set(settings["ae"]) - set(channels))
+    if missing:
+        raise LrcoreError(f"channels per token are not known of: {', '.join(missing)}")
+    best = best_settings(settings)[["ae", "repa", "step", "trainshift", "sampleshift"]]
+    best = best.assign(channels=best["ae"].map(channels))
+    least = min(channels[ae] for ae in settings["ae"].unique())
+    best = best.assign(predicted=(best["channels"] / least) ** 0.5)
+    for parameter in ("trainshift", "sampleshift"):
+        tried = sorted(settings[parameter].unique())
+        best[f"{parameter}_predicted"] = [
+            found == _nearest(tried, wanted) for found, wanted in zip(best[parameter], best["predicted"], strict=True)
+        ]
+    return best
+
+
+def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier: float = math.inf) -> pandas.DataFrame:
+    """Relative spread of the distance per parameter around each ae's best: columns ae, parameter, spread, values.
+
+    `values` counts those with a finite distance of at most `outlier`; the spread of fewer than two is NaN. The study
+    that we follow leaves out FIDs above 50.
+    """
+    swept = sensitivity(settings, step, repa)
+    swept = swept[swept["fid"] <= outlier]
+    groups = swept.groupby(["ae", "parameter"], sort=False)["fid"]
+    found = pandas.DataFrame({"spread": groups.agg(relative_spread), "values": groups.size()})
+    return found.reset_index()
+
+
+def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """What REPA changes for each ae and step: `best`, of the best settings with it to those without it, relative.
+
+    `paired` is the median over the `pairs` of runs that differ in REPA alone. Negative where REPA helps; steps and
+    autoencoders without both are left out. Columns ae, step, best, paired, pairs.
+    """
+    on = settings["repa"] != NO_REPA
+    held = ["ae", "step", *PARAMETERS]
+    both = settings[on].merge(settings[~on], on=held, suffixes=("", "_without")).dropna(subset=["fid", "fid_without"])
+    both = both.assign(paired=relative_change(both["fid"], both["fid_without"]))
+    lowest = {
+        kind: rows.dropna(subset="fid").groupby(["ae", "step"])["fid"].min()
+        for kind, rows in (("with", settings[on]), ("without", settings[~on]))
+    }
+    groups = both.groupby(["ae", "step"])["paired"]
+    found = pandas.DataFrame({"paired": groups.median(), "pairs": groups.size()})
+    found.insert(0, "best", relative_change(lowest["with"], lowest["without"]).reindex(found.index))
+    return found.reset_index()
+
+
+def noise_of_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """How far a training with another seed moves the distance: columns ae, settings, seeds, relative_deviation.
+
+    Over the `settings` (with their steps) of one protocol that were trained with several seeds: the root of the mean
+    square of the deviation between seeds over their mean, each with `seeds` - 1 degrees of freedom in the pool. No
+    rows where no setting has two seeds.
+
+    Raises:
+        LrcoreError: as `require_one_protocol`.
+    """
+    require_one_protocol(rows)
+    groups = rows.dropna(subset="fid").groupby([*SETTING, "step"])["fid"]
+    each = pandas.DataFrame({"mean": groups.mean(), "variance": groups.var(), "seeds": groups.size()}).reset_index()
+    each = each[each["seeds"] > 1]
+    found = []
+    for ae, group in each.groupby("ae"):
+        freedom = group["seeds"] - 1
+        pooled = (freedom * group["variance"] / group["mean"] ** 2).sum() / freedom.sum()
+        found.append(
+            {"ae": ae, "settings": len(group), "seeds": int(group["seeds"].max()), "relative_deviation": pooled**0.5}
+        )
+    return pandas.DataFrame(found, columns=["ae", "settings", "seeds", "relative_deviation"])
+
+
 def relative_spread(distances: Iterable[float]) -> float:
     """(worst - best) / best of the finite distances; NaN for fewer than two of them."""
     finite = [distance for distance in distances if math.isfinite(distance)]
@@ -145,9 +247,14 @@ def relative_spread(distances: Iterable[float]) -> float:
     return (max(finite) - min(finite)) / min(finite)
 
 
-def relative_change(value: float, baseline: float) -> float:
-    """(value - baseline) / baseline: -0.5 is half the baseline."""
+def relative_change(value: NumberT, baseline: NumberT) -> NumberT:
+    """(value - baseline) / baseline: -0.5 is half the baseline. Numbers, or columns of them."""
     return (value - baseline) / baseline
+
+
+def _nearest(tried: list[float], wanted: float) -> float:
+    """Of the shifts tried the one nearest to that wanted, on a logarithmic scale."""
+    return min(tried, key=lambda shift: abs(math.log(shift / wanted)))
 
 
 def value_text(value: object) -> str:

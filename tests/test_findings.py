@@ -110,3 +110,64 @@ def test_relative_spread(distances: list[float], spread: float) -> None:
 def test_relative_change_and_value_text() -> None:
     assert findings.relative_change(3.0, 4.0) == -0.25
     assert [findings.value_text(value) for value in (1.0, numpy.float64(6.93), "pln")] == ["1.00", "6.93", "pln"]
+
+
+def test_winning_densities() -> None:
+    found = findings.winning_densities(findings.mean_over_seeds(generation_rows()))
+    assert len(found) == 4 * 2 * 2  # ae x repa x step
+    assert set(found["trainp"]) == {"ln"} and set(found["runner_up"]) == {"pln"}
+    assert found["margin"].tolist() == pytest.approx([0.1] * len(found))
+    only = generation_rows().query("trainp == 'ts'")
+    alone = findings.winning_densities(findings.mean_over_seeds(only))
+    assert set(alone["runner_up"]) == {""} and alone["margin"].isna().all()
+    broken = findings.mean_over_seeds(diverged(generation_rows(), trainp="ln", ae="sd"))
+    assert set(findings.winning_densities(broken).query("ae == 'sd'")["trainp"]) == {"pln"}
+
+
+def test_shifts_and_prediction() -> None:
+    settings = findings.mean_over_seeds(generation_rows())  # best: train shift 1.78, sample shift 1
+    found = findings.shifts_and_prediction(settings, {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112, "other": 1})
+    predicted = found.groupby("ae")["predicted"].first().to_dict()
+    assert predicted == pytest.approx({"sd": 1.0, "flux1": 2.0, "flux2": 8**0.5, "rae": 28**0.5})
+    agree = found.groupby("ae")[["trainshift_predicted", "sampleshift_predicted"]].first()
+    # of the two that were tried 1.78 is nearest to every prediction but SD's 1
+    assert agree["trainshift_predicted"].to_dict() == {"sd": False, "flux1": True, "flux2": True, "rae": True}
+    assert agree["sampleshift_predicted"].to_dict() == {"sd": True, "flux1": False, "flux2": False, "rae": False}
+    with pytest.raises(LrcoreError, match="not known of: rae"):
+        findings.shifts_and_prediction(settings, {"sd": 4, "flux1": 16, "flux2": 32})
+
+
+def test_spreads() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    found = findings.spreads(settings, step=200).set_index(["ae", "parameter"])
+    assert len(found) == 4 * 3
+    for ae in BASE:
+        assert found.loc[ae]["spread"].to_dict() == pytest.approx({"trainp": 0.5, "trainshift": 0.2, "sampleshift": 1})
+        assert found.loc[ae]["values"].to_dict() == {"trainp": 3, "trainshift": 2, "sampleshift": 2}
+    # SD's best is 20: without what is above 25, `ts` (30) and sample shift 1.78 (40) are left out
+    cut = findings.spreads(settings, step=200, outlier=25).set_index(["ae", "parameter"]).loc["sd"]
+    assert cut["spread"]["trainp"] == pytest.approx(0.1) and math.isnan(cut["spread"]["sampleshift"])
+
+
+def test_effect_of_repa() -> None:
+    rows = generation_rows()
+    found = findings.effect_of_repa(findings.mean_over_seeds(rows))
+    assert len(found) == 4 * 2  # ae x step
+    assert found["best"].tolist() == pytest.approx([-0.2] * 8) and found["paired"].tolist() == pytest.approx([-0.2] * 8)
+    assert set(found["pairs"]) == {12}
+    # only the best setting gets worse by REPA: the median over pairs does not change
+    best = (rows[["trainp", "trainshift", "sampleshift"]] == ["ln", 1.78, 1.0]).all(axis=1) & (rows["repa"] != "none")
+    spoilt = rows.assign(fid=rows["fid"].mask(best, rows["fid"] * 10))
+    found = findings.effect_of_repa(findings.mean_over_seeds(spoilt))
+    assert (found["best"] > -0.2).all() and found["paired"].tolist() == pytest.approx([-0.2] * 8)
+    assert findings.effect_of_repa(findings.mean_over_seeds(rows.query("repa == 'none'"))).empty
+
+
+def test_noise_of_seeds() -> None:
+    rows = generation_rows(aes=("sd", "rae"))
+    some = rows[(rows["ae"] == "sd") & (rows["trainp"] == "ln")]
+    seeds = [some.assign(train_seed=seed, fid=some["fid"] * factor) for seed, factor in ((1, 1.1), (2, 0.9))]
+    found = findings.noise_of_seeds(pandas.concat([rows, *seeds]))
+    assert found[["ae", "settings", "seeds"]].to_numpy().tolist() == [["sd", len(some), 3]]
+    assert found["relative_deviation"].iloc[0] == pytest.approx(0.1)  # of 0.9, 1 and 1.1
+    assert findings.noise_of_seeds(rows).empty

@@ -1,0 +1,53 @@
+"""lrcore.agreement: orders of autoencoders against published ones and against predictors, on orders that are known."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+import pytest
+from figure_rows import BASE, generation_rows, published_rows
+
+from lrcore import findings
+from lrcore.agreement import PREDICTORS, kendall, of_predictors, with_published
+
+
+@pytest.fixture
+def best() -> pandas.DataFrame:
+    """rae < flux2 < sd < flux1."""
+    return findings.best_per_ae(findings.mean_over_seeds(generation_rows()))
+
+
+def test_kendall() -> None:
+    one = {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert kendall(one, {"a": 10.0, "b": 20.0, "c": 30.0, "d": 0.0}) == (pytest.approx(1.0), 3)
+    assert kendall(one, {"a": 3.0, "b": 2.0, "c": 1.0}) == (pytest.approx(-1.0), 3)
+    assert kendall(one, {"a": 2.0, "b": 1.0, "c": 3.0}) == (pytest.approx(1 / 3), 3)
+    tau, count = kendall(one, {"a": 1.0, "b": math.nan, "c": 3.0})
+    assert math.isnan(tau) and count == 2
+
+
+def test_the_published_studies_agree_with_the_order_that_is_theirs(best: pandas.DataFrame) -> None:
+    found = with_published(best, published_rows()).set_index(["source", "setting"])
+    assert set(found.index.get_level_values(0)) == {"bfl2025representation", "leng2026diffusionbench", "xu2026ifid"}
+    unguided = found[~found.index.get_level_values(1).str.contains("best guidance")]
+    assert unguided["tau"].tolist() == pytest.approx([1.0] * len(unguided))
+    assert unguided["autoencoders"].to_dict()[("xu2026ifid", "no training")] == 3
+    # with the best guidance FLUX.2 is before RAE: one pair of six the other way round
+    guided = found.loc[("leng2026diffusionbench", "80 epochs, 50 Euler steps, best guidance")]
+    assert guided["tau"] == pytest.approx(4 / 6)
+    reverse = with_published(best.assign(fid=-best["fid"]), published_rows())
+    assert reverse["tau"].max() < 0
+
+
+def test_a_predictor_with_the_order_of_the_distances_has_tau_1(best: pandas.DataFrame) -> None:
+    rows = [("ifd", -1, ae, 2 * value) for ae, value in BASE.items()]
+    rows += [("probe_accuracy", -1, ae, 1 / value) for ae, value in BASE.items()]
+    rows += [("spectrum_slope", -1, ae, -value) for ae, value in BASE.items()]
+    rows += [("flip_error", -1, ae, value) for ae, value in list(BASE.items())[:2]]
+    rows += [("channel_std", 0, ae, value) for ae, value in BASE.items()]
+    latents = pandas.DataFrame(rows, columns=["metric", "index", "ae", "value"])
+    found = of_predictors(best, latents).set_index("predictor")
+    assert found["tau"].to_dict() == pytest.approx({"ifd": 1.0, "spectrum_slope": -1.0, "probe_accuracy": 1.0})
+    assert found["spearman"].to_dict() == pytest.approx(found["tau"].to_dict())
+    assert set(found["autoencoders"]) == {4} and set(found.index) <= set(PREDICTORS)
