@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lrcore import assets
 from lrcore.files import claimed, require_writable
 from lrcore.interruption import StopRequest
 from lrcore.progress import Progress
+from lrcore.stages import confirmation
 from lrcore.stages.autoencoder import (
     AutoencoderDivergedError,
     ensure_autoencoder,
@@ -30,7 +31,7 @@ from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import NO_REPA, Cell, Study
 
-STAGES = ("autoencoders", "reconstruction", "diagnostics", "generation")
+STAGES = ("autoencoders", "reconstruction", "diagnostics", "generation", "confirmation")
 
 POLL_EVERY = 1.0
 """Seconds between looks at units that other processes work on, and at whether to stop."""
@@ -38,22 +39,36 @@ POLL_EVERY = 1.0
 
 @dataclass(frozen=True)
 class Todo:
-    """Autoencoders to train, to measure reconstruction and latents of, and cells to train, in this order."""
+    """Autoencoders to train, to measure reconstruction and latents of, cells to train, and groups of cells (ae, repa)
+    of which the best is to be measured once more, in this order."""
 
     train: list[str]
     reconstruct: list[str]
     diagnose: list[str]
     generate: list[Cell]
+    confirm: list[tuple[str, str]]
 
     @property
     def empty(self) -> bool:
         """Whether all is done."""
-        return not (self.train or self.reconstruct or self.diagnose or self.generate)
+        return not (self.train or self.reconstruct or self.diagnose or self.generate or self.confirm)
+
+    @property
+    def measured(self) -> list[str]:
+        """Autoencoders that are used beyond their training."""
+        used = [
+            *self.reconstruct,
+            *self.diagnose,
+            *(cell.ae for cell in self.generate),
+            *(ae for ae, _ in self.confirm),
+        ]
+        return list(dict.fromkeys(used))
 
     def __str__(self) -> str:
         return (
             f"{len(self.train)} autoencoders to train, {len(self.reconstruct)} reconstructions, "
             f"{len(self.diagnose)} latent diagnostics, {len(self.generate)} trainings"
+            + (f", {len(self.confirm)} confirmations" if self.confirm else "")
         )
 
 
@@ -62,10 +77,16 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
     reconstruct = [ae for ae in aes if "reconstruction" in stages and not reconstruction_done(work, ae)]
     diagnose = [ae for ae in aes if "diagnostics" in stages and not diagnostics_done(work, ae)]
     generate = [cell for cell in cells if "generation" in stages and evaluations_missing(work, cell)]
-    needed = {*reconstruct, *diagnose, *(cell.ae for cell in generate)}
+    groups = dict.fromkeys((cell.ae, cell.repa) for cell in cells)
+    wanted = groups if "confirmation" in stages and confirmation.asked_for(work) else ()
+    confirm = [
+        group for group in wanted
+        if confirmation.confirmable(work, *group, {*generate}) and not confirmation.confirmed(work, *group)
+    ]  # fmt: skip
+    todo = Todo([], reconstruct, diagnose, generate, confirm)
     # asked for alone they are trained for their own sake; else only for rows: runs/ may have been deleted since
-    train = [ae for ae in aes if needs_training(work, ae) and (ae in needed or list(stages) == ["autoencoders"])]
-    return Todo(train, reconstruct, diagnose, generate)
+    train = [ae for ae in aes if needs_training(work, ae) and (ae in todo.measured or [*stages] == ["autoencoders"])]
+    return replace(todo, train=train)
 
 
 @dataclass(frozen=True)
@@ -93,13 +114,14 @@ class Job:
 class Unit:
     """A piece of the work that one process does alone.
 
-    `needs`: the unit that must be done first. `locks`: held while it is worked on, so that other processes see it.
-    `done` and `action` may be called by any process that holds the locks; `steps` are those of training left in it.
+    `needs`: the units that must be done first, by name. `locks`: held while it is worked on, so that other processes
+    see it. `done` and `action` may be called by any process that holds the locks; `steps` are those of training left in
+    it.
     """
 
     name: str
     ae: str
-    needs: str
+    needs: frozenset[str]
     locks: tuple[Path, ...]
     done: Callable[[], bool]
     steps: Callable[[], int]
@@ -138,7 +160,7 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
             Unit(
                 name=f"{title}{ae}",
                 ae=ae,
-                needs="" if training else f"autoencoder {ae}",
+                needs=frozenset() if training else frozenset({f"autoencoder {ae}"}),
                 locks=(folder / kind / ae,),
                 done=partial(done, work, ae),
                 steps=lambda: work.study.autoencoder_training.steps if training else 0,
@@ -152,7 +174,22 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
         add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ")
     for ae in todo.diagnose:
         add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ")
-    return found + [_trainings(work, cells, partial(train, work, cells)) for cells in stacks(work, todo.generate)]
+    trainings = [_trainings(work, cells, partial(train, work, cells)) for cells in stacks(work, todo.generate)]
+    return [*found, *trainings, *(_confirmation(work, group, [*found, *trainings]) for group in todo.confirm)]
+
+
+def _confirmation(work: Workspace, group: tuple[str, str], before: Sequence[Unit]) -> Unit:
+    """The best of a group of cells, chosen when all of them are done; those of the same autoencoder are waited for."""
+    ae, repa = group
+    return Unit(
+        name=f"best of {ae} {repa}",
+        ae=ae,
+        needs=frozenset(unit.name for unit in before if unit.ae == ae),
+        locks=(work.runs / "units" / "confirmation" / f"{ae}-{repa}",),
+        done=partial(confirmation.confirmed, work, ae, repa),
+        steps=lambda: 0,
+        action=partial(confirmation.confirm, work, ae, repa),
+    )
 
 
 def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]) -> Unit:
@@ -160,7 +197,7 @@ def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]
     return Unit(
         name=cells[0].name + (f" and {len(cells) - 1} more" if len(cells) > 1 else ""),
         ae=cells[0].ae,
-        needs=f"autoencoder {cells[0].ae}",
+        needs=frozenset({f"autoencoder {cells[0].ae}"}),
         locks=tuple(work.runs / "units" / "training" / cell.name for cell in cells),
         done=lambda: not any(evaluations_missing(work, cell) for cell in cells),
         steps=lambda: sum(_steps_left(work, cell) for cell in cells),
@@ -197,7 +234,7 @@ def work_off(units: Sequence[Unit], stop: StopRequest, progress: Progress) -> Di
     while left:
         stop.check()
         names = {unit.name for unit in left}
-        ready = [unit for unit in left if unit.needs not in names]
+        ready = [unit for unit in left if not unit.needs & names]
         tried = next((unit for unit in ready if _tried(unit, diverged, progress)), None)
         if tried is None:
             _wait(ready, told=waiting)
@@ -263,7 +300,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
     for asset in _assets(study, todo):
         assets.fetch(asset)
-    for ae in dict.fromkeys([*todo.reconstruct, *todo.diagnose, *(cell.ae for cell in todo.generate)]):
+    for ae in todo.measured:
         require_pretrained(work, ae)
     stop.listen()
     began = time.monotonic()
@@ -287,6 +324,8 @@ def _assets(study: Study, todo: Todo) -> list[str]:
         named += ["lpips_vgg16", "lpips_alexnet"]
     if todo.reconstruct or todo.diagnose or todo.generate:
         named.append(study.evaluation.feature_network)
+    if todo.confirm:
+        named.append(study.confirmation.feature_network)
     return [name for name in dict.fromkeys(named) if name in assets.ASSETS]
 
 

@@ -17,6 +17,7 @@ from lrcore.errors import LrcoreError
 from lrcore.guidance import Guidance
 from lrcore.latent_shards import ShardPlan
 from lrcore.progress import duration
+from lrcore.stages import confirmation
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored
 from lrcore.stages.generation import evaluations_missing
@@ -79,6 +80,9 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
         ("transformers", len(cells), len(todo.generate)),
         ("evaluations of them", evaluations, missing if todo.generate else 0),
     ]
+    if confirmation.asked_for(work):
+        groups = {(cell.ae, cell.repa) for cell in cells}
+        rows.append(("confirmations", len(groups), len(todo.confirm)))
     lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'left':>8}"]
     lines += [f"{name:24}{count:>8}{left:>8}" for name, count, left in rows]
     lines += ["", *_grid(cells)]
@@ -96,7 +100,9 @@ def _all(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     needed = {*reconstruct, *diagnose, *(cell.ae for cell in generate)}
     trained = [ae for ae in aes if work.study.autoencoders[ae].origin == "trained"]
     train = [ae for ae in trained if ae in needed or list(stages) == ["autoencoders"]]
-    return Todo(train, reconstruct, diagnose, generate)
+    wanted = "confirmation" in stages and confirmation.asked_for(work)
+    confirm = list(dict.fromkeys((cell.ae, cell.repa) for cell in cells)) if wanted else []
+    return Todo(train, reconstruct, diagnose, generate, confirm)
 
 
 def _grid(cells: Sequence[Cell]) -> list[str]:

@@ -38,13 +38,13 @@ class Units:
     def __init__(self, folder):
         self.folder, self.log = folder, []
 
-    def unit(self, name, ae="ae", needs="", action=lambda: None, locks=None):
+    def unit(self, name, ae="ae", needs=None, action=lambda: None, locks=None):
         def act():
             action()
             self.log.append(name)
 
         paths = tuple(self.folder / lock for lock in locks or [name])
-        return Unit(name, ae, needs, paths, lambda: name in self.log, lambda: 0, act)
+        return Unit(name, ae, frozenset([needs] if needs else []), paths, lambda: name in self.log, lambda: 0, act)
 
 
 @pytest.fixture

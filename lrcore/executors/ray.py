@@ -133,7 +133,7 @@ def _drive(found: Sequence[Unit], tasks: _Tasks, stop: StopRequest) -> Diverged:
     waiting, diverged = list(found), Diverged()
     while waiting or tasks.running:
         unfinished = {unit.name for unit in [*waiting, *tasks.running.values()]}
-        for unit in [unit for unit in waiting if unit.needs not in unfinished]:
+        for unit in [unit for unit in waiting if not unit.needs & unfinished]:
             waiting.remove(unit)
             tasks.give(unit)
         try:

@@ -72,7 +72,7 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
             due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
             ensure_trained(work, [cell for cell in due if due[cell]], step)
             for cell, shifts in due.items():
-                rows = _rows(work, cell, step, shifts) if shifts else []
+                rows = evaluate(work, cell, step, shifts) if shifts else []
                 if world.first and rows:
                     write_generation(work.folders.data, work.study.name, cell.name, rows)
         for cell in cells if world.first else ():
@@ -88,7 +88,7 @@ def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
     load_judge(work)
 
 
-def _rows(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> list[GenerationRow]:
+def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> list[GenerationRow]:
     """One row for every sampling shift, measured with the averaged weights at `step`."""
     if diverged(work, cell):
         return [_row(work, cell, step, shift, None) for shift in shifts]

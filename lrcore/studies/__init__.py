@@ -176,6 +176,17 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Confirmation:
+    """What the best settings are measured by once more; keys as in `Evaluation`, whose others stay."""
+
+    feature_network: str
+    n_samples: int
+    n_reference: int
+    reference: str = ""
+    feature_weights: str = ""
+
+
+@dataclass(frozen=True)
 class Grid:
     """Trainings: every combination of the lists. A study's cells are the union over its grids.
 
@@ -211,6 +222,10 @@ NO_TRAINING = AutoencoderTraining(0, 0, 0.0, 0.0, 0, "", 0.0)
 """Of a study whose autoencoders all come from elsewhere."""
 
 
+NO_CONFIRMATION = Confirmation("", 0, 0)
+"""Of a study that measures everything once."""
+
+
 @dataclass(frozen=True)
 class Study:
     """A whole study; see `load_study`."""
@@ -225,6 +240,7 @@ class Study:
     evaluation: Evaluation
     grid: tuple[Grid, ...]
     autoencoder_training: AutoencoderTraining = NO_TRAINING
+    confirmation: Confirmation = NO_CONFIRMATION
 
     @property
     def cells(self) -> list[Cell]:
@@ -289,7 +305,12 @@ def _anchor_paths(content: dict[str, Any], path: Path) -> None:
 
     if path.parent == Path(__file__).parent:
         return
-    for table, key in (("data", "path"), ("data", "validation_path"), ("evaluation", "reference")):
+    for table, key in (
+        ("data", "path"),
+        ("data", "validation_path"),
+        ("evaluation", "reference"),
+        ("confirmation", "reference"),
+    ):
         section = content.get(table)
         if not isinstance(section, dict) or not isinstance(section.get(key), str) or not section[key]:
             continue
@@ -320,6 +341,8 @@ def _check(study: Study) -> None:
     _one_of("value of training.latent", study.training.latent, LATENTS)
     _one_of("value of training.latent_precision", study.training.latent_precision, LATENT_PRECISIONS)
     check_feature_network(study.evaluation.feature_network)
+    if study.confirmation != NO_CONFIRMATION:
+        check_feature_network(study.confirmation.feature_network)
     for ae in study.autoencoders:
         _check_autoencoder(study, ae)
     for grid in study.grid:
@@ -342,9 +365,12 @@ def _check(study: Study) -> None:
     if not study.cells:
         raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
     _check_bounds(study)
-    wanted, available = study.evaluation.n_reference, study.data.train_images
-    if wanted > available and not study.evaluation.reference:
-        raise LrcoreError(f"evaluation.n_reference is {wanted}, but data.train_images is {available}")
+    for where in ("evaluation", "confirmation"):
+        section = getattr(study, where)
+        if section.n_reference > study.data.train_images and not section.reference:
+            raise LrcoreError(
+                f"{where}.n_reference is {section.n_reference}, but data.train_images is {study.data.train_images}"
+            )
 
 
 def _check_data(data: Data) -> None:
@@ -385,6 +411,8 @@ def _check_bounds(study: Study) -> None:
     sections = ["data", "encoder", "training", "evaluation"]
     if study.autoencoder_training != NO_TRAINING:
         sections.append("autoencoder_training")
+    if study.confirmation != NO_CONFIRMATION:
+        sections.append("confirmation")
     for where in sections:
         section = getattr(study, where)
         for field in fields(section):
