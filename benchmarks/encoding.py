@@ -92,17 +92,18 @@ def synchronised(device: str) -> float:
 
 @torch.no_grad()
 def encoding_seconds(model: AutoencoderKL, pixels: Tensor, device: str) -> dict[str, float]:
-    """Of the encoders in turns, chunk by chunk; the first chunk does not count."""
+    """Of the encoders in turns, chunk by chunk, after one that does not count."""
     ways = {"diffusers, float32": lambda chunk: model.encode(to_float(chunk.to(device))).latent_dist.parameters.cpu()}
     for precision in ("float32", "bfloat16"):
         autoencoder = KLAutoencoder(model, pixels.shape[-1], patch=2, precision=precision)
         ways[f"lrcore, {precision}"] = lambda chunk, ours=autoencoder: [part.cpu() for part in ours.posterior(chunk)]
     seconds = dict.fromkeys(ways, 0.0)
-    for number, chunk in enumerate(pixels.split(16 if device == "cuda" else 2)):
+    chunks = pixels.split(16 if device == "cuda" else 2)
+    for chunk, counts in [(chunks[0], False), *((chunk, True) for chunk in chunks)]:
         for name, encode in ways.items():
             start = synchronised(device)
             encode(chunk)
-            seconds[name] += (synchronised(device) - start) * (number > 0)
+            seconds[name] += (synchronised(device) - start) * counts
     return seconds
 
 
@@ -133,10 +134,9 @@ def main() -> None:
 
         model, some = sd_sized().to(args.device), ours[: args.encoded]
         encoded = encoding_seconds(model, some, args.device)
-        counted = len(some) - (16 if args.device == "cuda" else 2)
         print(f"{'encoding':<24}{'im/s':>10}{'ratio':>8}")
         for name, seconds in encoded.items():
-            print(f"{name:<24}{counted / seconds:>10.2f}{encoded['diffusers, float32'] / seconds:>8.2f}")
+            print(f"{name:<24}{len(some) / seconds:>10.2f}{encoded['diffusers, float32'] / seconds:>8.2f}")
 
         plan = ShardPlan(folder / "shards", len(some), "float16", False)
         start = time.perf_counter()

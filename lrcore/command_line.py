@@ -59,7 +59,8 @@ def device_of(options: argparse.Namespace) -> torch.device:
     """
     if options.device not in DEVICES:
         raise unknown("device", options.device, DEVICES)
-    if options.device == "cuda" and not torch.cuda.is_available():
+    elsewhere = getattr(options, "executor", "local") == "ray"  # the cluster may have what this machine has not
+    if options.device == "cuda" and not elsewhere and not torch.cuda.is_available():
         raise LrcoreError("device 'cuda' is not available here; allowed: auto, cpu")
     if options.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -25,6 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lrcore.errors import LrcoreError
 from lrcore.interruption import StopRequest, StudyInterrupted
+
+T = TypeVar("T")
 
 PATIENCE = timedelta(days=7)
 """How long processes wait for the first one, which alone trains autoencoders and measures."""
@@ -60,7 +63,7 @@ class World:
         distributed.all_reduce(found, distributed.ReduceOp.MAX)
         return bool(found.item())
 
-    def agreed(self, value: object) -> object:
+    def agreed(self, value: T) -> T:
         """The first process's value."""
         values = [value]
         if self.size > 1:

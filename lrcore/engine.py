@@ -25,7 +25,7 @@ from lrcore.stages.autoencoder import (
     uses_features,
 )
 from lrcore.stages.diagnostics import diagnostics_done, measure_latents
-from lrcore.stages.generation import evaluations_missing, run_cells, stacks
+from lrcore.stages.generation import evaluations_done, evaluations_missing, run_cells, stacks
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
 from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
@@ -76,7 +76,8 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
     """What of the stages, autoencoders and cells asked for has no rows yet, and the autoencoders that this needs."""
     reconstruct = [ae for ae in aes if "reconstruction" in stages and not reconstruction_done(work, ae)]
     diagnose = [ae for ae in aes if "diagnostics" in stages and not diagnostics_done(work, ae)]
-    generate = [cell for cell in cells if "generation" in stages and evaluations_missing(work, cell)]
+    done = evaluations_done(work)
+    generate = [cell for cell in cells if "generation" in stages and evaluations_missing(work, cell, done)]
     groups = dict.fromkeys((cell.ae, cell.repa) for cell in cells)
     wanted = groups if "confirmation" in stages and confirmation.asked_for(work) else ()
     confirm = [

@@ -131,8 +131,11 @@ class Heartbeat:
         # and a beat lost with the power is no loss
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(asdict(beat)) + "\n")
-            temporary.replace(self.path)
+            try:
+                temporary.write_text(json.dumps(asdict(beat)) + "\n")
+                temporary.replace(self.path)
+            finally:
+                temporary.unlink(missing_ok=True)  # of a full disk
         self._written = now
 
 

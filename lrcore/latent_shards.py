@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,11 +138,12 @@ def _make(
 class LatentShards:
     """The latents of a plan whose shards are all there, by image number; the system reads what is asked for."""
 
-    def __init__(self, plan: ShardPlan) -> None:
-        self._plan = plan
+    def __init__(self, plan: ShardPlan, with_std: bool = True) -> None:
+        """`with_std`: read the deviation too, where there is one."""
+        self._plan, self._names = plan, ("mean", "std") if with_std else ("mean",)
 
     def __getitem__(self, picked: tuple[Tensor, Tensor]) -> Posterior:
-        """Mean and deviation (B, N, C), float32, of images by `(numbers, flipped)`, int64 and bool (B,) each.
+        """Mean and deviation (B, N, C), as they are stored, of images by `(numbers, flipped)`: int64 and bool (B,).
 
         Raises:
             LrcoreError: a shard is damaged; says which.
@@ -151,7 +152,7 @@ class LatentShards:
         read = [
             self._row(number, mirrored) for number, mirrored in zip(numbers.tolist(), flipped.tolist(), strict=True)
         ]
-        mean, *std = (torch.stack(rows).float() for rows in zip(*read, strict=True))
+        mean, *std = (torch.stack(rows) for rows in zip(*read, strict=True))
         return Posterior(mean, std[0] if std else None)
 
     def _row(self, number: int, flipped: bool) -> Iterator[Tensor]:
@@ -160,14 +161,17 @@ class LatentShards:
 
     @cached_property
     def _tensors(self) -> dict[tuple[int, bool], list[Tensor]]:
-        return {shard: _mapped(self._plan.path(*shard), self._plan.size(shard[0])) for shard in self._plan.shards}
+        return {
+            shard: _mapped(self._plan.path(*shard), self._plan.size(shard[0]), self._names)
+            for shard in self._plan.shards
+        }
 
 
-def _mapped(path: Path, images: int) -> list[Tensor]:
-    """`mean`, and `std` where there is one, as memory maps of the file."""
+def _mapped(path: Path, images: int, names: Sequence[str]) -> list[Tensor]:
+    """Those of the tensors `names` that there are, as memory maps of the file."""
     try:
         with safe_open(path, framework="pt") as stored:
-            tensors = [stored.get_tensor(name) for name in ("mean", "std") if name in stored.keys()]  # noqa: SIM118
+            tensors = [stored.get_tensor(name) for name in names if name in stored.keys()]  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise LrcoreError(f"'{path}' is damaged ({error}): delete it to make it again") from error
     if not tensors or len(tensors[0]) != images:

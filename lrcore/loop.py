@@ -83,7 +83,11 @@ def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: in
         except StudyInterrupted:
             _save(state, settings)
             raise
-        loss = loss_at(state.step)
+        try:
+            loss = loss_at(state.step)
+        except StudyInterrupted:  # by what encodes images for it; the state is that of the step before
+            _save(state, settings)
+            raise
         state.advance(loss.sum())
         settings.on_steps(len(settings.checkpoints))
         if settings.log is not None and state.step % LOG_EVERY == 0:

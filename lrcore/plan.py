@@ -17,11 +17,13 @@ from lrcore.errors import LrcoreError
 from lrcore.guidance import Guidance
 from lrcore.latent_shards import ShardPlan
 from lrcore.progress import duration
+from lrcore.records import read_generation
 from lrcore.stages import confirmation
-from lrcore.stages.autoencoder import ensure_autoencoder
+from lrcore.stages.autoencoder import ensure_autoencoder, uses_features
 from lrcore.stages.features import features_are_stored
-from lrcore.stages.generation import evaluations_missing
-from lrcore.stages.training import steps_left
+from lrcore.stages.generation import evaluations_done, evaluations_missing
+from lrcore.stages.latents import shard_plan, shard_settings
+from lrcore.stages.training import snapshot_path, steps_left
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_REPA, Cell
 from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count
@@ -66,9 +68,11 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     """
     study = work.study
     evaluations = len(cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
+    read_generation(work.folders.data)  # damaged data are an error, not work to do
     try:
         todo, absent = left_to_do(work, stages, aes, cells), ""
-        missing = sum(len(evaluations_missing(work, cell)) for cell in todo.generate)
+        done = evaluations_done(work)
+        missing = sum(len(evaluations_missing(work, cell, done)) for cell in todo.generate)
     except LrcoreError as error:
         todo, absent = _all(work, stages, aes, cells), str(error)
         missing = evaluations
@@ -140,8 +144,10 @@ def _costs(work: Workspace, todo: Todo, begun: bool) -> list[str]:
 
 
 def _bytes_of_features(work: Workspace, todo: Todo) -> int:
-    """Of the patch features that REPA's trainings read, where these are stored."""
-    if all(cell.repa == NO_REPA for cell in todo.generate) or not features_are_stored(work):
+    """Of the patch features that are stored for autoencoders and for REPA."""
+    by_autoencoders = any(uses_features(work.study.autoencoders[ae]) for ae in todo.train)
+    by_repa = any(cell.repa != NO_REPA for cell in todo.generate) and features_are_stored(work)
+    if not (by_autoencoders or by_repa):
         return 0
     encoder = work.encoder
     return work.study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
@@ -157,13 +163,15 @@ def _cost(work: Workspace, ae: str, cells: Sequence[Cell], begun: bool = True) -
     steps = sum(steps_left(work, cell) if begun else settings.evaluate_at[-1] for cell in cells)
     images = settings.batch_size * steps
     pairs = len(settings.evaluate_at) * len(evaluation.sampleshifts)
-    drawn = sum(len(evaluations_missing(work, cell)) if begun else pairs for cell in cells) * evaluation.n_samples
+    done = evaluations_done(work)
+    drawn = sum(len(evaluations_missing(work, cell, done)) if begun else pairs for cell in cells) * evaluation.n_samples
     passes = drawn * _passes_per_image(work)
-    shards = ShardPlan(Path(), study.data.train_images, settings.latent_precision, settings.flip)
-    kept = 0 if posterior is None else shards.bytes_of(latent.dimension, posterior, shards.shards)
-    # the average stays for every evaluated step; weights, average and AdamW's two moments of the one being trained
-    averages = len(cells) * len(settings.evaluate_at)
-    kept += (averages + 4) * parameter_count(model) * FLOAT32
+    shards = shard_plan(work, ae) if begun else ShardPlan(Path(), *shard_settings(study))
+    kept = 0 if posterior is None else shards.bytes_of(latent.dimension, posterior, shards.missing)
+    # the average stays for every evaluated step; weights, average and AdamW's two moments of what is being trained
+    wanted = [(cell, step) for cell in cells for step in settings.evaluate_at]
+    averages = [pair for pair in wanted if not (begun and snapshot_path(work, *pair).exists())]
+    kept += (len(averages) + 4 * min(work.stack, len(cells))) * parameter_count(model) * FLOAT32
     return Cost(
         training_flops=images * (forward + backward),
         sampling_flops=passes * forward,

@@ -25,7 +25,7 @@ from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.encoders import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.images import to_float
-from lrcore.studies import AutoencoderSpec
+from lrcore.studies import AutoencoderSpec, load_study
 
 SPEC = AutoencoderSpec("kl", widths=(8, 8), latent_channels=4, patch=2)
 
@@ -451,3 +451,16 @@ def test_the_guard_tells_the_scale_that_mends():
 def test_the_guard_names_what_no_scale_mends(latents, message):
     with pytest.raises(LrcoreError, match=message):
         guard_scale(latents, "sd")
+
+
+def test_whatever_takes_long_can_be_stopped_before_every_pass_of_the_network():
+    model = kl.small_model(load_study("smoke").autoencoders["sd"], 32)
+    autoencoder, looks = kl.KLAutoencoder(model, 32, patch=2), []
+    autoencoder.before_chunk = lambda: looks.append(0)
+    tokens = encode_all(autoencoder, pixels(130))
+    assert len(looks) == 3
+    autoencoder.decode(tokens)
+    autoencoder.posterior(pixels(65))
+    assert len(looks) == 3 + 3 + 2
+    kl.measure_normalisation(model, pixels(65), 32, lambda: looks.append(0))
+    assert len(looks) == 3 + 3 + 2 + 2

@@ -16,7 +16,8 @@ from test_train import TINY, arguments, stored
 from lrcore import train
 from lrcore.engine import Unit, work_off
 from lrcore.errors import LrcoreError
-from lrcore.executors.ray import share_of_machine
+from lrcore.executors.ray import _drive, _room, share_of_machine
+from lrcore.executors.report import Report
 from lrcore.files import claimed
 from lrcore.interruption import StopRequest, StudyInterrupted
 from lrcore.progress import Progress
@@ -228,6 +229,79 @@ def test_without_ray_the_command_says_how_to_install_it(tmp_path, capsys, monkey
     monkeypatch.setitem(sys.modules, "ray", None)
     assert train.main(arguments(tmp_path, "--executor", "ray")) == 2
     assert "pip install 'lrcore[ray]'" in capsys.readouterr().err
+
+
+class Tasks:
+    """A cluster with so much room, whose units end in the order given, as their report says."""
+
+    def __init__(self, room, reports=None):
+        self.room, self.reports, self.running, self.given, self.most = room, reports or {}, {}, [], 0
+        self.stopped = False
+
+    @property
+    def full(self):
+        return len(self.running) >= self.room
+
+    def give(self, unit):
+        self.given.append(unit.name)
+        self.running[unit.name] = unit
+        self.most = max(self.most, len(self.running))
+
+    def ended(self):
+        unit = self.running.pop(next(iter(self.running)))
+        return [(unit, self.reports.get(unit.name, Report({})))]
+
+    def stop(self):
+        self.stopped = True
+
+
+def test_ray_gets_no_more_units_than_fit_and_goes_on_where_one_goes_wrong(units, capsys):
+    """What waits in the queue would have to start before it could stop."""
+    made = [
+        units.unit("autoencoder x", ae="x"),
+        units.unit("cell of x", ae="x", needs="autoencoder x"),
+        units.unit("autoencoder y", ae="y"),
+        units.unit("cell of y", ae="y", needs="autoencoder y"),
+        units.unit("another of y", ae="y", needs="autoencoder y"),
+    ]
+    tasks = Tasks(2, {"autoencoder x": Report({}, error="out of memory")})
+    with pytest.raises(LrcoreError, match="out of memory"):
+        _drive(made, tasks, StopRequest())
+    assert tasks.given == ["autoencoder x", "autoencoder y", "cell of y", "another of y"]
+    assert tasks.most == 2 and not tasks.stopped
+    assert "autoencoder x went wrong: out of memory" in capsys.readouterr().err
+
+
+def test_a_unit_of_ray_that_was_stopped_stops_the_others(units):
+    tasks = Tasks(1, {"a": Report({}, stopped="SIGTERM received")})
+    with pytest.raises(StudyInterrupted, match="a stopped: SIGTERM received"):
+        _drive([units.unit("a"), units.unit("b")], tasks, StopRequest())
+    assert tasks.stopped and tasks.given == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "room"), [(1.0, 0.0, 16), (4.0, 0.0, 4), (1.0, 0.5, 4), (1.0, 1.0, 2), (0.0, 0.0, sys.maxsize)]
+)
+def test_the_room_of_a_cluster(cpus, gpus, room):
+    assert _room(lambda: {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}, {"num_cpus": cpus, "num_gpus": gpus})() == room
+    if gpus:
+        assert _room(lambda: {"CPU": 16.0}, {"num_cpus": cpus, "num_gpus": gpus})() == 0
+
+
+def test_units_of_ray_never_share_a_process(tmp_path):
+    """One that used a GPU stays on it, whichever of them Ray gives it next."""
+    require_ray()
+    program = """
+import os, ray
+from lrcore.executors.ray import one_process_each
+ray.init(num_cpus=1, num_gpus=2, include_dashboard=False, logging_level="error")
+task = one_process_each(lambda: os.getpid()).options(num_cpus=0, num_gpus=1)
+found = [ray.get(task.remote()) for _ in range(4)]
+print("processes", len(set(found)))
+"""
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert "processes 4" in done.stdout, done.stderr[-2000:]
 
 
 def require_ray():

@@ -81,10 +81,17 @@ def test_an_autoencoder_without_posterior_stores_no_deviation_and_half_precision
     stored = load_file(plan.path(0, False))
     assert set(stored) == {"mean"} and stored["mean"].dtype == torch.float16
     found = LatentShards(plan)[torch.arange(20), torch.zeros(20, dtype=torch.bool)]
-    assert found.std is None and found.mean.dtype == torch.float32
-    torch.testing.assert_close(found.mean, autoencoder.encode(pixels), rtol=1e-3, atol=1e-3)
+    assert found.std is None and found.mean.dtype == torch.float16
+    torch.testing.assert_close(found.mean.float(), autoencoder.encode(pixels), rtol=1e-3, atol=1e-3)
     on_disk = sum(len(load_file(path)["mean"].numpy().tobytes()) for path in tmp_path.glob("*.safetensors"))
     assert on_disk == plan.bytes_of(autoencoder.shape.dimension, False, plan.shards) == 20 * 48 * 2
+
+
+def test_the_deviation_is_left_on_the_disk_where_nobody_asks_for_it(pixels, tmp_path):
+    plan = made(tmp_path, pixels, Uneven())
+    where = torch.arange(20), torch.zeros(20, dtype=torch.bool)
+    whole, mean = LatentShards(plan)[where], LatentShards(plan, with_std=False)[where]
+    assert mean.std is None and whole.std is not None and torch.equal(mean.mean, whole.mean)
 
 
 def test_only_missing_shards_are_made_and_the_disk_they_take_is_told(pixels, tmp_path, capsys):

@@ -67,6 +67,27 @@ def test_stopped_and_resumed_equals_undisturbed(stopped_after, tmp_path):
     assert same(whole, second)
 
 
+def test_stopped_within_a_step_the_state_before_it_is_saved(tmp_path):
+    """What encodes images for a step may be asked to stop, too."""
+    whole = start()
+    train(whole, loss_of(whole), 10, settings(tmp_path / "whole"))
+    first = start()
+    loss = loss_of(first)
+
+    def stopping(step):
+        if step == 6:
+            raise StudyInterrupted("asked to")
+        return loss(step)
+
+    with pytest.raises(StudyInterrupted):
+        train(first, stopping, 10, settings(tmp_path))
+    second = start()
+    resume(second, settings(tmp_path))
+    assert second.step == 6
+    train(second, loss_of(second), 10, settings(tmp_path))
+    assert same(whole, second)
+
+
 def test_the_average_follows_the_weights_with_its_decay():
     state = start()
     state.advance(loss_of(state)(0))

@@ -11,6 +11,7 @@ from lrcore.interruption import StopRequest
 from lrcore.metrics.features import all_features
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.reference_files import FeatureStatistics, write_images, write_statistics
+from lrcore.stages import reference
 from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.reference import compared_features, reference_name, reference_statistics
@@ -56,6 +57,23 @@ def test_a_folder_of_images_does_too(plain, tmp_path):
         save_png(tmp_path / "images" / f"{number:02d}.png", image)
     work = workspace(tmp_path, 'reference = "images"')
     same(reference_statistics(work), measured_statistics(plain, "train", 48))
+
+
+def test_images_of_another_size_are_refused_before_any_work(plain, tmp_path):
+    for number, size in enumerate([32, 32, 24]):
+        save_png(tmp_path / "images" / f"{number}.png", plain.images.train.images[number][:, :size])
+    work = workspace(tmp_path, 'reference = "images"\nn_reference = 3')
+    with pytest.raises(LrcoreError, match="holds images of 24 x 32 px, the study is of 32 x 32: crop and resize"):
+        reference_statistics(work)
+
+
+def test_of_many_images_those_compared_are_spread_over_all(plain, tmp_path, monkeypatch):
+    """A file may be sorted by class: its first images would be of a few classes alone."""
+    monkeypatch.setattr(reference, "COMPARED_IMAGES", 5)
+    write_images(tmp_path / "mine.npz", plain.images.train.first(48).split(10))
+    found = compared_features(workspace(tmp_path, 'reference = "mine.npz"'))
+    picked = plain.images.train.images[[0, 9, 19, 28, 38]]
+    torch.testing.assert_close(found, all_features(load_network(plain), [picked]), rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_with_images_beside_them_as_adms_batches_have(plain, tmp_path):

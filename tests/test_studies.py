@@ -157,6 +157,14 @@ def test_what_does_not_fit_is_refused_by_name(old, new, message, tmp_path):
         load_study(changed(tmp_path, old, new))
 
 
+def test_trainings_that_would_share_a_file_are_refused(tmp_path):
+    grid = '[[grid]]\nae = ["rae"]\ntrainp = ["ln"]\ntrainshift = [2.951, 2.954]\nrepa = ["none"]\n'
+    path = tmp_path / "mine.toml"
+    path.write_text(TINY.split("[[grid]]")[0] + grid)
+    with pytest.raises(LrcoreError, match=r"go by the name 'rae-none-ln-2\.95-seed3': .*2\.951.* and .*2\.954"):
+        load_study(str(path))
+
+
 def test_a_study_file_that_is_not_there():
     with pytest.raises(LrcoreError, match=r"'nowhere.toml' does not exist"):
         load_study("nowhere.toml")

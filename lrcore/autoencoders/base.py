@@ -79,11 +79,13 @@ class Autoencoder(nn.Module, ABC):
 
     `shape` must be set by a subclass. `cacheable` says whether `encode` is a function of the image alone, so that its
     results may be stored. `precision` "bfloat16" runs the network under autocast; tokens and images stay float32.
+    `before_chunk` is called before every pass of the network, and may raise to stop.
     """
 
     shape: LatentShape
     cacheable: bool = True
     precision: str = "float32"
+    before_chunk: Callable[[], None] = staticmethod(lambda: None)
 
     @abstractmethod
     def encode_batch(self, images: Tensor) -> Tensor:
@@ -167,8 +169,12 @@ class Autoencoder(nn.Module, ABC):
         size = min(IMAGES_PER_FORWARD, max(1, PIXELS_PER_FORWARD // self.shape.resolution**2))
         device = self.device
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        found = []
         with torch.no_grad(), autocast:
-            return torch.cat([work(chunk.to(device)).float() for chunk in batch.split(size)])
+            for chunk in batch.split(size):
+                self.before_chunk()
+                found.append(work(chunk.to(device)).float())
+        return torch.cat(found)
 
 
 def token_grid(resolution: int, downsampling: int, patch: int) -> tuple[int, int]:
@@ -188,13 +194,14 @@ def token_grid(resolution: int, downsampling: int, patch: int) -> tuple[int, int
     return (resolution // step, resolution // step)
 
 
-def encode_all(autoencoder: Autoencoder, pixels: Tensor, before_chunk: Callable[[], None] = lambda: None) -> Tensor:
-    """Tokens (N, tokens, channels), float32 on the CPU, of any number of images; `before_chunk` may stop it."""
-    chunks = []
-    for chunk in pixels.split(IMAGES_PER_FORWARD):
-        before_chunk()
-        chunks.append(autoencoder.encode(chunk).cpu())
-    return torch.cat(chunks)
+def encode_all(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
+    """Tokens (N, tokens, channels), float32 on the CPU, of any number of images."""
+    found = torch.empty(len(pixels), autoencoder.shape.tokens, autoencoder.shape.channels_per_token)
+    # filled, not joined: there is memory for one copy of large latents
+    for number, chunk in enumerate(pixels.split(IMAGES_PER_FORWARD)):
+        start = number * IMAGES_PER_FORWARD
+        found[start : start + len(chunk)] = autoencoder.encode(chunk).cpu()
+    return found
 
 
 def _as_float(images: Tensor) -> Tensor:

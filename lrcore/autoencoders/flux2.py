@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from diffusers import AutoencoderKLFlux2
 from torch import Tensor
@@ -68,15 +70,21 @@ class Flux2Autoencoder(Autoencoder):
 
 
 @torch.no_grad()
-def measure_normalisation(model: AutoencoderKLFlux2, pixels: Tensor) -> None:
+def measure_normalisation(
+    model: AutoencoderKLFlux2, pixels: Tensor, before_chunk: Callable[[], None] = lambda: None
+) -> None:
     """Set the batch-norm statistics to those of the latents of `pixels` (uint8), over images and positions.
+
+    `before_chunk` may raise to stop.
 
     Raises:
         CollapsedError: channels that are the same everywhere.
     """
     model.bn.running_mean.zero_()
     model.bn.running_var.fill_(1.0 - model.bn.eps)  # the latent as it is
-    channels = encode_all(Flux2Autoencoder(model, pixels.shape[-1]), pixels).flatten(0, 1)
+    autoencoder = Flux2Autoencoder(model, pixels.shape[-1])
+    autoencoder.before_chunk = before_chunk
+    channels = encode_all(autoencoder, pixels).flatten(0, 1)
     variance, mean = torch.var_mean(channels.double(), dim=0)
     dead = (variance == 0).nonzero().flatten().tolist()
     if dead:

@@ -7,6 +7,8 @@ of the model's own config, so that a model cannot be used with another's. Where 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
@@ -82,14 +84,20 @@ class KLAutoencoder(Autoencoder):
 
 
 @torch.no_grad()
-def measure_normalisation(model: AutoencoderKL, pixels: Tensor, resolution: int) -> None:
+def measure_normalisation(
+    model: AutoencoderKL, pixels: Tensor, resolution: int, before_chunk: Callable[[], None] = lambda: None
+) -> None:
     """Set shift and scale in the model's config so that the latents of `pixels` have mean 0 and deviation 1.
+
+    `before_chunk` may raise to stop.
 
     Raises:
         CollapsedError: the latents are all the same.
     """
     model.register_to_config(shift_factor=0.0, scaling_factor=1.0)
-    latents = encode_all(KLAutoencoder(model, resolution, patch=1), pixels).double()
+    autoencoder = KLAutoencoder(model, resolution, patch=1)
+    autoencoder.before_chunk = before_chunk
+    latents = encode_all(autoencoder, pixels).double()
     if not latents.std() > 0:
         raise CollapsedError(f"the latent has collapsed: all values are {latents.mean().item():.4g}")
     model.register_to_config(shift_factor=latents.mean().item(), scaling_factor=1.0 / latents.std().item())

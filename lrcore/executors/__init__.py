@@ -53,7 +53,7 @@ def executor_of(options: argparse.Namespace) -> Executor:
         if (gpus and options.device == "cpu") or (gpus == 0 and options.device == "cuda"):
             raise LrcoreError(f"--gpus-per-run {gpus:g} does not go with --device {options.device}")
         cpus = 1.0 if options.cpus_per_run is None else share_of_machine("--cpus-per-run", options.cpus_per_run)
-        return RayExecutor(options.ray_address, gpus, cpus)
+        return RayExecutor(options.ray_address, gpus, cpus, options.device)
     workers = 1 if options.workers is None else options.workers
     if workers < 1:
         raise LrcoreError(f"--workers must be at least 1, got {workers}")

@@ -15,7 +15,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ LOOK_EVERY = 1.0
 class RayExecutor:
     """Works a study off as tasks of the cluster at `address`; None: that of this machine, or a new one on it alone.
 
-    `gpus` and `cpus` are what a unit takes of a machine; of None GPUs it takes 1 where the study's device is one.
+    `gpus` and `cpus` are what a unit takes of a machine; of None GPUs it takes 1 where `device` is "cuda", or "auto"
+    and the cluster has one.
 
     Raises, when called:
         LrcoreError: the cluster is not reached, a unit went wrong, or it lost its process too often.
@@ -49,11 +50,12 @@ class RayExecutor:
     address: str | None
     gpus: float | None
     cpus: float
+    device: str = "auto"
 
     def __call__(self, job: Job, todo: Todo, stop: StopRequest) -> Diverged:
         _start(self.address)
         stop.listen()  # after Ray, which takes SIGTERM for itself
-        gpus = self.gpus if self.gpus is not None else float(job.device.type == "cuda")
+        gpus = self.gpus if self.gpus is not None else float(self.device != "cpu" and _has_gpus(self.device))
         device = torch.device("cuda" if gpus else "cpu")
         folders = job.folders
         folders = Folders(folders.data.resolve(), folders.imgs.resolve(), folders.runs.resolve())
@@ -96,8 +98,14 @@ class _Tasks:
 
         self._ray, self._job, self._todo, self._options = ray, job, todo, options
         self._stop_file = job.folders.runs / job.study.name / f".stop-{uuid.uuid4().hex}"
-        self._task = ray.remote(_do)
+        self._task = one_process_each(_do) if options["num_gpus"] else ray.remote(_do)
+        self._room = _room(ray.cluster_resources, options)
         self.running: dict[Any, Unit] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether the cluster has as many units as it has room for, and one more that may make it grow."""
+        return len(self.running) > self._room()
 
     def give(self, unit: Unit) -> None:
         """Have Ray do a unit."""
@@ -111,6 +119,7 @@ class _Tasks:
 
     def stop(self) -> None:
         """Have all units stop at the next safe point, and wait for that."""
+        self._stop_file.parent.mkdir(parents=True, exist_ok=True)
         self._stop_file.touch()
         while self.running:
             self.ended()
@@ -128,33 +137,61 @@ class _Tasks:
         return report
 
 
+def one_process_each(function: Callable[..., Any]) -> Any:
+    """As a task of Ray's, each call in a process of its own: one that used a GPU stays on it, whichever comes next."""
+    import ray
+
+    return ray.remote(max_calls=1)(function)
+
+
 def _drive(found: Sequence[Unit], tasks: _Tasks, stop: StopRequest) -> Diverged:
-    """Give units to Ray as soon as what they need is done, until all are."""
-    waiting, diverged = list(found), Diverged()
+    """Give units to Ray as soon as what they need is done, until all are; the others go on where one goes wrong.
+
+    Raises:
+        LrcoreError: units went wrong; those that need them were left out.
+    """
+    waiting, diverged, errors = list(found), Diverged(), dict[str, str]()
     while waiting or tasks.running:
         unfinished = {unit.name for unit in [*waiting, *tasks.running.values()]}
         for unit in [unit for unit in waiting if not unit.needs & unfinished]:
+            if tasks.full:
+                break
             waiting.remove(unit)
             tasks.give(unit)
         try:
             stop.check()
             for unit, report in tasks.ended():
-                _take_note(unit, report, diverged)
+                _take_note(unit, report, diverged, errors)
                 left = len(waiting) + len(tasks.running)
                 print(f"{unit.name} ended; {left} of {len(found)} units left", file=sys.stderr, flush=True)
-        except (StudyInterrupted, LrcoreError):
+        except StudyInterrupted:
             tasks.stop()
             raise
-        waiting = [unit for unit in waiting if unit.ae not in diverged]
+        waiting = [unit for unit in waiting if unit.ae not in diverged and not unit.needs & {*errors}]
+    if errors:
+        raise LrcoreError("; ".join(errors.values()))
     return diverged
 
 
-def _take_note(unit: Unit, report: Report, diverged: Diverged) -> None:
-    if report.error:
-        raise LrcoreError(report.error)
+def _take_note(unit: Unit, report: Report, diverged: Diverged, errors: dict[str, str]) -> None:
     if report.stopped:
         raise StudyInterrupted(f"{unit.name} stopped: {report.stopped}")
+    if report.error:
+        errors[unit.name] = report.error
+        print(f"{unit.name} went wrong: {report.error}", file=sys.stderr, flush=True)
     diverged.update(report.diverged)
+
+
+def _room(resources: Callable[[], dict[str, float]], options: dict[str, Any]) -> Callable[[], int]:
+    """How many units fit on the cluster as it is when asked."""
+
+    wanted = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
+
+    def found() -> int:
+        there = resources()
+        return int(min((there.get(kind, 0.0) / share for kind, share in wanted.items() if share), default=sys.maxsize))
+
+    return found
 
 
 def _start(address: str | None) -> None:
@@ -171,6 +208,12 @@ def _start(address: str | None) -> None:
         ray.init(address=address, include_dashboard=False, runtime_env={"env_vars": own}, logging_level="warning")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise LrcoreError(f"Ray at '{address or 'this machine'}' is not reached: {error}") from error
+
+
+def _has_gpus(device: str) -> bool:
+    import ray
+
+    return device == "cuda" or ray.cluster_resources().get("GPU", 0.0) > 0
 
 
 class _StopOfTask(StopRequest):

@@ -118,7 +118,7 @@ def all_features(network: FeatureNetwork, batches: Iterable[Tensor]) -> Tensor:
 
 def statistics_of(features: Tensor) -> GaussianStatistics:
     """Mean and covariance of features (N, D): the same bits as `statistics` of their images on a CPU."""
-    collected = GaussianStatistics(features.shape[1])
+    collected = GaussianStatistics(features.shape[1], features.device)
     for chunk in features.split(CHUNK):
         collected.update(chunk)
     return collected

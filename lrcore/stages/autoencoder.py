@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import shutil
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lrcore import pretrained
+from lrcore.ahead import Ahead
 from lrcore.autoencoders import flux2, kl, rae
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
@@ -109,6 +111,8 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
     if ae not in work.loaded_autoencoder:
         work.loaded_autoencoder.clear()
         work.loaded_autoencoder[ae] = _obtained(work, ae)
+    # each time, since what is loaded is shared with workspaces that stop together with others
+    work.loaded_autoencoder[ae].before_chunk = work.check
     return work.loaded_autoencoder[ae]
 
 
@@ -122,7 +126,7 @@ def _obtained(work: Workspace, ae: str) -> Autoencoder:
     if folder == kept_folder(work, ae):
         return _trained(work, spec, folder).to(work.device)
     checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
-    with exclusive(folder, waiting=work.stop.check):
+    with exclusive(folder, waiting=work.check):
         if not folder.exists():
             _train(work, ae, folder, checkpoint)
         checkpoint.unlink(missing_ok=True)
@@ -193,15 +197,19 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
 
     unit = autoencoder_unit(ae)
 
+    def picked(step: int) -> Tensor:
+        return batch_indices(seed, step, settings.batch_size, len(images))
+
+    pixels = Ahead(lambda step: images[picked(step)])
+
     def loss_at(step: int) -> Tensor:
         work.heartbeats.beat(unit, step)
-        picked = batch_indices(seed, step, settings.batch_size, len(images))
-        batch = to_float(images[picked].to(work.device))
-        target = None if features is None else features[picked].to(work.device)
+        batch = to_float(pixels(step).to(work.device))
+        target = None if features is None else features[picked(step)].to(work.device)
         return objective.loss(batch, target, generator(seed, "autoencoder", ae, step), step)
 
     try:
-        with work.heartbeats.of([unit], settings.steps):
+        with contextlib.closing(pixels), work.heartbeats.of([unit], settings.steps):
             train(state, loss_at, settings.steps, loop)
     except DivergedError as error:
         message = f"autoencoder '{ae}' diverged ({error}): lower autoencoder_training.learning_rate"
@@ -260,9 +268,9 @@ def _finish(work: Workspace, spec: AutoencoderSpec, model: Any, folder: Path) ->
     """Measure the latent's normalisation and store the model; the folder appears whole or not at all."""
     resolution, images = work.study.data.resolution, work.images.train.images
     if spec.family == "kl":
-        kl.measure_normalisation(model, images, resolution)
+        kl.measure_normalisation(model, images, resolution, work.check)
     elif spec.family == "flux2":
-        flux2.measure_normalisation(model, images)
+        flux2.measure_normalisation(model, images, work.check)
     partial = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     try:

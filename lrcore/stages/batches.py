@@ -91,13 +91,13 @@ class TrainingBatches:
         else:
             assert pixels is not None
             mean, std = self._autoencoder.posterior(pixels)
-        mean = mean.to(device, non_blocking=True)
+        mean = mean.to(device, non_blocking=True).float()
         if self._work.study.training.latent == "mode" or std is None:
             return mean
         # drawn for the whole batch, whatever share of it is here
         source = generator(self._seed, "posterior", step, device=device)
         whole = torch.randn(len(mean) * self._work.world.size, *mean.shape[1:], generator=source, device=device)
-        return mean + std.to(device, non_blocking=True) * self._work.world.share(whole)
+        return mean + std.to(device, non_blocking=True).float() * self._work.world.share(whole)
 
     def _features_of(self, read: _Read, pixels: Tensor | None) -> Tensor | None:
         if not self._with_features:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lrcore.files import exclusive
 from lrcore.records import read_generation, write_generation
-from lrcore.stages.generation import evaluate, evaluations_missing, row_recipe
+from lrcore.stages.generation import evaluate, evaluations_done, evaluations_missing, row_recipe
 from lrcore.stages.training import ensure_trained, state_path
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_CONFIRMATION, Cell
@@ -46,12 +46,14 @@ def best_setting(work: Workspace, ae: str, repa: str) -> Best | None:
 
 def confirmable(work: Workspace, ae: str, repa: str, coming: set[Cell]) -> bool:
     """Whether all trainings of the group are measured, or among those that are `coming`."""
-    return all(cell in coming or not evaluations_missing(work, cell) for cell in group_cells(work, ae, repa))
+    done = evaluations_done(work)
+    return all(cell in coming or not evaluations_missing(work, cell, done) for cell in group_cells(work, ae, repa))
 
 
 def confirmed(work: Workspace, ae: str, repa: str) -> bool:
     """Whether there is nothing to measure anew, or it has been."""
-    if any(evaluations_missing(work, cell) for cell in group_cells(work, ae, repa)):
+    done = evaluations_done(work)
+    if any(evaluations_missing(work, cell, done) for cell in group_cells(work, ae, repa)):
         return False
     best = best_setting(work, ae, repa)
     return best is None or not evaluations_missing(_anew(work, best), best.cell)
@@ -63,10 +65,10 @@ def confirm(work: Workspace, ae: str, repa: str) -> None:
     if best is None:
         return
     again, step = _anew(work, best), work.study.training.evaluate_at[-1]
-    with exclusive(state_path(work, best.cell), work.stop.check):
+    with exclusive(state_path(work, best.cell), work.check):
         ensure_trained(work, [best.cell], step)  # runs/ may have been deleted since
         state_path(work, best.cell).unlink(missing_ok=True)
-    rows = evaluate(again, best.cell, step, [best.sampleshift])
+    rows = list(evaluate(again, best.cell, step, [best.sampleshift]))
     # a file of its own: one file holds rows of one recipe
     name = f"{best.cell.name}-{again.study.evaluation.feature_network}"
     write_generation(work.folders.data, work.study.name, name, rows)

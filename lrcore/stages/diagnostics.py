@@ -20,6 +20,9 @@ PROBE_IMAGES = 5000
 """At most so many of the first training images fit the linear probe."""
 
 
+DIAGNOSED_IMAGES = 10_000
+"""At most so many validation images are looked at: their latents are in memory, 8 GB of the widest."""
+
 INTERPOLATED_IMAGES = 10_000
 """Of at most so many training images latents are interpolated: all of them are in memory, 8 GB for the widest."""
 
@@ -45,12 +48,13 @@ def measure_latents(work: Workspace, ae: str) -> None:
         return
     autoencoder = ensure_autoencoder(work, ae)
     train, validation = work.images.train, work.images.validation
+    images = validation.first(DIAGNOSED_IMAGES)
     sample = LatentSample(
-        train_tokens=encode_all(autoencoder, train.first(PROBE_IMAGES), work.stop.check),
+        train_tokens=encode_all(autoencoder, train.first(PROBE_IMAGES)),
         train_labels=train.labels[:PROBE_IMAGES],
-        tokens=encode_all(autoencoder, validation.images, work.stop.check),
-        labels=validation.labels,
-        images=validation.images,
+        tokens=encode_all(autoencoder, images),
+        labels=validation.labels[: len(images)],
+        images=images,
         # as pixels: floats of a bright batch would look like images in [0, 1]
         encode=lambda images: autoencoder.encode(to_uint8(images)),
         grid=autoencoder.shape.grid,
@@ -89,10 +93,10 @@ def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
     network = load_network(work)
     distance = interpolated_frechet(
         autoencoder,
-        encode_all(autoencoder, images, work.stop.check),
+        encode_all(autoencoder, images),
         network,
         FrechetReference(measured_statistics(work, "train", len(images))),
-        work.stop.check,
+        work.check,
     )
     return Diagnostic(
         metric=interpolation_metric(network.name),

@@ -48,12 +48,12 @@ def training_features(work: Workspace) -> Tensor:
     def make() -> Tensor:
         chunks = []
         for pixels in work.images.train.images.split(CHUNK):
-            work.stop.check()
+            work.check()
             patches = work.encoder.patches_only(to_float(pixels).to(work.device))
             chunks.append(patches.flatten(2).transpose(1, 2).cpu())
         return torch.cat(chunks)
 
-    return cached_tensor(path, make, work.stop.check)
+    return cached_tensor(path, make, work.check)
 
 
 def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], None] = lambda: None) -> Tensor:
@@ -99,7 +99,7 @@ def measured_statistics(work: Workspace, split: str, images: int) -> GaussianSta
 def cached_statistics(work: Workspace, name: str, make: Callable[[], GaussianStatistics]) -> GaussianStatistics:
     """The statistics kept under `name`, made and stored first where they are absent."""
     path = work.runs / "features" / f"{name}.safetensors"
-    with exclusive(path, work.stop.check):
+    with exclusive(path, work.check):
         if not path.exists():
             make().save(path)
     return GaussianStatistics.load(path)
@@ -115,5 +115,5 @@ def network_recipe(work: Workspace, *images: object) -> str:
 def watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:
     """Chunks of `images`, with a look before each at whether to stop."""
     for chunk in images.split(CHUNK):
-        work.stop.check()
+        work.check()
         yield chunk

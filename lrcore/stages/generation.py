@@ -34,11 +34,23 @@ def row_recipe(work: Workspace, cell: Cell) -> str:
     return recipe(training_recipe(work, cell), evaluation, *([reference] if reference else []))
 
 
-def evaluations_missing(work: Workspace, cell: Cell) -> list[tuple[int, float]]:
-    """(step, sampleshift) pairs of the cell that have no row yet, in order."""
+Done = dict[str, set[tuple[int, float]]]
+"""(step, sampleshift) pairs that have a row, by the recipe of their cell."""
+
+
+def evaluations_done(work: Workspace) -> Done:
+    """What of the study has been measured, read once for many cells."""
     rows = read_generation(work.folders.data)
-    rows = rows[(rows.study == work.study.name) & (rows.recipe == row_recipe(work, cell))]
-    done = set(zip(rows.step, rows.sampleshift, strict=True))
+    rows = rows[rows.study == work.study.name]
+    done: Done = {}
+    for recipe_of_row, step, shift in zip(rows.recipe, rows.step, rows.sampleshift, strict=True):
+        done.setdefault(recipe_of_row, set()).add((int(step), float(shift)))
+    return done
+
+
+def evaluations_missing(work: Workspace, cell: Cell, measured: Done | None = None) -> list[tuple[int, float]]:
+    """(step, sampleshift) pairs of the cell that have no row yet, in order; `measured`: from `evaluations_done`."""
+    done = (evaluations_done(work) if measured is None else measured).get(row_recipe(work, cell), set())
     wanted = [(step, shift) for step in work.study.training.evaluate_at for shift in work.study.evaluation.sampleshifts]
     return [pair for pair in wanted if pair not in done]
 
@@ -61,20 +73,20 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
     world = work.world
     with contextlib.ExitStack() as locks:
         for cell in sorted(cells) if world.first else ():
-            locks.enter_context(exclusive(state_path(work, cell), work.stop.check))
+            locks.enter_context(exclusive(state_path(work, cell), work.check))
         names = [cell.name for cell in cells if world.first]
         locks.enter_context(work.heartbeats.of(names, work.study.training.evaluate_at[-1]))
         if world.size > 1:
             work.stop.apart(lambda: _prepare(work, cells))
-        missing = {cell: evaluations_missing(work, cell) for cell in cells}
-        world.wait()
+        # by the first process alone: of storage that several machines share, others may see an older state
+        missing = world.agreed({cell: evaluations_missing(work, cell) for cell in cells if world.first})
         for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
             due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
             ensure_trained(work, [cell for cell in due if due[cell]], step)
             for cell, shifts in due.items():
-                rows = evaluate(work, cell, step, shifts) if shifts else []
-                if world.first and rows:
-                    write_generation(work.folders.data, work.study.name, cell.name, rows)
+                for row in evaluate(work, cell, step, shifts) if shifts else ():
+                    if world.first:
+                        write_generation(work.folders.data, work.study.name, cell.name, [row])
         for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
@@ -88,12 +100,11 @@ def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
     load_judge(work)
 
 
-def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> list[GenerationRow]:
-    """One row for every sampling shift, measured with the averaged weights at `step`."""
-    if diverged(work, cell):
-        return [_row(work, cell, step, shift, None) for shift in shifts]
-    model = load_snapshot(work, cell, step)
-    return [_row(work, cell, step, shift, _scores(work, cell, model, shift)) for shift in shifts]
+def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> Iterator[GenerationRow]:
+    """One row for every sampling shift, as soon as it is measured with the averaged weights at `step`."""
+    model = None if work.world.agreed(diverged(work, cell)) else load_snapshot(work, cell, step)
+    for shift in shifts:
+        yield _row(work, cell, step, shift, None if model is None else _scores(work, cell, model, shift))
 
 
 def _scores(work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float) -> Scores | None:
@@ -149,7 +160,7 @@ def sample(
     guided_velocity = guided(model, labels, Guidance(evaluation.guidance, *evaluation.guidance_interval))
 
     def velocity(tokens: Tensor, t: Tensor) -> Tensor:
-        work.stop.check()  # a batch of a large model takes minutes on a CPU
+        work.check()  # a batch of a large model takes minutes on a CPU
         return guided_velocity(tokens, t)
 
     low = work.study.training.precision == "bfloat16"

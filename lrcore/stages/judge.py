@@ -43,6 +43,7 @@ class Judge:
 
     def scores(self, features: Tensor) -> Scores:
         """Of samples with these features (N, dim)."""
+        features = features.to(self.network.device)
         distance = self.frechet.distance(statistics_of(features))
         covered = self.manifold.compare(features)
         return Scores(distance, self.kernel.distance(features), covered.precision, covered.recall)
@@ -52,5 +53,6 @@ class Judge:
 def load_judge(work: Workspace) -> Judge:
     """The study's feature network and reference, loaded once."""
     measured, compared = reference_statistics(work), compared_features(work)
+    compared = compared.to(work.device)
     references = FrechetReference(measured), KernelReference(compared), ManifoldReference(compared)
     return Judge(load_network(work), *references)

@@ -7,6 +7,7 @@ from lrcore.autoencoders.guard import guard_scale
 from lrcore.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.autoencoder import autoencoder_recipe
 from lrcore.stages.workspace import Workspace
+from lrcore.studies import Study
 
 GUARDED_IMAGES = 512
 """So many of the first images are encoded to see whether the latents are normalised, before all of them are."""
@@ -14,10 +15,15 @@ GUARDED_IMAGES = 512
 
 def shard_plan(work: Workspace, ae: str) -> ShardPlan:
     """Where the latents of the training images are, or would be."""
-    settings = work.study.training
-    suffix = "" if settings.latent_precision == "float32" else f"-{settings.latent_precision}"
+    precision = work.study.training.latent_precision
+    suffix = "" if precision == "float32" else f"-{precision}"
     folder = work.runs / "latents" / f"{ae}-{autoencoder_recipe(work, ae)}{suffix}"
-    return ShardPlan(folder, work.study.data.train_images, settings.latent_precision, settings.flip)
+    return ShardPlan(folder, *shard_settings(work.study))
+
+
+def shard_settings(study: Study) -> tuple[int, str, bool]:
+    """Images, precision and whether there are mirrored ones: what the study says of a `ShardPlan`."""
+    return study.data.train_images, study.training.latent_precision, study.training.flip
 
 
 def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> LatentShards | None:
@@ -31,5 +37,5 @@ def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> Late
     if not autoencoder.cacheable:
         return None
     plan = shard_plan(work, ae)
-    ensure_shards(plan, autoencoder, pixels, ae, work.stop.check)
-    return LatentShards(plan)
+    ensure_shards(plan, autoencoder, pixels, ae, work.check)
+    return LatentShards(plan, with_std=work.study.training.latent == "sample")

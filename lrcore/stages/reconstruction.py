@@ -64,18 +64,18 @@ def measure_reconstruction(work: Workspace, ae: str) -> None:
         return
     autoencoder = ensure_autoencoder(work, ae)
     originals = work.images.validation.images
-    decoded = reconstructed(autoencoder, originals, work.stop.check)
+    decoded = reconstructed(autoencoder, originals)
     _write_crops(work, ae, originals, decoded)
     write_reconstruction(work.folders.data, work.study.name, ae, _rows(work, ae, autoencoder, originals, decoded))
 
 
-def reconstructed(autoencoder: Autoencoder, pixels: Tensor, before_chunk: Callable[[], None]) -> Tensor:
-    """uint8 images (N, 3, H, W), encoded and decoded, on the CPU; `before_chunk` may stop it."""
-    chunks = []
-    for chunk in pixels.split(IMAGES_PER_FORWARD):
-        before_chunk()
-        chunks.append(to_uint8(autoencoder(chunk)).cpu())
-    return torch.cat(chunks)
+def reconstructed(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
+    """uint8 images (N, 3, H, W), encoded and decoded, on the CPU."""
+    found = torch.empty(tuple(pixels.shape), dtype=torch.uint8)
+    for number, chunk in enumerate(pixels.split(IMAGES_PER_FORWARD)):
+        start = number * IMAGES_PER_FORWARD
+        found[start : start + len(chunk)] = to_uint8(autoencoder(chunk)).cpu()
+    return found
 
 
 def _measured(
@@ -84,7 +84,7 @@ def _measured(
     """A metric of all images (N,), with a look now and then at whether to stop."""
     chunks = []
     for original, shown in zip(originals.split(CHUNK), decoded.split(CHUNK), strict=True):
-        work.stop.check()
+        work.check()
         chunks.append(metric(original, shown))
     return torch.cat(chunks)
 
@@ -92,7 +92,7 @@ def _measured(
 def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -> None:
     folder = work.folders.imgs / work.study.name
     # one lock for the folder: the originals are every autoencoder's
-    with exclusive(folder, work.stop.check):
+    with exclusive(folder, work.check):
         for number, (original, shown) in enumerate(zip(originals[:CROPS], decoded[:CROPS], strict=True)):
             for name, image in ("orig", original), (ae, shown):
                 path = folder / f"{name}-{number:02d}.png"

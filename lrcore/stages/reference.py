@@ -6,9 +6,11 @@ ImageNet and 10,000 images. Kernel distance, precision and recall need images: t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
@@ -47,10 +49,13 @@ def reference_fingerprint(work: Workspace) -> str:
             f"evaluation.reference '{named}' does not exist: put the file there, or name another one in the study; "
             f"allowed: a folder of images, a file {', '.join(STATISTICS_ENDINGS)}, {', '.join(NAMES)}"
         )
-    if not path.is_dir():
-        return work.sha256_of_file(named)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return " ".join(f"{file.relative_to(path)} {file.stat().st_size}" for file in files)
+    return _listing(path) if path.is_dir() else work.sha256_of_file(named)
+
+
+@functools.lru_cache(maxsize=4)
+def _listing(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return " ".join(f"{file.relative_to(folder)} {file.stat().st_size}" for file in files)
 
 
 def reference_name(work: Workspace) -> str:
@@ -96,9 +101,9 @@ def compared_features(work: Workspace) -> Tensor:
         chunks = watched(work, work.images.train.first(count))
     else:
         key = network_recipe(work, reference_fingerprint(work))
-        chunks = _stoppable(work, _first(images, COMPARED_IMAGES))
+        chunks = _stoppable(work, _spread(images, COMPARED_IMAGES))
     path = work.runs / "features" / f"compared-{evaluation.feature_network}-{key}.safetensors"
-    return cached_tensor(path, lambda: all_features(load_network(work), chunks), work.stop.check)
+    return cached_tensor(path, lambda: all_features(load_network(work), chunks), work.check)
 
 
 def _compared_images(work: Workspace) -> int:
@@ -107,7 +112,21 @@ def _compared_images(work: Workspace) -> int:
 
 def _source(work: Workspace) -> Source:
     evaluation = work.study.evaluation
-    return open_source(Path(evaluation.reference), network=evaluation.feature_network)
+    return _opened(evaluation.reference, evaluation.feature_network, work.study.data.resolution)
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(path: str, network: str, resolution: int) -> Source:
+    source = open_source(Path(path), network=network)
+    images = source.images
+    sizes = images.sizes if isinstance(images, ImageFolder) else [images.size] if images is not None else []
+    if wrong := [size for size in sizes if size != (resolution, resolution)]:
+        height, width = wrong[0]
+        raise LrcoreError(
+            f"evaluation.reference '{path}' holds images of {height} x {width} px, the study is of {resolution} x "
+            f"{resolution}: crop and resize them first"
+        )
+    return source
 
 
 def _require_fit(work: Workspace, found: FeatureStatistics) -> None:
@@ -130,16 +149,19 @@ def _require_count(work: Workspace, count: int) -> None:
         )
 
 
-def _first(images: ImageFolder | ImageArray, count: int) -> Iterator[Tensor]:
-    left = count
+def _spread(images: ImageFolder | ImageArray, count: int) -> Iterator[Tensor]:
+    """At most `count` of the images, evenly spread over all of them: they may be sorted by class."""
+    taken = min(count, images.count)
+    wanted = torch.arange(taken) * images.count // taken
+    start = 0
     for batch in images.batches(CHUNK):
-        yield batch[:left]
-        left -= len(batch)
-        if left <= 0:
-            return
+        inside = wanted[(wanted >= start) & (wanted < start + len(batch))] - start
+        start += len(batch)
+        if len(inside):
+            yield batch[inside]
 
 
 def _stoppable(work: Workspace, batches: Iterator[Tensor]) -> Iterator[Tensor]:
     for batch in batches:
-        work.stop.check()
+        work.check()
         yield batch

@@ -85,18 +85,23 @@ def ensure_trained(work: Workspace, cells: Sequence[Cell], step: int) -> None:
     Raises:
         StudyInterrupted: asked to stop; the state is saved.
     """
-    while left := [cell for cell in cells if not trained(work, cell, step)]:
-        at = {cell: saved_step(state_path(work, cell)) for cell in left}
-        # a state past the step is no use: the same steps come again from the start
-        at = {cell: found if found <= step else 0 for cell, found in at.items()}
+    # the first process says for all: of storage that several machines share, others may see an older state
+    while at := work.world.agreed(_standing(work, cells, step) if work.world.first else {}):
         behind = min(at.values())
-        together = [cell for cell in left if at[cell] == behind][: work.stack]
+        together = [cell for cell in cells if at.get(cell) == behind][: work.stack]
         try:
             _Training(work, together, behind).reach(step)
         except DivergedError as error:
             for run in error.runs if work.world.first else ():
                 write_json(_divergence_path(work, together[run]), {"message": str(error)})
             work.world.wait()
+
+
+def _standing(work: Workspace, cells: Sequence[Cell], step: int) -> dict[Cell, int]:
+    """The saved steps of the cells that are not trained up to `step`."""
+    at = {cell: saved_step(state_path(work, cell)) for cell in cells if not trained(work, cell, step)}
+    # a state past the step is no use: the same steps come again from the start
+    return {cell: found if found <= step else 0 for cell, found in at.items()}
 
 
 def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransformer:

@@ -66,6 +66,15 @@ class Workspace:
             self._sha256[path] = sha256_of(Path(path))
         return self._sha256.get(path, "")
 
+    def check(self) -> None:
+        """Between pieces of work that takes long: give a sign of life, and stop if that was asked for.
+
+        Raises:
+            StudyInterrupted: asked to stop.
+        """
+        self.stop.check()
+        self.heartbeats.alive()
+
     def together(self, world: World) -> Workspace:
         """The same for what `world` does together; what is loaded is shared."""
         shared = copy.copy(self)

@@ -364,6 +364,10 @@ def _check(study: Study) -> None:
         _positive("trainshift", grid.trainshift)
     if not study.cells:
         raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
+    named: dict[str, Cell] = {}
+    for cell in study.cells:
+        if (other := named.setdefault(cell.name, cell)) != cell:
+            raise LrcoreError(f"two trainings of the study go by the name '{cell.name}': {other} and {cell}")
     _check_bounds(study)
     for where in ("evaluation", "confirmation"):
         section = getattr(study, where)
