@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,24 @@ def claimed(path: Path) -> Iterator[bool]:
         return
     with _held(lock, path):
         yield True
+
+
+def make_missing(paths: Sequence[Path], make: Callable[[Path], None], waiting: Callable[[], None]) -> None:
+    """Make the files of `paths` that are missing; any number of processes may, each takes what no other has taken.
+
+    Returns when all are there, by whomever. `waiting` is called every second that only others are at work, and may
+    raise to give up.
+    """
+    while left := [path for path in paths if not path.exists()]:
+        made = False
+        for path in left:
+            with claimed(path) as free:
+                if free and not path.exists():
+                    make(path)
+                    made = True
+        if not made:
+            waiting()
+            time.sleep(1.0)
 
 
 def _lock_of(path: Path) -> FileLock:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder, Posterior
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, claimed
+from lrcore.files import atomic_path, make_missing
 from lrcore.studies import LATENT_PRECISIONS
 
 SHARD_IMAGES = 4096
@@ -35,9 +34,6 @@ SHARD_IMAGES = 4096
 STORED = dict(zip(LATENT_PRECISIONS, (torch.float32, torch.float16), strict=True))
 """Number formats of shards. Normalised latents are far from float16's limits, which keeps 8 times as much of them as
 bfloat16 in the same space."""
-
-POLL_EVERY = 1.0
-"""Seconds between looks at shards that other processes make."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +86,8 @@ def ensure_shards(
     if not plan.missing:
         return
     _tell(plan, autoencoder, pixels, name)
-    while left := plan.missing:
-        made = False
-        for shard in left:
-            path = plan.path(*shard)
-            with claimed(path) as free:
-                if free and not path.exists():
-                    _make(plan, shard, autoencoder, pixels, stop)
-                    made = True
-        if not made and plan.missing:
-            stop()
-            time.sleep(POLL_EVERY)
+    shards = {plan.path(*shard): shard for shard in plan.shards}
+    make_missing(list(shards), lambda path: _make(plan, shards[path], autoencoder, pixels, stop), stop)
 
 
 def _tell(plan: ShardPlan, autoencoder: Autoencoder, pixels: Tensor, name: str) -> None:

@@ -71,7 +71,8 @@ class TrainingBatches:
         pixels = None
         if latents is None or (self._with_features and features is None):
             pixels = images.images[picked]
-            pixels = torch.where(flipped[:, None, None, None], pixels.flip(-1), pixels)
+            if settings.flip:
+                pixels = torch.where(flipped[:, None, None, None], pixels.flip(-1), pixels)
         return self._pinned(_Read(images.labels[picked], latents, features, pixels))
 
     def _pinned(self, read: _Read) -> _Read:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, exclusive
+from lrcore.files import atomic_path, exclusive, make_missing
 from lrcore.images import to_float
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
@@ -19,6 +19,9 @@ from lrcore.metrics.shipped import shipped_statistics
 from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64
+
+PART_IMAGES = 4096
+"""Images of a file of patch features: several processes make them together, and little is lost with one of them."""
 
 IN_MEMORY = 2**33
 """Bytes of patch features that are kept; those of all ImageNet would take 1 TB."""
@@ -43,17 +46,24 @@ def features_are_stored(work: Workspace) -> bool:
 
 def training_features(work: Workspace) -> Tensor:
     """Patch features (train images, N, F), float32, of the training images."""
-    path = work.runs / "features" / f"{work.study.encoder.name}-{features_recipe(work)}.safetensors"
+    folder = work.runs / "features" / f"{work.study.encoder.name}-{features_recipe(work)}"
+    images = work.images.train.images
+    starts = {folder / f"{start // PART_IMAGES:05d}.safetensors": start for start in range(0, len(images), PART_IMAGES)}
 
-    def make() -> Tensor:
-        chunks = []
-        for pixels in work.images.train.images.split(CHUNK):
-            work.check()
-            patches = work.encoder.patches_only(to_float(pixels).to(work.device))
-            chunks.append(patches.flatten(2).transpose(1, 2).cpu())
-        return torch.cat(chunks)
+    def make(path: Path) -> None:
+        start = starts[path]
+        part = images.narrow(0, start, min(PART_IMAGES, len(images) - start))
+        with atomic_path(path) as temporary:
+            save_file({"tensor": torch.cat(list(_patches(work, part)))}, temporary)
 
-    return cached_tensor(path, make, work.check)
+    make_missing(list(starts), make, work.check)
+    return torch.cat([_stored(path) for path in starts])
+
+
+def _patches(work: Workspace, images: Tensor) -> Iterator[Tensor]:
+    for pixels in watched(work, images):
+        patches = work.encoder.patches_only(to_float(pixels).to(work.device))
+        yield patches.flatten(2).transpose(1, 2).cpu()
 
 
 def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], None] = lambda: None) -> Tensor:
@@ -67,6 +77,10 @@ def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], 
             with atomic_path(path) as temporary:
                 save_file({"tensor": tensor}, temporary)
             return tensor
+    return _stored(path)
+
+
+def _stored(path: Path) -> Tensor:
     try:
         return load_file(path)["tensor"]
     except SafetensorError as error:

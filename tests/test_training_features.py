@@ -1,0 +1,55 @@
+"""Patch features of the training images: in parts that outlive a stop, the same whoever made them."""
+
+import pytest
+import torch
+from test_train import TINY
+
+from lrcore.images import to_float
+from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.stages import features
+from lrcore.stages.features import training_features
+from lrcore.stages.workspace import Folders, Workspace
+from lrcore.studies import load_study
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "PART_IMAGES", 20)
+    monkeypatch.setattr(features, "CHUNK", 10)
+    folders = Folders(*(tmp_path / name for name in ("data", "imgs", "runs")))
+    return Workspace(load_study(TINY), folders, StopRequest(), lambda steps: None)
+
+
+def parts(work):
+    return sorted(work.runs.glob("features/*/*.safetensors"))
+
+
+def test_they_are_those_of_the_encoder_image_by_image(work):
+    found = training_features(work)
+    assert [path.name for path in parts(work)] == [f"{number:05d}.safetensors" for number in range(3)]
+    pixels = to_float(work.images.train.images[35:45])
+    expected = work.encoder.patches_only(pixels).flatten(2).transpose(1, 2)
+    assert found.shape == (48, 64, 112)
+    torch.testing.assert_close(found[35:45], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_stopped_in_the_middle_whole_parts_stay_and_only_the_others_are_made(work):
+    looks = []
+
+    def check():
+        looks.append(0)
+        if len(looks) == 4:
+            work.stop.reason = "asked to"
+        StopRequest.check(work.stop)
+
+    work.stop.check = check
+    with pytest.raises(StudyInterrupted):
+        training_features(work)
+    assert len(parts(work)) == 1 and not list(work.runs.rglob(".*.tmp"))
+    before = parts(work)[0].stat().st_mtime_ns
+    work.stop = StopRequest()
+    resumed = training_features(work)
+    assert parts(work)[0].stat().st_mtime_ns == before and len(parts(work)) == 3
+    for path in parts(work):
+        path.unlink()
+    assert torch.equal(resumed, training_features(work))
