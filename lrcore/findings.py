@@ -248,7 +248,9 @@ def relative_spread(distances: Iterable[float]) -> float:
 
 
 def relative_change(value: NumberT, baseline: NumberT) -> NumberT:
-    """(value - baseline) / baseline: -0.5 is half the baseline. Numbers, or columns of them."""
+    """(value - baseline) / baseline: -0.5 is half the baseline; NaN where that is 0. Numbers, or columns of them."""
+    if isinstance(baseline, float) and baseline == 0:
+        return math.nan  # of an autoencoder without loss
     return (value - baseline) / baseline
 
 
