@@ -296,7 +296,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     work = job.workspace(stop)
     todo = left_to_do(work, job.stages, aes, cells)
     if todo.empty:
-        print(f"study '{study.name}': nothing to do, all {len(cells)} trainings and {len(aes)} autoencoders are done")
+        print(f"study '{study.name}': nothing to do, all that was asked for is done")
         return 0
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
     for asset in _assets(study, todo):
