@@ -96,7 +96,7 @@ def status_of(work: Workspace, now: float) -> Status:
     Raises:
         LrcoreError: a file is damaged, or weights that the study names are not there.
     """
-    study, aes = work.study, list(work.study.autoencoders)
+    study, aes = work.study, _in_use(work)
     rows = read_generation(work.folders.data)
     rows = rows[rows.study == study.name]
     losses = read_losses(work.folders.data)
@@ -123,7 +123,7 @@ def report(work: Workspace, now: float) -> str:
     status = status_of(work, now)
     lines = [f"study '{work.study.name}': {work.study.summary}", "", f"{'':24}{'all':>8}{'done':>8}{'left':>8}"]
     lines += [f"{name:24}{all_:>8}{done:>8}{all_ - done:>8}" for name, (all_, done) in status.counts.items()]
-    custom = [ae for ae in work.study.autoencoders if not _recipe_known(work, ae)]
+    custom = [ae for ae in _in_use(work) if not _recipe_known(work, ae)]
     if custom:
         lines.append(f"not told here, since it takes loading them: whether rows of {', '.join(custom)} are up to date")
     begun = [unit for unit in (*status.autoencoders, *status.transformers) if unit.state != "not begun"]
@@ -157,6 +157,11 @@ def holder(path: Path) -> int | None:
         if words[1] == "FLOCK" and words[5] == identity:
             return int(words[4])
     return None
+
+
+def _in_use(work: Workspace) -> list[str]:
+    """The autoencoders that the grid uses: a study that extends another may have more."""
+    return [ae for ae in work.study.autoencoders if any(cell.ae == ae for cell in work.study.cells)]
 
 
 def _recipe_known(work: Workspace, ae: str) -> bool:

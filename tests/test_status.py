@@ -410,3 +410,14 @@ def test_what_is_worked_on_beats_and_ends_silent(tmp_path):
     assert not list(path.parent.iterdir())
     beats.beat("cell", 4)  # of nobody here
     assert not list(path.parent.iterdir())
+
+
+def test_autoencoders_that_the_grid_does_not_use_are_not_waited_for(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        f'extends = "{TINY}"\n[[grid]]\nae = ["rae"]\ntrainp = ["ln"]\ntrainshift = [1.0]\nrepa = ["none"]\n'
+    )
+    folders = Folders(tmp_path / "data", tmp_path / "imgs", tmp_path / "runs")
+    work = Workspace(load_study(str(path)), folders, StopRequest(), lambda steps: None)
+    counts = status.status_of(work, 0.0).counts
+    assert counts["autoencoders to train"] == (1, 0) and counts["reconstructions"] == (1, 0)
