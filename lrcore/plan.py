@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -87,8 +87,8 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     if confirmation.asked_for(work):
         groups = {(cell.ae, cell.repa) for cell in cells}
         rows.append(("confirmations", len(groups), len(todo.confirm)))
-    lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'left':>8}"]
-    lines += [f"{name:24}{count:>8}{left:>8}" for name, count, left in rows]
+    lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'done':>8}{'left':>8}"]
+    lines += [f"{name:24}{count:>8}{count - left:>8}{left:>8}" for name, count, left in rows]
     lines += ["", *_grid(cells)]
     if absent:
         lines += ["", f"not there yet: {absent}"]
@@ -101,12 +101,11 @@ def _all(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     """What is left of a study that was never begun."""
     reconstruct, diagnose = ([*aes] if stage in stages else [] for stage in ("reconstruction", "diagnostics"))
     generate = [*cells] if "generation" in stages else []
-    needed = {*reconstruct, *diagnose, *(cell.ae for cell in generate)}
-    trained = [ae for ae in aes if work.study.autoencoders[ae].origin == "trained"]
-    train = [ae for ae in trained if ae in needed or list(stages) == ["autoencoders"]]
     wanted = "confirmation" in stages and confirmation.asked_for(work)
     confirm = list(dict.fromkeys((cell.ae, cell.repa) for cell in cells)) if wanted else []
-    return Todo(train, reconstruct, diagnose, generate, confirm)
+    todo = Todo([], reconstruct, diagnose, generate, confirm)
+    used = aes if [*stages] == ["autoencoders"] else todo.measured
+    return replace(todo, train=[ae for ae in used if work.study.autoencoders[ae].origin == "trained"])
 
 
 def _grid(cells: Sequence[Cell]) -> list[str]:

@@ -82,10 +82,10 @@ def test_a_part_of_a_group_is_not_the_best_of_it(tmp_path, capsys):
     grid = '[[grid]]\nae = ["flux2"]\ntrainp = ["ln", "ts"]\ntrainshift = [1.0]\nrepa = ["none"]\n'
     study.write_text(CONFIRMED.format(tiny=TINY) + grid)
     assert train.main(arguments(tmp_path, study, "--trainp", "ln", "--plan")) == 0
-    counted = {line[:24].strip(): line.split()[-2:] for line in capsys.readouterr().out.splitlines() if line.strip()}
-    assert counted["confirmations"] == ["1", "0"]
+    counted = {line[:24].strip(): line.split()[-3:] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert counted["confirmations"] == ["1", "1", "0"]
     assert train.main(arguments(tmp_path, study, "--plan")) == 0
-    assert "confirmations                  1       1" in capsys.readouterr().out
+    assert "confirmations                  1       0       1" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_refused(tmp_path, capsys):

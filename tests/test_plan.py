@@ -40,7 +40,10 @@ def lines(folder, capsys, *more):
 
 
 def counts(found):
-    return {line[:24].strip(): tuple(map(int, line[24:].split())) for line in found[3:8]}
+    """(all, left) of each kind of work."""
+    numbers = {line[:24].strip(): tuple(map(int, line[24:].split())) for line in found[3:8]}
+    assert all(every == done + left for every, done, left in numbers.values())
+    return {kind: (every, left) for kind, (every, _, left) in numbers.items()}
 
 
 def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, capsys):

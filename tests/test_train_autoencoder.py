@@ -174,4 +174,4 @@ def test_kept_beside_the_data_it_is_found_without_the_runs(tmp_path, capsys):
     changed = tmp_path / "tiny.toml"
     changed.write_text(f'extends = "{TINY}"\n[autoencoder_training]\nsteps = 5\n')
     assert train.main([str(changed), *arguments[1:], "--only", "autoencoders", "--plan"]) == 0
-    assert "autoencoders to train          1       1" in capsys.readouterr().out
+    assert "autoencoders to train          1       0       1" in capsys.readouterr().out

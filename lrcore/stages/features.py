@@ -122,8 +122,7 @@ def cached_statistics(work: Workspace, name: str, make: Callable[[], GaussianSta
 def network_recipe(work: Workspace, *images: object) -> str:
     """What features of `images` in the study's feature network depend on."""
     evaluation = work.study.evaluation
-    before, after = images[:1], images[1:]
-    return recipe(*before, evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights), *after)
+    return recipe(evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights), *images)
 
 
 def watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:

@@ -8,19 +8,14 @@ its lists and values replace those of the other.
 
 from __future__ import annotations
 
-import math
-import re
 import tomllib
-from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.studies.typed_toml import build
-from lrcore.timesteps import TRAINING_DENSITIES
-from lrcore.transformer import SHAPES
 
 AUTOENCODER_FAMILIES = ("kl", "flux2", "rae")
 PRECISIONS = ("float32", "bfloat16")
@@ -266,7 +261,9 @@ def load_study(name_or_path: str) -> Study:
     """
     path = _study_file(name_or_path)
     study: Study = build(Study, {"name": path.stem, **_content(path, ())}, where="")
-    _check(study)
+    from lrcore.studies.checks import check  # which needs the classes above
+
+    check(study)
     return study
 
 
@@ -325,184 +322,3 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(base.get(key), dict) and not {"family", "pretrained"} & set(value)
         merged[key] = _merged(base[key], value) if both else value
     return merged
-
-
-def _check(study: Study) -> None:
-    for kind, name in [("study", study.name), *(("autoencoder", name) for name in study.autoencoders)]:
-        if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
-            raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
-    from lrcore.encoders import check_encoder_name
-    from lrcore.metrics.features import check_feature_network
-
-    _check_data(study.data)
-    check_encoder_name(study.encoder.name)
-    _one_of("model", study.training.model, SHAPES)
-    _one_of("value of training.precision", study.training.precision, PRECISIONS)
-    _one_of("value of training.latent", study.training.latent, LATENTS)
-    _one_of("value of training.latent_precision", study.training.latent_precision, LATENT_PRECISIONS)
-    check_feature_network(study.evaluation.feature_network)
-    if study.confirmation != NO_CONFIRMATION:
-        check_feature_network(study.confirmation.feature_network)
-    for ae in study.autoencoders:
-        _check_autoencoder(study, ae)
-    for grid in study.grid:
-        for ae in grid.ae:
-            _one_of("autoencoder", ae, study.autoencoders)
-        for trainp in grid.trainp:
-            _one_of("trainp", trainp, TRAINING_DENSITIES)
-        for repa in grid.repa:
-            _one_of("repa", repa, (NO_REPA, study.encoder.name))
-    steps = study.training.evaluate_at
-    if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
-        raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {list(steps)}")
-    depth, block = SHAPES[study.training.model].depth, study.training.repa_block
-    if not 1 <= block <= depth:
-        raise LrcoreError(f"training.repa_block must be 1 to {depth} for {study.training.model}, got {block}")
-    _positive("evaluation.sampleshifts", study.evaluation.sampleshifts)
-    _check_sampler(study)
-    for grid in study.grid:
-        _positive("trainshift", grid.trainshift)
-    if not study.cells:
-        raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
-    named: dict[str, Cell] = {}
-    for cell in study.cells:
-        if (other := named.setdefault(cell.name, cell)) != cell:
-            raise LrcoreError(f"two trainings of the study go by the name '{cell.name}': {other} and {cell}")
-    _check_bounds(study)
-    for where in ("evaluation", "confirmation"):
-        section = getattr(study, where)
-        if section.n_reference > study.data.train_images and not section.reference:
-            raise LrcoreError(
-                f"{where}.n_reference is {section.n_reference}, but data.train_images is {study.data.train_images}"
-            )
-
-
-def _check_data(data: Data) -> None:
-    """That the keys of [data] are those that its dataset uses."""
-    _one_of("dataset", data.dataset, DATASETS)
-    _one_of("value of data.unreadable", data.unreadable, UNREADABLE)
-    used = DATASETS[data.dataset]
-    for key in ("path", "validation_path"):
-        if key in used and not getattr(data, key):
-            wanted = "the pattern of the shards" if "validation_path" in used else "the folder with the images"
-            raise LrcoreError(f"data.{key} is missing: dataset '{data.dataset}' needs {wanted}")
-    for field in fields(data):
-        if field.default is not MISSING and field.name not in used and getattr(data, field.name) != field.default:
-            raise LrcoreError(
-                f"data.{field.name} means nothing for dataset '{data.dataset}'; beside the numbers it takes: "
-                f"{', '.join(used) or '(nothing)'}"
-            )
-
-
-def _check_sampler(study: Study) -> None:
-    from lrcore.guidance import Guidance
-    from lrcore.sampling import SAMPLERS, sampler_grid
-
-    evaluation = study.evaluation
-    _one_of("sampler", evaluation.sampler, SAMPLERS)
-    sampler_grid(evaluation.sampler, evaluation.sampling_steps, 1.0)
-    if len(evaluation.guidance_interval) != 2:
-        raise LrcoreError(
-            f"evaluation.guidance_interval must be two times [low, high], got {list(evaluation.guidance_interval)}"
-        )
-    Guidance(evaluation.guidance, *evaluation.guidance_interval)
-    if evaluation.guidance != 1 and study.training.class_dropout == 0:
-        raise LrcoreError("evaluation.guidance other than 1 needs a training.class_dropout above 0")
-
-
-def _check_bounds(study: Study) -> None:
-    """Numbers that no stage could work with; the names are those of the file."""
-    sections = ["data", "encoder", "training", "evaluation"]
-    if study.autoencoder_training != NO_TRAINING:
-        sections.append("autoencoder_training")
-    if study.confirmation != NO_CONFIRMATION:
-        sections.append("confirmation")
-    for where in sections:
-        section = getattr(study, where)
-        for field in fields(section):
-            value, name = getattr(section, field.name), f"{where}.{field.name}"
-            least = {"n_samples": 2, "n_reference": 2, "validation_images": 2, "gan_start": 0}.get(field.name, 1)
-            if field.type == "int" and value < least:
-                raise LrcoreError(f"{name} must be at least {least}, got {value}")
-            if field.name in ("ema_decay", "class_dropout") and not 0 <= value < 1:
-                raise LrcoreError(f"{name} must be from 0 to below 1, got {value}")
-            if field.name == "learning_rate":
-                _positive(name, (value,))
-            if field.name in ("lpips_weight", "gan_weight", "repa_weight") and not 0 <= value < math.inf:
-                raise LrcoreError(f"{name} must be a number from 0, got {value}")
-
-
-_TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision"}
-_USED_KEYS = {
-    ("trained", "kl"): _TRAINED_KL,
-    ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_hidden"},
-    ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision"},
-    ("pretrained", "kl"): {"pretrained", "subfolder", "revision", "precision", "patch"},
-    ("pretrained", "flux2"): {"pretrained", "subfolder", "revision", "precision"},
-    ("pretrained", "rae"): {"pretrained", "subfolder", "revision", "precision"},
-}
-
-
-def _check_autoencoder(study: Study, ae: str) -> None:
-    """That the keys of one autoencoder are those it uses, and its numbers such that it can be built."""
-    from lrcore.autoencoders.custom import check_custom_name
-
-    spec, name = study.autoencoders[ae], f"autoencoders.{ae}"
-    if spec.origin == "custom":
-        check_custom_name(spec.family)
-    used = {"family"} | _USED_KEYS.get((spec.origin, spec.family), set())
-    for field in fields(spec):
-        if field.name not in used and getattr(spec, field.name) != field.default:
-            raise LrcoreError(
-                f"{name}.{field.name} means nothing for a {spec.origin} autoencoder of family '{spec.family}'; "
-                f"its keys: {', '.join(sorted(used))}"
-            )
-    _one_of(f"value of {name}.precision", spec.precision, PRECISIONS)
-    if spec.patch < 1:
-        raise LrcoreError(f"{name}.patch must be at least 1, got {spec.patch}")
-    if spec.origin != "trained":
-        return
-    if study.autoencoder_training == NO_TRAINING:
-        raise LrcoreError(f"missing: autoencoder_training, by which '{ae}' is trained")
-    _one_of("LPIPS network", study.autoencoder_training.lpips_net, ("vgg", "alex"))
-    _one_of("value of autoencoder_training.precision", study.autoencoder_training.precision, PRECISIONS)
-    if spec.family == "rae":
-        _check_decoder(spec, name)
-    else:
-        _check_convolutions(spec, name, study.data.resolution)
-
-
-def _check_decoder(spec: AutoencoderSpec, name: str) -> None:
-    if min(spec.decoder_width, spec.decoder_depth, spec.decoder_heads) < 1:
-        raise LrcoreError(f"{name} needs decoder_width, decoder_depth and decoder_heads of at least 1")
-    if spec.decoder_width % (4 * spec.decoder_heads):
-        raise LrcoreError(f"{name}.decoder_width must be a multiple of 4 x decoder_heads")
-    if spec.noise_tau < 0:
-        raise LrcoreError(f"{name}.noise_tau must be a number from 0, got {spec.noise_tau}")
-
-
-def _check_convolutions(spec: AutoencoderSpec, name: str, resolution: int) -> None:
-    from lrcore.autoencoders.base import token_grid
-
-    if not spec.widths or min(spec.widths) < 8 or any(width % 8 for width in spec.widths):
-        raise LrcoreError(f"{name}.widths must be multiples of 8, at least one, got {list(spec.widths)}")
-    if min(spec.latent_channels, spec.layers_per_block, spec.alignment_hidden) < 1:
-        raise LrcoreError(f"{name} needs latent_channels, layers_per_block and alignment_hidden of at least 1")
-    for key in ("kl_weight", "alignment_weight"):
-        if not 0 <= getattr(spec, key) < math.inf:
-            raise LrcoreError(f"{name}.{key} must be a number from 0, got {getattr(spec, key)}")
-    try:
-        token_grid(resolution, 2 ** (len(spec.widths) - 1), spec.patch)
-    except LrcoreError as error:
-        raise LrcoreError(f"{name}: {error}") from error
-
-
-def _positive(name: str, values: tuple[float, ...]) -> None:
-    if not values or not all(math.isfinite(value) and value > 0 for value in values):
-        raise LrcoreError(f"{name} must be positive numbers, got {list(values)}")
-
-
-def _one_of(kind: str, value: str, allowed: Iterable[str]) -> None:
-    names = list(allowed)
-    if value not in names:
-        raise unknown(kind, value, names)
