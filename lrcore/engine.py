@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +27,12 @@ from lrcore.stages.autoencoder import (
 from lrcore.stages.diagnostics import diagnostics_done, measure_latents
 from lrcore.stages.generation import evaluations_done, evaluations_missing, run_cells, stacks
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
+from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import NO_REPA, Cell, Study
 
-STAGES = ("autoencoders", "reconstruction", "diagnostics", "generation", "confirmation")
+STAGES = ("autoencoders", "reconstruction", "diagnostics", "generation", "confirmation", "samples")
 
 POLL_EVERY = 1.0
 """Seconds between looks at units that other processes work on, and at whether to stop."""
@@ -39,19 +40,20 @@ POLL_EVERY = 1.0
 
 @dataclass(frozen=True)
 class Todo:
-    """Autoencoders to train, to measure reconstruction and latents of, cells to train, and groups of cells (ae, repa)
-    of which the best is to be measured once more, in this order."""
+    """Autoencoders to train, to measure reconstruction and latents of, cells to train, groups of cells (ae, repa) of
+    which the best is to be measured once more, and autoencoders to show samples of, in this order."""
 
     train: list[str]
     reconstruct: list[str]
     diagnose: list[str]
     generate: list[Cell]
     confirm: list[tuple[str, str]]
+    show: list[str]
 
     @property
     def empty(self) -> bool:
         """Whether all is done."""
-        return not (self.train or self.reconstruct or self.diagnose or self.generate or self.confirm)
+        return not any(getattr(self, field.name) for field in fields(self))
 
     @property
     def measured(self) -> list[str]:
@@ -61,6 +63,7 @@ class Todo:
             *self.diagnose,
             *(cell.ae for cell in self.generate),
             *(ae for ae, _ in self.confirm),
+            *self.show,
         ]
         return list(dict.fromkeys(used))
 
@@ -69,6 +72,7 @@ class Todo:
             f"{len(self.train)} autoencoders to train, {len(self.reconstruct)} reconstructions, "
             f"{len(self.diagnose)} latent diagnostics, {len(self.generate)} trainings"
             + (f", {len(self.confirm)} confirmations" if self.confirm else "")
+            + (f", samples of {len(self.show)} autoencoders to show" if self.show else "")
         )
 
 
@@ -84,7 +88,11 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
         group for group in wanted
         if confirmation.confirmable(work, *group, {*generate}) and not confirmation.confirmed(work, *group)
     ]  # fmt: skip
-    todo = Todo([], reconstruct, diagnose, generate, confirm)
+    show = [
+        ae for ae in aes
+        if "samples" in stages and samples_possible(work, ae, {*generate}) and not samples_shown(work, ae)
+    ]  # fmt: skip
+    todo = Todo([], reconstruct, diagnose, generate, confirm, show)
     # asked for alone they are trained for their own sake; else only for rows: runs/ may have been deleted since
     train = [ae for ae in aes if needs_training(work, ae) and (ae in todo.measured or [*stages] == ["autoencoders"])]
     return replace(todo, train=train)
@@ -176,20 +184,38 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
     for ae in todo.diagnose:
         add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ")
     trainings = [_trainings(work, cells, partial(train, work, cells)) for cells in stacks(work, todo.generate)]
-    return [*found, *trainings, *(_confirmation(work, group, [*found, *trainings]) for group in todo.confirm)]
+    before = [*found, *trainings]
+    best = [
+        _last(work, before, f"best of {ae} {repa}", f"confirmation/{ae}-{repa}", ae,
+              partial(confirmation.confirmed, work, ae, repa), partial(confirmation.confirm, work, ae, repa))
+        for ae, repa in todo.confirm
+    ]  # fmt: skip
+    shown = [
+        _last(work, before, f"samples of {ae}", f"samples/{ae}", ae,
+              partial(samples_shown, work, ae), partial(show_samples, work, ae))
+        for ae in todo.show
+    ]  # fmt: skip
+    return [*before, *best, *shown]
 
 
-def _confirmation(work: Workspace, group: tuple[str, str], before: Sequence[Unit]) -> Unit:
-    """The best of a group of cells, chosen when all of them are done; those of the same autoencoder are waited for."""
-    ae, repa = group
+def _last(
+    work: Workspace,
+    before: Sequence[Unit],
+    name: str,
+    lock: str,
+    ae: str,
+    done: Callable[[], bool],
+    action: Callable[[], object],
+) -> Unit:
+    """What chooses among the trainings of an autoencoder, and so waits for all of them."""
     return Unit(
-        name=f"best of {ae} {repa}",
+        name=name,
         ae=ae,
         needs=frozenset(unit.name for unit in before if unit.ae == ae),
-        locks=(work.runs / "units" / "confirmation" / f"{ae}-{repa}",),
-        done=partial(confirmation.confirmed, work, ae, repa),
+        locks=(work.runs / "units" / lock,),
+        done=done,
         steps=lambda: 0,
-        action=partial(confirmation.confirm, work, ae, repa),
+        action=action,
     )
 
 

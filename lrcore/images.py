@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from lrcore.files import atomic_path
 
@@ -57,7 +59,20 @@ def rgb(opened: Image.Image) -> Image.Image:
     return opened.convert("RGB")
 
 
-def save_png(path: Path, pixels: torch.Tensor) -> None:
-    """Write one uint8 image (3, H, W) as PNG, atomically."""
+def save_png(path: Path, pixels: torch.Tensor, text: Mapping[str, str] | None = None) -> None:
+    """Write one uint8 image (3, H, W) as PNG, atomically, with `text` chunks of these keywords."""
+    said = PngInfo()
+    for keyword, value in (text or {}).items():
+        said.add_text(keyword, value)
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG", optimize=True)
+        image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+        image.save(temporary, format="PNG", optimize=True, pnginfo=said)
+
+
+def png_text(path: Path) -> dict[str, str]:
+    """The text chunks of a PNG; none where there is no such file, or it is no PNG."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return {keyword: str(value) for keyword, value in image.info.items() if isinstance(value, str)}
+    except (FileNotFoundError, UnidentifiedImageError):
+        return {}

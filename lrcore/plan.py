@@ -87,6 +87,7 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     if confirmation.asked_for(work):
         groups = {(cell.ae, cell.repa) for cell in cells}
         rows.append(("confirmations", len(groups), len(todo.confirm)))
+    rows.append(("pictures of samples", len({cell.ae for cell in cells}), len(todo.show)))
     lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'done':>8}{'left':>8}"]
     lines += [f"{name:24}{count:>8}{count - left:>8}{left:>8}" for name, count, left in rows]
     lines += ["", *_grid(cells)]
@@ -103,7 +104,8 @@ def _all(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     generate = [*cells] if "generation" in stages else []
     wanted = "confirmation" in stages and confirmation.asked_for(work)
     confirm = list(dict.fromkeys((cell.ae, cell.repa) for cell in cells)) if wanted else []
-    todo = Todo([], reconstruct, diagnose, generate, confirm)
+    show = list(dict.fromkeys(cell.ae for cell in cells)) if "samples" in stages else []
+    todo = Todo([], reconstruct, diagnose, generate, confirm, show)
     used = aes if [*stages] == ["autoencoders"] else todo.measured
     return replace(todo, train=[ae for ae in used if work.study.autoencoders[ae].origin == "trained"])
 

@@ -1,0 +1,63 @@
+"""Pictures of samples: which setting they show, that the seeds are the same, that they are made once."""
+
+import numpy
+import pytest
+from PIL import Image
+from test_train import TINY
+
+from lrcore import train
+from lrcore.records import read_generation
+
+
+def arguments(folder, *more):
+    return [TINY, *(f"--{name}={folder / name}" for name in ("data", "imgs", "runs")), "--ae", "flux2", *more]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    assert train.main(arguments(folder, "--only", "generation", "samples")) == 0
+    return folder
+
+
+def pictures(folder):
+    return sorted((folder / "imgs" / "tiny" / "samples").iterdir())
+
+
+def test_both_kinds_of_repa_are_shown_at_the_best_setting_without_it(done):
+    assert [path.name for path in pictures(done)] == ["flux2-efficientnet_lite0.png", "flux2-none.png"]
+    rows = read_generation(done / "data")
+    rows = rows[(rows.repa == "none") & (rows.step == 6)]
+    best = rows.loc[rows.fid.idxmin()]
+    for path in pictures(done):
+        said = Image.open(path).text
+        assert path.stem == f"{said['ae']}-{said['repa']}"
+        assert said["sampleshift"] == f"{best.sampleshift:.2f}" and said["step"] == "6"
+
+
+def test_a_picture_holds_the_samples_that_were_measured(done):
+    """Eight of them here, one row: the first is drawn from the noise and label that the evaluation's first sample has."""
+    with_repa, without = (numpy.asarray(Image.open(path)) for path in pictures(done))
+    assert with_repa.shape == without.shape == (32, 8 * 32, 3)
+    assert (with_repa != without).any()
+    tiles = without.reshape(32, 8, 32, 3).swapaxes(0, 1)
+    assert len({tile.tobytes() for tile in tiles}) == 8
+
+
+def test_done_once_they_are_not_done_again_and_a_lost_one_comes_back_the_same(done, capsys):
+    assert train.main(arguments(done, "--only", "samples")) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    lost = pictures(done)[1]
+    before = lost.read_bytes()
+    lost.unlink()
+    for path in (done / "runs").rglob("average-*"):  # the weights may have gone, too
+        path.unlink()
+    assert train.main(arguments(done, "--only", "samples")) == 0
+    assert "samples of 1 autoencoders to show" in capsys.readouterr().err
+    assert lost.read_bytes() == before
+
+
+def test_what_is_half_measured_is_not_shown(done, tmp_path, capsys):
+    assert train.main(arguments(tmp_path, "--repa", "none", "--plan")) == 0
+    counted = {line[:24].strip(): line.split()[-3:] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert counted["pictures of samples"] == ["1", "1", "0"]
