@@ -73,6 +73,7 @@ def png_text(path: Path) -> dict[str, str]:
     """The text chunks of a PNG; none where there is no such file, or it is no PNG."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            return {keyword: str(value) for keyword, value in image.info.items() if isinstance(value, str)}
+            found = image.info.items()
+            return {str(keyword): value for keyword, value in found if isinstance(value, str)}
     except (FileNotFoundError, UnidentifiedImageError):
         return {}

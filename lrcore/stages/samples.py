@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torchvision.utils import make_grid
 
 from lrcore.files import exclusive, sweep_leftovers
@@ -50,12 +49,13 @@ def shown_settings(work: Workspace, ae: str) -> list[Shown]:
     rows = rows[(rows.study == work.study.name) & (rows.step == work.study.training.evaluate_at[-1])]
     rows = rows[rows.recipe.isin(cells)]
     kinds = sorted({cell.repa for cell in cells.values()}, key=lambda repa: (repa != NO_REPA, repa))
-    settings = rows.pivot(index=SHARED, columns="repa", values="fid").reindex(columns=kinds).dropna()
+    settings = rows.pivot(index=SHARED, columns="repa", values="fid").reindex(columns=kinds).dropna().reset_index()
     if settings.empty:
         return []
-    trainp, trainshift, sampleshift = settings[kinds[0]].idxmin()
-    wanted = [cell for cell in cells.values() if (cell.trainp, cell.trainshift) == (trainp, trainshift)]
-    return [Shown(cell, sampleshift) for cell in sorted(wanted, key=lambda cell: kinds.index(cell.repa))]
+    best = settings.sort_values(kinds[0]).iloc[0]
+    wanted = [cell for cell in cells.values() if (cell.trainp, cell.trainshift) == (best.trainp, best.trainshift)]
+    wanted.sort(key=lambda cell: kinds.index(cell.repa))
+    return [Shown(cell, float(best.sampleshift)) for cell in wanted]
 
 
 def samples_possible(work: Workspace, ae: str, coming: set[Cell]) -> bool:
