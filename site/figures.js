@@ -82,10 +82,17 @@
     return layout;
   }
 
+  // What is drawn now: the figure itself, or the frame that its slider stands at.
+  function specNow(figure) {
+    const spec = specOf(figure);
+    const slider = figure.querySelector(":scope > .lrcore-stepper input");
+    return slider ? spec.frames[Number(slider.value)] : spec;
+  }
+
   async function draw(figure) {
     const plot = figure.querySelector(".lrcore-plot");
     try {
-      const spec = specOf(figure);
+      const spec = specNow(figure);
       const Plotly = await loadPlotly();
       plot.querySelector(".lrcore-alt")?.remove();
       const layout = layoutFor(spec, figure.clientWidth);
@@ -111,9 +118,20 @@
     }
   }
 
+  function startSlider(figure) {
+    const slider = figure.querySelector(":scope > .lrcore-stepper input");
+    slider?.addEventListener("input", () => {
+      const { label } = specNow(figure);
+      slider.setAttribute("aria-valuetext", label);
+      slider.nextElementSibling.textContent = label;
+      if (figure.dataset.drawn) draw(figure);
+    });
+  }
+
   function startFigures() {
     const figures = document.querySelectorAll(".lrcore-figure");
     if (!figures.length) return;
+    figures.forEach(startSlider);
     const near = new IntersectionObserver(
       (entries) => {
         for (const { isIntersecting, target } of entries) {
@@ -133,18 +151,31 @@
 
   // ---- tables --------------------------------------------------------------------------------------------------
 
+  let tableBundle = null;
+  function loadTables() {
+    tableBundle ??= (async () => {
+      const style = document.createElement("link");
+      style.rel = "stylesheet";
+      style.href = new URL("dt_bundle.css", vendor);
+      document.head.append(style);
+      const bundle = await import(new URL("dt_bundle.js", vendor));
+      bundle.default.ext.errMode = "throw"; // rather than a dialog in the reader's face
+      bundle.set_or_remove_dark_class(); // from here on the bundle follows the class of <body> itself
+      return bundle;
+    })();
+    return tableBundle;
+  }
+
+  // Tables behind a switch wait until they are shown: one that is hidden has no width to lay its columns out in.
   async function startTables() {
-    const tables = document.querySelectorAll(".lrcore-table");
+    const tables = [...document.querySelectorAll(".lrcore-table:not([data-drawn])")].filter(
+      (holder) => !holder.closest(".lrcore-choice[hidden]"),
+    );
     if (!tables.length) return;
-    const style = document.createElement("link");
-    style.rel = "stylesheet";
-    style.href = new URL("dt_bundle.css", vendor);
-    document.head.append(style);
     try {
-      const { ITable, default: DataTable, set_or_remove_dark_class } = await import(new URL("dt_bundle.js", vendor));
-      DataTable.ext.errMode = "throw"; // rather than a dialog in the reader's face
-      set_or_remove_dark_class(); // from here on the bundle follows the class of <body> itself
+      const { ITable } = await loadTables();
       tables.forEach((holder) => {
+        if (holder.dataset.drawn) return;
         try {
           const table = holder.querySelector("table");
           const options = specOf(holder);
@@ -160,7 +191,32 @@
     }
   }
 
+  // ---- switches ------------------------------------------------------------------------------------------------
+
+  function choose(holder, choice) {
+    for (const part of holder.querySelectorAll(":scope > .lrcore-choice")) part.hidden = part.dataset.choice !== choice;
+    for (const button of holder.querySelectorAll(":scope > fieldset input")) button.checked = button.value === choice;
+  }
+
+  const offers = (holder, choice) =>
+    [...holder.querySelectorAll(":scope > fieldset input")].some((button) => button.value === choice);
+
+  // One choice sets all switches that offer it, so that a page speaks of one study at a time.
+  function startSwitches() {
+    const switches = [...document.querySelectorAll(".lrcore-switch")];
+    for (const holder of switches) {
+      holder.querySelector(":scope > fieldset").addEventListener("change", ({ target }) => {
+        const before = holder.getBoundingClientRect().top;
+        switches.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
+        // what changed height above must not carry the reader away from the button
+        scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });
+        startTables();
+      });
+    }
+  }
+
   function start() {
+    startSwitches();
     startFigures();
     startTables();
   }

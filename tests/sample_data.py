@@ -1,10 +1,11 @@
-"""Made-up rows and pictures of the study `smoke`, so that pages can be built and tested without training.
+"""Made-up rows and pictures of the studies that the pages show, so that pages can be built and tested without training.
 
 Nothing here was measured: every row says so in its `recipe` ("made up for a test").
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import tomllib
@@ -18,14 +19,16 @@ from PIL import Image
 from lrcore.records import (
     GenerationRow,
     LatentRow,
+    LossRow,
     ReconstructionRow,
     write_generation,
     write_latents,
+    write_losses,
     write_reconstruction,
 )
 
 MADE_UP = "made up for a test"
-STUDY = "smoke"
+STUDIES = ("cifar10-cpu", "smoke")
 CROPS = 4
 CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
 DISTANCE = {"sd": 310.0, "flux1": 350.0, "flux2": 260.0, "rae": 215.0}
@@ -40,20 +43,51 @@ RECONSTRUCTION = {
 
 
 def fill(data: Path, imgs: Path) -> None:
-    """Write rows of every run of `smoke` below `data`, and its crops below `imgs`."""
-    study = tomllib.loads((resources.files("lrcore.studies") / f"{STUDY}.toml").read_text())
-    for run in _runs(study):
-        rows = [
-            generation_row(study, run, step, shift)
-            for step in study["training"]["evaluate_at"]
-            for shift in study["evaluation"]["sampleshifts"]
-        ]
-        write_generation(data, STUDY, "-".join(str(value) for value in run.values()), rows)
-    for ae in CHANNELS:
-        write_reconstruction(data, STUDY, ae, [reconstruction_row(ae, metric) for metric in RECONSTRUCTION])
-        write_latents(data, STUDY, ae, latent_rows(ae))
-        write_crops(imgs / STUDY, ae, noise=40.0 - RECONSTRUCTION["psnr"][ae])
-    write_crops(imgs / STUDY, "orig", noise=0.0)
+    """Write rows of every run of `STUDIES` below `data`, and their crops below `imgs`."""
+    for name in STUDIES:
+        study = tomllib.loads((resources.files("lrcore.studies") / f"{name}.toml").read_text())
+        for run in _runs(study):
+            rows = [
+                generation_row(study, run, step, shift)
+                for step in study["training"]["evaluate_at"]
+                for shift in study["evaluation"]["sampleshifts"]
+            ]
+            write_generation(data, name, run_name(run), rows)
+            write_losses(data, name, run_name(run), loss_rows(study, run))
+        for ae in CHANNELS:
+            write_reconstruction(data, name, ae, [reconstruction_row(ae, metric) for metric in RECONSTRUCTION])
+            write_latents(data, name, ae, latent_rows(ae))
+            write_crops(imgs / name, ae, noise=40.0 - RECONSTRUCTION["psnr"][ae])
+        write_crops(imgs / name, "orig", noise=0.0)
+        if "confirmation" in study:
+            confirm(data, name, study)
+
+
+def confirm(data: Path, name: str, study: dict[str, Any]) -> None:
+    """Write a row of each autoencoder, with and without REPA, in the features of [confirmation]."""
+    wanted = study["confirmation"]
+    runs = {(run["ae"], run["repa"]): run for run in _runs(study) if run["train_seed"] == 0}
+    for run in runs.values():
+        row = generation_row(study, run, study["training"]["evaluate_at"][-1], 1.0)
+        again = {"feature_network": wanted["feature_network"], "n_samples": wanted["n_samples"], "fid": row.fid / 5}
+        write_generation(data, name, f"{run_name(run)}-again", [dataclasses.replace(row, **again)])
+
+
+def loss_rows(study: dict[str, Any], run: dict[str, Any]) -> list[LossRow]:
+    """A loss that falls with steps, lowest in the middle of the times, in four bins."""
+    last = study["training"]["evaluate_at"][-1]
+    return [
+        LossRow(
+            step=step, t_low=low, t_high=low + 0.25, loss=1 + abs(low - 0.375) - step / (2 * last), count=100,
+            recipe=MADE_UP, lrcore_version="0", **run,
+        )
+        for step in (last // 2, last) for low in (0.0, 0.25, 0.5, 0.75)
+    ]  # fmt: skip
+
+
+def run_name(run: dict[str, Any]) -> str:
+    """The name of the file of a run."""
+    return "-".join(str(value) for value in run.values())
 
 
 def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sampleshift: float) -> GenerationRow:
@@ -63,6 +97,7 @@ def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sample
     mismatch = abs(math.log(run["trainshift"] / best_shift)) + 0.5 * abs(math.log(sampleshift / best_shift))
     distance = DISTANCE[ae] * (1 + 0.1 * mismatch) * (study["training"]["evaluate_at"][0] / step) ** 0.3
     distance *= (1.0 if run["repa"] == "none" else 0.93) * (1.0 if run["trainp"] == "ln" else 0.97)
+    distance *= 1 + 0.01 * run["train_seed"]
     return GenerationRow(
         step=step,
         sampleshift=sampleshift,
@@ -85,7 +120,6 @@ def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sample
         guidance_low=0.0,
         guidance_high=1.0,
         sample_seed=0,
-        train_seed=0,
         dataset="cifar10",
         resolution=32,
         tokens=64,
@@ -153,7 +187,9 @@ def write_crops(folder: Path, name: str, noise: float) -> None:
 
 def _runs(study: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"ae": ae, "repa": repa, "trainp": trainp, "trainshift": shift}
+        {"ae": ae, "repa": repa, "trainp": trainp, "trainshift": shift, "train_seed": seed}
         for cell in study["grid"]
-        for ae, repa, trainp, shift in itertools.product(cell["ae"], cell["repa"], cell["trainp"], cell["trainshift"])
+        for ae, repa, trainp, shift, seed in itertools.product(
+            cell["ae"], cell["repa"], cell["trainp"], cell["trainshift"], cell.get("train_seed", [0])
+        )
     ]

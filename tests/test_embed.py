@@ -16,12 +16,12 @@ from bs4 import BeautifulSoup
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import embed
-from lrcore.figures.embed import SiteFigure, SiteTable, raw_html, script_json, shown
+from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, raw_html, script_json, shown
 
 ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan")], "step": [100, 200]})
 
 
-def soup_of(shown: SiteFigure | SiteTable) -> BeautifulSoup:
+def soup_of(shown: SiteFigure | SiteTable | SteppedFigure | Switch) -> BeautifulSoup:
     markdown = shown._repr_markdown_()
     assert markdown.startswith("```{=html}\n") and markdown.endswith("\n```\n")
     return BeautifulSoup(markdown.split("\n", 1)[1].rsplit("\n", 2)[0], "html.parser")
@@ -120,3 +120,44 @@ def test_helpers() -> None:
     assert raw_html("x") == "```{=html}\nx\n```\n"
     assert [shown(x) for x in (1.0, -0.0, 999.96, 1000.0, math.inf)] == ["1", "0", "1000", "1,000", "inf"]
     assert embed.DEFAULT_HEIGHT > 0
+
+
+def make_stepped(**fields: Any) -> SteppedFigure:
+    frames = {text: go.Figure(go.Scatter(x=[1, 2], y=[0, value])) for text, value in (("1.00", 1), ("2.00", 2))}
+    told = {"start": "2.00", "label": "train shift", "rows": ROWS, "name": "stepped", "alt": "A line"}
+    return SteppedFigure(**{"frames": frames, **told, **fields})
+
+
+def test_a_slider_goes_through_the_frames_and_starts_where_it_is_told() -> None:
+    soup = soup_of(make_stepped())
+    slider = soup.select_one(".lrcore-figure > label input[type=range]")
+    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "1", "1", "2.00")
+    assert soup.select_one("label").get_text(" ", strip=True) == "train shift 2.00"
+    spec = spec_of(soup)
+    assert [frame["label"] for frame in spec["frames"]] == ["1.00", "2.00"]
+    assert [frame["data"][0]["y"][1] for frame in spec["frames"]] == [1, 2]
+
+
+def test_a_slider_that_cannot_be_is_refused() -> None:
+    with pytest.raises(LrcoreError, match="unknown frame '3.00'"):
+        make_stepped(start="3.00")
+    with pytest.raises(LrcoreError, match="at least two frames"):
+        make_stepped(frames={"2.00": go.Figure()})
+
+
+def test_a_switch_shows_its_first_choice_and_holds_the_others() -> None:
+    first, second = make_figure(name="one"), make_figure(name="two")
+    soup = soup_of(Switch({"a": first, "b <": second}))
+    buttons = soup.select("fieldset input[type=radio]")
+    assert [(button["value"], button.has_attr("checked")) for button in buttons] == [("a", True), ("b <", False)]
+    assert len({button["name"] for button in buttons}) == 1
+    shown_parts = [part for part in soup.select(".lrcore-choice") if not part.has_attr("hidden")]
+    assert len(shown_parts) == 1 and shown_parts[0].select_one("#figure-one")
+    other = soup_of(Switch({"a": second, "b <": first})).select_one("input")
+    assert other["name"] != buttons[0]["name"]
+
+
+def test_a_switch_of_one_is_the_thing_itself() -> None:
+    assert Switch({"a": make_figure()}).markup == make_figure().markup
+    with pytest.raises(LrcoreError, match="at least one choice"):
+        Switch({})

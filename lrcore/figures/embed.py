@@ -12,14 +12,16 @@ import html
 import json
 import math
 import re
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pandas
 import plotly.graph_objects
 from itables.javascript import get_itables_extension_arguments
 
-from lrcore.errors import LrcoreError
+from lrcore.errors import LrcoreError, unknown
 
 DEFAULT_HEIGHT = 450
 """Height in pixels of a figure whose layout names none."""
@@ -49,18 +51,65 @@ class SiteFigure:
     def __post_init__(self) -> None:
         _check("figure", self.name, "alt", self.alt)
 
-    def _repr_markdown_(self) -> str:
-        height = int(self.figure.layout.height or DEFAULT_HEIGHT)
-        style = f"min-height:{height}px" + (f";min-width:{self.min_width}px" if self.min_width else "")
-        alt = html.escape(self.alt)
-        return raw_html(
-            f'<div class="lrcore-figure" id="figure-{self.name}">'
-            '<div class="lrcore-figure-scroll">'
-            f'<div class="lrcore-plot" role="img" aria-label="{alt}" style="{style}">'
-            f'<p class="lrcore-alt">{alt}</p></div></div>'
-            f'<script type="application/json" class="lrcore-spec">{script_json(figure_spec(self.figure))}</script>'
+    @property
+    def markup(self) -> str:
+        """The figure as HTML."""
+        spec = script_json(figure_spec(self.figure))
+        return (
+            f'<div class="lrcore-figure" id="figure-{self.name}">{_plot(self.figure, self.alt, self.min_width)}'
+            f'<script type="application/json" class="lrcore-spec">{spec}</script>'
             f"{csv_link(self.rows, self.name)}</div>"
         )
+
+    def _repr_markdown_(self) -> str:
+        return raw_html(self.markup)
+
+
+@dataclass(frozen=True)
+class SteppedFigure:
+    """Figures of one layout that a slider goes through, for what depends on one more number.
+
+    `frames`: the figures by the text of their step, in order; `start` is the text of the one shown first (and the only
+    one that a page without scripts describes); `label` says what the slider sets. The rest is as in `SiteFigure`.
+
+    Raises:
+        LrcoreError: fewer than two frames, an unknown `start`, or as `SiteFigure`.
+    """
+
+    frames: Mapping[str, plotly.graph_objects.Figure]
+    start: str
+    label: str
+    rows: pandas.DataFrame
+    name: str
+    alt: str
+    min_width: int = 0
+
+    def __post_init__(self) -> None:
+        _check("figure", self.name, "alt", self.alt)
+        if len(self.frames) < 2:
+            raise LrcoreError(f"figure '{self.name}' needs at least two frames for its slider, got {len(self.frames)}")
+        if self.start not in self.frames:
+            raise unknown("frame", self.start, list(self.frames))
+
+    @property
+    def markup(self) -> str:
+        """The figure and its slider as HTML."""
+        steps = list(self.frames)
+        specs = [figure_spec(figure) for figure in self.frames.values()]
+        at = steps.index(self.start)
+        spec = {**specs[at], "frames": [{"label": step, **frame} for step, frame in zip(steps, specs, strict=True)]}
+        return (
+            f'<div class="lrcore-figure" id="figure-{self.name}">'
+            f'<label class="lrcore-stepper">{html.escape(self.label)} <input type="range" min="0" '
+            f'max="{len(steps) - 1}" step="1" value="{at}" aria-valuetext="{html.escape(self.start)}"> '
+            f"<output>{html.escape(self.start)}</output></label>"
+            f"{_plot(self.frames[self.start], self.alt, self.min_width)}"
+            f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>'
+            f"{csv_link(self.rows, self.name)}</div>"
+        )
+
+    def _repr_markdown_(self) -> str:
+        return raw_html(self.markup)
 
 
 @dataclass(frozen=True)
@@ -86,17 +135,74 @@ class SiteTable:
         if self.frame.empty:
             raise LrcoreError(f"table '{self.name}' has no rows; a page needs at least one")
 
-    def _repr_markdown_(self) -> str:
+    @property
+    def markup(self) -> str:
+        """The table as HTML."""
         table = self.frame.to_html(index=False, border=0, float_format=shown, na_rep="–", justify="left")
         # Quarto would otherwise read the table into its own model, and lose what the script looks for.
         table = table.replace(
             "<table ", f'<table data-quarto-disable-processing="true" aria-label="{html.escape(self.caption)}" ', 1
         )
-        return raw_html(
+        return (
             f'<div class="lrcore-table" id="table-{self.name}">{table}'
             f'<script type="application/json" class="lrcore-spec">{script_json(table_options(self.frame))}</script>'
             f"{csv_link(self.frame if self.rows is None else self.rows, self.name)}</div>"
         )
+
+    def _repr_markdown_(self) -> str:
+        return raw_html(self.markup)
+
+
+class Embedded(Protocol):
+    """What a page can show: it has its HTML."""
+
+    @property
+    def markup(self) -> str:
+        """HTML of one element."""
+        ...
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Several of the same thing, such as one figure of each study, of which the reader sees one at a time.
+
+    `choices`: by the text of the choice; the first is shown first, without scripts all are. Where a page has several
+    switches, one choice sets all that offer it.
+
+    Raises:
+        LrcoreError: no choices.
+    """
+
+    choices: Mapping[str, Embedded]
+    label: str = "Study"
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise LrcoreError("no rows: a switch needs at least one choice")
+
+    @property
+    def markup(self) -> str:
+        """The choices as HTML, under radio buttons where there are several."""
+        if len(self.choices) == 1:
+            return next(iter(self.choices.values())).markup
+        first = next(iter(self.choices))
+        # a name that no other switch of the page has: buttons of one name switch one another off
+        group = f"choice-{zlib.crc32(''.join(shown.markup for shown in self.choices.values()).encode()):08x}"
+        buttons = "".join(
+            f'<label><input type="radio" name="{group}" value="{html.escape(choice)}"'
+            f"{' checked' if choice == first else ''}> {html.escape(choice)}</label>"
+            for choice in self.choices
+        )
+        parts = "".join(
+            f'<div class="lrcore-choice" data-choice="{html.escape(choice)}"{"" if choice == first else " hidden"}>'
+            f"{shown.markup}</div>"
+            for choice, shown in self.choices.items()
+        )
+        legend = f"<legend>{html.escape(self.label)}</legend>"
+        return f'<div class="lrcore-switch"><fieldset>{legend}{buttons}</fieldset>{parts}</div>'
+
+    def _repr_markdown_(self) -> str:
+        return raw_html(self.markup)
 
 
 def shown(value: float) -> str:
@@ -160,6 +266,18 @@ def raw_html(text: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{{=html}}\n{text}\n{fence}\n"
+
+
+def _plot(figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:
+    """Where a script draws the figure; its height is known before, so that nothing moves when it does."""
+    height = int(figure.layout.height or DEFAULT_HEIGHT)
+    style = f"min-height:{height}px" + (f";min-width:{min_width}px" if min_width else "")
+    said = html.escape(alt)
+    return (
+        f'<div class="lrcore-figure-scroll" tabindex="0" role="group" aria-label="Figure">'
+        f'<div class="lrcore-plot" role="img" aria-label="{said}" style="{style}">'
+        f'<p class="lrcore-alt">{said}</p></div></div>'
+    )
 
 
 def _check(kind: str, name: str, field: str, text: str) -> None:
