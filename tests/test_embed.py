@@ -23,7 +23,8 @@ ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan
 
 def soup_of(shown: SiteFigure | SiteTable | SteppedFigure | Switch) -> BeautifulSoup:
     markdown = shown._repr_markdown_()
-    assert markdown.startswith("```{=html}\n") and markdown.endswith("\n```\n")
+    fence = markdown.partition("{")[0]
+    assert markdown.startswith(f"{fence}{{=html}}\n") and markdown.endswith(f"\n{fence}\n") and set(fence) == {"`"}
     return BeautifulSoup(markdown.split("\n", 1)[1].rsplit("\n", 2)[0], "html.parser")
 
 
@@ -139,7 +140,7 @@ def test_a_slider_goes_through_the_frames_and_starts_where_it_is_told() -> None:
 
 
 def test_a_slider_that_cannot_be_is_refused() -> None:
-    with pytest.raises(LrcoreError, match="unknown frame '3.00'"):
+    with pytest.raises(LrcoreError, match=r"unknown frame '3\.00'"):
         make_stepped(start="3.00")
     with pytest.raises(LrcoreError, match="at least two frames"):
         make_stepped(frames={"2.00": go.Figure()})
