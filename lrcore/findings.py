@@ -113,6 +113,41 @@ def last_common_step(settings: pandas.DataFrame) -> int:
     return int(max(common))
 
 
+def shared_settings(settings: pandas.DataFrame, over: str) -> pandas.DataFrame:
+    """The rows of settings that were measured with every value of the column `over`, such as "ae" or "trainp".
+
+    What is best of each value can then be compared while a grid is half done, when some values were tried with more
+    settings than others. Of a whole grid these are all rows.
+    """
+    held = [name for name in (*SETTING, "step") if name != over]
+    values = settings.groupby(held)[over].transform("nunique")
+    return settings[values == settings[over].nunique()]
+
+
+def comparable_best(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of lowest distance for each ae, over the settings that all have, at the last step that all have.
+
+    Raises:
+        LrcoreError: as `last_common_step`.
+    """
+    at = settings[settings["step"] == last_common_step(settings)]
+    return _lowest(shared_settings(at, "ae"), ["ae"])
+
+
+def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
+    """The lowest distance of each value of `parameter` for each ae, repa and step, over the settings its values share.
+
+    Columns ae, repa, step, value, fid, and `behind`, by how much it is worse than the best value, relative: 0 for that
+    one. Values that diverged throughout are left out. The best value of each group comes first.
+    """
+    group = ["ae", "repa", "step"]
+    shared = [shared_settings(part, parameter) for _, part in settings.groupby(group)]
+    kept = pandas.concat(shared) if shared else settings
+    found = _lowest(kept, [*group, parameter]).sort_values([*group, "fid"], ignore_index=True)
+    found["behind"] = relative_change(found["fid"], found.groupby(group)["fid"].transform("min"))
+    return found.rename(columns={parameter: "value"})[[*group, "value", "fid", "behind"]]
+
+
 def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> pandas.DataFrame:
     """How the distance depends on one parameter with the others held at the autoencoder's best.
 
@@ -167,19 +202,29 @@ def shifts_and_prediction(settings: pandas.DataFrame, channels: Mapping[str, int
     Raises:
         LrcoreError: an autoencoder without a number of channels.
     """
-    missing = sorted(set(settings["ae"]) - set(channels))
-    if missing:
-        raise LrcoreError(f"channels per token are not known of: {', '.join(missing)}")
+    predicted = predicted_shifts(settings["ae"], channels)
     best = best_settings(settings)[["ae", "repa", "step", "trainshift", "sampleshift"]]
-    best = best.assign(channels=best["ae"].map(channels))
-    least = min(channels[ae] for ae in settings["ae"].unique())
-    best = best.assign(predicted=(best["channels"] / least) ** 0.5)
+    best = best.assign(channels=best["ae"].map(channels), predicted=best["ae"].map(predicted))
     for parameter in ("trainshift", "sampleshift"):
         tried = sorted(settings[parameter].unique())
         best[f"{parameter}_predicted"] = [
-            found == _nearest(tried, wanted) for found, wanted in zip(best[parameter], best["predicted"], strict=True)
+            found == nearest_shift(tried, wanted)
+            for found, wanted in zip(best[parameter], best["predicted"], strict=True)
         ]
     return best
+
+
+def predicted_shifts(aes: Iterable[str], channels: Mapping[str, int]) -> dict[str, float]:
+    """sqrt(m / n) of each ae: m its channels per token, n the least of all of them.
+
+    Raises:
+        LrcoreError: an autoencoder without a number of channels.
+    """
+    names = sorted(set(aes))
+    if missing := [ae for ae in names if ae not in channels]:
+        raise LrcoreError(f"channels per token are not known of: {', '.join(missing)}")
+    least = min((channels[ae] for ae in names), default=1)
+    return {ae: math.sqrt(channels[ae] / least) for ae in names}
 
 
 def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier: float = math.inf) -> pandas.DataFrame:
@@ -239,6 +284,24 @@ def noise_of_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(found, columns=["ae", "settings", "seeds", "relative_deviation"])
 
 
+def noise_of_difference(rows: pandas.DataFrame) -> float:
+    """How large a relative difference of two trainings has to be to be more than the seed: 2 sqrt(2) deviations.
+
+    The deviation is that of `noise_of_seeds`, pooled over autoencoders, since each has few settings with two seeds; a
+    difference of two trainings deviates sqrt(2) times as much as either, and in one case of twenty by more than two of
+    its deviations. Settings sampled from one training are not independent, so it is known less well than their number
+    suggests. NaN where no setting has two seeds.
+
+    Raises:
+        LrcoreError: as `require_one_protocol`.
+    """
+    noise = noise_of_seeds(rows)
+    if noise.empty:
+        return math.nan
+    pooled = (noise["settings"] * noise["relative_deviation"] ** 2).sum() / noise["settings"].sum()
+    return 2 * math.sqrt(2 * pooled)
+
+
 def relative_spread(distances: Iterable[float]) -> float:
     """(worst - best) / best of the finite distances; NaN for fewer than two of them."""
     finite = [distance for distance in distances if math.isfinite(distance)]
@@ -254,7 +317,7 @@ def relative_change(value: NumberT, baseline: NumberT) -> NumberT:
     return (value - baseline) / baseline
 
 
-def _nearest(tried: list[float], wanted: float) -> float:
+def nearest_shift(tried: Iterable[float], wanted: float) -> float:
     """Of the shifts tried the one nearest to that wanted, on a logarithmic scale."""
     return min(tried, key=lambda shift: abs(math.log(shift / wanted)))
 

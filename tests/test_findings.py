@@ -171,3 +171,57 @@ def test_noise_of_seeds() -> None:
     assert found[["ae", "settings", "seeds"]].to_numpy().tolist() == [["sd", len(some), 3]]
     assert found["relative_deviation"].iloc[0] == pytest.approx(0.1)  # of 0.9, 1 and 1.1
     assert findings.noise_of_seeds(rows).empty
+
+
+def partly(rows: pandas.DataFrame, **missing: object) -> pandas.DataFrame:
+    """The rows without those that have all the given values."""
+    return rows[~(rows[list(missing)] == pandas.Series(missing)).all(axis=1)]
+
+
+def test_shared_settings_are_those_that_every_value_was_measured_with() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    assert len(findings.shared_settings(settings, "ae")) == len(settings)
+    half = partly(settings, ae="rae", trainp="ln")
+    assert set(findings.shared_settings(half, "ae")["trainp"]) == {"pln", "ts"}
+    assert set(findings.shared_settings(half, "ae")["ae"]) == set(BASE)
+    assert findings.shared_settings(settings.head(0), "ae").empty
+
+
+def test_comparable_best_gives_nobody_more_settings_or_steps() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    half = partly(partly(settings, ae="rae", trainp="ln"), ae="sd", step=200)
+    found = findings.comparable_best(half).set_index("ae")
+    assert set(found["trainp"]) == {"pln"} and set(found["step"]) == {100}
+    assert found["fid"].to_dict() == pytest.approx({ae: 1.1 * 0.8 * base for ae, base in BASE.items()})
+    whole = findings.comparable_best(settings)["fid"]
+    assert whole.tolist() == pytest.approx(findings.best_per_ae(settings)["fid"].tolist())
+
+
+def test_by_value_compares_values_at_what_they_share() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    found = findings.by_value(settings, "trainp")
+    assert len(found) == 4 * 2 * 2 * 3
+    first = found.groupby(["ae", "repa", "step"]).agg(list).reset_index()
+    assert first["value"].map(tuple).unique().tolist() == [("ln", "pln", "ts")]
+    assert first["behind"].iloc[0] == pytest.approx([0, 0.1, 0.5])
+    # without ts at the better train shift, all densities are compared at the other one
+    half = findings.by_value(partly(settings, trainp="ts", trainshift=1.78, ae="sd"), "trainp")
+    sd = half[(half["ae"] == "sd") & (half["repa"] == "none") & (half["step"] == 200)]
+    assert sd["fid"].tolist() == pytest.approx([24.0, 26.4, 36.0])
+    assert findings.by_value(settings.head(0), "trainp").empty
+
+
+def test_predicted_shifts() -> None:
+    assert findings.predicted_shifts(["sd", "rae"], {"sd": 16, "flux1": 4, "rae": 64}) == {"sd": 1.0, "rae": 2.0}
+    assert findings.predicted_shifts([], {}) == {}
+
+
+def test_noise_of_difference_pools_the_autoencoders() -> None:
+    rows = generation_rows(aes=("sd", "rae"))
+    some = rows[rows["trainp"] == "ln"]
+    # two seeds 10 % to either side of their mean deviate by sqrt(2) times that
+    seeds = [some.assign(train_seed=seed, fid=some["fid"] * factor) for seed, factor in ((0, 0.9), (1, 1.1))]
+    assert findings.noise_of_difference(pandas.concat(seeds)) == pytest.approx(2 * 2**0.5 * 0.1 * 2**0.5)
+    calm = [part.assign(fid=part["fid"].where(part["ae"] == "sd", some["fid"])) for part in seeds]
+    assert findings.noise_of_difference(pandas.concat(calm)) == pytest.approx(2 * 2**0.5 * 0.1)  # half has none
+    assert math.isnan(findings.noise_of_difference(rows))

@@ -1,0 +1,239 @@
+"""lrcore.claims and lrcore.verdicts: each claim on rows that bear it out, that refute it, and that cannot tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import pandas
+import pytest
+from figure_rows import BASE, EVERY_AE, generation_rows, published_rows, reconstruction_rows
+
+from lrcore import claims, verdicts
+from lrcore.claims import Claim, Evidence
+from lrcore.errors import LrcoreError
+from lrcore.figures.studies import StudyRows
+
+CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
+LPIPS = {"sd": 0.3, "flux1": 0.1, "flux2": 0.08, "rae": 0.4}
+
+
+def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = None) -> StudyRows:
+    """A study of these generation rows whose reconstructions are those of the published findings."""
+    reconstruction = reconstruction_rows().assign(channels_per_token=lambda rows: rows["ae"].map(CHANNELS))
+    lpips = reconstruction["metric"] == "lpips_vgg"
+    reconstruction["value"] = reconstruction["value"].mask(lpips, reconstruction["ae"].map(LPIPS))
+    latents = pandas.DataFrame(
+        [("toy", ae, "ifd", -1, value) for ae, value in (interpolated or BASE).items()],
+        columns=["study", "ae", "metric", "index", "value"],
+    )
+    return StudyRows("toy", generation, generation.head(0), reconstruction, latents, pandas.DataFrame())
+
+
+def given(generation: pandas.DataFrame | None = None, noise: float = 0.05, **latents: float) -> Evidence:
+    rows = generation_rows() if generation is None else generation
+    found = claims.evidence(study(rows, latents or None), published_rows())
+    return dataclasses.replace(found, noise=noise)
+
+
+def scaled(factor: float, **where: object) -> pandas.DataFrame:
+    """The rows of the whole grid, those that have all the given values multiplied by `factor`."""
+    rows = generation_rows()
+    hit = (rows[list(where)] == pandas.Series(where)).all(axis=1)
+    assert hit.any()
+    return rows.assign(fid=rows["fid"].mask(hit, rows["fid"] * factor))
+
+
+def without(**where: object) -> pandas.DataFrame:
+    rows = generation_rows()
+    return rows[~(rows[list(where)] == pandas.Series(where)).all(axis=1)]
+
+
+def moved(parameter: str, best: dict[str, float]) -> pandas.DataFrame:
+    """Rows in which each autoencoder does best, by far, at the named value of a shift: 1.00 or 1.78."""
+    rows = generation_rows()
+    far = rows[parameter] != rows["ae"].map(best)
+    return rows.assign(fid=(rows["ae"].map(BASE) * rows["trainp"].map({"ts": 1.5, "ln": 1.0, "pln": 1.1})) * (1 + far))
+
+
+def test_the_evidence_is_of_the_last_common_step_and_of_one_protocol() -> None:
+    found = claims.evidence(study(without(ae="rae", step=200)), published_rows())
+    assert set(found.settings["step"]) == {100} and found.aes == list(EVERY_AE) and math.isnan(found.noise)
+    assert found.label == "FD (EfficientNet-Lite0)"
+    with pytest.raises(LrcoreError, match="cannot be compared"):
+        claims.evidence(study(pandas.concat([generation_rows(), generation_rows("inception2015")])), published_rows())
+
+
+def test_every_claim_is_judged_and_cites_a_work() -> None:
+    found = claims.judged(study(generation_rows()), published_rows())
+    assert len(found) == len(claims.CLAIMS) and {claim.verdict for claim in found} <= set(verdicts.VERDICTS)
+    assert len({claim.claim for claim in found}) == len(found)
+    assert all(claim.published and claim.here for claim in found)
+    frame = claims.as_frame(found)
+    assert list(frame) == ["claim", "source", "published", "here", "verdict"] and len(frame) == len(found)
+
+
+def test_nothing_holds_of_a_study_that_has_hardly_begun() -> None:
+    rows = generation_rows(aes=("sd",)).query(
+        "trainp == 'ln' and trainshift == 1 and sampleshift == 1 and repa == 'none'"
+    )
+    found = claims.judged(study(rows), published_rows())
+    assert {claim.verdict for claim in found} == {"not measured"}
+    assert any("no rows yet of FLUX.1, FLUX.2, RAE" in claim.here for claim in found)
+
+
+def test_order_of_learnability() -> None:
+    found = claims.order_of_learnability(given())
+    assert found.claim == "From the most to the least learnable: RAE, FLUX.2, SD, FLUX.1."
+    assert found.verdict == "holds" and "rank correlation 1 over 4 autoencoders (24 orders" in found.here
+    assert found.published == "gFID RAE 3.104, FLUX.2 3.702, SD 7.727, FLUX.1 10.13"
+    assert claims.order_of_learnability(given(scaled(10, ae="rae"))).verdict == "does not hold"
+    # SD is 20 % before FLUX.1
+    assert claims.order_of_learnability(given(noise=0.3)).verdict == "within noise"
+    assert claims.order_of_learnability(given(noise=0.2)).verdict == "holds"
+    assert claims.order_of_learnability(given(generation_rows(aes=("sd", "flux1", "rae")))).verdict == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("claim", "ae"),
+    [(claims.flux2_against_sd, "flux2"), (claims.flux1_against_sd, "flux1"), (claims.rae_against_sd, "rae")],
+)
+def test_against_sd(claim: Callable[[Evidence], Claim], ae: str) -> None:
+    assert claim(given()).verdict == "holds"
+    turned = BASE["sd"] ** 2 / BASE[ae] ** 2  # as much worse as it was better
+    assert claim(given(scaled(turned, ae=ae))).verdict == "does not hold"
+    assert claim(given(scaled(1.01 * BASE["sd"] / BASE[ae], ae=ae))).verdict == "within noise"
+    assert claim(given(generation_rows(aes=("sd",)))).verdict == "not measured"
+    evidence = given()
+    worse = evidence.reconstruction["value"].mask(
+        evidence.reconstruction["ae"] == ae, evidence.reconstruction["value"] * 9
+    )
+    blurred = dataclasses.replace(evidence, reconstruction=evidence.reconstruction.assign(value=worse))
+    assert claim(blurred).verdict == ("holds" if ae == "rae" else "does not hold")
+
+
+def test_against_sd_gives_both_changes() -> None:
+    found = claims.flux2_against_sd(given())
+    assert found.published == "gFID −52 %, LPIPS −72 %"
+    assert found.here == "FD (EfficientNet-Lite0) −50 %, LPIPS (VGG) −73 %"
+
+
+def test_fidelity_is_compared_with_the_error_over_images() -> None:
+    evidence = given()
+    unsure = evidence.reconstruction.assign(standard_error=0.2)
+    assert claims.flux2_against_sd(dataclasses.replace(evidence, reconstruction=unsure)).verdict == "within noise"
+
+
+def test_best_density() -> None:
+    found = claims.best_density(given())
+    assert found.verdict == "holds" and found.published == "ts is best in 0 % of cases"
+    assert found.here == "ts is behind in 8 of 8 comparisons, by +50 % to +50 %"
+    assert claims.best_density(given(scaled(0.5, trainp="ts", ae="sd"))).verdict == "does not hold"
+    assert claims.best_density(given(scaled(0.66, trainp="ts", ae="sd"))).verdict == "within noise"
+    lacking = claims.best_density(given(without(trainp="ts", ae="sd")))
+    assert lacking.verdict == "not measured" and lacking.here.startswith("ts is behind in 6 of 6")
+    assert claims.best_density(given(without(trainp="ts"))).verdict == "not measured"
+
+
+def test_the_density_is_compared_at_settings_that_all_densities_have() -> None:
+    """ts, measured at the worse train shift alone, is not held against the others at their better one."""
+    rows = scaled(0.6, trainp="ts")
+    rows = rows[~((rows["trainp"] == "ts") & (rows["trainshift"] == 1.78))]
+    assert claims.best_density(given(rows)).verdict == "does not hold"
+
+
+def test_train_shift_grows() -> None:
+    grows = {"sd": 1.0, "flux1": 1.0, "flux2": 1.78, "rae": 1.78}
+    found = claims.train_shift_grows(given(moved("trainshift", grows)))
+    assert found.verdict == "holds" and "1.00 for SD, 1.00 for FLUX.1, 1.78 for FLUX.2, 1.78 for RAE" in found.here
+    assert "rank correlation with channels 0.8165" in found.here and "4.63 for FLUX.2" in found.published
+    falls = dict(zip(EVERY_AE, reversed(grows.values()), strict=True))
+    assert claims.train_shift_grows(given(moved("trainshift", falls))).verdict == "does not hold"
+    assert claims.train_shift_grows(given(moved("trainshift", dict.fromkeys(EVERY_AE, 1.0)))).verdict == "does not hold"
+    # of two shifts a factor of two apart, noise of more than that tells none
+    unsure = claims.train_shift_grows(given(moved("trainshift", grows), noise=1.5))
+    assert unsure.verdict == "within noise" and "1.00 or 1.78 for SD" in unsure.here
+    assert claims.train_shift_grows(given(without(ae="rae", trainshift=1.0))).verdict == "not measured"
+
+
+def test_predicted_shifts() -> None:
+    """Of 1.00 and 1.78 the nearest to sqrt(channels / 4) is 1.00 for SD and 1.78 for the wider ones."""
+    wanted = {"sd": 1.0, "flux1": 1.78, "flux2": 1.78, "rae": 1.78}
+    for parameter, claim in (
+        ("trainshift", claims.train_shift_predicted),
+        ("sampleshift", claims.sample_shift_predicted),
+    ):
+        found = claim(given(moved(parameter, wanted)))
+        assert found.verdict == "holds" and "best in 8 of 8 cases" in found.here
+        assert "1.00 for SD, 2.00 for FLUX.1, 2.83 for FLUX.2, 5.29 for RAE" in found.here
+        assert claim(given(moved(parameter, {**wanted, "rae": 1.0}))).verdict == "does not hold"
+        assert claim(given(moved(parameter, wanted), noise=1.5)).verdict == "within noise"
+
+
+def test_sample_shift_of_wide_latents() -> None:
+    wide = {"sd": 1.0, "flux1": 1.0, "flux2": 1.78, "rae": 1.78}
+    assert claims.sample_shift_of_wide_latents(given(moved("sampleshift", wide))).verdict == "holds"
+    narrow = {**wide, "flux2": 1.0}
+    assert claims.sample_shift_of_wide_latents(given(moved("sampleshift", narrow))).verdict == "does not hold"
+    assert claims.sample_shift_of_wide_latents(given(noise=2.0)).verdict == "within noise"
+    assert claims.sample_shift_of_wide_latents(given(without(ae="sd"))).verdict == "not measured"
+
+
+def test_train_shift_matters_most() -> None:
+    """Worst over best: densities 1.5, train shifts 1.2, sample shifts 2 by construction."""
+    assert claims.train_shift_matters_most(given()).verdict == "does not hold"
+    found = claims.train_shift_matters_most(given(scaled(3.0, trainshift=1.0)))
+    assert found.verdict == "holds" and "; train shift 260 %" in found.here
+    assert claims.train_shift_matters_most(given(scaled(3.0, trainshift=1.0), noise=0.9)).verdict == "within noise"
+    some = without(ae="rae", trainp="ts")
+    some = some[~((some["ae"] == "rae") & (some["trainp"] == "pln"))]
+    assert claims.train_shift_matters_most(given(some)).verdict == "not measured"
+
+
+def test_repa_helps() -> None:
+    found = claims.repa_helps(given())
+    assert found.verdict == "holds" and "RAE −20 % (median of 12 pairs)" in found.here
+    assert found.published == "no figure quoted here" and found.source == "yu2025repa"
+    harmed = given(scaled(2.0, ae="flux1", repa="efficientnet_lite0"))
+    assert claims.repa_helps(harmed).verdict == "does not hold"
+    assert claims.repa_helps(given(noise=0.3)).verdict == "within noise"
+    assert claims.repa_helps(given(without(ae="flux1", repa="efficientnet_lite0"))).verdict == "not measured"
+
+
+def test_interpolation_orders() -> None:
+    found = claims.interpolation_orders(given())
+    assert found.verdict == "holds" and "iFD RAE 10, FLUX.2 20, SD 40, FLUX.1 50" in found.here
+    assert found.published.startswith("rank correlation 1 over 3 autoencoders: iFID RAE 7.68")
+    assert claims.interpolation_orders(given(sd=1, flux1=2, flux2=3, rae=4)).verdict == "does not hold"
+    assert claims.interpolation_orders(given(noise=0.3)).verdict == "within noise"
+    assert claims.interpolation_orders(given(sd=1, rae=2)).verdict == "not measured"
+
+
+def test_noise_that_was_not_measured_counts_as_none() -> None:
+    assert claims.repa_helps(given(scaled(1.2499, repa="efficientnet_lite0"), noise=math.nan)).verdict == "holds"
+    assert claims.repa_helps(given(scaled(1.2499, repa="efficientnet_lite0"))).verdict == "within noise"
+
+
+def test_a_missing_published_figure_is_named() -> None:
+    rows = published_rows()
+    with pytest.raises(LrcoreError, match="no published best_trainp_is_ts of bfl2025representation"):
+        claims.judged(study(generation_rows()), rows[rows["quantity"] != "best_trainp_is_ts"])
+
+
+def test_an_unknown_verdict_is_refused() -> None:
+    with pytest.raises(LrcoreError, match=r"unknown verdict 'hold'; allowed: holds.*did you mean 'holds'"):
+        verdicts.overall(["hold"])
+
+
+def test_the_weakest_verdict_is_that_of_the_whole() -> None:
+    weakest = ["not measured", "does not hold", "within noise", "holds"]
+    for place, verdict in enumerate(weakest):
+        assert verdicts.overall(reversed(weakest[place:])) == verdict
+
+
+def test_choices_that_noise_does_not_tell_apart() -> None:
+    same = [[1.0], [1.0, 2.0]]
+    assert verdicts.verdict_on_choices(same, lambda values: values[1] >= values[0]) == "holds"
+    assert verdicts.verdict_on_choices(same, lambda values: values[1] > values[0]) == "within noise"
+    assert verdicts.verdict_on_choices(same, lambda values: values[1] < values[0]) == "does not hold"
