@@ -1,17 +1,19 @@
 """Whether studies agree on which latent space is the more learnable, and whether anything tells without training.
 
 Ranks, not sizes: distances of two studies follow two protocols. With four autoencoders few orders are possible, so
-every number says how many it is of: of 4 in a random order, 1 in 24 agrees wholly.
+every number says how many it is of: of 4 in a random order, 1 in 24 agrees wholly (`chance`).
 
-    agreement.with_published(findings.best_per_ae(settings), records.read_published("data"))
-    agreement.of_predictors(findings.best_per_ae(settings), records.read_latents("data"))
+    agreement.with_published(findings.comparable_best(settings), records.read_published("data"))
+    agreement.of_predictors(findings.comparable_best(settings), records.read_latents("data"))
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
+import numpy
 import pandas
 from scipy import stats
 
@@ -24,6 +26,8 @@ for all but the probe's accuracy. Slopes are negative, steep ones (low) are smoo
 
 FEWEST = 3
 """Fewer autoencoders than this have no order worth comparing."""
+
+_SETTING = ["source", "setting", "quantity"]
 
 
 def kendall(one: Mapping[str, float], other: Mapping[str, float]) -> tuple[float, int]:
@@ -38,22 +42,60 @@ def kendall(one: Mapping[str, float], other: Mapping[str, float]) -> tuple[float
     return float(found), len(shared)
 
 
+def chance(tau: float, autoencoders: int) -> float:
+    """The share of all orders of so many autoencoders that agree at least as well as `tau`, 0 to 1; NaN of NaN.
+
+    Orders are counted by the pairs that stand the wrong way round (Kendall 1938), of which one order of 24 has none of
+    four autoencoders' six. Without ties.
+
+    >>> [round(24 * chance(tau, 4)) for tau in (1, 4 / 6, 0, -1)]
+    [1, 4, 15, 24]
+    """
+    if math.isnan(tau):
+        return math.nan
+    orders = numpy.ones(1)
+    for size in range(2, autoencoders + 1):
+        orders = numpy.convolve(orders, numpy.ones(size))  # the next one may stand before none to all of the others
+    wrong = round((1 - tau) / 2 * (len(orders) - 1))
+    return float(orders[: wrong + 1].sum() / orders.sum())
+
+
+def published_orders(published: pandas.DataFrame) -> pandas.DataFrame:
+    """The published distances (gfid, ifid) of those settings that compare at least `FEWEST` autoencoders."""
+    rows = published[published["quantity"].isin(("gfid", "ifid"))]
+    return rows[rows.groupby(_SETTING)["ae"].transform("nunique") >= FEWEST]
+
+
 def with_published(best: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
     """Agreement of our order of autoencoders with every published one: source, setting, quantity, tau, autoencoders.
 
-    `best`: one row an ae with its `fid` (`findings.best_per_ae`). Published settings with fewer than `FEWEST` of our
-    autoencoders are left out.
+    `best`: one row an ae with its `fid` (`findings.comparable_best`). tau is NaN where it shares fewer than `FEWEST`
+    autoencoders with ours.
     """
     ours = dict(zip(best["ae"], best["fid"], strict=True))
-    rows = published[published["quantity"].isin(("gfid", "ifid"))]
-    found = []
-    for (source, setting, quantity), group in rows.groupby(["source", "setting", "quantity"], sort=False):
-        tau, count = kendall(ours, dict(zip(group["ae"], group["value"], strict=True)))
-        if count >= FEWEST:
-            found.append(
-                {"source": source, "setting": setting, "quantity": quantity, "tau": tau, "autoencoders": count}
-            )
-    return pandas.DataFrame(found, columns=["source", "setting", "quantity", "tau", "autoencoders"])
+    found = [(*setting, *kendall(ours, values)) for setting, values in _by_setting(published).items()]
+    return pandas.DataFrame(found, columns=[*_SETTING, "tau", "autoencoders"])
+
+
+def among_published(published: pandas.DataFrame) -> pandas.DataFrame:
+    """Agreement of the published orders with one another, a row a pair of settings: first, second, tau, autoencoders.
+
+    `first` and `second` are tuples of source, setting and quantity. Pairs that share fewer than `FEWEST` autoencoders
+    are left out.
+    """
+    pairs = itertools.combinations(_by_setting(published).items(), 2)
+    found = [(first, second, *kendall(one, other)) for (first, one), (second, other) in pairs]
+    rows = pandas.DataFrame(found, columns=["first", "second", "tau", "autoencoders"])
+    return rows[rows["autoencoders"] >= FEWEST].reset_index(drop=True)
+
+
+def _by_setting(published: pandas.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
+    """The distance of each autoencoder by source, setting and quantity, in the order of the rows."""
+    groups = published_orders(published).groupby(_SETTING, sort=False)
+    return {
+        (str(source), str(setting), str(quantity)): dict(zip(group["ae"], group["value"], strict=True))
+        for (source, setting, quantity), group in groups
+    }
 
 
 def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pandas
@@ -9,7 +10,7 @@ import pytest
 from figure_rows import BASE, generation_rows, published_rows
 
 from lrcore import findings
-from lrcore.agreement import PREDICTORS, kendall, of_predictors, with_published
+from lrcore.agreement import PREDICTORS, among_published, chance, kendall, of_predictors, with_published
 
 
 @pytest.fixture
@@ -51,3 +52,27 @@ def test_a_predictor_with_the_order_of_the_distances_has_tau_1(best: pandas.Data
     assert found["tau"].to_dict() == pytest.approx({"ifd": 1.0, "spectrum_slope": -1.0, "probe_accuracy": 1.0})
     assert found["spearman"].to_dict() == pytest.approx(found["tau"].to_dict())
     assert set(found["autoencoders"]) == {4} and set(found.index) <= set(PREDICTORS)
+
+
+def test_chance_is_the_share_of_orders_that_agree_at_least_as_well() -> None:
+    for count in (3, 4, 5):
+        order = dict(enumerate(range(count)))
+        taus = [kendall(order, dict(enumerate(other)))[0] for other in itertools.permutations(range(count))]
+        for tau in set(taus):
+            assert chance(tau, count) == pytest.approx(sum(other >= tau for other in taus) / len(taus))
+    assert chance(1.0, 4) == pytest.approx(1 / 24) and math.isnan(chance(math.nan, 2))
+
+
+def test_the_published_orders_against_one_another() -> None:
+    found = among_published(published_rows())
+    assert len(found) == 10  # pairs of five settings
+    # only guidance turns a pair round, and only FLUX.2 and RAE, which the interpolation study does not have
+    turned = found[found["tau"] < 1]
+    assert turned["tau"].tolist() == pytest.approx([4 / 6] * len(turned)) and len(turned) == 2
+    assert all("best guidance" in str(pair) for pair in turned[["first", "second"]].to_numpy().tolist())
+    assert among_published(published_rows().head(0)).empty
+
+
+def test_too_few_autoencoders_of_ours_have_no_agreement(best: pandas.DataFrame) -> None:
+    found = with_published(best[best["ae"].isin(("sd", "flux1"))], published_rows())
+    assert len(found) == 5 and found["tau"].isna().all() and set(found["autoencoders"]) == {2}
