@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
+from lrcore.compute import pass_flops
 from lrcore.engine import Todo, left_to_do
 from lrcore.errors import LrcoreError
 from lrcore.guidance import Guidance
@@ -160,7 +160,7 @@ def _cost(work: Workspace, ae: str, cells: Sequence[Cell], begun: bool = True) -
     settings, evaluation = study.training, study.evaluation
     latent, posterior = latent_shape(work, ae), _has_posterior(work, ae)
     model = _model(work, latent, "meta")
-    forward, backward = _pass_flops(model, latent)
+    forward, backward = pass_flops(model, latent)
     steps = sum(steps_left(work, cell) if begun else settings.evaluate_at[-1] for cell in cells)
     images = settings.batch_size * steps
     pairs = len(settings.evaluate_at) * len(evaluation.sampleshifts)
@@ -232,20 +232,10 @@ def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor
     return tokens, torch.zeros(images, device=device), torch.zeros(images, dtype=torch.long, device=device)
 
 
-def _pass_flops(model: DiffusionTransformer, latent: LatentShape) -> tuple[float, float]:
-    """Operations of a forward and of a backward pass of one image; `model` is on the meta device."""
-    inputs = _inputs(latent, 1, "meta")
-    with FlopCounterMode(display=False) as forward:
-        velocity = model(*inputs).velocity
-    with FlopCounterMode(display=False) as backward:
-        velocity.sum().backward()
-    return float(forward.get_total_flops()), float(backward.get_total_flops())
-
-
 def _seconds(work: Workspace, ae: str, training: float, sampling: float) -> float:
     """That the study's device takes for so many operations, from a few passes in the latent space of `ae`."""
     latent, device = latent_shape(work, ae), work.device
-    forward_flops, backward_flops = _pass_flops(_model(work, latent, "meta"), latent)
+    forward_flops, backward_flops = pass_flops(_model(work, latent, "meta"), latent)
     model, images = _model(work, latent, str(device)), TIMED_IMAGES[device.type]
     inputs = _inputs(latent, images, str(device))
 
