@@ -1,0 +1,37 @@
+"""lrcore.figures.explorer: every stop of the slider shows what lrcore.timesteps computes."""
+
+import numpy
+import pytest
+import torch
+
+from lrcore.figures.explorer import STEPS, explored_shifts, shares_of_time, timestep_explorer
+from lrcore.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
+
+
+def test_every_stop_shows_the_library_s_curves() -> None:
+    made = timestep_explorer()
+    assert list(made.frames) == [f"{a:.2f}" for a in explored_shifts()] and set(SHIFTS) <= set(explored_shifts())
+    for a, frame in zip(explored_shifts(), made.frames.values(), strict=True):
+        _, curve, *densities, steps = frame.data
+        t = torch.tensor(curve.x, dtype=torch.float64)
+        numpy.testing.assert_allclose(curve.y, timeshift(a, t), atol=1e-3)
+        for p, trace in zip(TRAINING_DENSITIES, densities, strict=True):
+            t = torch.tensor(trace.x, dtype=torch.float64)
+            numpy.testing.assert_allclose(trace.y, density(p, a).pdf(t), atol=1e-3)
+        grid = sampling_grid(STEPS, a)
+        numpy.testing.assert_allclose(steps.x, grid[:-1], atol=1e-4)
+        assert sum(steps.y) == pytest.approx(1, abs=0.01)
+
+
+def test_what_the_alternative_text_says() -> None:
+    made = timestep_explorer()
+    assert made.start == "2.95" and "a uniform timestep of 0.5 becomes 0.75" in made.alt
+
+
+def test_shares_of_time() -> None:
+    rows = shares_of_time().frame.set_index(["shift", "density"])
+    assert len(rows) == len(SHIFTS) * len(TRAINING_DENSITIES)
+    uniform = rows.loc[(1.0, "ts")]
+    assert uniform.tolist() == [0.5, 0.1, 0.1, 0.02, 0.1]
+    assert rows.loc[(6.93, "ln"), "last sampling t"] == 0.1239  # the last non-zero time of the shifted 50-step grid
+    assert rows.loc[(2.95, "ts"), "median t"] == rows.loc[(2.95, "ln"), "median t"]  # both are s(a, 0.5)
