@@ -41,7 +41,7 @@ def timestep_explorer() -> SteppedFigure:
     frames = {f"{a:.2f}": _frame(rows[rows["shift"] == a], a) for a in shifts}
     alt = (
         "Three panels for one shift a, set by a slider: the timeshift curve, the densities of training timesteps ts, "
-        f"ln and pln, and the {STEPS} sampling steps. A larger shift moves all three towards noise: at a = {_START:.2f} a "
+        f"ln and pln, and the {STEPS} sampling steps. A larger shift moves all three towards noise: at {_START:.2f} a "
         f"uniform timestep of 0.5 becomes {float(timeshift(_START, torch.tensor(0.5))):.2f}."
     )
     return SteppedFigure(frames, f"{_START:.2f}", "Shift a", rows, "timestep-explorer", alt, min_width=0)
