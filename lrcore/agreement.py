@@ -66,6 +66,18 @@ def published_orders(published: pandas.DataFrame) -> pandas.DataFrame:
     return rows[rows.groupby(_SETTING)["ae"].transform("nunique") >= FEWEST]
 
 
+def by_setting(published: pandas.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
+    """The distance of each autoencoder by source, setting and quantity, in the order of the rows.
+
+    Of `published_orders`.
+    """
+    groups = published_orders(published).groupby(_SETTING, sort=False)
+    return {
+        (str(source), str(setting), str(quantity)): dict(zip(group["ae"], group["value"], strict=True))
+        for (source, setting, quantity), group in groups
+    }
+
+
 def with_published(best: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
     """Agreement of our order of autoencoders with every published one: source, setting, quantity, tau, autoencoders.
 
@@ -73,7 +85,7 @@ def with_published(best: pandas.DataFrame, published: pandas.DataFrame) -> panda
     autoencoders with ours.
     """
     ours = dict(zip(best["ae"], best["fid"], strict=True))
-    found = [(*setting, *kendall(ours, values)) for setting, values in _by_setting(published).items()]
+    found = [(*setting, *kendall(ours, values)) for setting, values in by_setting(published).items()]
     return pandas.DataFrame(found, columns=[*_SETTING, "tau", "autoencoders"])
 
 
@@ -83,27 +95,18 @@ def among_published(published: pandas.DataFrame) -> pandas.DataFrame:
     `first` and `second` are tuples of source, setting and quantity. Pairs that share fewer than `FEWEST` autoencoders
     are left out.
     """
-    pairs = itertools.combinations(_by_setting(published).items(), 2)
+    pairs = itertools.combinations(by_setting(published).items(), 2)
     found = [(first, second, *kendall(one, other)) for (first, one), (second, other) in pairs]
     rows = pandas.DataFrame(found, columns=["first", "second", "tau", "autoencoders"])
     return rows[rows["autoencoders"] >= FEWEST].reset_index(drop=True)
-
-
-def _by_setting(published: pandas.DataFrame) -> dict[tuple[str, str, str], dict[str, float]]:
-    """The distance of each autoencoder by source, setting and quantity, in the order of the rows."""
-    groups = published_orders(published).groupby(_SETTING, sort=False)
-    return {
-        (str(source), str(setting), str(quantity)): dict(zip(group["ae"], group["value"], strict=True))
-        for (source, setting, quantity), group in groups
-    }
 
 
 def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.DataFrame:
     """How well each of `PREDICTORS` tells our order of autoencoders: predictor, tau, spearman, autoencoders.
 
     tau and Spearman's rank correlation are 1 where the predictor, with its sign, has the order of the distances of
-    `best`; predictors that were measured for fewer than `FEWEST` of its autoencoders are left out. `latents`: the
-    rows of one study.
+    `best`, and NaN where it is the same for all; predictors that were measured for fewer than `FEWEST` of its
+    autoencoders are left out. `latents`: the rows of one study.
     """
     ours = dict(zip(best["ae"], best["fid"], strict=True))
     found = []
@@ -114,6 +117,12 @@ def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.D
         if count < FEWEST:
             continue
         shared = [ae for ae in ours if ae in told]
-        rho = stats.spearmanr([ours[ae] for ae in shared], [told[ae] for ae in shared]).statistic
-        found.append((predictor, tau, float(rho), count))
+        found.append((predictor, tau, _spearman([ours[ae] for ae in shared], [told[ae] for ae in shared]), count))
     return pandas.DataFrame(found, columns=["predictor", "tau", "spearman", "autoencoders"])
+
+
+def _spearman(one: list[float], other: list[float]) -> float:
+    """Spearman's rank correlation; NaN where one side is the same throughout and so has no order."""
+    if len(set(one)) < 2 or len(set(other)) < 2:
+        return math.nan
+    return float(stats.spearmanr(one, other).statistic)

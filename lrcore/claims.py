@@ -122,6 +122,11 @@ def as_frame(claims: Iterable[Claim]) -> pandas.DataFrame:
     return pandas.DataFrame([vars(claim) for claim in claims], columns=list(Claim.__dataclass_fields__))
 
 
+def tau_text(tau: float) -> str:
+    """A rank correlation with two decimals: '0.67', '−1.00', '–' for NaN."""
+    return "–" if math.isnan(tau) else f"{tau + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def best_density(given: Evidence) -> Claim:
     """The best training density is ln or pln, never ts: for every ae and REPA, each density at its best shifts."""
     found = findings.by_value(given.settings, "trainp").pivot(index=["ae", "repa"], columns="value", values="fid")
@@ -153,7 +158,7 @@ def train_shift_grows(given: Evidence) -> Claim:
     order = sorted(shifts, key=lambda ae: given.channels[ae])
     tau, _ = agreement.kendall(given.channels, {ae: values[0] for ae, values in shifts.items()})
     verdict = verdict_on_choices([shifts[ae] for ae in order], _grows)
-    here = f"{_named_values(shifts, order)}; rank correlation with channels {shown(tau)}"
+    here = f"{_named_values(shifts, order)}; rank correlation with channels {tau_text(tau)}"
     return Claim(
         "The best train shift grows with the channels per token.",
         FOLLOWED,
@@ -272,7 +277,7 @@ def interpolation_orders(given: Evidence) -> Claim:
     return Claim(
         "The interpolated Fréchet distance orders autoencoders as learnability does.",
         source,
-        f"rank correlation {shown(tau)} over {count} autoencoders: iFID {_named(told)}; gFID {_named(found)}",
+        f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {_named(told)}; gFID {_named(found)}",
         f"{_order_text(given, ours, interpolated)}; iFD {_named(interpolated)}"
         if ours
         else _lacking(given, given.settings["ae"]),
@@ -308,7 +313,7 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
     sizes = ", ".join(f"{predicted[ae]:.2f} for {style.ae_style(ae).label}" for ae in style.in_order(predicted))
     name = style.PARAMETER_LABELS[parameter]
     return Claim(
-        f"The best {name} is the square root of the ratio of channels per token, of those tried the nearest.",
+        f"The best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
         FOLLOWED,
         prose.published_best(given.published, parameter),
         f"predicted {sizes}; the nearest value that was tried is the best in {agreeing} of {len(groups)} cases"
@@ -431,7 +436,9 @@ def _named_spreads(wide: pandas.DataFrame) -> str:
 
 def _order_text(given: Evidence, ours: Mapping[str, float], told: Mapping[str, float]) -> str:
     tau, count = agreement.kendall(ours, told)
-    told_of = f"rank correlation {shown(tau)} over {count} autoencoders ({math.factorial(count)} orders are possible)"
+    told_of = (
+        f"rank correlation {tau_text(tau)} over {count} autoencoders ({math.factorial(count)} orders are possible)"
+    )
     return f"{given.label} {_named(ours)}; {told_of}"
 
 

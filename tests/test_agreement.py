@@ -76,3 +76,9 @@ def test_the_published_orders_against_one_another() -> None:
 def test_too_few_autoencoders_of_ours_have_no_agreement(best: pandas.DataFrame) -> None:
     found = with_published(best[best["ae"].isin(("sd", "flux1"))], published_rows())
     assert len(found) == 5 and found["tau"].isna().all() and set(found["autoencoders"]) == {2}
+
+
+def test_a_predictor_that_is_the_same_for_all_tells_nothing(best: pandas.DataFrame) -> None:
+    latents = pandas.DataFrame([("ifd", -1, ae, 5.0) for ae in BASE], columns=["metric", "index", "ae", "value"])
+    found = of_predictors(best, latents)
+    assert len(found) == 1 and found[["tau", "spearman"]].isna().all(axis=None)

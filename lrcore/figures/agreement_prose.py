@@ -1,0 +1,148 @@
+"""Sentences on whether studies agree, computed from the rows: Markdown text, as in `lrcore.figures.prose`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas
+
+from lrcore import agreement, findings, verdicts
+from lrcore.claims import Claim, tau_text
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.agreement import best_of
+from lrcore.figures.embed import shown
+from lrcore.figures.latents import DIAGNOSTICS
+from lrcore.figures.literature import QUANTITIES, STUDIES
+from lrcore.figures.studies import StudyRows
+
+
+def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
+    """One bullet a study: how many findings it bears out, and how large the noise of its seeds is."""
+    bullets = []
+    for name, of_study in found.items():
+        count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
+        counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
+        bullets.append(f"- Study `{name}`: of {len(of_study)} findings {counts}. {noise_in_words(studies[name])}")
+    return "\n".join(bullets)
+
+
+def noise_in_words(study: StudyRows) -> str:
+    """How far another training seed moves a distance of this study, and from what size a difference counts."""
+    noise = findings.noise_of_seeds(study.generation)
+    if noise.empty:
+        return "No setting was trained with two seeds, so its noise is not known, and verdicts go by the sign alone."
+    limit = findings.noise_of_difference(study.generation)
+    each = ", ".join(
+        f"{_percent(deviation)} for {style.ae_style(ae).label}"
+        for ae, deviation in zip(noise["ae"], noise["relative_deviation"], strict=True)
+    )
+    return (
+        f"Another seed moves a distance by {each} (relative standard deviation), so a difference of two trainings "
+        f"counts from {_percent(limit)}."
+    )
+
+
+def disagreements(name: str, found: Sequence[Claim]) -> str:
+    """The findings that the study `name` speaks against, with the numbers of both; else that there are none."""
+    against = [claim for claim in found if claim.verdict == verdicts.FAILS]
+    missing = sum(claim.verdict == verdicts.MISSING for claim in found)
+    waiting = f" ({missing} of {len(found)} {_verb(verdicts.MISSING, missing)})" if missing else ""
+    if not against:
+        return f"The study `{name}` contradicts no published finding by more than the noise of its seeds{waiting}."
+    bullets = [
+        f"- **{claim.claim}** Published [@{claim.source}]: {claim.published}. Here: {claim.here}." for claim in against
+    ]
+    return "\n".join([f"In the study `{name}` these published findings do not hold{waiting}:\n", *bullets])
+
+
+def published_agreement(published: pandas.DataFrame) -> str:
+    """How far the published orders agree among themselves.
+
+    Raises:
+        LrcoreError: fewer than two published settings that can be compared.
+    """
+    pairs = agreement.among_published(published)
+    if pairs.empty:
+        raise LrcoreError("no rows: no two published settings share enough autoencoders")
+    same = int((pairs["tau"] > 1 - 1e-9).sum())
+    settings = len(agreement.by_setting(published))
+    text = (
+        f"The {settings} published settings make {len(pairs)} pairs; in {same} of them all autoencoders that both have "
+        "stand in the same order."
+    )
+    others = pairs[pairs["tau"] <= 1 - 1e-9]
+    if len(others):
+        low = others.sort_values("tau").iloc[0]
+        between = f"{_named(low['first'])} and {_named(low['second'])}"
+        text += f" The lowest rank correlation, {tau_text(low['tau'])}, is between {between}."
+    return text
+
+
+def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
+    """The study's order of autoencoders, with how many published orders it shares, and what the noise leaves of it."""
+    best = best_of(study).sort_values("fid")
+    if len(best) < agreement.FEWEST:
+        return f"Of study `{study.name}` only {len(best)} autoencoders are measured so far: too few for an order."
+    found = agreement.with_published(best, published)
+    noise = verdicts.known(findings.noise_of_difference(study.generation))
+    gaps = best["fid"].pct_change().iloc[1:]
+    same = int((found["tau"] > 1 - 1e-9).sum())
+    order = ", ".join(style.ae_style(ae).label for ae in best["ae"])
+    return (
+        f"Study `{study.name}` puts them in the order {order}, from the most to the least learnable: that of {same} of "
+        f"the {len(found)} published settings, with rank correlations from {tau_text(found['tau'].min())} to "
+        f"{tau_text(found['tau'].max())}. Of its {len(gaps)} steps from one autoencoder to the next "
+        f"{int((gaps > noise).sum())} are larger than the noise of the seed."
+    )
+
+
+def predictors_in_words(study: StudyRows) -> str:
+    """Which properties of the latent have the order of the study's distances, and how surprising that is."""
+    found = agreement.of_predictors(best_of(study), study.latents)
+    if found.empty:
+        return f"Of study `{study.name}` too few autoencoders are measured so far to compare orders."
+    count = int(found["autoencoders"].max())
+    perfect = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in found.loc[found["tau"] > 1 - 1e-9, "predictor"]]
+    named = f": {', '.join(perfect)}" if perfect else ""
+    return (
+        f"In study `{study.name}` {len(perfect)} of {len(found)} properties have the order of learnability{named}. Of "
+        f"{count} autoencoders 1 order in {math.factorial(count)} agrees by chance, and {len(found)} properties were "
+        f"tried, so {shown(len(found) / math.factorial(count))} of them are expected to agree without knowing anything."
+    )
+
+
+def samples_in_words(study: StudyRows) -> str:
+    """How far the samples of the best settings are from real images, by precision and recall."""
+    best = best_of(study)
+    row = study.generation.iloc[0]
+    ends = [
+        " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
+        for name in ("sample_precision", "sample_recall")
+    ]
+    return (
+        f"At the best settings of study `{study.name}`, after {shown(float(best['step'].max()))} steps of "
+        f"{row['model']}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of the real "
+        f"images among the {shown(float(row['n_samples']))} samples (recall)."
+    )
+
+
+def _verb(verdict: str, number: int) -> str:
+    one, several = {
+        verdicts.HOLDS: ("holds", "hold"),
+        verdicts.FAILS: ("does not hold", "do not hold"),
+        verdicts.NOISE: ("is within the noise of the seed", "are within the noise of the seed"),
+        verdicts.MISSING: ("is not measured", "are not measured"),
+    }[verdict]
+    return one if number == 1 else several
+
+
+def _percent(share: float) -> str:
+    """A share with two digits: noise and recall are often below one percent."""
+    return f"{100 * share:.2g} %"
+
+
+def _named(setting: tuple[str, str, str]) -> str:
+    source, conditions, quantity = setting
+    return f"{QUANTITIES[quantity]} of {STUDIES[source]} ({conditions})"
