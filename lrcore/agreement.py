@@ -78,6 +78,25 @@ def by_setting(published: pandas.DataFrame) -> dict[tuple[str, str, str], dict[s
     }
 
 
+def pairs(published: pandas.DataFrame) -> pandas.DataFrame:
+    """How many published settings put one autoencoder before another: columns first, second, agreeing, settings.
+
+    A row for every two that share one of the `settings`; `first` is the one that more than half of them, or half and
+    the alphabet, put before the other.
+    """
+    orders = by_setting(published).values()
+    aes = sorted(set().union(*orders))
+    found = []
+    for one, other in itertools.combinations(aes, 2):
+        votes = [order[one] < order[other] for order in orders if one in order and other in order]
+        agreeing = sum(votes)
+        if 2 * agreeing < len(votes):
+            one, other, agreeing = other, one, len(votes) - agreeing
+        if votes:
+            found.append((one, other, agreeing, len(votes)))
+    return pandas.DataFrame(found, columns=["first", "second", "agreeing", "settings"])
+
+
 def with_published(best: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
     """Agreement of our order of autoencoders with every published one: source, setting, quantity, tau, autoencoders.
 

@@ -23,7 +23,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import prose, style
 from lrcore.figures.embed import shown
 from lrcore.figures.studies import StudyRows
-from lrcore.verdicts import MISSING, overall, verdict_on, verdict_on_choices, within
+from lrcore.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices, within
 
 FOLLOWED = "bfl2025representation"
 FIDELITY = "lpips_vgg"
@@ -355,12 +355,7 @@ def _in_order(given: Evidence, ours: Mapping[str, float], told: Mapping[str, flo
         return MISSING
     pairs = [sorted(pair, key=lambda ae: told[ae]) for pair in itertools.combinations(shared, 2)]
     differ = [(first, second) for first, second in pairs if told[first] != told[second]]
-    return overall(verdict_on(_gap(ours[first], ours[second]), given.noise) for first, second in differ)
-
-
-def _gap(first: float, second: float) -> float:
-    """By how much the worse of two distances is worse, relative; negative where that is the first."""
-    return findings.relative_change(second, first) if second >= first else -findings.relative_change(first, second)
+    return overall(verdict_on(lead(ours[first], ours[second]), given.noise) for first, second in differ)
 
 
 def _of_all(given: Evidence, measured: set[str], verdicts: Iterable[str]) -> str:

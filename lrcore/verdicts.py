@@ -67,6 +67,16 @@ def verdict_on_choices(choices: Iterable[list[float]], is_so: Callable[[tuple[fl
     return FAILS if answers == {False} else NOISE
 
 
+def lead(first: float, second: float) -> float:
+    """By how much the worse of two distances is worse, relative to the better one; negative where the first is worse.
+
+    >>> lead(10, 15), lead(15, 10)
+    (0.5, -0.5)
+    """
+    better, worse = sorted((first, second))
+    return (worse / better - 1) * (1 if first <= second else -1)
+
+
 def within(differences: pandas.Series, noise: float) -> pandas.Series:
     """Which relative differences, from 0 upwards, the noise may have made."""
     return differences <= known(noise)

@@ -10,7 +10,7 @@ import pytest
 from figure_rows import BASE, generation_rows, published_rows
 
 from lrcore import findings
-from lrcore.agreement import PREDICTORS, among_published, chance, kendall, of_predictors, with_published
+from lrcore.agreement import PREDICTORS, among_published, chance, kendall, of_predictors, pairs, with_published
 
 
 @pytest.fixture
@@ -82,3 +82,14 @@ def test_a_predictor_that_is_the_same_for_all_tells_nothing(best: pandas.DataFra
     latents = pandas.DataFrame([("ifd", -1, ae, 5.0) for ae in BASE], columns=["metric", "index", "ae", "value"])
     found = of_predictors(best, latents)
     assert len(found) == 1 and found[["tau", "spearman"]].isna().all(axis=None)
+
+
+def test_pairs_count_the_settings_that_put_one_before_the_other() -> None:
+    found = pairs(published_rows()).set_index(["first", "second"])[["agreeing", "settings"]]
+    counts = {pair: tuple(row) for pair, row in zip(found.index, found.to_numpy().tolist(), strict=True)}
+    # guidance turns RAE and FLUX.2 round; the interpolation study, with two settings, lacks FLUX.2
+    assert counts == {
+        ("rae", "flux2"): (2, 3), ("rae", "sd"): (5, 5), ("rae", "flux1"): (5, 5), ("flux2", "sd"): (3, 3),
+        ("flux2", "flux1"): (3, 3), ("sd", "flux1"): (5, 5),
+    }  # fmt: skip
+    assert pairs(published_rows().head(0)).empty

@@ -34,7 +34,9 @@ def begun() -> StudyRows:
 
 
 def confirmed(rows: StudyRows, **fid: float) -> StudyRows:
-    again = pandas.DataFrame({"ae": list(fid), "fid": list(fid.values())}).assign(feature_network="inception2015")
+    again = pandas.DataFrame({"ae": list(fid), "fid": list(fid.values())}).assign(
+        feature_network="inception2015", n_samples=2000
+    )
     return StudyRows(rows.name, rows.generation, again, rows.reconstruction, rows.latents, rows.losses)
 
 
@@ -79,6 +81,17 @@ def test_rank_correlations() -> None:
     assert without_training[["rank correlation", "orders that agree as well"]].tolist() == ["1.00", "1 of 6"]
     little = agreement.rank_correlations(begun(), PUBLISHED).frame
     assert set(little["rank correlation"]) == {"–"} and set(little["orders that agree as well"]) == {"–"}
+
+
+def test_pairs() -> None:
+    table = agreement.pairs(study(with_seeds(0.1)), PUBLISHED)
+    rows = table.rows.set_index(["first", "second"])
+    assert len(rows) == 6 and rows.loc[("rae", "flux2"), ["agreeing", "settings"]].tolist() == [2, 3]
+    assert rows.loc[("sd", "flux1"), ["agreeing", "settings"]].tolist() == [5, 5]
+    assert rows["ahead"].to_dict()[("sd", "flux1")] == pytest.approx(0.25)
+    assert rows["verdict"].to_dict()[("sd", "flux1")] == "within noise"  # of 40 %
+    assert rows["verdict"].to_dict()[("flux2", "sd")] == "holds"
+    assert set(agreement.pairs(begun(), PUBLISHED).frame["verdict"]) == {"not measured"}
 
 
 def test_predictors() -> None:
@@ -167,22 +180,32 @@ def test_published_agreement() -> None:
 
 def test_order_in_words() -> None:
     text = agreement_prose.order_in_words(study(with_seeds(0.1)), PUBLISHED)
-    assert "in the order RAE, FLUX.2, SD, FLUX.1, from the most to the least learnable: that of 4 of the 5" in text
-    assert "rank correlations from 0.67 to 1.00" in text
-    assert text.endswith("Of its 3 steps from one autoencoder to the next 2 are larger than the noise of the seed.")
+    assert "in the order RAE, FLUX.2, SD, FLUX.1, from the most to the least learnable: that of 4 of 5" in text
+    assert "at rank correlations of 0.67 to 1.00." in text
+    assert text.endswith("Of its 3 steps from one autoencoder to the next 2 exceed the noise of the seed.")
+    assert agreement_prose.order_in_words(study(generation_rows()), PUBLISHED).endswith("0.67 to 1.00.")
+    three = agreement_prose.order_in_words(study(without(ae="rae")), PUBLISHED)
+    assert "that of 3 of 3 published settings, at rank correlations of 1.00." in three
+    alone = PUBLISHED[PUBLISHED["source"] == "xu2026ifid"]
+    assert "no published setting has enough" in agreement_prose.order_in_words(study(without(ae="rae")), alone)
     assert "too few for an order" in agreement_prose.order_in_words(begun(), PUBLISHED)
 
 
 def test_predictors_in_words() -> None:
     text = agreement_prose.predictors_in_words(study(generation_rows()))
     assert "1 of 1 properties have the order of learnability: iFD. Of 4 autoencoders 1 order in 24" in text
-    assert "so 0.04167 of them" in text
+    assert "so 0.04167 agreements" in text
     assert "too few autoencoders" in agreement_prose.predictors_in_words(begun())
 
 
 def test_samples_in_words() -> None:
     text = agreement_prose.samples_in_words(study(generation_rows()))
     assert "after 200 steps of DiT-Toy, 60 % of the samples" in text and "30 % of the real images among the 64" in text
+    assert text.endswith("(recall).")
+    again = confirmed(study(generation_rows()), rae=120.5, sd=180.0)
+    assert agreement_prose.samples_in_words(again).endswith(
+        "Measured once more over 2,000 samples, the autoencoders' best settings have an FID of 120.5 to 180."
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,6 +227,7 @@ def test_diverged_and_missing_autoencoders_do_not_stop_the_page() -> None:
             agreement.claims_table("toy", found),
             agreement.ranks(some, PUBLISHED),
             agreement.rank_correlations(some, PUBLISHED),
+            agreement.pairs(some, PUBLISHED),
             agreement.predictors(some),
             agreement.against_noise(some),
             agreement.spreads_beside_published(some, PUBLISHED),

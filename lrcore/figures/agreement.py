@@ -14,7 +14,7 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import agreement, claims, findings, records
+from lrcore import agreement, claims, findings, records, verdicts
 from lrcore.claims import Claim, tau_text
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
@@ -127,6 +127,39 @@ def rank_correlations(study: StudyRows, published: pandas.DataFrame) -> SiteTabl
     )
     caption = f"Agreement of the order of autoencoders in the study {study.name} with published orders"
     return SiteTable(table, f"{study.name}-rank-correlations", caption, rows)
+
+
+def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
+    """Two autoencoders at a time: how many published settings put the first before the second, and what the study says.
+
+    `ahead` is by how much the worse distance is worse, negative where the study has the second before the first.
+
+    Raises:
+        LrcoreError: no rows, or no published setting with enough autoencoders.
+    """
+    best = best_of(study)
+    ours = dict(zip(best["ae"], best["fid"], strict=True))
+    noise = findings.noise_of_difference(study.generation)
+    rows = agreement.pairs(published)
+    rows["ahead"] = [
+        verdicts.lead(ours[first], ours[second]) if {first, second} <= set(ours) else math.nan
+        for first, second in zip(rows["first"], rows["second"], strict=True)
+    ]
+    rows["verdict"] = [verdicts.verdict_on(ahead, noise) for ahead in rows["ahead"]]
+    table = pandas.DataFrame(
+        {
+            "more learnable": [style.ae_style(ae).label for ae in rows["first"]],
+            "than": [style.ae_style(ae).label for ae in rows["second"]],
+            "published settings": [
+                f"{agreeing} of {settings}"
+                for agreeing, settings in zip(rows["agreeing"], rows["settings"], strict=True)
+            ],
+            f"lead in study {study.name}": [_unbroken(style.percent(ahead)) for ahead in rows["ahead"]],
+            "verdict": rows["verdict"],
+        }
+    )
+    caption = f"Pairs of autoencoders in published settings and in the study {study.name}"
+    return SiteTable(table, f"{study.name}-pairs", caption, rows)
 
 
 def predictors(study: StudyRows) -> SiteFigure:
@@ -313,7 +346,7 @@ def _own_ranks(study: StudyRows) -> pandas.DataFrame:
 
 def _row_name(study: str, setting: str, distance: str) -> str:
     text = f"{study}: {setting}, {distance}" if setting else f"{study}: {distance}"
-    return "<br>".join(textwrap.wrap(text, 23))
+    return "<br>".join(textwrap.wrap(text, 23, break_on_hyphens=False))
 
 
 def _in_words(group: pandas.DataFrame) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas
 
-from lrcore import agreement, findings, verdicts
+from lrcore import agreement, findings, records, verdicts
 from lrcore.claims import Claim, tau_text
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
@@ -85,16 +85,21 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     best = best_of(study).sort_values("fid")
     if len(best) < agreement.FEWEST:
         return f"Of study `{study.name}` only {len(best)} autoencoders are measured so far: too few for an order."
-    found = agreement.with_published(best, published)
-    noise = verdicts.known(findings.noise_of_difference(study.generation))
-    gaps = best["fid"].pct_change().iloc[1:]
-    same = int((found["tau"] > 1 - 1e-9).sum())
     order = ", ".join(style.ae_style(ae).label for ae in best["ae"])
+    text = f"Study `{study.name}` puts them in the order {order}, from the most to the least learnable: "
+    found = agreement.with_published(best, published).dropna(subset="tau")
+    if found.empty:
+        return f"{text}no published setting has enough of these autoencoders to compare."
+    same = int((found["tau"] > 1 - 1e-9).sum())
+    taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
+    text += f"that of {same} of {len(found)} published settings, at rank correlations of {taus}."
+    noise = findings.noise_of_difference(study.generation)
+    if math.isnan(noise):
+        return text
+    gaps = best["fid"].pct_change().iloc[1:]
     return (
-        f"Study `{study.name}` puts them in the order {order}, from the most to the least learnable: that of {same} of "
-        f"the {len(found)} published settings, with rank correlations from {tau_text(found['tau'].min())} to "
-        f"{tau_text(found['tau'].max())}. Of its {len(gaps)} steps from one autoencoder to the next "
-        f"{int((gaps > noise).sum())} are larger than the noise of the seed."
+        f"{text} Of its {len(gaps)} steps from one autoencoder to the next {int((gaps > noise).sum())} exceed the noise "
+        "of the seed."
     )
 
 
@@ -106,10 +111,11 @@ def predictors_in_words(study: StudyRows) -> str:
     count = int(found["autoencoders"].max())
     perfect = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in found.loc[found["tau"] > 1 - 1e-9, "predictor"]]
     named = f": {', '.join(perfect)}" if perfect else ""
+    by_chance = shown(len(found) / math.factorial(count))
     return (
         f"In study `{study.name}` {len(perfect)} of {len(found)} properties have the order of learnability{named}. Of "
         f"{count} autoencoders 1 order in {math.factorial(count)} agrees by chance, and {len(found)} properties were "
-        f"tried, so {shown(len(found) / math.factorial(count))} of them are expected to agree without knowing anything."
+        f"tried, so {by_chance} agreements are to be expected from chance alone."
     )
 
 
@@ -124,8 +130,21 @@ def samples_in_words(study: StudyRows) -> str:
     return (
         f"At the best settings of study `{study.name}`, after {shown(float(best['step'].max()))} steps of "
         f"{row['model']}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of the real "
-        f"images among the {shown(float(row['n_samples']))} samples (recall)."
+        f"images among the {shown(float(row['n_samples']))} samples (recall).{_confirmed_in_words(study)}"
     )
+
+
+def _confirmed_in_words(study: StudyRows) -> str:
+    """The distances of the best settings in other features, where they were measured again."""
+    text = ""
+    for network, rows in study.confirmed.dropna(subset="fid").groupby("feature_network"):
+        best = rows.groupby("ae")["fid"].min()
+        samples = shown(float(rows["n_samples"].iloc[0]))
+        text += (
+            f" Measured once more over {samples} samples, the autoencoders' best settings have an "
+            f"{records.distance_label(str(network))} of {shown(best.min())} to {shown(best.max())}."
+        )
+    return text
 
 
 def _verb(verdict: str, number: int) -> str:
