@@ -169,9 +169,11 @@ def latent_rows(ae: str) -> list[LatentRow]:
     named = [("channel_std", 0, 0.9), ("channel_std", 1, 1.1), ("effective_dimension", -1, CHANNELS[ae] / 2)]
     named += [("spectrum_slope", -1, -1.5), ("flip_error", -1, 0.1), ("shift_error", -1, 0.2)]
     named += [("probe_accuracy", -1, 0.4), ("ifd", -1, 2 * DISTANCE[ae])]
+    named += [("channel_kurtosis", 0, 0.2), ("channel_kurtosis", 1, -0.3)]
+    rings = [("spectrum_power", ring, (ring + 1) / 16, ((ring + 1) / 16) ** -1.5) for ring in range(8)]
     return [
-        LatentRow(metric=m, index=i, x=math.nan, value=v, standard_error=abs(v) / 50, lrcore_version="0", **shared)
-        for m, i, v in named
+        LatentRow(metric=m, index=i, x=x, value=v, standard_error=abs(v) / 50, lrcore_version="0", **shared)
+        for m, i, x, v in [*((m, i, math.nan, v) for m, i, v in named), *rings]
     ]
 
 
