@@ -152,8 +152,14 @@ def test_verdicts_in_words_counts_them() -> None:
     verdicts = ["holds", "holds", "does not hold", "not measured"]
     found = [Claim(f"{number}", "", "", "", verdict) for number, verdict in enumerate(verdicts)]
     text = agreement_prose.verdicts_in_words({"toy": found}, {"toy": rows})
-    assert text.startswith("- Study `toy`: of 4 findings 2 hold, 1 does not hold, 1 is not measured. Another seed")
-    assert "by 1.4 % for FLUX.1" in text and "counts from 4 %" in text
+    assert text.startswith(
+        "- Study `toy`: of 4 findings 2 hold, 1 does not hold, 1 is not measured. Autoencoders are compared at step 200"
+    )
+    assert (
+        "over the 24 settings that all have. Another seed" in text
+        and "by 1.4 % for FLUX.1" in text
+        and "counts from 4 %" in text
+    )
     assert "noise is not known" in agreement_prose.noise_in_words(study(generation_rows()))
 
 

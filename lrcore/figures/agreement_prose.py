@@ -24,7 +24,10 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
     for name, of_study in found.items():
         count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
         counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
-        bullets.append(f"- Study `{name}`: of {len(of_study)} findings {counts}. {noise_in_words(studies[name])}")
+        study = studies[name]
+        bullets.append(
+            f"- Study `{name}`: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)}"
+        )
     return "\n".join(bullets)
 
 
@@ -97,10 +100,8 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     if math.isnan(noise):
         return text
     gaps = best["fid"].pct_change().iloc[1:]
-    return (
-        f"{text} Of its {len(gaps)} steps from one autoencoder to the next {int((gaps > noise).sum())} exceed the noise "
-        "of the seed."
-    )
+    clear = int((gaps > noise).sum())
+    return f"{text} Of its {len(gaps)} steps from one autoencoder to the next {clear} exceed the noise of the seed."
 
 
 def predictors_in_words(study: StudyRows) -> str:
@@ -145,6 +146,15 @@ def _confirmed_in_words(study: StudyRows) -> str:
             f"{records.distance_label(str(network))} of {shown(best.min())} to {shown(best.max())}."
         )
     return text
+
+
+def _compared(study: StudyRows) -> str:
+    """Where the autoencoders of a study are compared: the step, and how many settings all of them have."""
+    settings = findings.mean_over_seeds(study.generation)
+    step = findings.last_common_step(settings)
+    shared = findings.shared_settings(settings[settings["step"] == step], "ae")
+    count = len(shared) // max(1, shared["ae"].nunique())
+    return f"Autoencoders are compared at step {shown(float(step))}, over the {count} settings that all have."
 
 
 def _verb(verdict: str, number: int) -> str:
