@@ -193,6 +193,8 @@ def test_comparable_best_gives_nobody_more_settings_or_steps() -> None:
     found = findings.comparable_best(half).set_index("ae")
     assert set(found["trainp"]) == {"pln"} and set(found["step"]) == {100}
     assert found["fid"].to_dict() == pytest.approx({ae: 1.1 * 0.8 * base for ae, base in BASE.items()})
+    late = settings.assign(fid=settings["fid"].where(settings["step"] == 100, settings["fid"] * 9))
+    assert set(findings.comparable_best(late)["step"]) == {200}  # the last step, also where an earlier one was better
     whole = findings.comparable_best(settings)["fid"]
     assert whole.tolist() == pytest.approx(findings.best_per_ae(settings)["fid"].tolist())
 
