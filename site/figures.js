@@ -98,11 +98,27 @@
       const layout = layoutFor(spec, figure.clientWidth);
       layout.height ??= parseInt(plot.style.minHeight, 10);
       await Plotly.react(plot, spec.data, layout, { responsive: true, displaylogo: false });
+      link(Plotly, plot);
       figure.dataset.drawn = isDark() ? "dark" : "light";
       figure.dataset.narrow = String(figure.clientWidth < NARROW);
     } catch (error) {
       report(figure, error);
     }
+  }
+
+  // Points that carry the same customdata are one thing seen in several panels: pointing at one marks all.
+  function link(Plotly, plot) {
+    const traces = plot.data.flatMap(({ customdata }, number) => (customdata ? [number] : []));
+    plot.removeAllListeners("plotly_hover");
+    plot.removeAllListeners("plotly_unhover");
+    if (!traces.length) return;
+    const mark = (thing) => {
+      const same = (number) => plot.data[number].customdata.flatMap((other, at) => (other === thing ? [at] : []));
+      const marked = traces.map((number) => (thing === null ? null : same(number)));
+      Plotly.restyle(plot, { selectedpoints: marked }, traces);
+    };
+    plot.on("plotly_hover", ({ points }) => points[0].customdata !== undefined && mark(points[0].customdata));
+    plot.on("plotly_unhover", () => mark(null));
   }
 
   const drawnFigures = () => document.querySelectorAll(".lrcore-figure[data-drawn]");

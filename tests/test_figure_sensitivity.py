@@ -13,16 +13,28 @@ from lrcore.figures.sensitivity import parameter_sensitivity
 def test_panels() -> None:
     made = parameter_sensitivity(generation_rows())
     figure = made.figure
-    assert len(figure.data) == 4 * 3
-    density, trainshift, sampleshift = figure.data[:3]
+    assert len(figure.data) == 2 * 4 * 3  # all settings, and the line through the best
+    density, trainshift, sampleshift = figure.data[1:6:2]
     assert dict(zip(density.x, density.y, strict=True)) == pytest.approx({"ts": 30.0, "ln": 20.0, "pln": 22.0})
     assert dict(zip(trainshift.x, trainshift.y, strict=True)) == pytest.approx({"1.00": 24.0, "1.78": 20.0})
     assert dict(zip(sampleshift.x, sampleshift.y, strict=True)) == pytest.approx({"1.00": 20.0, "1.78": 40.0})
     assert density.marker.size[density.x.index("ln")] > density.marker.size[density.x.index("ts")]
-    assert [trace.line.color for trace in figure.data[::3]] == [look.colour for look in style.AES.values()]
+    assert [trace.line.color for trace in figure.data[1::6]] == [look.colour for look in style.AES.values()]
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:3] == ["spread 50 %", "spread 20 %", "spread 100 %"]
     assert "SD: training density 50 %, train shift 20 %, sample shift 100 %" in made.alt
+
+
+def test_the_points_of_one_setting_can_be_found_in_every_panel() -> None:
+    made = parameter_sensitivity(generation_rows())
+    clouds = made.figure.data[:6:2]
+    assert {len(cloud.x) for cloud in clouds} == {3 * 2 * 2}
+    for points in zip(*((zip(cloud.customdata, cloud.y, strict=True)) for cloud in clouds), strict=True):
+        assert len(set(points)) == 1  # the same setting and distance, at another value of each axis
+    named = "sd, pln, train shift 1.00, sample shift 1.78"
+    where = [cloud.x[cloud.customdata.index(named)] for cloud in clouds]
+    assert where == ["pln", "1.00", "1.78"]
+    assert len(made.rows) == 4 * 12
 
 
 def test_axes() -> None:

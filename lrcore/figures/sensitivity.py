@@ -20,9 +20,10 @@ _PANEL_HEIGHT = 180
 def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_REPA) -> SiteFigure:
     """A row of panels per autoencoder, a column per parameter, at the last step that all autoencoders reached.
 
-    Each panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best. Above it
-    stands the relative spread, (worst - best) / best. No value is left out but runs that diverged. Panels of a row
-    share their axis of distance, panels of a column their axis of values.
+    The line of a panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best.
+    Above it stands the relative spread, (worst - best) / best. Faint points are all other settings of the autoencoder;
+    those of one setting carry the same `customdata`, by which the page marks them in all panels. Nothing is left out but
+    runs that diverged. Panels of a row share their axis of distance, panels of a column their axis of values.
 
     Raises:
         LrcoreError: no rows, two protocols, no common step, or every run with this `repa` diverged.
@@ -30,6 +31,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
     settings = findings.mean_over_seeds(generation)
     step = findings.last_common_step(settings)
     rows = findings.sensitivity(settings, step, repa)
+    everything = settings[(settings["step"] == step) & (settings["repa"] == repa)].dropna(subset="fid")
     if rows.empty:
         raise LrcoreError(f"no rows: no finite distance at step {step} with repa {repa!r}")
     aes = style.in_order(rows["ae"])
@@ -45,13 +47,14 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
     )
     for row, ae in enumerate(aes, start=1):
         for column, parameter in enumerate(findings.PARAMETERS, start=1):
+            figure.add_trace(_cloud(everything[everything["ae"] == ae], ae, parameter, label), row, column)
             figure.add_trace(_panel(_of(rows, ae, parameter), ae, label), row, column)
         # given, since the panel of a single value would stretch the shared axis over decades
-        limits = style.padded(rows.loc[rows["ae"] == ae, "fid"].map(math.log10), 0.2)
+        limits = style.padded(everything.loc[everything["ae"] == ae, "fid"].map(math.log10), 0.1)
         figure.update_yaxes(type="log", range=limits, nticks=5, tickformat="~g", row=row)
         figure.update_yaxes(title=f"{style.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
-        values = _in_order(rows.loc[rows["parameter"] == parameter, "value"])
+        values = _in_order(everything.loc[everything["ae"].isin(aes), parameter].map(findings.value_text))
         ends = [-0.5, len(values) - 0.5]
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=values, range=ends, col=column)
         figure.update_xaxes(title=style.PARAMETER_LABELS[parameter], row=len(aes), col=column)
@@ -64,7 +67,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
         showlegend=False,
     )
     figure.update_annotations(font_size=12)
-    return SiteFigure(figure, rows, f"{study}-sensitivity", _alt(rows, label, step), min_width=520)
+    return SiteFigure(figure, everything, f"{study}-sensitivity", _alt(rows, label, step), min_width=520)
 
 
 def _of(rows: pandas.DataFrame, ae: str, parameter: str) -> pandas.DataFrame:
@@ -98,6 +101,26 @@ def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
             "line": {"width": [2 if best else 0 for best in rows["best"]], "color": "rgba(128,128,128,1)"},
         },
         hovertemplate=f"{look.label}, %{{x}}: {label} %{{y:.2f}}<extra></extra>",
+    )
+
+
+def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> go.Scatter:
+    look = style.ae_style(ae)
+    named = [
+        f"{trainp}, train shift {trainshift:.2f}, sample shift {sampleshift:.2f}"
+        for trainp, trainshift, sampleshift in settings[[*findings.PARAMETERS]].itertuples(index=False)
+    ]
+    return go.Scatter(
+        x=[findings.value_text(value) for value in settings[parameter]],
+        y=settings["fid"].tolist(),
+        customdata=[f"{ae}, {name}" for name in named],
+        text=named,
+        name=look.label,
+        mode="markers",
+        marker={"color": look.colour, "size": 6, "opacity": 0.3},
+        selected={"marker": {"size": 13, "opacity": 1}},
+        unselected={"marker": {"opacity": 0.12}},
+        hovertemplate=f"{look.label}, %{{text}}: {label} %{{y:.2f}}<extra></extra>",
     )
 
 
