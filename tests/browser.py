@@ -51,19 +51,31 @@ class Visit:
     page: Page
     name: str
     problems: list[str] = field(default_factory=list)
+    checked: set[str] = field(default_factory=set)
 
     def check(self) -> list[str]:
-        """Scroll through the page; returns what is wrong with its figures, tables and width."""
+        """Scroll through the page, with every choice of its switches; returns what is wrong on it."""
+        self._check_what_is_shown()
+        for choice in self._choices():
+            self.page.locator(f".lrcore-switch input[value='{choice}']:visible").first.check()
+            self._check_what_is_shown()
+        return [f"{self.name}: {problem}" for problem in self.problems]
+
+    def _choices(self) -> list[str]:
+        """What its switches offer beside what is shown at first, each once."""
+        buttons = self.page.locator(".lrcore-switch input:not(:checked)")
+        return list(dict.fromkeys(button.get_attribute("value") or "" for button in buttons.all()))
+
+    def _check_what_is_shown(self) -> None:
         self._check_figures()
         self._check_tables()
         wide, screen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         if wide > screen:
             self.problems.append(f"the page is {wide} px wide on a screen of {screen} px")
-        return [f"{self.name}: {problem}" for problem in self.problems]
 
     def _check_figures(self) -> None:
-        for figure in self.page.locator(".lrcore-figure").all():
-            identifier = figure.get_attribute("id")
+        for identifier in self._unchecked(".lrcore-figure"):
+            figure = self.page.locator(f"#{identifier}")
             before = self._height(identifier)
             figure.scroll_into_view_if_needed()
             try:
@@ -76,12 +88,19 @@ class Visit:
             if abs(self._height(identifier) - before) > 2:
                 self.problems.append(f"{identifier} moves the page by {self._height(identifier) - before:.0f} px")
 
-    def _height(self, identifier: str | None) -> float:
+    def _unchecked(self, kind: str) -> list[str]:
+        """The ids of what is visible of a kind and has not been looked at yet."""
+        every = self.page.locator(f"{kind}:visible").evaluate_all("shown => shown.map(element => element.id)")
+        found = [identifier for identifier in every if identifier not in self.checked]
+        self.checked.update(found)
+        return found
+
+    def _height(self, identifier: str) -> float:
         return float(self.page.evaluate("id => document.getElementById(id).getBoundingClientRect().height", identifier))
 
     def _check_tables(self) -> None:
-        for table in self.page.locator(".lrcore-table").all():
-            identifier = table.get_attribute("id")
+        for identifier in self._unchecked(".lrcore-table"):
+            table = self.page.locator(f"#{identifier}")
             try:
                 self.page.wait_for_selector(f"#{identifier}[data-drawn]", timeout=WAIT)
             except Exception:  # the browser's timeout

@@ -243,6 +243,8 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
                 "bottomEnd": "paging" if many else None,
             },
         )
+    # itables writes NaN, the plain table a dash
+    options["data_json"] = options["data_json"].replace('["NaN", "___NaN___"]', '["\\u2013", "___NaN___"]')
     return dict(options)
 
 

@@ -22,8 +22,8 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
 
     The line of a panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best.
     Above it stands the relative spread, (worst - best) / best. Faint points are all other settings of the autoencoder;
-    those of one setting carry the same `customdata`, by which the page marks them in all panels. Nothing is left out but
-    runs that diverged. Panels of a row share their axis of distance, panels of a column their axis of values.
+    those of one setting carry the same `customdata`, by which the page marks them in all panels. Nothing is left
+    out but runs that diverged. Panels of a row share their axis of distance, panels of a column that of values.
 
     Raises:
         LrcoreError: no rows, two protocols, no common step, or every run with this `repa` diverged.
