@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import torch
 from PIL import Image
 
+from lrcore.images import save_png
 from lrcore.records import (
     GenerationRow,
     LatentRow,
@@ -59,6 +61,7 @@ def fill(data: Path, imgs: Path) -> None:
             write_latents(data, name, ae, latent_rows(ae))
             write_crops(imgs / name, ae, noise=40.0 - RECONSTRUCTION["psnr"][ae])
         write_crops(imgs / name, "orig", noise=0.0)
+        write_samples(imgs / name / "samples", study)
         if "confirmation" in study:
             confirm(data, name, study)
 
@@ -185,6 +188,19 @@ def write_crops(folder: Path, name: str, noise: float) -> None:
         pixels = numpy.stack(numpy.broadcast_arrays(ramp[:, None], ramp[None, :], 60.0 * number), axis=-1)
         pixels = pixels + numpy.random.default_rng(number).normal(0, max(noise, 1e-9), pixels.shape)
         Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(folder / f"{name}-{number:02d}.png")
+
+
+def write_samples(folder: Path, study: dict[str, Any]) -> None:
+    """Sheets of 8 x 2 samples, a flat colour each that is lighter with REPA, for every kind of training."""
+    kinds = sorted({(run["ae"], run["repa"]) for run in _runs(study)})
+    for ae, repa in kinds:
+        setting = {"trainp": "ln", "trainshift": "1.00", "sampleshift": "2.95"}
+        seeds = {"train_seed": "0", "sample_seed": "0", "columns": "8", "resolution": "32", "recipe": MADE_UP}
+        step = str(study["training"]["evaluate_at"][-1])
+        colours = numpy.random.default_rng(CHANNELS[ae]).integers(0, 156, (3, 2, 8)) + (0 if repa == "none" else 100)
+        pixels = torch.from_numpy(colours.astype("uint8").repeat(32, axis=1).repeat(32, axis=2))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_png(folder / f"{ae}-{repa}.png", pixels, {"ae": ae, "repa": repa, "step": step, **setting, **seeds})
 
 
 def _runs(study: dict[str, Any]) -> list[dict[str, Any]]:

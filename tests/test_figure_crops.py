@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy
@@ -10,7 +11,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.crops import Box, most_detailed_box, zoomed_crops
+from lrcore.figures.crops import Box, compared_crops, most_detailed_box, zoomed_crops
 
 
 @pytest.fixture
@@ -47,6 +48,22 @@ def test_markup(imgs: Path) -> None:
     assert alts[-1] == "Image 2, its reconstruction by RAE, the red box enlarged"
 
 
+def test_comparison_of_the_same_images(imgs: Path) -> None:
+    text = compared_crops(imgs, "toy", ["rae", "sd"], count=2, prefix="../")._repr_markdown_()
+    soup = BeautifulSoup(text, "html.parser")
+    spec = json.loads(soup.select_one(".lrcore-comparison > script").string)
+    assert [thing["label"] for thing in spec] == ["Image 1", "Image 2"]
+    assert spec[1]["left"] == {"label": "original", "link": "../imgs/toy/orig-01.png"}
+    assert [right["link"] for right in spec[1]["rights"]] == ["../imgs/toy/sd-01.png", "../imgs/toy/rae-01.png"]
+    assert spec[0]["box"] == {"left": 28, "top": 18, "side": 10} and (spec[0]["width"], spec[0]["height"]) == (40, 30)
+    whole, enlarged = soup.select(".lrcore-stage")
+    assert [image["href"] for image in whole.select("image")] == ["../imgs/toy/sd-00.png", "../imgs/toy/orig-00.png"]
+    assert {svg["viewbox"] for svg in enlarged.select("svg")} == {"28 18 10 10"}
+    assert whole.svg["aria-label"] == "Image 1: original to the left of the handle, SD to its right"
+    assert [select["data-choice"] for select in soup.select("select")] == ["thing", "right"]
+    assert not BeautifulSoup(compared_crops(imgs, "toy", ["sd"], count=1).markup, "html.parser").select("select")
+
+
 def test_missing_and_mismatched_images_are_named(imgs: Path) -> None:
     with pytest.raises(LrcoreError, match=r"missing image '.*flux1-00\.png': run `python -m lrcore.train toy`"):
         zoomed_crops(imgs, "toy", ["sd", "flux1"], count=1)
@@ -55,5 +72,8 @@ def test_missing_and_mismatched_images_are_named(imgs: Path) -> None:
     Image.new("RGB", (8, 8)).save(imgs / "toy" / "sd-01.png")
     with pytest.raises(LrcoreError, match=r"sd-01\.png' is 8 x 8 px, its original 40 x 30"):
         zoomed_crops(imgs, "toy", ["sd"], count=2)
-    with pytest.raises(LrcoreError, match="no rows"):
-        zoomed_crops(imgs, "toy", [], count=1)
+    with pytest.raises(LrcoreError, match=r"sd-01\.png' is 8 x 8 px"):
+        compared_crops(imgs, "toy", ["sd"], count=2)
+    for show in (zoomed_crops, compared_crops):
+        with pytest.raises(LrcoreError, match="no rows"):
+            show(imgs, "toy", [], count=1)

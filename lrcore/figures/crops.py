@@ -1,5 +1,8 @@
 """Reconstructions under the magnifying glass: image, red box, and what is in the box enlarged.
 
+    zoomed_crops(...)     # side by side: originals and every reconstruction
+    compared_crops(...)   # one original and one reconstruction, divided by a handle; needs scripts
+
 Each picture is an inline SVG around one `<image>`; enlarging is a matter of its viewBox, so every pixel is
 shown as it is stored and nothing is downloaded twice.
 """
@@ -16,6 +19,7 @@ from PIL import Image
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
+from lrcore.figures.comparison import Box, Compared, Picture, comparison
 from lrcore.figures.embed import raw_html
 
 ORIGINAL = "orig"
@@ -27,17 +31,8 @@ _PICTURE = "display:block;width:100%;height:auto;image-rendering:pixelated;margi
 
 
 @dataclass(frozen=True)
-class Box:
-    """A square part of an image, in pixels from its top left corner."""
-
-    left: int
-    top: int
-    side: int
-
-
-@dataclass(frozen=True)
 class Crops:
-    """Markup of a row of zoomed crops per image; a cell that ends in one shows it."""
+    """Markup of zoomed crops; a cell that ends in one shows it."""
 
     markup: str
 
@@ -54,12 +49,38 @@ def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, p
     Raises:
         LrcoreError: nothing to show, an image is missing or of another size than its original; it is named.
     """
-    if not aes or count < 1:
-        raise LrcoreError("no rows: zoomed crops need at least one autoencoder and one image")
-    names = [ORIGINAL, *style.in_order(aes)]
+    names = _names(aes, count)
     folder = Path(imgs) / study
     rows = [_row(folder, f"{prefix}imgs/{study}", names, number) for number in range(count)]
     return Crops(f'<div class="lrcore-crops">{"".join(rows)}</div>')
+
+
+def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Crops:
+    """The same images, one original and one of its reconstructions at a time, with a handle between the two.
+
+    The box that is enlarged starts where the original has most detail; the reader moves it. A page shows it beside
+    `zoomed_crops`, which need no scripts.
+
+    Raises:
+        LrcoreError: as `zoomed_crops`.
+    """
+    _, *aes = _names(aes, count)
+    folder, link = Path(imgs) / study, f"{prefix}imgs/{study}"
+    things = []
+    for number in range(count):
+        pixels = _original(folder, aes, number)
+        pictures = [Picture(style.ae_style(ae).label, f"{link}/{ae}-{number:02d}.png") for ae in aes]
+        things.append(
+            Compared(
+                f"Image {number + 1}",
+                pixels.shape[1],
+                pixels.shape[0],
+                Picture("original", f"{link}/{ORIGINAL}-{number:02d}.png"),
+                tuple(pictures),
+                most_detailed_box(pixels),
+            )
+        )
+    return Crops(comparison(things, "Picture", "Autoencoder"))
 
 
 def most_detailed_box(pixels: np.ndarray) -> Box:
@@ -74,17 +95,30 @@ def most_detailed_box(pixels: np.ndarray) -> Box:
     return Box(int(left) * stride, int(top) * stride, side)
 
 
-def _row(folder: Path, link: str, names: list[str], number: int) -> str:
+def _names(aes: Sequence[str], count: int) -> list[str]:
+    """Names of the pictures of each image, in order, the original's first."""
+    if not aes or count < 1:
+        raise LrcoreError("no rows: zoomed crops need at least one autoencoder and one image")
+    return [ORIGINAL, *style.in_order(aes)]
+
+
+def _original(folder: Path, names: Sequence[str], number: int) -> np.ndarray:
+    """The original's pixels; the reconstructions `names` have been checked to be of its size."""
     original = _pixels(folder / f"{ORIGINAL}-{number:02d}.png")
-    box = most_detailed_box(original)
-    cells = []
     for name in names:
         path = folder / f"{name}-{number:02d}.png"
         if (size := _pixels(path).shape) != original.shape:
             raise LrcoreError(
                 f"'{path}' is {size[1]} x {size[0]} px, its original {original.shape[1]} x {original.shape[0]}"
             )
-        cells.append(_cell(name, number, f"{link}/{path.name}", original.shape[1], original.shape[0], box))
+    return original
+
+
+def _row(folder: Path, link: str, names: list[str], number: int) -> str:
+    original = _original(folder, names[1:], number)
+    box = most_detailed_box(original)
+    size = original.shape[1], original.shape[0]
+    cells = [_cell(name, number, f"{link}/{name}-{number:02d}.png", *size, box) for name in names]
     return f'<div role="group" aria-label="Image {number + 1}" style="{_LAYOUT}">{"".join(cells)}</div>'
 
 
