@@ -72,3 +72,11 @@ def test_refusals() -> None:
     doubled = pandas.concat([reconstruction_rows(), reconstruction_rows()])
     with pytest.raises(LrcoreError, match="two rows of lpips_vgg"):
         study_tradeoff(generation_rows(), doubled)
+
+
+def test_names_keep_clear_of_the_nearest_point() -> None:
+    rows = generation_rows()
+    near = rows["fid"].where(rows["ae"] != "flux2", 1.01 * rows.loc[rows["ae"] == "flux1", "fid"].to_numpy().min())
+    traces = markers(study_tradeoff(rows.assign(fid=near), reconstruction_rows()))
+    low, high = sorted(("FLUX.1", "FLUX.2"), key=lambda name: traces[name].y[0])
+    assert (traces[low].textposition, traces[high].textposition) == ("bottom center", "top center")

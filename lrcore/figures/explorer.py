@@ -90,7 +90,7 @@ def _rows(a: float) -> pandas.DataFrame:
 
 def _frame(rows: pandas.DataFrame, a: float) -> go.Figure:
     titles = ["timeshift s(a, t)", "density of training timesteps", f"{STEPS} sampling steps"]
-    figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.09, subplot_titles=titles)
+    figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.1, subplot_titles=titles)
     curve = rows[rows["quantity"] == "timeshift"]
     figure.add_trace(
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#8A8A8A"}, hoverinfo="skip",
@@ -119,9 +119,10 @@ def _frame(rows: pandas.DataFrame, a: float) -> go.Figure:
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         margin_b=90,
     )
-    figure.update_xaxes(range=[-0.01, 1.01], title="timestep t (0 data, 1 noise)", showticklabels=True)
+    figure.update_xaxes(range=[-0.01, 1.01], showticklabels=True)
+    figure.update_xaxes(title="timestep t (0 data, 1 noise)", row=3)
     figure.update_yaxes(range=[0, 1.02], title="s(a, t)", row=1)
     # one axis for all stops of the slider, beyond which only the largest shifts reach
     figure.update_yaxes(range=[0, 6], title="density", row=2)
-    figure.update_yaxes(range=[-4, 0], type="log", title="step", row=3)
+    figure.update_yaxes(range=[-3.5, 0], type="log", title="step", tickformat="~g", dtick=1, row=3)
     return figure

@@ -87,8 +87,8 @@ def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, w
     for _, point in points.iterrows():
         if len(start) and point["ae"] != baseline:
             figure.add_trace(_arrow(start.iloc[0], point))
-    for _, point in points.iterrows():
-        figure.add_trace(_marker(point, distance, look))
+    for (_, point), place in zip(points.iterrows(), _label_places(points), strict=True):
+        figure.add_trace(_marker(point, distance, look, place))
     figure.update_layout(
         template=style.TEMPLATE,
         title=f"Learnability against fidelity, {where}",
@@ -124,7 +124,19 @@ def _arrow(start: pandas.Series, end: pandas.Series) -> go.Scatter:
     )
 
 
-def _marker(point: pandas.Series, distance: str, metric: style.Metric) -> go.Scatter:
+def _label_places(points: pandas.DataFrame) -> list[str]:
+    """Above or below each point: away from its nearest neighbour, so that names do not lie on one another."""
+    x, y = points["fidelity"], points["distance"].map(math.log10)
+    x, y = x / ((x.max() - x.min()) or 1), y / ((y.max() - y.min()) or 1)
+    places = []
+    for at in points.index:
+        away = ((x - x[at]) ** 2 + (y - y[at]) ** 2).drop(at)
+        near = away.idxmin() if len(away) else at
+        places.append("bottom center" if y[near] > y[at] else "top center")
+    return places
+
+
+def _marker(point: pandas.Series, distance: str, metric: style.Metric, place: str) -> go.Scatter:
     look = style.ae_style(str(point["ae"]))
     text = f"<b>{look.label}</b>"
     if point["distance_change"] and not math.isnan(point["distance_change"]):
@@ -138,8 +150,7 @@ def _marker(point: pandas.Series, distance: str, metric: style.Metric) -> go.Sca
         name=look.label,
         mode="markers+text",
         text=[text],
-        # on the side that the arrow does not come from
-        textposition="bottom center" if point["distance_change"] < 0 else "top center",
+        textposition=place,
         marker={"color": look.colour, "symbol": look.symbol, "size": 14},
         hovertemplate=f"{look.label}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
         cliponaxis=False,
