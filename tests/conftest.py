@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PROJECT = Path(__file__).parent.parent
-PROJECT_FILES = ("_quarto.yml", "index.qmd", "posts", "site", "tools", "data/published")
+PROJECT_FILES = (
+    *("_quarto.yml", "index.qmd", "404.qmd", "posts", "llms.txt", "site", "tools"),
+    *("data/published", "data/README.md"),
+)
 
 sys.path.insert(0, str(PROJECT / "tools"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup
@@ -112,7 +113,7 @@ Try it.
     assert page.select_one(".callout-tip .callout-title").text.strip() == "Hint"
     assert page.select_one("math") and page.select_one("#eq-sum")
     assert page.select_one("a[href='posts/other.html#sec-there']")
-    assert "title = {A page}" in page.select_one(".cite").text
+    assert "title = {A Page}" in page.select_one(".cite").text
     assert page.select_one(".toc a[href='#sec-one']")
     assert "not Quarto" in page.footer.text
     other = BeautifulSoup((project / "_site/posts/other.html").read_text(), "html.parser")
@@ -206,7 +207,15 @@ def test_refusals(project: Path, body: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("front", "message"),
-    [("title: T\nlisting: x", "'listing'"), ("subtitle: S", "no title"), ("title: [", "not valid YAML")],
+    [
+        ("title: T\nlisting: x", "'listing'"),
+        ("subtitle: S", "no title"),
+        ("title: [", "not valid YAML"),
+        ("title: T\ncitation: true\ndate: 2026-01-02", "'citation' needs 'author' too"),
+        ("title: T\ncitation: true\nauthor: Ann", "'citation' needs 'date' too"),
+        ("title: T\ndate: soon", "'date: soon' has the wrong type"),
+        ("title: T\nauthor: [{family: Author}]", "an author has no name"),
+    ],
 )
 def test_front_matter_refusals(project: Path, front: str, message: str) -> None:
     refused(project, "x", message, front=front)
@@ -240,6 +249,11 @@ def test_cell_refusals(project: Path, cell: str, message: str) -> None:
         ("toc: true", "toc: 1.5", "'format.html.toc: 1.5' has the wrong type"),
         ('"posts/*.qmd"', '"pages/*.qmd"', "'pages/\\*.qmd' matches no file"),
         ("href: index.qmd", "href: index.qmd\n        icon: x", "an entry of navbar"),
+        ("title: A site", "title: A site\n  image: card.png", "'card.png' is no file, named from"),
+        ("title: A site", "title: A site\n  image: /card.png", "'/card.png' is no file, named from"),
+        ("title: A site", "title: A site\n  image: /imgs/dot.png", "image needs its words, image-alt"),
+        ("title: A site", "title: A site\n  favicon: none.svg", r"dead link to '\./none\.svg'"),
+        ("title: A site", "title: A site\n  search: true", "'website.search'"),
         ("refs.bib", "none.bib", "none.bib"),
     ],
 )
@@ -253,6 +267,95 @@ def test_settings_refusals(project: Path, old: str, new: str, message: str) -> N
 def test_no_project(tmp_path: Path) -> None:
     with pytest.raises(PreviewError, match=r"no _quarto\.yml"):
         build(tmp_path)
+
+
+CARD = """\
+website:
+  favicon: imgs/icon.svg
+  image: /imgs/dot.png
+  image-alt: A "dot"
+  description: Of the site.
+  open-graph: true
+  twitter-card: true
+"""
+
+
+def published_at(project: Path, address: str | None) -> None:
+    """Settings with an icon and a card, for a site at `address`."""
+    site_url = f"  site-url: {address}\n" if address else ""
+    (project / "_quarto.yml").write_text(SETTINGS.replace("website:\n", CARD + site_url))
+    (project / "imgs" / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+
+
+def said(page: BeautifulSoup, kind: str) -> dict[str, str]:
+    """What the `<meta>` elements of a kind (og, twitter) say."""
+    metas = page.find_all("meta")
+    names = [(str(meta.get("property") or meta.get("name")), str(meta.get("content"))) for meta in metas]
+    return {name.removeprefix(f"{kind}:"): content for name, content in names if name.startswith(f"{kind}:")}
+
+
+def test_a_link_to_a_page_is_shown_with_a_card(project: Path) -> None:
+    published_at(project, "https://example.org/sub")
+    write(project, "index.qmd", "Text.", "title: A *page*\ndescription: Of <it>.")
+    page = built(project)
+    image = {"image": "https://example.org/sub/imgs/dot.png", "image:alt": 'A "dot"'}
+    shown = {"title": "A page – A site", "description": "Of <it>."}
+    size = {"image:width": "4", "image:height": "4"}
+    assert said(page, "og") == {**shown, **image, **size, "site_name": "A site"}
+    assert said(page, "twitter") == {**shown, **image, "card": "summary_large_image"}
+    assert (project / "_site" / "imgs" / "dot.png").is_file()
+    other = BeautifulSoup((project / "_site" / "posts" / "other.html").read_text(), "html.parser")
+    assert said(other, "og")["description"] == "Of the site."
+    assert other.select_one("link[rel=icon]")["href"] == "../imgs/icon.svg"
+    assert (project / "_site" / "imgs" / "icon.svg").is_file()
+
+
+def test_a_card_has_no_picture_until_the_address_is_known(project: Path) -> None:
+    published_at(project, None)
+    page = built(project)
+    assert said(page, "twitter")["card"] == "summary" and "image" not in said(page, "og")
+
+
+def test_no_card_where_none_is_asked_for(project: Path) -> None:
+    assert not said(built(project), "og") and not said(built(project), "twitter")
+
+
+def test_citation_of_authors_who_are_no_persons(project: Path) -> None:
+    published_at(project, "https://example.org/sub/")
+    names = "author:\n  - name: {literal: The site authors}\n  - Ann B. Author\n  - name: {family: Ode, given: C.}\n"
+    write(project, "posts/other.qmd", "Text.", f"title: T\n{names}date: 2026-03-04\ncitation: true")
+    page = built(project, "posts/other.html")
+    entry = page.select_one(".cite code").text
+    assert entry.startswith("@online{the_site_authors2026,")
+    assert "author = {{The site authors} and B. Author, Ann and Ode, C.}" in entry
+    assert "date = {2026-03-04}" in entry and "url = {https://example.org/sub/posts/other.html}" in entry
+    assert "The site authors, Ann B. Author, and C. Ode. 2026." in page.select_one(".cite").text
+    assert page.select_one(".byline").text == "The site authors · Ann B. Author · C. Ode · 2026-03-04"
+
+
+def test_sitemap_lists_the_pages_where_the_address_is_known(project: Path) -> None:
+    write(project, "404.qmd", "Nothing.")
+    assert not (build(project) / "sitemap.xml").exists()
+    published_at(project, "https://example.org/a&b/")
+    site = build(project)
+    listed = [place.text for place in ElementTree.parse(site / "sitemap.xml").findall(".//{*}loc")]
+    assert listed == ["https://example.org/a&b/index.html", "https://example.org/a&b/posts/other.html"]
+    assert (site / "robots.txt").read_text() == "Sitemap: https://example.org/a&b/sitemap.xml\n"
+
+
+@pytest.mark.parametrize(("address", "root"), [(None, "/"), ("https://example.org/sub", "/sub/")])
+def test_the_page_for_a_missing_page_works_at_any_depth(project: Path, address: str | None, root: str) -> None:
+    published_at(project, address)
+    write(project, "404.qmd", "[Start](/index.qmd), [other](posts/other.qmd) ![](/imgs/dot.png){alt='black'}")
+    page = built(project, "404.html")
+    places = [tag.get("href") or tag.get("src") for tag in page.select("a:not(.skip), link, script[src], img")]
+    assert len(places) > 6 and all(place.startswith(root) for place in places), places
+    assert f"{root}posts/other.html" in places
+
+
+def test_dead_links_of_the_page_for_a_missing_page(project: Path) -> None:
+    published_at(project, "https://example.org/sub")
+    refused(project, "[x](/nowhere.qmd)", "dead link to 'nowhere.html'", "404.qmd")
 
 
 def test_pre_render_scripts(project: Path) -> None:

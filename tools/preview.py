@@ -25,6 +25,7 @@ try:
     from site_preview.pages import page_html
     from site_preview.problem import PreviewError
     from site_preview.settings import Page, Project, read_page, read_project
+    from site_preview.sitemap import write_sitemap
 except ImportError as error:
     sys.exit(f"{error}: run this with the Python that lrcore[site] is installed in (`make site` does)")
 
@@ -71,17 +72,19 @@ def write_site(project: Project, pages: list[Page], texts: list[str], site: Path
         shutil.copyfile(Path(__file__).parent / "site_preview" / name, site / name)
     wanted = project.files(project.listed("project", "resources"), needed=False)
     wanted += [Path(name) for name in project.listed("format", "html", "css")]
+    wanted += [Path(name.lstrip("/")) for name in project.listed("website", "image")]
     for path in wanted:
         copy_file(project, path, site)
     for target, html in written.items():
-        for reference in local_references(html):
+        for reference in local_references(html, project.site_path):
             # As Quarto does, take along what a page refers to; what is not there is named by the check below.
             source = (project.folder / target.parent / reference).resolve()
             if source.is_file() and source.is_relative_to(project.folder.resolve()):
                 copy_file(project, source.relative_to(project.folder.resolve()), site)
     anchors = {target: page_anchors(html) for target, html in written.items()}
     for page in pages:
-        check_page(site, page.target, anchors, str(page.path))
+        check_page(site, page.target, anchors, str(page.path), project.site_path)
+    write_sitemap(project, pages, site)
 
 
 def copy_file(project: Project, path: Path, site: Path) -> None:

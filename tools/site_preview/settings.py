@@ -10,6 +10,7 @@ import datetime
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -30,13 +31,14 @@ PROJECT_KEYS: dict[str, Any] = {
         "title": str,
         "description": str,
         "site-url": str,
-        "repo-url": str,
-        "search": bool,
-        "navbar": {"left": list, "right": list, "title": str, "background": str, "search": bool},
-        "page-footer": str,
+        "favicon": str,
+        "image": str,
+        "image-alt": str,
+        "open-graph": [True],
+        "twitter-card": [True],
+        "navbar": {"left": list},
     },
     "lang": str,
-    "author": (str, list),
     "bibliography": str,
     "link-citations": bool,
     "jupyter": ["python3"],
@@ -64,8 +66,7 @@ PAGE_KEYS: dict[str, Any] = {
     "description": str,
     "abstract": str,
     "author": (str, list),
-    "date": (str, datetime.date),
-    "keywords": (str, list),
+    "date": datetime.date,
     "citation": [True, False],
     "toc": bool,
     "number-sections": bool,
@@ -123,6 +124,16 @@ class Project:
             found += [match for match in matches if match not in found]
         return found
 
+    @property
+    def site_url(self) -> str:
+        """The address the site will have, without a slash at the end; empty where it is not known."""
+        return str(self.option("website", "site-url", default="")).rstrip("/")
+
+    @property
+    def site_path(self) -> str:
+        """The path of that address, from slash to slash."""
+        return f"{urlsplit(self.site_url).path}/"
+
     def pages(self) -> list[Path]:
         """The pages to render, relative to the folder."""
         return self.files(self.listed("project", "render") or ["**/*.qmd"], needed=True)
@@ -150,6 +161,15 @@ class Page:
     def target(self) -> Path:
         """Where the page goes in the site."""
         return self.path.with_suffix(".html")
+
+    @property
+    def is_not_found(self) -> bool:
+        """Is it the page that a server sends in the place of one that is missing, at whatever depth?"""
+        return self.path.as_posix() == "404.qmd"
+
+    def description(self, project: Project) -> str:
+        """What the page is about, in a sentence: its own, or else that of the site."""
+        return str(self.settings.get("description") or project.option("website", "description", default=""))
 
 
 def read_project(folder: Path) -> Project:
