@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page
 
 FLAGS = [
@@ -29,18 +32,49 @@ MARKS = """plot => [...plot.querySelectorAll('.mlayer path, .mlayer image, .imag
     .filter(mark => { const box = mark.getBoundingClientRect(); return box.width + box.height > 1; }).length"""
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+def cannot_test(message: str) -> NoReturn:
+    """Skip with `message`, but fail where nothing may be skipped: in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+class _Static(http.server.SimpleHTTPRequestHandler):
+    """What a host of static sites does: files below `root`, and the site's own page for what is missing."""
+
+    def __init__(self, *request: Any, root: str, directory: str) -> None:
+        self.root = root
+        super().__init__(*request, directory=directory)
+
+    def translate_path(self, path: str) -> str:
+        return super().translate_path(path.removeprefix(self.root))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory) / "404.html"
+        if code != 404 or not page.is_file():
+            return super().send_error(code, message, explain)
+        self.send_response(404)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.read_bytes())
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve `folder` on a free port of this machine; yields its address."""
-    handler = functools.partial(_Quiet, directory=str(folder))
+    """Serve the site in `folder` on a free port of this machine; yields its address.
+
+    A site that was built for an address with a path (`robots.txt` names it) is served below that path.
+    """
+    robots = folder / "robots.txt"
+    address = robots.read_text().removeprefix("Sitemap: ").strip() if robots.is_file() else "/sitemap.xml"
+    root = urlsplit(address).path.removesuffix("/sitemap.xml")
+    handler = functools.partial(_Static, root=root, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}{root}"
         server.shutdown()
 
 
@@ -57,13 +91,13 @@ class Visit:
         """Scroll through the page, with every choice of its switches; returns what is wrong on it."""
         self._check_what_is_shown()
         for choice in self._choices():
-            self.page.locator(f".lrcore-switch input[value='{choice}']:visible").first.check()
+            self.page.locator(f".lrcore-switch > fieldset input[value='{choice}']:visible").first.check()
             self._check_what_is_shown()
         return [f"{self.name}: {problem}" for problem in self.problems]
 
     def _choices(self) -> list[str]:
         """What its switches offer beside what is shown at first, each once."""
-        buttons = self.page.locator(".lrcore-switch input:not(:checked)")
+        buttons = self.page.locator(".lrcore-switch > fieldset input:not(:checked)")
         return list(dict.fromkeys(button.get_attribute("value") or "" for button in buttons.all()))
 
     def _check_what_is_shown(self) -> None:

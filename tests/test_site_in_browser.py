@@ -1,10 +1,10 @@
-"""Every page of the built site in a browser: phone and desktop, light and dark, with and without scripts."""
+"""Every page of the built site in a browser: phone, tablet, desktop, light and dark, with and without scripts."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,6 @@ from playwright.sync_api import Browser
 TOGGLE = "#theme-toggle, .quarto-color-scheme-toggle"
 
 
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    with served(site) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def pages(site: Path) -> list[str]:
-    """Pages of the site, relative to its folder."""
-    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-
-
 def first_page_with(site: Path, pages: list[str], element: str) -> str:
     holding = [name for name in pages if f'class="{element}"' in (site / name).read_text()]
     assert holding, f"no page of the site has a .{element}"
@@ -33,7 +21,7 @@ def first_page_with(site: Path, pages: list[str], element: str) -> str:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("width", [390, 820, 1440])
 def test_pages_are_whole(browser: Browser, address: str, pages: list[str], width: int, theme: str) -> None:
     problems = []
     for name in pages:
@@ -103,6 +91,27 @@ def test_pages_can_be_read_without_scripts(browser: Browser, address: str, site:
     page.goto(f"{address}/{first_page_with(site, pages, 'lrcore-table')}")
     assert page.locator(".lrcore-table tbody tr").first.is_visible()
     context.close()
+
+
+@pytest.mark.parametrize("missing", ["none.html", "posts/none.html", "no/such/folder/"])
+def test_what_is_missing_leads_back_to_the_pages(
+    browser: Browser, address: str, pages: list[str], missing: str
+) -> None:
+    with visit(browser, address, missing, 820, "light") as opened:
+        assert opened.problems.pop(0).endswith(f"/{missing} answers 404")
+        assert any("404" in problem for problem in opened.problems[:1])  # the browser's own word on it
+        assert not opened.problems[1:], "what the page itself loads is missing"
+        links = opened.page.locator("main li a").evaluate_all("links => links.map(link => link.href)")
+        assert sorted(links) == sorted(f"{address}/{name}" for name in pages if name != "404.html")
+
+
+def test_a_site_that_was_built_for_a_path_is_served_below_it(tmp_path: Path) -> None:
+    (tmp_path / "robots.txt").write_text("Sitemap: https://example.org/sub/sitemap.xml\n")
+    (tmp_path / "index.html").write_text("the site")
+    with served(tmp_path) as url:
+        assert url.endswith("/sub")
+        with urllib.request.urlopen(f"{url}/index.html") as answer:
+            assert answer.read() == b"the site"
 
 
 def test_a_broken_figure_is_reported(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
