@@ -6,6 +6,7 @@ import pytest
 
 from lrcore import plan as planning
 from lrcore import train
+from lrcore.compute import pass_flops
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
@@ -92,7 +93,7 @@ def test_training_flops_follow_from_the_grid(tmp_path):
     cells = [cell for cell in study.cells if cell.ae == "flux2"]
     cost, half = planning._cost(work, "flux2", cells), planning._cost(work, "flux2", cells[: len(cells) // 2])
     latent = planning.latent_shape(work, "flux2")
-    forward, backward = planning._pass_flops(planning._model(work, latent, "meta"), latent)
+    forward, backward = pass_flops(planning._model(work, latent, "meta"), latent)
     images = study.training.batch_size * study.training.evaluate_at[-1]
     assert cost.training_flops == len(cells) * images * (forward + backward)
     assert cost.training_flops == 2 * half.training_flops
