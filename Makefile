@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+TOOLS := tests/page_tools
 
 .PHONY: site test check clean
 
@@ -13,7 +14,7 @@ site: $(VENV)/installed
 	fi
 	@echo "the site is in _site/; to read it: $(RUN) -m http.server --directory _site"
 
-test: $(VENV)/installed
+test: $(VENV)/installed $(TOOLS)/node_modules/installed
 	$(RUN) -m pytest
 
 check: $(VENV)/installed
@@ -28,6 +29,12 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# axe-core and Lighthouse, for the tests of the pages; where there is no npm, those tests say that they are skipped.
+$(TOOLS)/node_modules/installed: $(TOOLS)/package.json $(TOOLS)/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+		npm ci --prefix $(TOOLS) --no-audit --no-fund --silent && touch $@; \
+	fi
 
 clean:
 	rm -rf _site .quarto site/vendor .pytest_cache .mypy_cache .ruff_cache

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 from preview import build
@@ -383,6 +384,22 @@ def test_the_project_s_own_settings_are_understood() -> None:
     from site_preview.settings import read_project
 
     assert read_project(PROJECT).html("html-math-method") == "mathml"
+
+
+def test_the_project_s_own_card_is_what_networks_ask_for() -> None:
+    card = PROJECT / "site" / "card.png"
+    assert Image.open(card).size == (1200, 630) and card.stat().st_size < 100_000
+
+
+def test_articles_are_cited_by_the_authors_of_the_project() -> None:
+    from site_preview.citation import authors
+    from site_preview.settings import read_page, read_project
+
+    project = read_project(PROJECT)
+    cited = [page for path in project.pages() if (page := read_page(project, path)).settings.get("citation")]
+    assert Path("posts/representation-comparison.qmd") in [page.path for page in cited]
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
+    assert all(authors(page) == [author["name"] for author in citation["authors"]] for page in cited)
 
 
 def test_scripts_are_copied_from_the_installed_packages(tmp_path: Path) -> None:
