@@ -6,6 +6,7 @@ import contextlib
 import functools
 import http.server
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +38,15 @@ def cannot_test(message: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+def chromium() -> str:
+    """The Chromium of the distribution."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
+        cannot_test("no Chromium found: the pages are NOT tested in a browser (Debian: apt-get install chromium)")
+    return program
 
 
 class _Static(http.server.SimpleHTTPRequestHandler):
@@ -145,11 +155,18 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visit(browser: Browser, address: str, name: str, width: int, theme: str) -> Iterator[Visit]:
-    """Open page `name` in a window of `width` pixels, in the `theme` (light or dark) of the system."""
+def visit(
+    browser: Browser, address: str, name: str, width: int, theme: str, script: str | None = None
+) -> Iterator[Visit]:
+    """Open page `name` in a window of `width` pixels, in the `theme` (light or dark) of the system.
+
+    `script` is run before those of the page.
+    """
     host = urlsplit(address).netloc
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
     page = context.new_page()
+    if script:
+        page.add_init_script(script)
     opened = Visit(page, f"{name} at {width} px, {theme}")
 
     def note_request(url: str) -> None:

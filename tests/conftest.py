@@ -66,12 +66,10 @@ def address(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium of the distribution; its absence fails in CI and skips elsewhere."""
-    from browser import FLAGS, cannot_test
+    from browser import FLAGS, chromium
     from playwright.sync_api import sync_playwright
 
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        cannot_test("no Chromium found: the pages are NOT tested in a browser (Debian: apt-get install chromium)")
+    program = chromium()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield opened

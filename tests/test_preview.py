@@ -241,6 +241,14 @@ def test_cell_refusals(project: Path, cell: str, message: str) -> None:
     refused(project, f"```{{python}}\n{cell}\n```", message)
 
 
+def test_a_page_that_fails_ends_those_that_still_run(project: Path) -> None:
+    write(project, "index.qmd", "```{python}\nimport time; time.sleep(2)\n1 / 0\n```")
+    write(project, "posts/other.qmd", "```{python}\nimport time; time.sleep(250)\n```")
+    command = [sys.executable, str(PROJECT / "tools" / "preview.py"), str(project)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert "preview: index.qmd: cell at line 5 failed" in done.stderr and "other.qmd" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

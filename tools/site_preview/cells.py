@@ -243,7 +243,7 @@ def _inline_markdown(page: Page, part: Inline, outputs: list[Any]) -> str:
 
 
 def run_pages(project: Project, pages: list[Page]) -> list[str]:
-    """The Markdown of every page; two pages run at a time."""
+    """The Markdown of every page; two pages run at a time, and the first that fails ends all."""
 
     async def run_all() -> list[str]:
         free = asyncio.Semaphore(2)
@@ -254,6 +254,11 @@ def run_pages(project: Project, pages: list[Page]) -> list[str]:
                 outputs = await run_page(project, page, parts)
             return page_markdown(project, page, parts, outputs)
 
-        return await asyncio.gather(*(one(page) for page in pages))
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(one(page)) for page in pages]
+        return [task.result() for task in running]
 
-    return asyncio.run(run_all())
+    try:
+        return asyncio.run(run_all())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # the others fail because they are stopped

@@ -71,6 +71,8 @@ def _localised(text: str, project: Project, page: Page) -> str:
             if value.startswith("/") or page.is_not_found:
                 value = posixpath.join(root, value.removeprefix("/"))
             element[attribute] = re.sub(r"\.qmd(?=$|#)", ".html", value)
+    for wide in soup.select("pre, .table-scroll, math[display=block]"):
+        wide["tabindex"] = "0"  # what is wider than the screen can be scrolled by keyboard
     return str(soup)
 
 
@@ -107,4 +109,4 @@ def _toc(numbered: Numbered, depth: int) -> str:
         for heading in numbered.headings
         if heading.level <= depth
     ]
-    return f'<details class="toc" open><summary>On this page</summary><ul>{"".join(entries)}</ul></details>'
+    return f'<details class="toc"><summary>On this page</summary><ul>{"".join(entries)}</ul></details>'

@@ -20,8 +20,8 @@ document.getElementById("theme-toggle").addEventListener("click", () => {
   show(wanted());
 });
 
-// On a phone the table of contents starts folded.
-if (innerWidth < 900) document.querySelector("details.toc")?.removeAttribute("open");
+// Beside the text there is room for the table of contents; above it, unfolding it would move the text.
+if (matchMedia("(min-width: 1200px)").matches) document.querySelector("details.toc")?.setAttribute("open", "");
 
 if (body.dataset.copiesCode === "yes" && navigator.clipboard) {
   for (const block of document.querySelectorAll("div.sourceCode")) {

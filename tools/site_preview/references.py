@@ -73,7 +73,7 @@ class Numbered:
             self._prefix_caption(block["c"][0][0], block["c"][1][1])
         if kind == "Table":
             self._prefix_caption(block["c"][0][0], block["c"][1][1])
-            return [_raw('<div class="table-scroll">'), block, _raw("</div>")]
+            return [_raw('<div class="table-scroll" role="group" aria-label="Table">'), block, _raw("</div>")]
         if kind in ("Para", "Plain"):
             block["c"] = self._equations(block["c"])
         if kind == "BlockQuote":
