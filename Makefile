@@ -22,12 +22,13 @@ check: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Installed once per change of pyproject.toml; the stamp is written last, so a broken install is repeated.
+# Installed once per change of pyproject.toml; the stamp is written last, so a broken install is repeated. Python compiles
+# what it imports by itself: a small part of what is installed.
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	@touch $@
 
 # axe-core and Lighthouse, for the tests of the pages; where there is no npm, those tests say that they are skipped.
