@@ -7,6 +7,8 @@
 import lighthouse, { desktopConfig } from "lighthouse";
 
 const CATEGORIES = ["accessibility", "best-practices", "performance", "seo"];
+const GOOD = 0.9;
+const DESKTOP = 1500; // what Lighthouse's own benchmark says of an ordinary desktop
 const [port, ...addresses] = process.argv.slice(2);
 
 function lostPoints({ categories, audits }) {
@@ -20,11 +22,20 @@ function lostPoints({ categories, audits }) {
   }));
 }
 
-for (const address of addresses) {
+async function audit(address, cpuSlowdownMultiplier = 1) {
   const without = { blockedUrlPatterns: ["*/plotly.min.js"], skipAudits: ["errors-in-console"] };
-  const flags = { port: Number(port), onlyCategories: CATEGORIES, logLevel: "error", ...without };
+  const throttling = { ...desktopConfig.settings.throttling, cpuSlowdownMultiplier };
+  const flags = { port: Number(port), onlyCategories: CATEGORIES, logLevel: "error", throttling, ...without };
   const { lhr } = await lighthouse(address, flags, desktopConfig);
   if (lhr.runtimeError) throw new Error(`${address}: ${lhr.runtimeError.message}`);
+  return lhr;
+}
+
+for (const address of addresses) {
+  let lhr = await audit(address);
+  // What is slow on a slow or busy machine is judged once more, at the speed of a desktop.
+  const speed = lhr.environment.benchmarkIndex / DESKTOP;
+  if (lhr.categories.performance.score < GOOD && speed < 1) lhr = await audit(address, speed);
   const scores = Object.fromEntries(CATEGORIES.map((name) => [name, Math.round(100 * lhr.categories[name].score)]));
-  console.log(JSON.stringify({ address, scores, lost: lostPoints(lhr) }));
+  console.log(JSON.stringify({ address, scores, speed, lost: lostPoints(lhr) }));
 }
