@@ -33,9 +33,11 @@ async function audit(address, cpuSlowdownMultiplier = 1) {
 
 for (const address of addresses) {
   let lhr = await audit(address);
-  // What is slow on a slow or busy machine is judged once more, at the speed of a desktop.
-  const speed = lhr.environment.benchmarkIndex / DESKTOP;
-  if (lhr.categories.performance.score < GOOD && speed < 1) lhr = await audit(address, speed);
+  const speed = () => lhr.environment.benchmarkIndex / DESKTOP;
+  // What is slow on a slow or busy machine is judged again, at the speed of a desktop.
+  for (let again = 0; again < 2 && lhr.categories.performance.score < GOOD && speed() < 1; again++) {
+    lhr = await audit(address, speed());
+  }
   const scores = Object.fromEntries(CATEGORIES.map((name) => [name, Math.round(100 * lhr.categories[name].score)]));
-  console.log(JSON.stringify({ address, scores, speed, lost: lostPoints(lhr) }));
+  console.log(JSON.stringify({ address, scores, speed: speed(), lost: lostPoints(lhr) }));
 }
