@@ -98,6 +98,7 @@
       const layout = layoutFor(spec, figure.clientWidth);
       layout.height ??= parseInt(plot.style.minHeight, 10);
       await Plotly.react(plot, spec.data, layout, { responsive: true, displaylogo: false });
+      plot.setAttribute("role", "group"); // it holds buttons now, which an image must not
       link(Plotly, plot);
       figure.dataset.drawn = isDark() ? "dark" : "light";
       figure.dataset.narrow = String(figure.clientWidth < NARROW);
