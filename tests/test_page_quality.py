@@ -1,4 +1,4 @@
-"""Accessibility, speed and weight of every page: axe-core, Lighthouse, layout shifts, bytes.
+"""Accessibility and weight of every page: axe-core, Lighthouse, layout shifts, bytes.
 
 axe-core and Lighthouse come from npm (`tests/page_tools`, versions pinned; `make test` installs them).
 """
@@ -17,7 +17,7 @@ from browser import FLAGS, WAIT, cannot_test, chromium, visit
 from playwright.sync_api import Browser, Page
 
 TOOLS = Path(__file__).parent / "page_tools"
-LEAST = {"accessibility": 95, "best-practices": 95, "seo": 95, "performance": 90}
+LEAST = {"accessibility": 95, "best-practices": 95, "seo": 95}
 MOST_BYTES = 1_500_000
 MOST_SHIFT = 0.1
 
@@ -84,7 +84,8 @@ def test_nothing_stands_in_a_reader_s_way(
             if shifts >= MOST_SHIFT:
                 problems.append(f"{name} at {width} px: things move by {shifts:.3f} while it is read")
             page.add_script_tag(path=tools / "axe-core" / "axe.min.js")
-            found = violations(page, "light", []) + violations(page, "dark", ["color-contrast"])
+            found = violations(page, "light", [])
+            found += violations(page, "dark", ["color-contrast"]) if width == 1440 else []
             problems += [f"{name} at {width} px, {what}" for what in found]
     assert not problems, "\n".join(problems)
 
@@ -103,11 +104,9 @@ def test_the_first_page_is_light(browser: Browser, address: str) -> None:
 
 @pytest.mark.timeout(900)
 def test_lighthouse(browser: Browser, address: str, pages: list[str], tools: Path) -> None:
-    """Lighthouse's scores in per cent are at least `LEAST`.
+    """Lighthouse's scores in per cent are at least `LEAST`, in its desktop preset.
 
-    Its desktop preset: pages with wide figures and tables are read at a desk. A slow or busy machine counts as a
-    desktop, by the benchmark that Lighthouse runs beside each page. plotly.js is not loaded: to evaluate all of it
-    takes a second or two on a slow machine, wherever it is used, which would hide what the pages themselves do.
+    Its score of speed is left out: it is of the machine that runs the test as much as of the page.
     """
     reports = audited(browser, [f"{address}/{name}" for name in pages], tools)
     assert not [report for report in reports if too_low(report)]

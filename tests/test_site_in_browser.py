@@ -26,7 +26,7 @@ def test_pages_are_whole(browser: Browser, address: str, pages: list[str], width
     problems = []
     for name in pages:
         with visit(browser, address, name, width, theme) as opened:
-            problems += opened.check()
+            problems += opened.check(choices=theme == "light")  # what differs in the dark is on all figures alike
     assert not problems, "\n".join(problems)
 
 
