@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-WAIT = 20_000
+WAIT = 90_000
 """Milliseconds until something on a page counts as missing."""
 
 # Marks of the data: traces lie in Plotly's `mlayer` groups, grid lines, axes and legends do not.

@@ -129,7 +129,7 @@ def children(pid):
     return [int(child) for child in found]
 
 
-def until(happened, process, seconds=60):
+def until(happened, process, seconds=300):
     """Wait until something has happened while a process runs."""
     deadline = time.monotonic() + seconds
     while not happened():
