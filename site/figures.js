@@ -107,12 +107,13 @@
     }
   }
 
-  // Points that carry the same customdata are one thing seen in several panels: pointing at one marks all.
+  // Where a figure says so, points that carry the same customdata are one thing seen in several panels: pointing at one
+  // marks all.
   function link(Plotly, plot) {
+    if (!plot.layout.meta?.linked) return;
     const traces = plot.data.flatMap(({ customdata }, number) => (customdata ? [number] : []));
     plot.removeAllListeners("plotly_hover");
     plot.removeAllListeners("plotly_unhover");
-    if (!traces.length) return;
     const mark = (thing) => {
       const same = (number) => plot.data[number].customdata.flatMap((other, at) => (other === thing ? [at] : []));
       const marked = traces.map((number) => (thing === null ? null : same(number)));

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from PIL import Image
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.comparison import Box, Compared, Picture, comparison
-from lrcore.figures.embed import raw_html
+from lrcore.figures.embed import Markup
 
 ORIGINAL = "orig"
 _BOX_SHARE = 3
@@ -30,17 +29,7 @@ _LAYOUT = "display:grid;grid-template-columns:repeat(auto-fit,minmax(6rem,1fr));
 _PICTURE = "display:block;width:100%;height:auto;image-rendering:pixelated;margin-bottom:.25rem"
 
 
-@dataclass(frozen=True)
-class Crops:
-    """Markup of zoomed crops; a cell that ends in one shows it."""
-
-    markup: str
-
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
-
-
-def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Crops:
+def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Markup:
     """`count` images of `<imgs>/<study>/<name>-<ii>.png`: the original, then the reconstruction of each of `aes`.
 
     `prefix` goes before `imgs/` in the page's links: "" for pages in the project's root, "../" for pages in a folder.
@@ -52,10 +41,10 @@ def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, p
     names = _names(aes, count)
     folder = Path(imgs) / study
     rows = [_row(folder, f"{prefix}imgs/{study}", names, number) for number in range(count)]
-    return Crops(f'<div class="lrcore-crops">{"".join(rows)}</div>')
+    return Markup(f'<div class="lrcore-crops">{"".join(rows)}</div>')
 
 
-def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Crops:
+def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Markup:
     """The same images, one original and one of its reconstructions at a time, with a handle between the two.
 
     The box that is enlarged starts where the original has most detail; the reader moves it. A page shows it beside
@@ -80,7 +69,7 @@ def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int,
                 most_detailed_box(pixels),
             )
         )
-    return Crops(comparison(things, "Picture", "Autoencoder"))
+    return Markup(comparison(things, "Picture", "Autoencoder"))
 
 
 def most_detailed_box(pixels: np.ndarray) -> Box:

@@ -13,9 +13,10 @@ import json
 import math
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pandas
 import plotly.graph_objects
@@ -30,8 +31,31 @@ ROWS_PER_PAGE = 15
 """A table with more rows than this is split into pages (of the table, not of the site)."""
 
 
+class Embedded(ABC):
+    """What a page can show; a cell that ends in one shows it."""
+
+    @property
+    @abstractmethod
+    def markup(self) -> str:
+        """HTML of one element."""
+
+    def _repr_markdown_(self) -> str:
+        return raw_html(self.markup)
+
+
 @dataclass(frozen=True)
-class SiteFigure:
+class Markup(Embedded):
+    """HTML that a figure module wrote itself."""
+
+    text: str
+
+    @property
+    def markup(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class SiteFigure(Embedded):
     """A Plotly figure, the rows it was drawn from, and what it shows in words.
 
     `name` is the figure's file name for downloads (lower-case letters, digits, '-'), unique on its page. `alt` is
@@ -61,12 +85,9 @@ class SiteFigure:
             f"{csv_link(self.rows, self.name)}</div>"
         )
 
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
-
 
 @dataclass(frozen=True)
-class SteppedFigure:
+class SteppedFigure(Embedded):
     """Figures of one layout that a slider goes through, for what depends on one more number.
 
     `frames`: the figures by the text of their step, in order; `start` is the text of the one shown first (and the only
@@ -108,12 +129,9 @@ class SteppedFigure:
             f"{csv_link(self.rows, self.name)}</div>"
         )
 
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
-
 
 @dataclass(frozen=True)
-class SiteTable:
+class SiteTable(Embedded):
     """A data frame as a table that can be sorted, searched and downloaded; without scripts, a plain table.
 
     `name` is as in `SiteFigure`; `caption` says in words what the table holds, for screen readers (the visible
@@ -149,21 +167,9 @@ class SiteTable:
             f"{csv_link(self.frame if self.rows is None else self.rows, self.name)}</div>"
         )
 
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
-
-
-class Embedded(Protocol):
-    """What a page can show: it has its HTML."""
-
-    @property
-    def markup(self) -> str:
-        """HTML of one element."""
-        ...
-
 
 @dataclass(frozen=True)
-class Switch:
+class Switch(Embedded):
     """Several of the same thing, such as one figure of each study, of which the reader sees one at a time.
 
     `choices`: by the text of the choice; the first is shown first, without scripts all are. Where a page has several
@@ -200,9 +206,6 @@ class Switch:
         )
         legend = f"<legend>{html.escape(self.label)}</legend>"
         return f'<div class="lrcore-switch"><fieldset>{legend}{buttons}</fieldset>{parts}</div>'
-
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
 
 
 def shown(value: float) -> str:

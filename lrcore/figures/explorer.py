@@ -44,7 +44,7 @@ def timestep_explorer() -> SteppedFigure:
         f"ln and pln, and the {STEPS} sampling steps. A larger shift moves all three towards noise: at {_START:.2f} a "
         f"uniform timestep of 0.5 becomes {float(timeshift(_START, torch.tensor(0.5))):.2f}."
     )
-    return SteppedFigure(frames, f"{_START:.2f}", "Shift a", rows, "timestep-explorer", alt, min_width=0)
+    return SteppedFigure(frames, f"{_START:.2f}", "Shift a", rows, "timestep-explorer", alt)
 
 
 def shares_of_time(shifts: Sequence[float] = SHIFTS) -> SiteTable:

@@ -18,22 +18,12 @@ from PIL import Image
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.comparison import Compared, Picture, comparison
-from lrcore.figures.embed import csv_link, raw_html
+from lrcore.figures.embed import Markup, csv_link
 from lrcore.findings import NO_REPA
 from lrcore.images import png_text
 
 SAME = ("ae", "trainp", "trainshift", "sampleshift", "step", "train_seed", "sample_seed", "columns", "resolution")
 """What two pictures must say alike for REPA to be all that differs."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Markup of pairs of pictures; a cell that ends in one shows it."""
-
-    markup: str
-
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ def shown_aes(imgs: Path | str, study: str) -> list[str]:
     return style.in_order(ae for ae, without in kinds if not without and (ae, True) in kinds)
 
 
-def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "") -> Pairs:
+def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "") -> Markup:
     """For each autoencoder its samples without REPA and with it, the same seed in the same place; and one comparison.
 
     Pictures are `<imgs>/<study>/samples/<ae>-<repa>.png`; `prefix` is as in `zoomed_crops`. With scripts a handle
@@ -76,7 +66,7 @@ def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "
     several = len({repa.said["repa"] for _, repa in pairs}) > 1
     compared = [_compared(without, repa, link, several) for without, repa in pairs]
     wiped = comparison(compared, "Autoencoder", "REPA")
-    return Pairs(f'<div class="lrcore-pairs">{drawn}{wiped}{csv_link(rows, f"{study}-samples")}</div>')
+    return Markup(f'<div class="lrcore-pairs">{drawn}{wiped}{csv_link(rows, f"{study}-samples")}</div>')
 
 
 def _pairs_of(folder: Path, ae: str) -> list[tuple[Sheet, Sheet]]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import pandas
 
 from lrcore import records
 from lrcore.figures import style
-from lrcore.figures.embed import SiteTable, raw_html, script_json
+from lrcore.figures.embed import Markup, SiteTable, script_json
 from lrcore.figures.recommendation import (
     Answer,
     Evidence,
@@ -34,17 +34,7 @@ START = 64
 """Channels per token that the picker is asked for first."""
 
 
-@dataclass(frozen=True)
-class Picker:
-    """Markup of the picker and of the table of its evidence; a cell that ends in one shows it."""
-
-    markup: str
-
-    def _repr_markdown_(self) -> str:
-        return raw_html(self.markup)
-
-
-def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFrame]) -> Picker:
+def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFrame]) -> Markup:
     """The picker over the published study and studies of ours, above a table of the latents that were measured.
 
     `published`: rows of `records.read_published`; `generation`: for each study its generation rows in one feature
@@ -57,7 +47,7 @@ def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFram
     table = _table(pandas.concat([published_rows(published), *studies.values()], ignore_index=True))
     found = {PUBLISHED: published_evidence(published)}
     found |= {name: study_evidence(name, rows) for name, rows in generation.items()}
-    return Picker(_markup(found) + table.markup)
+    return Markup(_markup(found) + table.markup)
 
 
 def steps(evidence: Evidence) -> list[tuple[int, Answer]]:

@@ -65,6 +65,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
         height=150 + _PANEL_HEIGHT * len(aes),
         margin_t=90,
         showlegend=False,
+        meta={"linked": True},  # site/figures.js: what has the same customdata is marked together
     )
     figure.update_annotations(font_size=12)
     return SiteFigure(figure, everything, f"{study}-sensitivity", _alt(rows, label, step), min_width=520)
