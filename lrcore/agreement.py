@@ -13,7 +13,6 @@ import itertools
 import math
 from collections.abc import Mapping
 
-import numpy
 import pandas
 from scipy import stats
 
@@ -35,29 +34,32 @@ def kendall(one: Mapping[str, float], other: Mapping[str, float]) -> tuple[float
 
     1 for the same order, -1 for the reverse (Kendall 1938). Autoencoders whose score is NaN do not count.
     """
-    shared = [ae for ae in one if ae in other and math.isfinite(one[ae]) and math.isfinite(other[ae])]
+    shared = _shared(one, other)
     if len(shared) < FEWEST:
         return math.nan, len(shared)
     found = stats.kendalltau([one[ae] for ae in shared], [other[ae] for ae in shared]).statistic
     return float(found), len(shared)
 
 
-def chance(tau: float, autoencoders: int) -> float:
-    """The share of all orders of so many autoencoders that agree at least as well as `tau`, 0 to 1; NaN of NaN.
+def chance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """The share of all orders that agree with `other` at least as well as that of `one`; NaN of fewer than `FEWEST`.
 
-    Orders are counted by the pairs that stand the wrong way round (Kendall 1938), of which one order of 24 has none of
-    four autoencoders' six. Without ties.
+    The exact one-sided p-value of Kendall's tau, over the autoencoders that both have; approximate where some tie.
 
-    >>> [round(24 * chance(tau, 4)) for tau in (1, 4 / 6, 0, -1)]
-    [1, 4, 15, 24]
+    >>> told = {"sd": 1, "flux1": 2, "rae": 3}
+    >>> round(6 * chance(told, told))
+    1
     """
-    if math.isnan(tau):
+    shared = _shared(one, other)
+    if len(shared) < FEWEST:
         return math.nan
-    orders = numpy.ones(1)
-    for size in range(2, autoencoders + 1):
-        orders = numpy.convolve(orders, numpy.ones(size))  # the next one may stand before none to all of the others
-    wrong = round((1 - tau) / 2 * (len(orders) - 1))
-    return float(orders[: wrong + 1].sum() / orders.sum())
+    ranks = ([values[ae] for ae in shared] for values in (one, other))
+    return float(stats.kendalltau(*ranks, alternative="greater").pvalue)
+
+
+def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
+    """The autoencoders that have a number in both."""
+    return [ae for ae in one if ae in other and math.isfinite(one[ae]) and math.isfinite(other[ae])]
 
 
 def published_orders(published: pandas.DataFrame) -> pandas.DataFrame:
@@ -98,14 +100,15 @@ def pairs(published: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def with_published(best: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
-    """Agreement of our order of autoencoders with every published one: source, setting, quantity, tau, autoencoders.
+    """Agreement of our order of autoencoders with every published one.
 
-    `best`: one row an ae with its `fid` (`findings.comparable_best`). tau is NaN where it shares fewer than `FEWEST`
-    autoencoders with ours.
+    Columns source, setting, quantity, tau, autoencoders, chance (see `chance`). `best`: one row an ae with its `fid`
+    (`findings.comparable_best`). tau is NaN where the setting shares fewer than `FEWEST` autoencoders with ours.
     """
     ours = dict(zip(best["ae"], best["fid"], strict=True))
-    found = [(*setting, *kendall(ours, values)) for setting, values in by_setting(published).items()]
-    return pandas.DataFrame(found, columns=[*_SETTING, "tau", "autoencoders"])
+    settings = by_setting(published).items()
+    found = [(*setting, *kendall(ours, values), chance(ours, values)) for setting, values in settings]
+    return pandas.DataFrame(found, columns=[*_SETTING, "tau", "autoencoders", "chance"])
 
 
 def among_published(published: pandas.DataFrame) -> pandas.DataFrame:

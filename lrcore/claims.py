@@ -1,6 +1,6 @@
 """The findings of published studies as computations over the rows of one study, each with a verdict.
 
-    for claim in claims.judged(studies.load_studies("data")["smoke"], records.read_published("data")):
+    for claim in claims.judged(load_studies("data")["smoke"], records.read_published("data")):
         print(claim.verdict, claim.claim, claim.here)
 
 Distances are those at the last step that all measured autoencoders reached; those of several autoencoders or values
@@ -18,11 +18,12 @@ from dataclasses import dataclass
 
 import pandas
 
-from lrcore import agreement, findings, records
+from lrcore import agreement, findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose, style
 from lrcore.figures.embed import shown
-from lrcore.figures.studies import StudyRows
+from lrcore.figures.wording import labels, named, named_choices, named_spreads, tau_text
+from lrcore.study_rows import StudyRows
 from lrcore.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices, within
 
 FOLLOWED = "bfl2025representation"
@@ -103,7 +104,7 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         latents=study.latents,
         published=published.sort_values("ae", key=lambda column: column.map(places), kind="stable"),
         noise=findings.noise_of_difference(study.generation),
-        label=records.distance_label(str(settings["feature_network"].iloc[0])),
+        label=study.distance,
     )
 
 
@@ -120,11 +121,6 @@ def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
 def as_frame(claims: Iterable[Claim]) -> pandas.DataFrame:
     """One row a claim, with the fields of `Claim` as columns."""
     return pandas.DataFrame([vars(claim) for claim in claims], columns=list(Claim.__dataclass_fields__))
-
-
-def tau_text(tau: float) -> str:
-    """A rank correlation with two decimals: '0.67', '−1.00', '–' for NaN."""
-    return "–" if math.isnan(tau) else f"{tau + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def best_density(given: Evidence) -> Claim:
@@ -158,7 +154,7 @@ def train_shift_grows(given: Evidence) -> Claim:
     order = sorted(shifts, key=lambda ae: given.channels[ae])
     tau, _ = agreement.kendall(given.channels, {ae: values[0] for ae, values in shifts.items()})
     verdict = verdict_on_choices([shifts[ae] for ae in order], _grows)
-    here = f"{_named_values(shifts, order)}; rank correlation with channels {tau_text(tau)}"
+    here = f"{named_choices(shifts, order)}; rank correlation with channels {tau_text(tau)}"
     return Claim(
         "The best train shift grows with the channels per token.",
         FOLLOWED,
@@ -190,7 +186,7 @@ def sample_shift_of_wide_latents(given: Evidence) -> Claim:
         "The best sample shift is larger for the wide latents of FLUX.2 and RAE than for SD.",
         FOLLOWED,
         prose.published_best(given.published, "sampleshift"),
-        _named_values(shifts, needed) if whole else _lacking(given, shifts),
+        named_choices(shifts, needed) if whole else _lacking(given, shifts),
         verdict,
     )
 
@@ -213,7 +209,7 @@ def train_shift_matters_most(given: Evidence) -> Claim:
         "The train shift matters most: more than the density and the sample shift.",
         FOLLOWED,
         prose.published_spreads(given.published),
-        _named_spreads(wide) if len(wide) else _lacking(given, wide.index),
+        named_spreads(wide) if len(wide) else _lacking(given, wide.index),
         _of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
     )
 
@@ -223,9 +219,9 @@ def order_of_learnability(given: Evidence) -> Claim:
     told = _published_by_ae(given, FOLLOWED, "gfid", "trade-off")
     ours = given.distances(ae for ae in given.aes if ae in told)
     return Claim(
-        f"From the most to the least learnable: {', '.join(_labels(sorted(told, key=lambda ae: told[ae])))}.",
+        f"From the most to the least learnable: {', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
         FOLLOWED,
-        f"gFID {_named(told)}",
+        f"gFID {named(told)}",
         _order_text(given, ours, told) if ours else _lacking(given, given.settings["ae"]),
         _in_order(given, ours, told),
     )
@@ -277,8 +273,8 @@ def interpolation_orders(given: Evidence) -> Claim:
     return Claim(
         "The interpolated Fréchet distance orders autoencoders as learnability does.",
         source,
-        f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {_named(told)}; gFID {_named(found)}",
-        f"{_order_text(given, ours, interpolated)}; iFD {_named(interpolated)}"
+        f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {named(told)}; gFID {named(found)}",
+        f"{_order_text(given, ours, interpolated)}; iFD {named(interpolated)}"
         if ours
         else _lacking(given, given.settings["ae"]),
         _in_order(given, ours, interpolated),
@@ -398,46 +394,15 @@ def _figure(given: Evidence, source: str, quantity: str) -> float:
     return float(values.iloc[0])
 
 
-def _labels(aes: Iterable[str]) -> list[str]:
-    return [style.ae_style(ae).label for ae in aes]
-
-
-def _named(values: Mapping[str, float]) -> str:
-    """From the lowest to the highest: 'RAE 3.104, SD 7.727'."""
-    return ", ".join(
-        f"{style.ae_style(ae).label} {shown(values[ae])}" for ae in sorted(values, key=lambda ae: values[ae])
-    )
-
-
-def _named_values(values: Mapping[str, list[float]], aes: Iterable[str]) -> str:
-    """The best first, after it those that noise does not tell from it: '1.00 or 2.95 for SD'."""
-    return ", ".join(
-        f"{' or '.join(findings.value_text(value) for value in values[ae])} for {style.ae_style(ae).label}"
-        for ae in aes
-    )
-
-
-def _named_spreads(wide: pandas.DataFrame) -> str:
-    parts = []
-    for parameter in findings.PARAMETERS:
-        spread = {str(ae): float(value) for ae, value in wide[parameter].items()}
-        ends = " to ".join(
-            f"{style.percent(spread[ae], signed=False)} ({style.ae_style(ae).label})"
-            for ae in (min(spread, key=lambda ae: spread[ae]), max(spread, key=lambda ae: spread[ae]))
-        )
-        parts.append(f"{style.PARAMETER_LABELS[parameter]} {ends}")
-    return "; ".join(parts)
-
-
 def _order_text(given: Evidence, ours: Mapping[str, float], told: Mapping[str, float]) -> str:
     tau, count = agreement.kendall(ours, told)
     told_of = (
         f"rank correlation {tau_text(tau)} over {count} autoencoders ({math.factorial(count)} orders are possible)"
     )
-    return f"{given.label} {_named(ours)}; {told_of}"
+    return f"{given.label} {named(ours)}; {told_of}"
 
 
 def _lacking(given: Evidence, measured: Iterable[str]) -> str:
     """What a claim still waits for."""
     missing = [ae for ae in given.aes if ae not in set(measured)]
-    return f"no rows yet of {', '.join(_labels(missing))}" if missing else "not yet measured"
+    return f"no rows yet of {', '.join(labels(missing))}" if missing else "not yet measured"

@@ -8,8 +8,11 @@ import math
 import pandas
 
 from lrcore import published
+from lrcore.study_rows import StudyRows
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")
+CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
+LPIPS = {"sd": 0.3, "flux1": 0.1, "flux2": 0.08, "rae": 0.4}
 BASE = {"sd": 40.0, "flux1": 50.0, "flux2": 20.0, "rae": 10.0}
 
 
@@ -71,3 +74,35 @@ def two_networks() -> pandas.DataFrame:
 def published_rows() -> pandas.DataFrame:
     """The figures from the literature, as they are committed."""
     return pandas.DataFrame([dataclasses.asdict(row) for row in published.read_csv()])
+
+
+def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = None) -> StudyRows:
+    """A study of these generation rows whose reconstructions are those of the published findings."""
+    reconstruction = reconstruction_rows().assign(channels_per_token=lambda rows: rows["ae"].map(CHANNELS))
+    lpips = reconstruction["metric"] == "lpips_vgg"
+    reconstruction["value"] = reconstruction["value"].mask(lpips, reconstruction["ae"].map(LPIPS))
+    latents = pandas.DataFrame(
+        [("toy", ae, "ifd", -1, value, math.nan) for ae, value in (interpolated or BASE).items()],
+        columns=["study", "ae", "metric", "index", "value", "standard_error"],
+    )
+    return StudyRows("toy", generation, generation.head(0), reconstruction, latents, pandas.DataFrame())
+
+
+def without(**where: object) -> pandas.DataFrame:
+    """The grid without the rows where all the columns have the given values."""
+    rows = generation_rows()
+    return rows[~(rows[list(where)] == pandas.Series(where)).all(axis=1)]
+
+
+def with_seeds(deviation: float) -> pandas.DataFrame:
+    """The grid, of which everything with ln has a second seed that is so much worse than the first is better."""
+    rows = generation_rows()
+    some = rows["trainp"] == "ln"
+    first = rows.assign(fid=rows["fid"].mask(some, rows["fid"] * (1 - deviation)))
+    return pandas.concat([first, rows[some].assign(train_seed=1, fid=rows["fid"] * (1 + deviation))])
+
+
+def begun() -> StudyRows:
+    """A study with a single training of one autoencoder."""
+    rows = generation_rows(aes=("sd",))
+    return study(rows[(rows["trainp"] == "ln") & (rows["trainshift"] == 1.0) & (rows["repa"] == "none")])

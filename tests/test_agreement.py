@@ -56,11 +56,13 @@ def test_a_predictor_with_the_order_of_the_distances_has_tau_1(best: pandas.Data
 
 def test_chance_is_the_share_of_orders_that_agree_at_least_as_well() -> None:
     for count in (3, 4, 5):
-        order = dict(enumerate(range(count)))
-        taus = [kendall(order, dict(enumerate(other)))[0] for other in itertools.permutations(range(count))]
-        for tau in set(taus):
-            assert chance(tau, count) == pytest.approx(sum(other >= tau for other in taus) / len(taus))
-    assert chance(1.0, 4) == pytest.approx(1 / 24) and math.isnan(chance(math.nan, 2))
+        told = dict(enumerate(range(count)))
+        orders = [dict(enumerate(order)) for order in itertools.permutations(range(count))]
+        taus = [kendall(order, told)[0] for order in orders]
+        for order, tau in zip(orders, taus, strict=True):
+            assert chance(order, told) == pytest.approx(sum(other >= tau - 1e-9 for other in taus) / len(taus))
+    assert math.isnan(chance({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}))
+    assert math.isnan(chance({0: 1.0, 1: 2.0, 2: math.nan}, {0: 1.0, 1: 2.0, 2: 3.0}))
 
 
 def test_the_published_orders_against_one_another() -> None:

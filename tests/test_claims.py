@@ -8,27 +8,18 @@ from collections.abc import Callable
 
 import pandas
 import pytest
-from figure_rows import BASE, EVERY_AE, generation_rows, published_rows, reconstruction_rows
+from figure_rows import (
+    BASE,
+    EVERY_AE,
+    generation_rows,
+    published_rows,
+    study,
+    without,
+)
 
 from lrcore import claims, verdicts
 from lrcore.claims import Claim, Evidence
 from lrcore.errors import LrcoreError
-from lrcore.figures.studies import StudyRows
-
-CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
-LPIPS = {"sd": 0.3, "flux1": 0.1, "flux2": 0.08, "rae": 0.4}
-
-
-def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = None) -> StudyRows:
-    """A study of these generation rows whose reconstructions are those of the published findings."""
-    reconstruction = reconstruction_rows().assign(channels_per_token=lambda rows: rows["ae"].map(CHANNELS))
-    lpips = reconstruction["metric"] == "lpips_vgg"
-    reconstruction["value"] = reconstruction["value"].mask(lpips, reconstruction["ae"].map(LPIPS))
-    latents = pandas.DataFrame(
-        [("toy", ae, "ifd", -1, value, math.nan) for ae, value in (interpolated or BASE).items()],
-        columns=["study", "ae", "metric", "index", "value", "standard_error"],
-    )
-    return StudyRows("toy", generation, generation.head(0), reconstruction, latents, pandas.DataFrame())
 
 
 def given(generation: pandas.DataFrame | None = None, noise: float = 0.05, **latents: float) -> Evidence:
@@ -43,11 +34,6 @@ def scaled(factor: float, **where: object) -> pandas.DataFrame:
     hit = (rows[list(where)] == pandas.Series(where)).all(axis=1)
     assert hit.any()
     return rows.assign(fid=rows["fid"].mask(hit, rows["fid"] * factor))
-
-
-def without(**where: object) -> pandas.DataFrame:
-    rows = generation_rows()
-    return rows[~(rows[list(where)] == pandas.Series(where)).all(axis=1)]
 
 
 def moved(parameter: str, best: dict[str, float]) -> pandas.DataFrame:

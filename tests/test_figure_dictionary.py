@@ -7,7 +7,7 @@ import sample_data
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.dictionary import data_dictionary, rows_of_studies
-from lrcore.figures.studies import load_studies
+from lrcore.study_rows import load_studies
 
 README = Path(__file__).parent.parent / "data" / "README.md"
 

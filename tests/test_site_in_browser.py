@@ -48,6 +48,49 @@ def test_the_switch_changes_figures_and_tables(browser: Browser, address: str, s
         assert not opened.problems
 
 
+def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str) -> None:
+    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+        switches = opened.page.locator(".lrcore-switch:has(> fieldset input[value=smoke])")
+        switches.last.locator("> fieldset input[value=smoke]").check()
+        shown = switches.evaluate_all(
+            """all => all.map(one => [...one.children].filter(part => part.matches('.lrcore-choice:not([hidden])'))
+                .map(part => part.dataset.choice))"""
+        )
+        assert len(shown) > 3 and all(choices == ["smoke"] for choices in shown)
+        assert not opened.problems
+
+
+def test_a_slider_redraws_its_figure(browser: Browser, address: str) -> None:
+    with visit(browser, address, "posts/timestep-explorer.html", 1440, "light") as opened:
+        figure = opened.page.locator("#figure-timestep-explorer")
+        figure.scroll_into_view_if_needed()
+        opened.page.wait_for_selector("#figure-timestep-explorer[data-drawn]", timeout=WAIT)
+        before = figure.locator(".gtitle").text_content()
+        slider = figure.locator("input[type=range]")
+        slider.press("End")
+        said = slider.get_attribute("aria-valuetext")
+        assert figure.locator("output").text_content() == said
+        opened.page.wait_for_function("text => document.querySelector('.gtitle').textContent.endsWith(text)", arg=said)
+        assert figure.locator(".gtitle").text_content() != before
+        assert not opened.problems
+
+
+def test_pointing_at_a_setting_marks_it_in_every_panel(browser: Browser, address: str) -> None:
+    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+        figure = opened.page.locator(".lrcore-figure[id$=-sensitivity]:visible")
+        figure.scroll_into_view_if_needed()
+        opened.page.wait_for_selector(".lrcore-figure[id$=-sensitivity][data-drawn]", timeout=WAIT)
+        marked = """plot => plot.data.filter(({ customdata }) => customdata)
+            .map(({ customdata, selectedpoints }) => (selectedpoints ?? []).map(at => customdata[at]))"""
+        plot = figure.locator(".lrcore-plot")
+        plot.evaluate("plot => Plotly.Fx.hover(plot, [{ curveNumber: 0, pointNumber: 1 }])")
+        wanted = plot.evaluate("plot => plot.data[0].customdata[1]")
+        found = plot.evaluate(marked)
+        assert [points for points in found if points] == [[wanted]] * 3  # a panel for each timestep choice
+        plot.evaluate("plot => Plotly.Fx.unhover(plot)")
+        assert not any(plot.evaluate(marked))
+
+
 def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
     with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 import pandas
 
 from lrcore import agreement, findings, records, verdicts
-from lrcore.claims import Claim, tau_text
+from lrcore.claims import Claim
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.agreement import best_of
 from lrcore.figures.embed import shown
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
-from lrcore.figures.studies import StudyRows
+from lrcore.figures.wording import tau_text
+from lrcore.study_rows import StudyRows
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:

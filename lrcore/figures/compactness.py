@@ -15,6 +15,7 @@ from lrcore.compute import training_flops_per_image
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, Switch, shown
+from lrcore.figures.tradeoff import tradeoff_axes
 
 HEIGHT = 460
 _LARGEST = 70
@@ -127,9 +128,7 @@ def _draw(points: pandas.DataFrame, cost: str, distance: str, metric: str, where
         height=HEIGHT,
         showlegend=False,
     )
-    figure.update_xaxes(title=f"{look.label}, {look.direction}", range=style.padded(points["fidelity"], 0.35))
-    limits = style.padded(points["distance"].map(math.log10), 0.35)
-    figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=limits, nticks=6, tickformat="~g")
+    tradeoff_axes(figure, points, distance, look)
     values = "; ".join(
         f"{style.ae_style(str(row['ae'])).label} {distance} {shown(row['distance'])}, "
         f"{look.label} {shown(row['fidelity'])}, {_told(row, cost)}"

@@ -10,7 +10,7 @@ import pandas
 from lrcore import records
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
-from lrcore.figures.studies import StudyRows
+from lrcore.study_rows import StudyRows
 
 
 def data_dictionary(readme: Path | str = "data/README.md") -> str:

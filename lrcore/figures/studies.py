@@ -1,81 +1,16 @@
-"""The studies that the pages show: the rows of each, and any figure of them behind one switch."""
+"""Any figure or table of every study behind one switch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-import pandas
-
-from lrcore import records
-from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.embed import Embedded, Switch
-
-ORDER = ("imagenet256", "cifar10", "cifar10-cpu", "smoke")
-"""The project's own studies, that of most weight first; studies of others come before `smoke`, which is a check."""
+from lrcore.study_rows import StudyRows
 
 PUBLISHED = "published"
 """The choice of a switch that shows figures from the literature."""
 
 
-@dataclass(frozen=True)
-class StudyRows:
-    """The rows of one study.
-
-    `generation`: the rows of the one feature network that the study chose its best settings by; `confirmed`: those of
-    the best settings measured once more in another (often none).
-    """
-
-    name: str
-    generation: pandas.DataFrame
-    confirmed: pandas.DataFrame
-    reconstruction: pandas.DataFrame
-    latents: pandas.DataFrame
-    losses: pandas.DataFrame
-
-    @property
-    def aes(self) -> list[str]:
-        """Its autoencoders, in the order of the figures."""
-        return style.in_order(self.reconstruction["ae"])
-
-    @property
-    def channels(self) -> dict[str, int]:
-        """Channels per token of each autoencoder."""
-        rows = self.reconstruction
-        return dict(zip(rows["ae"], rows["channels_per_token"].astype(int), strict=True))
-
-
-def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
-    """The studies of which there is something of every kind, in the order of `ORDER`.
-
-    Raises:
-        LrcoreError: there is none.
-    """
-    generation, reconstruction = records.read_generation(data), records.read_reconstruction(data)
-    latents, losses = records.read_latents(data), records.read_losses(data)
-    whole = set(generation["study"]) & set(reconstruction["study"]) & set(latents["study"])
-    if not whole:
-        raise LrcoreError(f"no rows: '{data}' holds no study that is measured; run `python -m lrcore.train` first")
-
-    def of(rows: pandas.DataFrame, name: str) -> pandas.DataFrame:
-        return rows[rows["study"] == name]
-
-    found = {}
-    for name in sorted(whole, key=_place):
-        rows = of(generation, name)
-        network = rows["feature_network"].value_counts().index[0]  # the best are few beside the grid they are of
-        chosen, confirmed = rows[rows["feature_network"] == network], rows[rows["feature_network"] != network]
-        of_study = (of(kind, name) for kind in (reconstruction, latents, losses))
-        found[name] = StudyRows(name, chosen, confirmed, *of_study)
-    return found
-
-
 def by_study(studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embedded], **before: Embedded) -> Switch:
     """`draw` of every study behind a switch, after what is given by name, such as `published=`."""
     return Switch({**before, **{name: draw(study) for name, study in studies.items()}})
-
-
-def _place(name: str) -> tuple[float, str]:
-    return (ORDER.index(name) if name in ORDER else len(ORDER) - 1.5, name)

@@ -113,3 +113,14 @@ def padded(values: Iterable[float], share: float) -> list[float]:
     finite = [value for value in values if math.isfinite(value)]
     pad = share * (max(finite) - min(finite)) or 0.05
     return [min(finite) - pad, max(finite) + pad]
+
+
+def title_at_the_edge(title: str) -> dict[str, object]:
+    """A title that starts at the edge of the figure, where long names of rows leave the plot little width."""
+    return {"text": title, "xref": "container", "x": 0.01}
+
+
+def legend_entry(name: str, symbol: str, colour: str) -> go.Scatter:
+    """An entry of the legend without a mark in the figure."""
+    marker = {"symbol": symbol, "color": colour, "size": 11}
+    return go.Scatter(x=[None], y=[None], name=name, mode="markers", marker=marker)

@@ -52,6 +52,13 @@ def study_tradeoff(
     return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff")
 
 
+def tradeoff_axes(figure: go.Figure, points: pandas.DataFrame, distance: str, metric: style.Metric) -> None:
+    """Axes of fidelity and, logarithmic, of distance, with room around `points` (columns fidelity, distance)."""
+    figure.update_xaxes(title=f"{metric.label}, {metric.direction}", range=style.padded(points["fidelity"], 0.3))
+    limits = style.padded(points["distance"].map(math.log10), 0.3)
+    figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=limits, nticks=6, tickformat="~g")
+
+
 def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str, baseline: str) -> pandas.DataFrame:
     """ae, distance, fidelity, standard_error and the relative changes of both from `baseline` (NaN without it)."""
     style.metric_style(metric)
@@ -95,9 +102,7 @@ def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, w
         height=HEIGHT,
         showlegend=False,
     )
-    figure.update_xaxes(title=f"{look.label}, {look.direction}", range=style.padded(points["fidelity"], 0.3))
-    limits = style.padded(points["distance"].map(math.log10), 0.3)
-    figure.update_yaxes(title=f"best {distance}, lower is better", type="log", range=limits, nticks=6, tickformat="~g")
+    tradeoff_axes(figure, points, distance, look)
     values = "; ".join(
         f"{style.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
         for ae, y, x in zip(points["ae"], points["distance"], points["fidelity"], strict=True)

@@ -1,0 +1,181 @@
+"""How large the differences are that findings rest on: beside the noise of the training seed, beside published ones.
+
+All are relative to distances of the same study, so that they can stand on one axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lrcore import findings
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteFigure
+from lrcore.study_rows import StudyRows
+
+_GREY = "rgb(128,128,128)"
+
+
+def against_noise(study: StudyRows) -> SiteFigure:
+    """How large the differences are that the findings rest on, beside those that another training seed makes.
+
+    One row a kind of difference, one point an autoencoder, all relative: two trainings that differ in their seed alone
+    (two deviations of their difference), the spread over the values of each timestep choice, REPA, and the step to the
+    next autoencoder in the study's order. The grey band ends at the noise that verdicts use, pooled over autoencoders.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or nothing to compare yet.
+    """
+    rows = _differences(study)
+    rows = rows[rows["difference"] > 0]
+    if rows.empty:
+        raise LrcoreError(f"no rows: study {study.name} has nothing to compare yet")
+    kinds, aes = rows["kind"].unique().tolist(), style.in_order(rows["ae"])
+    figure = go.Figure()
+    for place, ae in enumerate(aes):
+        look, own = style.ae_style(ae), rows[rows["ae"] == ae]
+        beside = (place - (len(aes) - 1) / 2) * 0.14  # points of one row would hide one another
+        figure.add_trace(
+            go.Scatter(
+                x=own["difference"].tolist(),
+                y=[kinds.index(kind) + beside for kind in own["kind"]],
+                name=look.label,
+                mode="markers",
+                marker={"color": look.colour, "symbol": look.symbol, "size": 11},
+                customdata=own["kind"].tolist(),
+                hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
+            )
+        )
+    noise = findings.noise_of_difference(study.generation)
+    limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
+    if not math.isnan(noise):
+        figure.add_vrect(x0=10 ** limits[0], x1=noise, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
+    figure.update_xaxes(title="relative difference", type="log", range=limits)
+    figure.update_xaxes(tickvals=_ticks(limits), tickformat=",.2~%")
+    figure.update_yaxes(tickvals=list(range(len(kinds))), ticktext=kinds, range=[len(kinds) - 0.5, -0.5])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        title=style.title_at_the_edge(f"Differences beside the noise of the seed, study {study.name}"),
+        height=170 + 55 * len(kinds),
+    )
+    said = "; ".join(
+        f"{kind} "
+        + ", ".join(f"{style.ae_style(ae).label} {style.percent(value, signed=False)}" for ae, value in pairs)
+        for kind, pairs in (
+            (kind, zip(part["ae"], part["difference"], strict=True)) for kind, part in rows.groupby("kind", sort=False)
+        )
+    )
+    told = "not known" if math.isnan(noise) else style.percent(noise, signed=False)
+    alt = f"Relative differences between distances. Noise that verdicts use: {told}. {said}."
+    return SiteFigure(figure, rows, f"{study.name}-against-noise", alt)
+
+
+def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
+    """The relative spread over the values of each timestep choice, a panel each: published (open), ours (filled).
+
+    Spreads are relative to the best distance of the same study, so that they can stand on one axis.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or no published spread.
+    """
+    rows = _spreads(study, published)
+    aes = style.in_order(rows["ae"])
+    names = [style.ae_style(ae).label for ae in aes]
+    figure = make_subplots(
+        len(findings.PARAMETERS),
+        1,
+        shared_xaxes=True,
+        subplot_titles=[style.PARAMETER_LABELS[parameter] for parameter in findings.PARAMETERS],
+        vertical_spacing=0.08,
+    )
+    for line, parameter in enumerate(findings.PARAMETERS, start=1):
+        for _, pair in rows[rows["parameter"] == parameter].iterrows():
+            figure.add_trace(_pair(pair, study.name), row=line, col=1)
+    figure.add_trace(style.legend_entry("published", "circle-open", _GREY), row=1, col=1)
+    figure.add_trace(style.legend_entry(f"study {study.name}", "circle", _GREY), row=1, col=1)
+    values = [value for value in [*rows["published"], *rows["here"]] if value > 0]
+    limits = style.padded([math.log10(value) for value in values], 0.08)
+    figure.update_xaxes(type="log", range=limits, tickvals=_ticks(limits), tickformat=",.2~%")
+    figure.update_xaxes(title="relative spread", row=len(findings.PARAMETERS))
+    figure.update_yaxes(categoryorder="array", categoryarray=names, range=[len(names) - 0.5, -0.5])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        title=f"Relative spread of the distance, published and in study {study.name}",
+        height=180 + 130 * len(findings.PARAMETERS),
+        margin_t=90,
+    )
+    figure.update_annotations(font_size=13)
+    said = "; ".join(
+        f"{style.PARAMETER_LABELS[pair['parameter']]}, {style.ae_style(pair['ae']).label}: "
+        f"{style.percent(pair['published'], signed=False)} and {style.percent(pair['here'], signed=False)}"
+        for _, pair in rows.iterrows()
+    )
+    alt = f"Relative spreads, published and in the study. {said}."
+    return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt)
+
+
+def _pair(pair: pandas.Series, study: str) -> go.Scatter:
+    """Two spreads of one autoencoder, joined; a log axis has no place for none."""
+    look = style.ae_style(str(pair["ae"]))
+    ends = [(pair["published"], "published", f"{look.symbol}-open"), (pair["here"], f"study {study}", look.symbol)]
+    ends = [end for end in ends if end[0] > 0]
+    return go.Scatter(
+        x=[value for value, _, _ in ends],
+        y=[look.label] * len(ends),
+        mode="lines+markers",
+        line={"color": look.colour, "width": 1.5},
+        marker={"color": look.colour, "size": 12, "opacity": 1, "symbol": [symbol for _, _, symbol in ends]},
+        customdata=[where for _, where, _ in ends],
+        hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
+        showlegend=False,
+        cliponaxis=False,
+    )
+
+
+def _differences(study: StudyRows) -> pandas.DataFrame:
+    """kind, ae, difference: see `against_noise`."""
+    settings = findings.mean_over_seeds(study.generation)
+    step = findings.last_common_step(settings)
+    noise = findings.noise_of_seeds(study.generation)
+    parts = [
+        pandas.DataFrame(
+            {"kind": "two seeds", "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["relative_deviation"]}
+        )
+    ]
+    spread = findings.spreads(settings, step)
+    for parameter in findings.PARAMETERS:
+        own = spread[spread["parameter"] == parameter]
+        parts.append(
+            pandas.DataFrame({"kind": style.PARAMETER_LABELS[parameter], "ae": own["ae"], "difference": own["spread"]})
+        )
+    repa = findings.effect_of_repa(settings[settings["step"] == step])
+    parts.append(pandas.DataFrame({"kind": "REPA", "ae": repa["ae"], "difference": repa["paired"].abs()}))
+    best = findings.comparable_best(settings).sort_values("fid")
+    following = best["fid"].pct_change().shift(-1)
+    parts.append(pandas.DataFrame({"kind": "next autoencoder", "ae": best["ae"], "difference": following}))
+    return pandas.concat(parts, ignore_index=True).dropna()
+
+
+def _spreads(study: StudyRows, published: pandas.DataFrame) -> pandas.DataFrame:
+    """parameter, ae, published, here: relative spreads, 0.2 is 20 %; `here` is NaN of fewer than two values."""
+    settings = findings.mean_over_seeds(study.generation)
+    own = findings.spreads(settings, findings.last_common_step(settings)).set_index(["parameter", "ae"])["spread"]
+    rows = []
+    for parameter in findings.PARAMETERS:
+        told = published[published["quantity"] == f"relative_spread_{parameter}"].set_index("ae")["value"]
+        for ae in style.in_order(told.index):
+            rows.append((parameter, ae, told[ae] / 100, own.get((parameter, ae), math.nan)))
+    if not rows:
+        raise LrcoreError("no rows: no published relative spread")
+    return pandas.DataFrame(rows, columns=["parameter", "ae", "published", "here"])
+
+
+def _ticks(limits: Sequence[float]) -> list[float]:
+    """1, 2 and 5 in every decade of a log axis whose range is given in log10."""
+    decades = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
+    return [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]

@@ -1,0 +1,89 @@
+"""lrcore.figures.agreement_prose: words follow the rows."""
+
+from __future__ import annotations
+
+import pandas
+import pytest
+from figure_rows import begun, generation_rows, published_rows, study, with_seeds, without
+
+from lrcore import claims
+from lrcore.claims import Claim
+from lrcore.errors import LrcoreError
+from lrcore.figures import agreement_prose
+from lrcore.study_rows import StudyRows
+
+PUBLISHED = published_rows()
+
+
+def confirmed(rows: StudyRows, **fid: float) -> StudyRows:
+    again = pandas.DataFrame({"ae": list(fid), "fid": list(fid.values())}).assign(
+        feature_network="inception2015", n_samples=2000
+    )
+    return StudyRows(rows.name, rows.generation, again, rows.reconstruction, rows.latents, rows.losses)
+
+
+def test_verdicts_in_words_counts_them() -> None:
+    rows = study(with_seeds(0.01))
+    verdicts = ["holds", "holds", "does not hold", "not measured"]
+    found = [Claim(f"{number}", "", "", "", verdict) for number, verdict in enumerate(verdicts)]
+    text = agreement_prose.verdicts_in_words({"toy": found}, {"toy": rows})
+    assert text.startswith(
+        "- Study `toy`: of 4 findings 2 hold, 1 does not hold, 1 is not measured. Autoencoders are compared at step 200"
+    )
+    assert (
+        "over the 24 settings that all have. Another seed" in text
+        and "by 1.4 % for FLUX.1" in text
+        and "counts from 4 %" in text
+    )
+    assert "noise is not known" in agreement_prose.noise_in_words(study(generation_rows()))
+
+
+def test_disagreements_quote_both_sides() -> None:
+    text = agreement_prose.disagreements("toy", claims.judged(study(generation_rows()), PUBLISHED))
+    assert "- **The train shift matters most: more than the density and the sample shift.** Published" in text
+    assert "[@bfl2025representation]: training density 6.8 %" in text and "Here: training density 50 %" in text
+    none = agreement_prose.disagreements("toy", claims.judged(begun(), PUBLISHED))
+    assert none == (
+        "The study `toy` contradicts no published finding by more than the noise of its seeds "
+        f"({len(claims.CLAIMS)} of {len(claims.CLAIMS)} are not measured)."
+    )
+
+
+def test_published_agreement() -> None:
+    text = agreement_prose.published_agreement(PUBLISHED)
+    assert text.startswith("The 5 published settings make 10 pairs; in 8 of them")
+    assert "The lowest rank correlation, 0.67, is between gFID of FLUX.2 representation comparison" in text
+    guided = PUBLISHED["setting"].str.contains("best guidance")
+    assert "lowest" not in agreement_prose.published_agreement(PUBLISHED[~guided])
+    with pytest.raises(LrcoreError, match="no two published settings"):
+        agreement_prose.published_agreement(PUBLISHED.head(0))
+
+
+def test_order_in_words() -> None:
+    text = agreement_prose.order_in_words(study(with_seeds(0.1)), PUBLISHED)
+    assert "in the order RAE, FLUX.2, SD, FLUX.1, from the most to the least learnable: that of 4 of 5" in text
+    assert "at rank correlations of 0.67 to 1.00." in text
+    assert text.endswith("Of its 3 steps from one autoencoder to the next 2 exceed the noise of the seed.")
+    assert agreement_prose.order_in_words(study(generation_rows()), PUBLISHED).endswith("0.67 to 1.00.")
+    three = agreement_prose.order_in_words(study(without(ae="rae")), PUBLISHED)
+    assert "that of 3 of 3 published settings, at rank correlations of 1.00." in three
+    alone = PUBLISHED[PUBLISHED["source"] == "xu2026ifid"]
+    assert "no published setting has enough" in agreement_prose.order_in_words(study(without(ae="rae")), alone)
+    assert "too few for an order" in agreement_prose.order_in_words(begun(), PUBLISHED)
+
+
+def test_predictors_in_words() -> None:
+    text = agreement_prose.predictors_in_words(study(generation_rows()))
+    assert "1 of 1 properties have the order of learnability: iFD. Of 4 autoencoders 1 order in 24" in text
+    assert "so 0.04167 agreements" in text
+    assert "too few autoencoders" in agreement_prose.predictors_in_words(begun())
+
+
+def test_samples_in_words() -> None:
+    text = agreement_prose.samples_in_words(study(generation_rows()))
+    assert "after 200 steps of DiT-Toy, 60 % of the samples" in text and "30 % of the real images among the 64" in text
+    assert text.endswith("(recall).")
+    again = confirmed(study(generation_rows()), rae=120.5, sd=180.0)
+    assert agreement_prose.samples_in_words(again).endswith(
+        "Measured once more over 2,000 samples, the autoencoders' best settings have an FID of 120.5 to 180."
+    )
