@@ -1,7 +1,8 @@
 """Cells of a study by several processes: `torchrun distributed_cells.py STUDY FOLDER:MODE:CHECKS ...`, job after job.
 
-MODE is `whole`, `sharded`, or `pictures`: draw samples with the weights that are there and store them. After so many
-looks at whether to stop, the first process is asked to (0 is never).
+MODE is `whole`, `sharded`, `pictures`: draw samples with the weights that are there and store them, or `complete`: what
+the command does where all rows are there. After so many looks at whether to stop, the first process is asked to (0 is
+never).
 """
 
 import sys
@@ -11,6 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from lrcore.distributed import SharedStop, joined
+from lrcore.engine import Job
+from lrcore.executors.torchrun import run_together
 from lrcore.interruption import StopRequest, StudyInterrupted
 from lrcore.stages.generation import own_batches, run_cells, sample, stacks
 from lrcore.stages.training import load_snapshot
@@ -50,6 +53,9 @@ def main():
             together = type(world)(world.rank, world.size, mode == "sharded")
             stop = SharedStop(AfterChecks(int(looks) if world.first else 0), world)
             folders = Folders(root / "data", root / "imgs", root / "runs")
+            if mode == "complete":
+                run_together(together, Job(study, folders, device, ["generation"], ["flux2"], study.cells), stop)
+                continue
             work = Workspace(study, folders, stop, lambda steps: None, device, world=together)
             if mode == "pictures":
                 store_pictures(work, root)

@@ -1,4 +1,4 @@
-"""Runs `lrcore.train` and kills itself with SIGKILL at a given moment: MOMENT COUNT ARGUMENTS-OF-TRAIN...
+"""Runs `lrcore.train` in a process of its own, which kills itself with SIGKILL at a given moment.
 
 Moments: `step` (after that many training steps in all, autoencoders first), `save` and `write` (in the middle of
 writing that checkpoint or Parquet file: half of its bytes are on disk), and `clock` (after so many seconds).
@@ -53,28 +53,23 @@ def arm(moment, count):
         timer.start()
 
 
-def _train(arguments, moment, output):
+def _train(arguments, moment, output, threads):
     with open(output, "w") as file:  # noqa: PTH123
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     if moment:
         arm(*moment)
     sys.exit(train.main(arguments))
 
 
-def start(arguments, output, moment=None):
+def start(arguments, output, moment=None, threads=1):
     """A process of its own that trains, and dies at (moment, count) if any; what it prints goes to the file `output`.
 
     It starts in no time: it comes from a server that has imported everything, and done nothing.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lrcore.train", "killed_train"])
-    process = context.Process(target=_train, args=(arguments, moment, output))
+    process = context.Process(target=_train, args=(arguments, moment, output, threads))
     process.start()
     return process
-
-
-if __name__ == "__main__":
-    arm(sys.argv[1], float(sys.argv[2]))
-    train.main(sys.argv[3:])

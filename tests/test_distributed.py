@@ -49,6 +49,20 @@ def rows(root):
     return found
 
 
+def torchrun(*program):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+            *map(str, program),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
 def snapshots(root):
     return {path.relative_to(root): load_file(path) for path in root.glob("runs/*/transformers/*/average-*")}
 
@@ -56,7 +70,7 @@ def snapshots(root):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """`alone`: by one process; by two: `whole` (DDP), `sharded` (FSDP2), `moved` (stopped, then one process),
-    `sampled` (pictures alone, with the weights of `alone`)."""
+    `sampled` (pictures alone, with the weights of `alone`). What `alone` holds is nothing to do for two."""
     root = tmp_path_factory.mktemp("distributed")
     (root / "grid.toml").write_text(STUDY.format(tiny=HERE / "tiny.toml"))
     study = load_study(str(root / "grid.toml"))
@@ -66,19 +80,11 @@ def folders(tmp_path_factory):
         for part in ("autoencoders", "latents", "features", *(["transformers"] if name == "sampled" else [])):
             shutil.copytree(shared / part, root / name / "runs" / study.name / part)
     jobs = {"whole": "whole:0", "sharded": "sharded:0", "moved": "sharded:5", "sampled": "pictures:0"}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *(HERE / "distributed_cells.py", root / "grid.toml"),
-            *(f"{root / name}:{job}" for name, job in jobs.items()),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    named = [f"{root / name}:{job}" for name, job in {**jobs, "alone": "complete:0"}.items()]
+    done = torchrun(HERE / "distributed_cells.py", root / "grid.toml", *named)
     for rank in (0, 1):
         assert done.stdout.count(f"process {rank} stopped") == 1
+    assert done.stdout.count("nothing to do") == 1
     assert (read := read_generation(root / "moved" / "data")).empty or len(read) < 8
     assert list((root / "moved").glob("runs/*/transformers/*/state.safetensors"))
     run_alone(study, root / "moved")
@@ -118,37 +124,18 @@ def test_a_process_by_itself_is_alone_and_has_nothing_to_divide():
         pass
 
 
-def torchrun(*arguments, cwd):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("-m", "lrcore.train", *map(str, arguments), "--data", "data", "--imgs", "imgs", "--runs", "runs"),
-        ],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_the_command_line_under_torchrun(folders, tmp_path):
     shared = folders / "alone" / "runs" / "grid"
     for part in ("autoencoders", "latents", "features"):
         shutil.copytree(shared / part, tmp_path / "runs" / "grid" / part)
-    only = ("--only", "generation", "--repa", "none")
-    stopped = torchrun(folders / "grid.toml", *only, "--budget", "1s", cwd=tmp_path)
-    assert stopped.returncode == 0, stopped.stderr[-3000:]
-    assert "The same command goes on from here" in stopped.stderr
-    done = torchrun(folders / "grid.toml", *only, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("study 'grid': done") == 1
+    places = [f"--{name}={tmp_path / name}" for name in ("data", "imgs", "runs")]
+    command = ["-m", "lrcore.train", folders / "grid.toml", "--only", "generation", "--repa", "none", *places]
+    assert "The same command goes on from here" in torchrun(*command, "--budget", "1s").stderr
+    assert torchrun(*command).stdout.count("study 'grid': done") == 1
     found = read_generation(tmp_path / "data").sort_values(list(GENERATION_KEY))
     alone = rows(folders / "alone")
     alone = alone[alone.repa == "none"]
     assert found.fid.tolist() == pytest.approx(alone.fid.tolist(), rel=1e-3)
-    again = torchrun(folders / "grid.toml", *only, cwd=tmp_path)
-    assert again.returncode == 0, again.stderr[-3000:]
-    assert again.stdout.count("nothing to do") == 1
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(folders):

@@ -116,11 +116,19 @@ def test_a_unit_whose_process_is_killed_is_taken_over(undisturbed, tmp_path):
     assert stored(tmp_path) == stored(undisturbed)
 
 
-def command(folder, *more, study=TINY):
-    arguments_of = [study, *arguments(folder)[1:], *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "lrcore.train", *arguments_of], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+class Command:
+    """`lrcore.train` with a folder, in a process of its own."""
+
+    def __init__(self, folder, *more, study=TINY):
+        self.output = folder / "printed.txt"
+        self.process = killed_train.start([study, *arguments(folder)[1:], *more], self.output)
+        self.pid = self.process.pid
+
+    def ended(self, seconds):
+        """What it printed, once it has ended well."""
+        self.process.join(seconds)
+        assert self.process.exitcode == 0, self.output.read_text()
+        return self.output.read_text()
 
 
 def children(pid):
@@ -129,51 +137,49 @@ def children(pid):
     return [int(child) for child in found]
 
 
-def until(happened, process, seconds=300):
-    """Wait until something has happened while a process runs."""
+def until(happened, command, seconds=300):
+    """Wait until something has happened while a command runs."""
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "it has not happened"
-        assert process.poll() is None, process.communicate()
+        assert command.process.is_alive(), command.output.read_text()
         time.sleep(0.05)
 
 
-def workers_of(process):
+def workers_of(command):
     """Process ids of the workers of a command."""
     return [
-        pid for pid in children(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid for pid in children(command.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]  # fmt: skip
 
 
 def test_workers_share_a_study_and_one_that_is_killed_is_reported(undisturbed, tmp_path):
-    process = command(tmp_path, "--workers", "2")
-    until(lambda: list(tmp_path.glob("runs/tiny/units/autoencoder/.*.lock")), process)
-    killed = workers_of(process)
+    command = Command(tmp_path, "--workers", "2")
+    until(lambda: list(tmp_path.glob("runs/tiny/units/autoencoder/.*.lock")), command)
+    killed = workers_of(command)
     assert len(killed) == 2
     os.kill(killed[0], signal.SIGKILL)
-    printed, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert "worker 1 died (SIGKILL); others take over its unit" in errors
-    assert "worker 2:" in errors
-    assert printed.startswith("study 'tiny': done in ")
+    printed = command.ended(60)
+    assert "worker 1 died (SIGKILL); others take over its unit" in printed
+    assert "worker 2:" in printed
+    assert printed.count("study 'tiny': done in ") == 1
     assert stored(tmp_path) == stored(undisturbed)
 
 
 def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
-    process = command(tmp_path, "--workers", "2", "--repa", "none", study=str(study))
+    command = Command(tmp_path, "--workers", "2", "--repa", "none", study=str(study))
     # two trainings, whose first checkpoint is far away
-    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, process)
-    workers = workers_of(process)
+    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command)
+    workers = workers_of(command)
     time.sleep(2)
     asked = time.monotonic()
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
+    command.process.terminate()
+    printed = command.ended(60)
     assert time.monotonic() - asked < 30
-    assert process.returncode == 0, errors
-    assert "stopped: SIGTERM received. The same command goes on from here." in errors
-    assert "died" not in errors
+    assert "stopped: SIGTERM received. The same command goes on from here." in printed
+    assert "died" not in printed
     assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
@@ -181,17 +187,15 @@ def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
 def test_workers_stop_when_the_parent_is_killed(tmp_path):
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\n')
-    process = command(tmp_path, "--workers", "2", "--repa", "none", "--ae", "flux2", study=str(study))
-    until(lambda: list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock")), process)
-    workers = workers_of(process)
-    process.kill()
-    process.wait()
+    command = Command(tmp_path, "--workers", "2", "--repa", "none", "--ae", "flux2", study=str(study))
+    until(lambda: list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock")), command)
+    workers = workers_of(command)
+    command.process.kill()
+    command.process.join()
     deadline = time.monotonic() + 30
     while [pid for pid in workers if _alive(pid)]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    process.stdout.close()
-    process.stderr.close()
 
 
 def _alive(pid):
@@ -333,16 +337,15 @@ def running_task(pid, name):
 
 def test_ray_does_a_unit_again_whose_process_was_killed(undisturbed, tmp_path):
     require_ray()
-    process = command(tmp_path, "--executor", "ray")
+    command = Command(tmp_path, "--executor", "ray")
     unit = "flux2-none-ln-1.00-seed3"
-    until(lambda: list(tmp_path.glob(f"runs/tiny/transformers/{unit}-*/average-0000003.safetensors")), process, 120)
-    killed = running_task(process.pid, unit)
+    until(lambda: list(tmp_path.glob(f"runs/tiny/transformers/{unit}-*/average-0000003.safetensors")), command, 120)
+    killed = running_task(command.pid, unit)
     assert len(killed) == 1
     os.kill(killed[0], signal.SIGKILL)
-    printed, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert f"{unit} ended; " in errors
-    assert printed.splitlines()[-1].startswith("study 'tiny': done in ")
+    printed = command.ended(120)
+    assert f"{unit} ended; " in printed
+    assert printed.count("study 'tiny': done in ") == 1
     assert stored(tmp_path) == stored(undisturbed)
     assert not list(tmp_path.rglob(".stop-*"))
 
@@ -352,14 +355,13 @@ def test_sigterm_stops_the_tasks_of_ray_cleanly(tmp_path):
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
     more = ("--executor", "ray", "--ae", "flux2", "--only", "generation")
-    process = command(tmp_path, *more, study=str(study))
-    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, process, 120)
+    command = Command(tmp_path, *more, study=str(study))
+    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command, 120)
     time.sleep(2)
     asked = time.monotonic()
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
+    command.process.terminate()
+    printed = command.ended(60)
     assert time.monotonic() - asked < 30
-    assert process.returncode == 0, errors
-    assert "stopped: SIGTERM received. The same command goes on from here." in errors
+    assert "stopped: SIGTERM received. The same command goes on from here." in printed
     assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
     assert not list(tmp_path.rglob(".stop-*"))

@@ -2,19 +2,18 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import killed_train
 import pandas
 import pytest
+import torch
 
 from lrcore import assets, train
 from lrcore.records import read_generation, read_reconstruction
 from lrcore.stages.reconstruction import set_metric
 
-HERE = Path(__file__).parent
-TINY = str(HERE / "tiny.toml")
+TINY = str(Path(__file__).parent / "tiny.toml")
 AE_STEPS, CELL_STEPS = 2 * 6, 6
 
 
@@ -124,9 +123,10 @@ def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch
     ],
 )
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(moment, count, undisturbed, tmp_path):
-    command = [sys.executable, HERE / "killed_train.py", moment, str(count), *arguments(tmp_path)]
-    killed = subprocess.run(command, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    printed = tmp_path / "printed.txt"
+    killed = killed_train.start(arguments(tmp_path), printed, (moment, count), torch.get_num_threads())
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL, printed.read_text()
     halves = list((tmp_path / "data").rglob(".*.tmp"))
     assert len(halves) == (moment == "write")
     read_generation(tmp_path / "data")  # whatever is there reads

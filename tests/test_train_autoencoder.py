@@ -44,8 +44,8 @@ def study_at_256(photos, folder):
         dataset = "folder"
         path = "{photos}"
         resolution = 256
-        train_images = 8
-        validation_images = 4
+        train_images = 4
+        validation_images = 2
         [encoder]
         size = 256
         [autoencoder_training]
@@ -66,7 +66,7 @@ def study_at_256(photos, folder):
         [autoencoders.rae]
         decoder_width = 32
         [evaluation]
-        n_reference = 8
+        n_reference = 4
         """
     )
     return str(path)
