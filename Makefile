@@ -4,6 +4,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 TOOLS := tests/page_tools
 
+# Many processes import torch and more: seconds each, three times as many where Python may not keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: site test check clean
 
 site: $(VENV)/installed

@@ -12,6 +12,7 @@
   };
 
   const isDark = () => document.body.classList.contains("quarto-dark");
+  const theme = () => (isDark() ? "dark" : "light");
   const specOf = (element) => JSON.parse(element.querySelector(":scope > .lrcore-spec").textContent);
   const report = (element, error) => console.error(`cannot draw ${element.id}:`, error);
 
@@ -31,7 +32,7 @@
 
   // Colours go into the layout's template, so that whatever the figure itself chose stays as it is.
   function themed(layout) {
-    const colours = palettes[isDark() ? "dark" : "light"];
+    const colours = palettes[theme()];
     const own = layout.template ?? {};
     const ownLayout = own.layout ?? {};
     const axis = (name) => ({
@@ -100,8 +101,8 @@
       await Plotly.react(plot, spec.data, layout, { responsive: true, displaylogo: false });
       plot.setAttribute("role", "group"); // it holds buttons now, which an image must not
       link(Plotly, plot);
-      figure.dataset.drawn = isDark() ? "dark" : "light";
-      figure.dataset.narrow = String(figure.clientWidth < NARROW);
+      figure.dataset.drawn = theme();
+      figure.dataset.width = figure.clientWidth;
     } catch (error) {
       report(figure, error);
     }
@@ -123,16 +124,23 @@
     plot.on("plotly_unhover", () => mark(null));
   }
 
-  const drawnFigures = () => document.querySelectorAll(".lrcore-figure[data-drawn]");
+  const shownFigures = () =>
+    [...document.querySelectorAll(".lrcore-figure[data-drawn]")].filter((figure) => figure.clientWidth);
 
-  function redrawForTheme() {
-    const theme = isDark() ? "dark" : "light";
-    for (const figure of drawnFigures()) if (figure.dataset.drawn !== theme) draw(figure);
+  const isNarrow = (width) => width < NARROW;
+
+  // Plotly itself follows the window, as long as a figure is shown.
+  function redrawAfterResize() {
+    for (const figure of shownFigures()) {
+      if (isNarrow(figure.dataset.width) !== isNarrow(figure.clientWidth)) draw(figure);
+      figure.dataset.width = figure.clientWidth;
+    }
   }
 
-  function redrawForWidth() {
-    for (const figure of drawnFigures()) {
-      if (figure.dataset.narrow !== String(figure.clientWidth < NARROW)) draw(figure);
+  // What was hidden meanwhile was not redrawn: it had no width to be drawn at.
+  function redrawWhatIsShown() {
+    for (const figure of shownFigures()) {
+      if (figure.dataset.drawn !== theme() || Number(figure.dataset.width) !== figure.clientWidth) draw(figure);
     }
   }
 
@@ -161,8 +169,8 @@
       { rootMargin: "600px 0px" },
     );
     figures.forEach((figure) => near.observe(figure));
-    new MutationObserver(redrawForTheme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    addEventListener("resize", redrawForWidth);
+    new MutationObserver(redrawWhatIsShown).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    addEventListener("resize", redrawAfterResize);
     // Paper shows every figure, also those the reader has not scrolled to.
     addEventListener("beforeprint", () => figures.forEach((figure) => figure.dataset.drawn || draw(figure)));
   }
@@ -229,6 +237,7 @@
         // what changed height above must not carry the reader away from the button
         scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });
         startTables();
+        redrawWhatIsShown();
       });
     }
   }

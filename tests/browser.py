@@ -32,6 +32,10 @@ WAIT = 90_000
 MARKS = """plot => [...plot.querySelectorAll('.mlayer path, .mlayer image, .imagelayer image')]
     .filter(mark => { const box = mark.getBoundingClientRect(); return box.width + box.height > 1; }).length"""
 
+TOGGLE = "#theme-toggle, .quarto-color-scheme-toggle"
+IS_DRAWN = """theme => [...document.querySelectorAll(".lrcore-figure")].filter(figure => figure.checkVisibility())
+    .every(({ dataset }) => dataset.drawn === theme)"""
+
 
 def cannot_test(message: str) -> NoReturn:
     """Skip with `message`, but fail where nothing may be skipped: in CI."""
@@ -97,13 +101,21 @@ class Visit:
     problems: list[str] = field(default_factory=list)
     checked: set[str] = field(default_factory=set)
 
-    def check(self, choices: bool = True) -> list[str]:
-        """Scroll through the page, with the other `choices` of its switches; returns what is wrong on it."""
+    def check(self) -> list[str]:
+        """Scroll through the page, with every choice of its switches; returns what is wrong on it."""
         self._check_what_is_shown()
-        for choice in self._choices() if choices else ():
+        for choice in self._choices():
             self.page.locator(f".lrcore-switch > fieldset input[value='{choice}']:visible").first.check()
             self._check_what_is_shown()
         return [f"{self.name}: {problem}" for problem in self.problems]
+
+    def check_turned(self, theme: str) -> list[str]:
+        """Turn the page light or dark and scroll through it again; returns what is wrong on it by now."""
+        self.page.locator(TOGGLE).first.dispatch_event("click")  # on a phone a menu may hide the button
+        self.page.wait_for_function(IS_DRAWN, arg=theme, timeout=WAIT)
+        self.checked.clear()
+        self._check_what_is_shown()
+        return [f"{self.name}, turned {theme}: {problem}" for problem in self.problems]
 
     def _choices(self) -> list[str]:
         """What its switches offer beside what is shown at first, each once."""

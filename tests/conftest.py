@@ -63,9 +63,12 @@ def address(site: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium of the distribution; its absence fails in CI and skips elsewhere."""
+    """Headless Chromium of the distribution; its absence fails in CI and skips elsewhere.
+
+    Of a module, not of the session: while Playwright is open an event loop runs here, and `asyncio.run` refuses.
+    """
     from browser import FLAGS, chromium
     from playwright.sync_api import sync_playwright
 

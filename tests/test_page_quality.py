@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import FLAGS, WAIT, cannot_test, chromium, visit
+from browser import FLAGS, IS_DRAWN, WAIT, cannot_test, chromium, visit
 from playwright.sync_api import Browser, Page
 
 TOOLS = Path(__file__).parent / "page_tools"
@@ -26,8 +26,6 @@ NOTE_SHIFTS = """
     new PerformanceObserver(list => list.getEntries().forEach(({ value }) => { window.shifts += value; }))
         .observe({ type: "layout-shift", buffered: true });
 """
-IS_DRAWN = """theme => [...document.querySelectorAll(".lrcore-figure")].filter(figure => figure.checkVisibility())
-    .every(({ dataset }) => dataset.drawn === theme)"""
 # Rules that do not depend on colours are run once a width.
 FIND_VIOLATIONS = """async rules => {
     const chosen = rules.length ? { runOnly: { type: "rule", values: rules } } : {};

@@ -8,10 +8,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser import WAIT, served, visit
+from browser import TOGGLE, WAIT, served, visit
 from playwright.sync_api import Browser
-
-TOGGLE = "#theme-toggle, .quarto-color-scheme-toggle"
 
 
 def first_page_with(site: Path, pages: list[str], element: str) -> str:
@@ -20,13 +18,12 @@ def first_page_with(site: Path, pages: list[str], element: str) -> str:
     return holding[0]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 820, 1440])
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (820, "dark"), (1440, "light")])
 def test_pages_are_whole(browser: Browser, address: str, pages: list[str], width: int, theme: str) -> None:
     problems = []
     for name in pages:
         with visit(browser, address, name, width, theme) as opened:
-            problems += opened.check(choices=theme == "light")  # what differs in the dark is on all figures alike
+            problems += opened.check() or opened.check_turned("dark" if theme == "light" else "light")
     assert not problems, "\n".join(problems)
 
 
@@ -60,6 +57,26 @@ def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str) -
         assert not opened.problems
 
 
+def test_a_figure_shown_again_fits_the_window_and_the_theme(browser: Browser, address: str) -> None:
+    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+        page = opened.page
+        switch = page.locator(".lrcore-switch:has(> fieldset input[value=smoke])").first
+        first, *_, last = switch.locator("> fieldset input").all()
+        figure = switch.locator(".lrcore-figure:visible").first
+        name = figure.get_attribute("id")
+        figure.scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{name}[data-drawn=light]", timeout=WAIT)
+        last.check()
+        page.set_viewport_size({"width": 390, "height": 900})
+        page.locator(TOGGLE).first.dispatch_event("click")
+        page.wait_for_selector("body.quarto-dark", timeout=WAIT)
+        first.check()
+        page.wait_for_selector(f"#{name}[data-drawn=dark]", timeout=WAIT)
+        drawn = page.locator(f"#{name} .main-svg").first.evaluate("svg => svg.getBoundingClientRect().width")
+        assert drawn == pytest.approx(page.locator(f"#{name}").evaluate("figure => figure.clientWidth"), abs=1)
+        assert not opened.problems
+
+
 def test_a_slider_redraws_its_figure(browser: Browser, address: str) -> None:
     with visit(browser, address, "posts/timestep-explorer.html", 1440, "light") as opened:
         figure = opened.page.locator("#figure-timestep-explorer")
@@ -75,20 +92,37 @@ def test_a_slider_redraws_its_figure(browser: Browser, address: str) -> None:
         assert not opened.problems
 
 
+# Of the settings in a figure's first panel, the one furthest from all other marks: its name and place.
+LONELY = """plot => {
+    const places = [...plot.querySelector(".mlayer").querySelectorAll(".point")].map(mark => {
+        const { x, y, width, height } = mark.getBoundingClientRect();
+        return [x + width / 2, y + height / 2];
+    });
+    const room = places.map(([x, y], number) => Math.min(
+        ...places.map(([a, b], other) => other === number ? Infinity : Math.hypot(a - x, b - y))));
+    const settings = plot.data[0].customdata;
+    const best = room.indexOf(Math.max(...room.slice(0, settings.length)));
+    return [settings[best], ...places[best]];
+}"""
+MARKED = """id => document.getElementById(id).querySelector(".lrcore-plot").data
+    .map(({ customdata, selectedpoints }) => (selectedpoints ?? []).map(at => customdata[at]))
+    .filter(marked => marked.length)"""
+
+
 def test_pointing_at_a_setting_marks_it_in_every_panel(browser: Browser, address: str) -> None:
     with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
-        figure = opened.page.locator(".lrcore-figure[id$=-sensitivity]:visible")
+        page = opened.page
+        figure = page.locator(".lrcore-figure[id$=-sensitivity]:visible")
+        name = figure.get_attribute("id")
         figure.scroll_into_view_if_needed()
-        opened.page.wait_for_selector(".lrcore-figure[id$=-sensitivity][data-drawn]", timeout=WAIT)
-        marked = """plot => plot.data.filter(({ customdata }) => customdata)
-            .map(({ customdata, selectedpoints }) => (selectedpoints ?? []).map(at => customdata[at]))"""
-        plot = figure.locator(".lrcore-plot")
-        plot.evaluate("plot => Plotly.Fx.hover(plot, [{ curveNumber: 0, pointNumber: 1 }])")
-        wanted = plot.evaluate("plot => plot.data[0].customdata[1]")
-        found = plot.evaluate(marked)
-        assert [points for points in found if points] == [[wanted]] * 3  # a panel for each timestep choice
-        plot.evaluate("plot => Plotly.Fx.unhover(plot)")
-        assert not any(plot.evaluate(marked))
+        page.wait_for_selector(f"#{name}[data-drawn]", timeout=WAIT)
+        setting, x, y = figure.locator(".lrcore-plot").evaluate(LONELY)
+        page.mouse.move(x, y)
+        page.wait_for_function(f"id => ({MARKED})(id).length", arg=name, timeout=WAIT)
+        assert page.evaluate(MARKED, name) == [[setting]] * 3  # a panel for each timestep choice
+        page.mouse.move(0, 0)
+        page.wait_for_function(f"id => !({MARKED})(id).length", arg=name, timeout=WAIT)
+        assert not opened.problems
 
 
 def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
