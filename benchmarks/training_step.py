@@ -22,6 +22,7 @@ blank unless `--peak` gives it.
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import statistics
 import time
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--compile", action="store_true", help="one more row with the blocks compiled")
     parser.add_argument("--stack", type=int, default=0, help="one more row: so many runs as a stack")
+    parser.add_argument("--rows", nargs="+", default=[""], help="only rows with one of these in their names")
     parser.add_argument("--peak", type=float, help="operations per second of the device in bfloat16")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -129,30 +131,36 @@ def main() -> None:
         torch.manual_seed(0)
         return DiffusionTransformer(SHAPES[args.model], args.channels, (side, side), CLASSES).to(args.device)
 
-    steps = {
-        "plain": plain_step(model(), batch),
-        "lrcore, float32": lrcore_step([model()], batch, "float32"),
-        "lrcore, bfloat16": lrcore_step([model()], batch, "bfloat16"),
-    }
-    runs = dict.fromkeys(steps, 1)
-    if args.compile:
+    def compiled() -> DiffusionTransformer:
         whole = model()
         compile_blocks(whole)
-        steps["lrcore, bfloat16, compiled"] = lrcore_step([whole], batch, "bfloat16")
+        return whole
+
+    makers = {
+        "plain": lambda: plain_step(model(), batch),
+        "lrcore, float32": lambda: lrcore_step([model()], batch, "float32"),
+        "lrcore, bfloat16": lambda: lrcore_step([model()], batch, "bfloat16"),
+    }
+    runs = dict.fromkeys(makers, 1)
+    if args.compile:
+        makers["lrcore, bfloat16, compiled"] = lambda: lrcore_step([compiled()], batch, "bfloat16")
     if args.stack:
         name = f"lrcore, bfloat16, stack of {args.stack}"
-        steps[name] = lrcore_step([model() for _ in range(args.stack)], batch, "bfloat16")
+        makers[name] = lambda: lrcore_step([model() for _ in range(args.stack)], batch, "bfloat16")
         runs[name] = args.stack
+    steps = {name: make() for name, make in makers.items() if any(part in name for part in args.rows)}
     seconds = in_turns(steps, args.rounds, torch.cuda.synchronize if cuda else lambda: None)
 
     flops = forward_flops(args.model, args.tokens, args.channels)
     device = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
     peak = args.peak or next((value for key, value in PEAKS.items() if cuda and key in device), None)
-    print(f"{args.model}, {parameter_count(model()) / 1e6:.1f} M parameters, {args.tokens} tokens, batch {args.batch}")
+    with torch.device("meta"):
+        parameters = parameter_count(DiffusionTransformer(SHAPES[args.model], args.channels, (side, side), CLASSES))
+    print(f"{args.model}, {parameters / 1e6:.1f} M parameters, {args.tokens} tokens, batch {args.batch}")
     print(f"{device}; Python {platform.python_version()}, torch {torch.__version__}")
     print(f"forward pass {flops / 1e9:.2f} GFLOP an image; medians of {args.rounds} rounds in turns")
     print(f"{'step':<34}{'ms':>10}{'im/s':>10}{'ratio':>8}{'TFLOP/s':>10}{'MFU':>8}")
-    plain = statistics.median(seconds["plain"])
+    plain = statistics.median(seconds.get("plain", [math.nan]))
     for name, measured in seconds.items():
         each = statistics.median(measured) / runs.get(name, 1)
         rate = args.batch / each

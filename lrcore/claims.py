@@ -78,12 +78,14 @@ class Evidence:
     def values(self, parameter: str) -> dict[tuple[str, str], list[float]]:
         """For each ae and repa the values of `parameter` that no noise tells from the best one, which comes first.
 
-        Groups in which a single value was tried are left out.
+        Groups that were tried with fewer values than others, or with a single one, are left out: the best may be among
+        those that are missing.
         """
+        tried = self.settings.groupby(["ae", "repa"])[parameter].nunique()
+        whole = set(tried.index[tried == max(2, tried.max())])
         found = findings.by_value(self.settings, parameter)
-        groups = {(str(ae), str(repa)): group for (ae, repa), group in found.groupby(["ae", "repa"])}
-        near = {key: group[within(group["behind"], self.noise)] for key, group in groups.items() if len(group) > 1}
-        return {key: group["value"].tolist() for key, group in near.items()}
+        near = found[within(found["behind"], self.noise)].groupby(["ae", "repa"])["value"]
+        return {(str(ae), str(repa)): values.tolist() for (ae, repa), values in near if (ae, repa) in whole}
 
 
 def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:

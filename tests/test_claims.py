@@ -143,6 +143,14 @@ def test_train_shift_grows() -> None:
     assert claims.train_shift_grows(given(without(ae="rae", trainshift=1.0))).verdict == "not measured"
 
 
+def test_the_best_of_fewer_values_than_others_were_tried_with_is_not_called_the_best() -> None:
+    rows = moved("trainshift", {"sd": 1.0, "flux1": 1.0, "flux2": 1.78, "rae": 1.78})
+    further = rows[rows["trainshift"] == 1.78].assign(trainshift=4.63, fid=lambda more: more["fid"] * 2)
+    further = further[further["ae"] != "rae"]
+    found = claims.train_shift_grows(given(pandas.concat([rows, further])))
+    assert found.verdict == "not measured" and "RAE" not in found.here and "1.78 for FLUX.2" in found.here
+
+
 def test_predicted_shifts() -> None:
     """Of 1.00 and 1.78 the nearest to sqrt(channels / 4) is 1.00 for SD and 1.78 for the wider ones."""
     wanted = {"sd": 1.0, "flux1": 1.78, "flux2": 1.78, "rae": 1.78}

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrcore.errors import LrcoreError
-from lrcore.metrics.frechet import FrechetReference, GaussianStatistics, frechet_distance
+from lrcore.metrics.frechet import (
+    FrechetReference,
+    GaussianStatistics,
+    _factor,
+    _trace_root,
+    _trace_root_on_device,
+    frechet_distance,
+)
 
 
 def gather(features: torch.Tensor, batch: int = 50) -> GaussianStatistics:
@@ -143,6 +150,13 @@ def test_distance_to_itself_is_zero(n, rank):
 def test_symmetric():
     a, b = gather(samples(200, 30, seed=10)), gather(samples(15, 30, seed=11))
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9)
+
+
+@pytest.mark.parametrize("samples", [10, 400])
+def test_what_a_gpu_computes_is_what_lapack_does(samples):
+    torch.manual_seed(0)
+    a, b = (torch.cov(torch.randn(n, 32, dtype=torch.float64).T) for n in (samples, 300))
+    assert _trace_root_on_device(_factor(a), b) == pytest.approx(_trace_root(_factor(a), b), rel=1e-10)
 
 
 def test_constant_features():

@@ -95,7 +95,7 @@ def measure_normalisation(
         CollapsedError: the latents are all the same.
     """
     model.register_to_config(shift_factor=0.0, scaling_factor=1.0)
-    autoencoder = KLAutoencoder(model, resolution, patch=1)
+    autoencoder = KLAutoencoder(model, resolution, patch=1).to(model.device)
     autoencoder.before_chunk = before_chunk
     latents = encode_all(autoencoder, pixels).double()
     if not latents.std() > 0:

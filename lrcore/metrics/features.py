@@ -9,6 +9,7 @@ A distance in the features of `inception2015` is the FID; one in any other netwo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -56,8 +57,19 @@ class FeatureNetwork:
             raise LrcoreError(
                 f"features are taken of uint8 images (B, 3, H, W), got {pixels.dtype} {tuple(pixels.shape)}"
             )
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), _whole_float32():
             return self.extract(pixels.to(self.device)).float()
+
+
+@contextlib.contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Convolutions of a GPU with all bits of float32: by default it rounds what they multiply to 10 (TF32)."""
+    convolutions = torch.backends.cudnn
+    before, convolutions.allow_tf32 = convolutions.allow_tf32, False
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32 = before
 
 
 def load_features(name: str, device: torch.device | str = "cpu", weights: str = "") -> FeatureNetwork:
