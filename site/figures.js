@@ -14,6 +14,8 @@
   const isDark = () => document.body.classList.contains("quarto-dark");
   const theme = () => (isDark() ? "dark" : "light");
   const specOf = (element) => JSON.parse(element.querySelector(":scope > .lrcore-spec").textContent);
+  // Work in pieces: between two of them the browser gets to what the reader does.
+  const pause = () => new Promise((resolve) => setTimeout(resolve));
   const report = (element, error) => console.error(`cannot draw ${element.id}:`, error);
 
   // ---- figures -------------------------------------------------------------------------------------------------
@@ -93,8 +95,9 @@
   async function draw(figure) {
     const plot = figure.querySelector(".lrcore-plot");
     try {
-      const spec = specNow(figure);
       const Plotly = await loadPlotly();
+      await pause();
+      const spec = specNow(figure);
       plot.querySelector(".lrcore-alt")?.remove();
       const layout = layoutFor(spec, figure.clientWidth);
       layout.height ??= parseInt(plot.style.minHeight, 10);
@@ -166,7 +169,7 @@
           draw(target);
         }
       },
-      { rootMargin: "600px 0px" },
+      { rootMargin: "300px 0px" },
     );
     figures.forEach((figure) => near.observe(figure));
     new MutationObserver(redrawWhatIsShown).observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -200,8 +203,9 @@
     if (!tables.length) return;
     try {
       const { ITable } = await loadTables();
-      tables.forEach((holder) => {
-        if (holder.dataset.drawn) return;
+      for (const holder of tables) {
+        await pause();
+        if (holder.dataset.drawn) continue;
         try {
           const table = holder.querySelector("table");
           const options = specOf(holder);
@@ -211,7 +215,7 @@
         } catch (error) {
           report(holder, error);
         }
-      });
+      }
     } catch (error) {
       console.error("tables stay plain:", error);
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import http.server
 import os
 import shutil
@@ -27,6 +28,9 @@ FLAGS = [
 ]
 WAIT = 90_000
 """Milliseconds until something on a page counts as missing."""
+
+COMPRESSED = {".html", ".js", ".css", ".json", ".svg", ".txt", ".xml"}
+"""What a host of static sites sends compressed."""
 
 # Marks of the data: traces lie in Plotly's `mlayer` groups, grid lines, axes and legends do not.
 MARKS = """plot => [...plot.querySelectorAll('.mlayer path, .mlayer image, .imagelayer image')]
@@ -53,8 +57,13 @@ def chromium() -> str:
     return program
 
 
+@functools.lru_cache(maxsize=64)
+def _gzipped(path: Path, modified: int) -> bytes:
+    return gzip.compress(path.read_bytes(), 6)
+
+
 class _Static(http.server.SimpleHTTPRequestHandler):
-    """What a host of static sites does: files below `root`, and the site's own page for what is missing."""
+    """What a host of static sites does: files below `root`, compressed, and the site's own page for what is missing."""
 
     def __init__(self, *request: Any, root: str, directory: str) -> None:
         self.root = root
@@ -62,6 +71,21 @@ class _Static(http.server.SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         return super().translate_path(path.removeprefix(self.root))
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if path.is_dir():
+            path /= "index.html"
+        compressed = path.suffix in COMPRESSED and "gzip" in self.headers.get("Accept-Encoding", "")
+        if not (compressed and path.is_file()):
+            return super().do_GET()
+        body = _gzipped(path, path.stat().st_mtime_ns)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         page = Path(self.directory) / "404.html"

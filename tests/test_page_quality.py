@@ -17,7 +17,10 @@ from browser import FLAGS, IS_DRAWN, WAIT, cannot_test, chromium, visit
 from playwright.sync_api import Browser, Page
 
 TOOLS = Path(__file__).parent / "page_tools"
-LEAST = {"accessibility": 95, "best-practices": 95, "seo": 95}
+LEAST = {"performance": 90, "accessibility": 95, "best-practices": 95, "seo": 95}
+DESKTOP = 1000
+"""Lighthouse's index of a machine's speed, from which on its score of performance says something of the page: its
+thresholds are those of a desktop, and half of one takes twice as long for the same script."""
 MOST_BYTES = 1_500_000
 MOST_SHIFT = 0.1
 
@@ -104,15 +107,20 @@ def test_the_first_page_is_light(browser: Browser, address: str) -> None:
 def test_lighthouse(browser: Browser, address: str, pages: list[str], tools: Path) -> None:
     """Lighthouse's scores in per cent are at least `LEAST`, in its desktop preset.
 
-    Its score of speed is left out: it is of the machine that runs the test as much as of the page.
+    What other programs do meanwhile counts as the page's, so a page that is too slow is looked at once more.
     """
     reports = audited(browser, [f"{address}/{name}" for name in pages], tools)
-    assert not [report for report in reports if too_low(report)]
+    slow = [report["address"] for report in reports if "performance" in too_low(report)]
+    again = {report["address"]: report for report in (audited(browser, slow, tools) if slow else [])}
+    assert not [found for report in reports if too_low(found := again.get(report["address"], report))]
 
 
 def too_low(report: dict[str, Any]) -> dict[str, int]:
-    """The scores of a report that are below `LEAST`."""
-    return {name: score for name, score in report["scores"].items() if score < LEAST[name]}
+    """The scores of a report that are below `LEAST`; of performance on a machine of `DESKTOP` speed alone."""
+    told = {name: score for name, score in report["scores"].items() if score < LEAST[name]}
+    if report["speed"] < DESKTOP:
+        told.pop("performance", None)
+    return told
 
 
 def audited(browser: Browser, addresses: list[str], tools: Path) -> list[dict[str, Any]]:

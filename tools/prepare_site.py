@@ -16,7 +16,7 @@ from pathlib import Path
 
 try:
     import itables
-    import plotly.offline
+    from plotly_bundle import plotly_script
 
     from lrcore.errors import LrcoreError
     from lrcore.files import atomic_path
@@ -30,15 +30,16 @@ def make_data(project: Path) -> None:
 
 
 def copy_vendor(project: Path) -> None:
-    """Put plotly.js and the DataTables bundle, as installed here, into `site/vendor/`."""
+    """Put plotly.js and the DataTables bundle of what is installed here into `site/vendor/`."""
     bundle = Path(itables.options.dt_bundle)
+    folder = project / "site" / "vendor"
     scripts = {
-        "plotly.min.js": plotly.offline.get_plotlyjs().encode(),
+        "plotly.min.js": plotly_script(folder / "plotly.min.js"),
         "dt_bundle.js": bundle.read_bytes(),
         "dt_bundle.css": bundle.with_suffix(".css").read_bytes(),
     }
     for name, content in scripts.items():
-        target = project / "site" / "vendor" / name
+        target = folder / name
         if not target.exists() or target.read_bytes() != content:
             with atomic_path(target) as temporary:
                 temporary.write_bytes(content)
