@@ -42,8 +42,8 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
     study = str(rows["study"].iloc[0])
     figure.update_layout(template=style.TEMPLATE, title=f"Power spectrum of the tokens, study {study}", height=430)
     figure.update_layout(legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}, margin_b=90)
-    figure.update_xaxes(title="spatial frequency (cycles per token)", type="log", nticks=6, tickformat="~g")
-    figure.update_yaxes(title="power", type="log", nticks=6, tickformat="~g")
+    figure.update_xaxes(title="spatial frequency (cycles per token)", type="log", dtick="D2", tickformat="~g")
+    figure.update_yaxes(title="power", type="log", dtick="D2", tickformat="~g")
     slopes = latents[latents["metric"] == "spectrum_slope"].set_index("ae")["value"]
     said = "; ".join(f"{style.ae_style(ae).label} {shown(float(slopes[ae]))}" for ae in style.in_order(slopes.index))
     return SiteFigure(figure, rows, f"{study}-spectrum", f"Power over spatial frequency. Slopes: {said}.")
