@@ -71,8 +71,6 @@ def _localised(text: str, project: Project, page: Page) -> str:
             if value.startswith("/") or page.is_not_found:
                 value = posixpath.join(root, value.removeprefix("/"))
             element[attribute] = re.sub(r"\.qmd(?=$|#)", ".html", value)
-    for wide in soup.select("pre, .table-scroll, math[display=block]"):
-        wide["tabindex"] = "0"  # what is wider than the screen can be scrolled by keyboard
     return str(soup)
 
 
