@@ -11,6 +11,7 @@ are the same too.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -163,6 +164,8 @@ def joined(device: torch.device, sharded: bool) -> Iterator[tuple[World, torch.d
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), sharded), device
     finally:
+        # models that were trained together hold the group in cycles; what is left of it aborts the interpreter's end
+        gc.collect()
         distributed.destroy_process_group()
 
 
