@@ -81,8 +81,9 @@ class Evidence:
         Groups that were tried with fewer values than others, or with a single one, are left out: the best may be among
         those that are missing.
         """
-        tried = self.settings.groupby(["ae", "repa"])[parameter].nunique()
-        whole = set(tried.index[tried == max(2, tried.max())])
+        if self.settings[parameter].nunique() < 2:
+            return {}
+        whole = set(findings.whole_groups(self.settings, parameter).groupby(["ae", "repa"]).groups)
         found = findings.by_value(self.settings, parameter)
         near = found[within(found["behind"], self.noise)].groupby(["ae", "repa"])["value"]
         return {(str(ae), str(repa)): values.tolist() for (ae, repa), values in near if (ae, repa) in whole}
@@ -271,12 +272,13 @@ def interpolation_orders(given: Evidence) -> Claim:
     tau, count = agreement.kendall(told, found)
     whole = given.latents[(given.latents["index"] < 0) & given.latents["metric"].isin(("ifid", "ifd"))]
     interpolated = _by_ae(whole, "value")
+    name = "iFID" if "ifid" in set(whole["metric"]) else "iFD"
     ours = given.distances(ae for ae in given.aes if ae in interpolated)
     return Claim(
         "The interpolated Fréchet distance orders autoencoders as learnability does.",
         source,
         f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {named(told)}; gFID {named(found)}",
-        f"{_order_text(given, ours, interpolated)}; iFD {named(interpolated)}"
+        f"{_order_text(given, ours, interpolated)}; {name} {named(interpolated)}"
         if ours
         else _lacking(given, given.settings["ae"]),
         _in_order(given, ours, interpolated),

@@ -84,8 +84,22 @@ def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """The row of lowest distance for each ae, over every setting, REPA and step."""
-    return _lowest(settings, ["ae"])
+    """The row of lowest distance for each ae, over the settings and steps that all have, or its own if they share none.
+
+    Of a whole grid these are all rows. While it is half done, the one with most of them would look best.
+    """
+    shared = shared_settings(settings, "ae")
+    return _lowest(settings if shared.empty else shared, ["ae"])
+
+
+def whole_groups(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
+    """The rows of each ae, repa and step that was tried with as many values of `parameter` as any other was.
+
+    Of the rest the best value may be among those that are missing.
+    """
+    tried = settings.groupby(["ae", "repa", "step"])[parameter].transform("nunique")
+    found: pandas.DataFrame = settings[tried == tried.max()]
+    return found
 
 
 def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:
@@ -231,10 +245,13 @@ def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier:
     """Relative spread of the distance per parameter around each ae's best: columns ae, parameter, spread, values.
 
     `values` counts those with a finite distance of at most `outlier`; the spread of fewer than two is NaN. The study
-    that we follow leaves out FIDs above 50.
+    that we follow leaves out FIDs above 50. A parameter of an ae is left out where another was tried with more of its
+    values: a spread grows with their number.
     """
     swept = sensitivity(settings, step, repa)
-    swept = swept[swept["fid"] <= outlier]
+    at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
+    tried = swept.groupby(["ae", "parameter"])["value"].transform("nunique")
+    swept = swept[(tried == swept["parameter"].map(at[list(PARAMETERS)].nunique())) & (swept["fid"] <= outlier)]
     groups = swept.groupby(["ae", "parameter"], sort=False)["fid"]
     found = pandas.DataFrame({"spread": groups.agg(relative_spread), "values": groups.size()})
     return found.reset_index()

@@ -5,6 +5,7 @@ study = load_studies("data")["cifar10-cpu"]
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,11 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
         of_study = (of(kind, name) for kind in (reconstruction, latents, losses))
         found[name] = StudyRows(name, chosen, confirmed, *of_study)
     return found
+
+
+def results(studies: Mapping[str, StudyRows]) -> dict[str, StudyRows]:
+    """Those that say something of autoencoders: all but `smoke`, unless there is no other."""
+    return {name: study for name, study in studies.items() if name != ORDER[-1]} or dict(studies)
 
 
 def _place(name: str) -> tuple[float, str]:

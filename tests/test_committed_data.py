@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from lrcore.interruption import StopRequest
-from lrcore.records import read_latents, read_reconstruction
+from lrcore.records import read_generation, read_latents, read_reconstruction
 from lrcore.stages.autoencoder import needs_training
 from lrcore.stages.diagnostics import diagnostics_done
+from lrcore.stages.generation import row_recipe
 from lrcore.stages.reconstruction import reconstruction_done
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
@@ -17,10 +18,10 @@ STUDY = "cifar10-cpu"
 AES = ("sd", "flux1", "flux2", "rae")
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
+@pytest.fixture(scope="module", params=["cifar10", STUDY])
+def work(tmp_path_factory, request):
     folders = Folders(PROJECT / "data", PROJECT / "imgs", tmp_path_factory.mktemp("runs"))
-    return Workspace(load_study(STUDY), folders, StopRequest(), lambda steps: None)
+    return Workspace(load_study(request.param), folders, StopRequest(), lambda steps: None)
 
 
 @pytest.mark.parametrize("ae", AES)
@@ -28,6 +29,15 @@ def test_they_are_of_the_study_as_it_stands(ae, work):
     """Else whoever runs the study would train for an hour what seems to be there."""
     assert not needs_training(work, ae)
     assert reconstruction_done(work, ae) and diagnostics_done(work, ae)
+
+
+def test_every_row_of_the_grid_is_of_the_study_as_it_stands(work):
+    """No training of it would be done again."""
+    rows = read_generation(PROJECT / "data")
+    rows = rows[rows.study == work.study.name]
+    recipes = {row_recipe(work, cell) for cell in work.study.cells}
+    asked_again = rows.feature_network != work.study.evaluation.feature_network
+    assert len(rows) and set(rows[~asked_again].recipe) <= recipes
 
 
 def values(rows, metric):

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.crops import Box, compared_crops, most_detailed_box, zoomed_crops
+from lrcore.figures.crops import Box, compared_crops, measured_crops, most_detailed_box, zoomed_crops
 
 
 @pytest.fixture
@@ -77,3 +77,15 @@ def test_missing_and_mismatched_images_are_named(imgs: Path) -> None:
     for show in (zoomed_crops, compared_crops):
         with pytest.raises(LrcoreError, match="no rows"):
             show(imgs, "toy", [], count=1)
+
+
+def test_the_rows_say_how_near_each_picture_is(imgs: Path) -> None:
+    with Image.open(imgs / "toy" / "sd-00.png") as image:
+        pixels = numpy.asarray(image).copy()
+    pixels[:10] += 8
+    Image.fromarray(pixels).save(imgs / "toy" / "sd-00.png")
+    rows = measured_crops(imgs / "toy", ["sd"], 1)
+    assert list(rows.columns) == ["image", "ae", "file", "psnr"] and rows["file"].tolist() == ["sd-00.png"]
+    assert rows["psnr"].tolist() == pytest.approx([10 * numpy.log10(255**2 / (64 / 3))])
+    assert 'download="toy-crops.csv"' in zoomed_crops(imgs, "toy", ["sd"], 1).markup
+    assert 'download="toy-compared.csv"' in compared_crops(imgs, "toy", ["sd"], 1).markup

@@ -54,6 +54,17 @@ def test_evidence_of_a_study() -> None:
     assert found["distance"].tolist()[:2] == pytest.approx([20.0, 16.0])
 
 
+def test_no_best_shift_of_a_latent_that_was_tried_with_fewer() -> None:
+    rows = generation_rows()
+    found = study_rows("toy", rows_of_study(rows[~((rows["ae"] == "sd") & (rows["trainshift"] == 1.0))]))
+    known = found.set_index("ae")[["trainshift", "sampleshift"]].notna()
+    assert (
+        not known.loc["sd", "trainshift"].any()
+        and known.loc["sd", "sampleshift"].all()
+        and known.loc["rae"].all(axis=None)
+    )
+
+
 def test_margins_are_judged_by_the_noise_of_the_seed() -> None:
     rows = study_rows("toy", rows_of_study())
     assert latents(rows, noise=0.2)[0].best["trainp"][0].remark == "pln is 10 % worse, which another seed may change"

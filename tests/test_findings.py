@@ -149,6 +149,32 @@ def test_spreads() -> None:
     assert cut["spread"]["trainp"] == pytest.approx(0.1) and math.isnan(cut["spread"]["sampleshift"])
 
 
+def test_spreads_are_of_autoencoders_that_were_tried_with_every_value() -> None:
+    rows = generation_rows()
+    lacking = rows[~((rows["ae"] == "sd") & (rows["trainp"] == "ts"))]
+    found = findings.spreads(findings.mean_over_seeds(lacking), step=200)
+    assert set(zip(found["ae"], found["parameter"], strict=True)) >= {("rae", "trainp"), ("sd", "trainshift")}
+    assert ("sd", "trainp") not in set(zip(found["ae"], found["parameter"], strict=True))
+
+
+def test_while_a_grid_is_half_done_autoencoders_are_compared_at_what_all_have() -> None:
+    rows = generation_rows()
+    best = findings.best_per_ae(findings.mean_over_seeds(rows)).set_index("ae").loc["sd"]
+    one = (rows["ae"] == "rae") & (rows["trainshift"] == best["trainshift"])
+    left = findings.mean_over_seeds(rows[~one])
+    assert set(findings.best_per_ae(left)["trainshift"]) == {1.0}
+    assert set(findings.best_per_ae(left[left["ae"] != "rae"])["trainshift"]) == {best["trainshift"]}
+    none_shared = left[(left["ae"] == "sd") == (left["trainp"] == "ts")]
+    assert set(findings.best_per_ae(none_shared)["ae"]) == set(BASE)
+
+
+def test_groups_that_lack_values_are_no_whole_groups() -> None:
+    settings = findings.mean_over_seeds(generation_rows())
+    assert len(findings.whole_groups(settings, "trainshift")) == len(settings)
+    lacking = settings[~((settings["ae"] == "sd") & (settings["trainshift"] == 1.0))]
+    assert set(findings.whole_groups(lacking, "trainshift")["ae"]) == set(BASE) - {"sd"}
+
+
 def test_effect_of_repa() -> None:
     rows = generation_rows()
     found = findings.effect_of_repa(findings.mean_over_seeds(rows))

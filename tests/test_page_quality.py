@@ -92,7 +92,7 @@ def test_nothing_stands_in_a_reader_s_way(
 
 
 def test_the_first_page_is_light(browser: Browser, address: str) -> None:
-    """All that it loads when it is read to the end, uncompressed, beside plotly.js, which is 4.8 MB of its own."""
+    """All that it loads when it is read to the end, beside plotly.js, which all pages share."""
     with visit(browser, address, "index.html", 1440, "light") as opened:
         scroll_through(opened.page, "light")
         loaded = opened.page.evaluate(

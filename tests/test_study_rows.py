@@ -29,6 +29,12 @@ def test_others_stand_before_the_check_of_the_machinery():
     assert sorted(names, key=study_rows._place) == ["imagenet256", "cifar10", "another", "mine", "smoke"]
 
 
+def test_the_check_is_no_result_unless_there_is_nothing_else(data):
+    found = study_rows.load_studies(data)
+    assert list(study_rows.results(found)) == ["cifar10-cpu"]
+    assert list(study_rows.results({"smoke": found["smoke"]})) == ["smoke"]
+
+
 def test_rows_of_the_confirmation_are_kept_apart(data):
     study = study_rows.load_studies(data)["cifar10-cpu"]
     assert set(study.generation.feature_network) == {"efficientnet_lite0"}

@@ -14,12 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas
+import torch
 from PIL import Image
+from torch import Tensor
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.comparison import Box, Compared, Picture, comparison
-from lrcore.figures.embed import Markup
+from lrcore.figures.embed import Markup, csv_link
+from lrcore.metrics.reconstruction import psnr
 
 ORIGINAL = "orig"
 _BOX_SHARE = 3
@@ -41,7 +45,8 @@ def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, p
     names = _names(aes, count)
     folder = Path(imgs) / study
     rows = [_row(folder, f"{prefix}imgs/{study}", names, number) for number in range(count)]
-    return Markup(f'<div class="lrcore-crops">{"".join(rows)}</div>')
+    link = csv_link(measured_crops(folder, names[1:], count), f"{study}-crops")
+    return Markup(f'<div class="lrcore-crops">{"".join(rows)}</div>{link}')
 
 
 def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Markup:
@@ -69,7 +74,28 @@ def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int,
                 most_detailed_box(pixels),
             )
         )
-    return Markup(comparison(things, "Picture", "Autoencoder"))
+    link_to_rows = csv_link(measured_crops(folder, aes, count), f"{study}-compared")
+    return Markup(comparison(things, "Picture", "Autoencoder") + link_to_rows)
+
+
+def measured_crops(folder: Path, aes: Sequence[str], count: int) -> pandas.DataFrame:
+    """What the pictures show, in numbers: image, ae, file, and the PSNR (dB) of the whole image.
+
+    Raises:
+        LrcoreError: as `zoomed_crops`.
+    """
+    rows = []
+    for number in range(count):
+        original = _as_batch(_original(folder, aes, number))
+        for ae in aes:
+            path = folder / f"{ae}-{number:02d}.png"
+            value = float(psnr(original, _as_batch(_pixels(path))))
+            rows.append({"image": number + 1, "ae": ae, "file": path.name, "psnr": value})
+    return pandas.DataFrame(rows)
+
+
+def _as_batch(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
 
 
 def most_detailed_box(pixels: np.ndarray) -> Box:

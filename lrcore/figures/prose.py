@@ -55,7 +55,8 @@ def best_of_study(generation: pandas.DataFrame) -> str:
         f"{style.REPA_LABELS[row['repa'] != findings.NO_REPA]}, step {row['step']})"
         for _, row in best.iterrows()
     ]
-    return f"From the lowest to the highest best {label}: {', '.join(named)}."
+    study = str(generation["study"].iloc[0])
+    return f"Study `{study}`, from the lowest to the highest best {label}: {', '.join(named)}."
 
 
 def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:

@@ -136,6 +136,7 @@ def published_rows(published: pandas.DataFrame) -> pandas.DataFrame:
 def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
     """The best setting of each autoencoder, with and without REPA, at the last step that all autoencoders reached.
 
+    A shift is NaN where fewer of its values were tried than with another autoencoder: the best may be among the others.
     `runner_up` is the second best density, `margin` by how much it is worse at its best shifts.
 
     Raises:
@@ -151,6 +152,10 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
     sizes = generation.groupby("ae")["channels_per_token"]
     if (several := sizes.nunique()).max() > 1:
         raise LrcoreError(f"two numbers of channels per token for the autoencoder {several.idxmax()} of study {name}")
+    for parameter in _SHIFTS:
+        whole = set(findings.whole_groups(at, parameter).groupby(["ae", "repa"]).groups)
+        lacking = [pair not in whole for pair in zip(best["ae"], best["repa"], strict=True)]
+        best.loc[lacking, parameter] = math.nan
     best = best.sort_values("repa", key=lambda repa: repa != findings.NO_REPA, kind="stable")
     found = best.assign(
         study=name,
