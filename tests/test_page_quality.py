@@ -71,7 +71,7 @@ def violations(page: Page, theme: str, rules: list[str]) -> list[str]:
     return [f"{theme}: {found}" for found in page.evaluate(FIND_VIOLATIONS, rules)]
 
 
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("width", [390, 820, 1440])
 def test_nothing_stands_in_a_reader_s_way(
     browser: Browser, address: str, pages: list[str], tools: Path, width: int
 ) -> None:

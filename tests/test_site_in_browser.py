@@ -11,6 +11,8 @@ import pytest
 from browser import TOGGLE, WAIT, served, visit
 from playwright.sync_api import Browser
 
+EVERY_WAY = pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (820, "light"), (1440, "dark")])
+
 
 def first_page_with(site: Path, pages: list[str], element: str) -> str:
     holding = [name for name in pages if f'class="{element}"' in (site / name).read_text()]
@@ -45,8 +47,9 @@ def test_the_switch_changes_figures_and_tables(browser: Browser, address: str, s
         assert not opened.problems
 
 
-def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str) -> None:
-    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+@EVERY_WAY
+def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str, width: int, theme: str) -> None:
+    with visit(browser, address, "posts/representation-comparison.html", width, theme) as opened:
         switches = opened.page.locator(".lrcore-switch:has(> fieldset input[value=smoke])")
         switches.last.locator("> fieldset input[value=smoke]").check()
         shown = switches.evaluate_all(
@@ -77,8 +80,9 @@ def test_a_figure_shown_again_fits_the_window_and_the_theme(browser: Browser, ad
         assert not opened.problems
 
 
-def test_a_slider_redraws_its_figure(browser: Browser, address: str) -> None:
-    with visit(browser, address, "posts/timestep-explorer.html", 1440, "light") as opened:
+@EVERY_WAY
+def test_a_slider_redraws_its_figure(browser: Browser, address: str, width: int, theme: str) -> None:
+    with visit(browser, address, "posts/timestep-explorer.html", width, theme) as opened:
         figure = opened.page.locator("#figure-timestep-explorer")
         figure.scroll_into_view_if_needed()
         opened.page.wait_for_selector("#figure-timestep-explorer[data-drawn]", timeout=WAIT)
@@ -109,8 +113,9 @@ MARKED = """id => document.getElementById(id).querySelector(".lrcore-plot").data
     .filter(marked => marked.length)"""
 
 
-def test_pointing_at_a_setting_marks_it_in_every_panel(browser: Browser, address: str) -> None:
-    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+@EVERY_WAY
+def test_pointing_at_a_setting_marks_it_in_every_panel(browser: Browser, address: str, width: int, theme: str) -> None:
+    with visit(browser, address, "posts/representation-comparison.html", width, theme) as opened:
         page = opened.page
         figure = page.locator(".lrcore-figure[id$=-sensitivity]:visible")
         name = figure.get_attribute("id")
@@ -125,6 +130,25 @@ def test_pointing_at_a_setting_marks_it_in_every_panel(browser: Browser, address
         assert not opened.problems
 
 
+@EVERY_WAY
+def test_the_legend_hides_and_shows(browser: Browser, address: str, width: int, theme: str) -> None:
+    with visit(browser, address, "posts/latent-diagnostics.html", width, theme) as opened:
+        figure = opened.page.locator(".lrcore-figure[id$=-spectrum]:visible")
+        name = figure.get_attribute("id")
+        figure.scroll_into_view_if_needed()
+        opened.page.wait_for_selector(f"#{name}[data-drawn]", timeout=WAIT)
+        lines = figure.locator(".scatterlayer .trace")
+        every = lines.count()
+        for left in (every - 1, every):
+            figure.locator(".legendtoggle").first.click()
+            opened.page.wait_for_function(
+                "([id, left]) => document.getElementById(id).querySelectorAll('.scatterlayer .trace').length === left",
+                arg=[name, left],
+                timeout=WAIT,
+            )
+        assert every > 1 and not opened.problems
+
+
 def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
     with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
@@ -133,8 +157,11 @@ def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site:
         opened.page.wait_for_selector("html.dark", timeout=WAIT, state="attached")
 
 
-def test_tables_search_and_sort(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
-    with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
+@EVERY_WAY
+def test_tables_search_and_sort(
+    browser: Browser, address: str, site: Path, pages: list[str], width: int, theme: str
+) -> None:
+    with visit(browser, address, first_page_with(site, pages, "lrcore-table"), width, theme) as opened:
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
         table = opened.page.locator(".lrcore-table").first
         every = table.locator("tbody tr").count()
@@ -148,9 +175,12 @@ def test_tables_search_and_sort(browser: Browser, address: str, site: Path, page
         assert not opened.problems
 
 
+@EVERY_WAY
 @pytest.mark.parametrize("kind", ["lrcore-figure", "lrcore-table"])
-def test_rows_can_be_downloaded(browser: Browser, address: str, site: Path, pages: list[str], kind: str) -> None:
-    with visit(browser, address, first_page_with(site, pages, kind), 1440, "light") as opened:
+def test_rows_can_be_downloaded(
+    browser: Browser, address: str, site: Path, pages: list[str], kind: str, width: int, theme: str
+) -> None:
+    with visit(browser, address, first_page_with(site, pages, kind), width, theme) as opened:
         link = opened.page.locator(f".{kind} a.lrcore-download").first
         with opened.page.expect_download() as started:
             link.click()
