@@ -83,7 +83,7 @@ class Evidence:
         """
         if self.settings[parameter].nunique() < 2:
             return {}
-        whole = set(findings.whole_groups(self.settings, parameter).groupby(["ae", "repa"]).groups)
+        whole = findings.whole_groups(self.settings, parameter)
         found = findings.by_value(self.settings, parameter)
         near = found[within(found["behind"], self.noise)].groupby(["ae", "repa"])["value"]
         return {(str(ae), str(repa)): values.tolist() for (ae, repa), values in near if (ae, repa) in whole}

@@ -92,14 +92,13 @@ def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
     return _lowest(settings if shared.empty else shared, ["ae"])
 
 
-def whole_groups(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
-    """The rows of each ae, repa and step that was tried with as many values of `parameter` as any other was.
+def whole_groups(settings: pandas.DataFrame, parameter: str) -> set[tuple[str, str]]:
+    """Each (ae, repa) that was tried with as many values of `parameter` as any other was, in settings of one step.
 
     Of the rest the best value may be among those that are missing.
     """
-    tried = settings.groupby(["ae", "repa", "step"])[parameter].transform("nunique")
-    found: pandas.DataFrame = settings[tried == tried.max()]
-    return found
+    tried = settings.groupby(["ae", "repa"])[parameter].nunique()
+    return {(str(ae), str(repa)) for ae, repa in tried.index[tried == tried.max()]}
 
 
 def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:

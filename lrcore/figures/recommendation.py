@@ -153,7 +153,7 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
     if (several := sizes.nunique()).max() > 1:
         raise LrcoreError(f"two numbers of channels per token for the autoencoder {several.idxmax()} of study {name}")
     for parameter in _SHIFTS:
-        whole = set(findings.whole_groups(at, parameter).groupby(["ae", "repa"]).groups)
+        whole = findings.whole_groups(at, parameter)
         lacking = [pair not in whole for pair in zip(best["ae"], best["repa"], strict=True)]
         best.loc[lacking, parameter] = math.nan
     best = best.sort_values("repa", key=lambda repa: repa != findings.NO_REPA, kind="stable")
