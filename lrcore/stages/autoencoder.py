@@ -184,7 +184,8 @@ def uses_features(spec: AutoencoderSpec) -> bool:
 
 
 def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
-    settings, seed, spec = work.study.autoencoder_training, work.study.seed, work.study.autoencoders[ae]
+    settings, spec = work.study.autoencoder_training, work.study.autoencoders[ae]
+    seed = work.study.seed + spec.seed
     images = work.images.train.images
     _check_fits(work, spec)
     features = training_features(work) if uses_features(spec) else None

@@ -92,7 +92,8 @@ class AutoencoderSpec:
     """One autoencoder: trained by the study, `pretrained` (a hub id or a local folder), or your own.
 
     `family` is one of `AUTOENCODER_FAMILIES`, or names your own: an entry point, or `file.py:function`
-    (`lrcore.autoencoders.custom`). A key that the autoencoder does not use is refused.
+    (`lrcore.autoencoders.custom`). `seed` is added to the study's in training: one more training of the same
+    autoencoder. A key that the autoencoder does not use is refused.
     """
 
     family: str
@@ -111,6 +112,7 @@ class AutoencoderSpec:
     decoder_depth: int = 0
     decoder_heads: int = 0
     noise_tau: float = 0.0
+    seed: int = 0
 
     @property
     def origin(self) -> str:

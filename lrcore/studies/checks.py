@@ -136,11 +136,11 @@ def _check_bounds(study: Study) -> None:
                 raise LrcoreError(f"{name} must be a number from 0, got {value}")
 
 
-_TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision"}
+_TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision", "seed"}
 _USED_KEYS = {
     ("trained", "kl"): _TRAINED_KL,
     ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_hidden"},
-    ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision"},
+    ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision", "seed"},
     ("pretrained", "kl"): {"pretrained", "subfolder", "revision", "precision", "patch"},
     ("pretrained", "flux2"): {"pretrained", "subfolder", "revision", "precision"},
     ("pretrained", "rae"): {"pretrained", "subfolder", "revision", "precision"},
