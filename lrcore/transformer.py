@@ -35,6 +35,7 @@ SHAPES = {
     "DiT-XL": TransformerShape(1152, 28, 16),
     # smaller than the published ones, for studies on a CPU
     "DiT-Ti": TransformerShape(192, 6, 3),
+    "DiT-Micro": TransformerShape(128, 3, 4),
     "DiT-Pico": TransformerShape(96, 4, 3),
     "DiT-Nano": TransformerShape(64, 3, 2),
 }
