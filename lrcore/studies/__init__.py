@@ -17,7 +17,7 @@ from typing import Any
 from lrcore.errors import LrcoreError, unknown
 from lrcore.studies.typed_toml import build
 
-AUTOENCODER_FAMILIES = ("kl", "flux2", "rae")
+AUTOENCODER_FAMILIES = ("kl", "flux2", "rae", "patches", "taef2")
 PRECISIONS = ("float32", "bfloat16")
 DATASETS = {
     "cifar10": (),
@@ -89,11 +89,13 @@ class AutoencoderTraining:
 
 @dataclass(frozen=True)
 class AutoencoderSpec:
-    """One autoencoder: trained by the study, `pretrained` (a hub id or a local folder), or your own.
+    """One autoencoder: trained by the study, `pretrained` (a hub id or a local folder), without training, or your own.
 
     `family` is one of `AUTOENCODER_FAMILIES`, or names your own: an entry point, or `file.py:function`
     (`lrcore.autoencoders.custom`). `seed` is added to the study's in training: one more training of the same
-    autoencoder. A key that the autoencoder does not use is refused.
+    autoencoder. `coefficients` of "patches": the first principal components of a patch that are kept, 0 for its pixels
+    as they are. `size` of "taef2": the pixels a side to which it resizes the images, a multiple of 8. A key that the
+    autoencoder does not use is refused.
     """
 
     family: str
@@ -113,13 +115,17 @@ class AutoencoderSpec:
     decoder_heads: int = 0
     noise_tau: float = 0.0
     seed: int = 0
+    coefficients: int = 0
+    size: int = 0
 
     @property
     def origin(self) -> str:
-        """`trained` here, `pretrained`, or `custom`."""
+        """`trained` here, `pretrained`, `fitted` (statistics of the training images alone), or `custom`."""
         if self.family not in AUTOENCODER_FAMILIES:
             return "custom"
-        return "pretrained" if self.pretrained else "trained"
+        if self.family == "patches":
+            return "fitted"
+        return "pretrained" if self.pretrained or self.family == "taef2" else "trained"
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,8 @@ _USED_KEYS = {
     ("pretrained", "kl"): {"pretrained", "subfolder", "revision", "precision", "patch"},
     ("pretrained", "flux2"): {"pretrained", "subfolder", "revision", "precision"},
     ("pretrained", "rae"): {"pretrained", "subfolder", "revision", "precision"},
+    ("pretrained", "taef2"): {"size", "precision"},
+    ("fitted", "patches"): {"patch", "coefficients"},
 }
 
 
@@ -164,6 +166,10 @@ def _check_autoencoder(study: Study, ae: str) -> None:
     _one_of(f"value of {name}.precision", spec.precision, PRECISIONS)
     if spec.patch < 1:
         raise LrcoreError(f"{name}.patch must be at least 1, got {spec.patch}")
+    if spec.family == "patches":
+        _check_patches(spec, name, study.data.resolution)
+    if spec.family == "taef2" and (spec.size < 8 or spec.size % 8):
+        raise LrcoreError(f"{name}.size must be a multiple of 8 (64 for images of 32 px), got {spec.size}")
     if spec.origin != "trained":
         return
     if study.autoencoder_training == NO_TRAINING:
@@ -174,6 +180,21 @@ def _check_autoencoder(study: Study, ae: str) -> None:
         _check_decoder(spec, name)
     else:
         _check_convolutions(spec, name, study.data.resolution)
+
+
+def _check_patches(spec: AutoencoderSpec, name: str, resolution: int) -> None:
+    from lrcore.autoencoders.base import token_grid
+
+    pixels = 3 * spec.patch**2
+    if not 0 <= spec.coefficients <= pixels:
+        raise LrcoreError(
+            f"{name}.coefficients must be 1 to {pixels}, the values of a patch, or 0 for its pixels as they are; got "
+            f"{spec.coefficients}"
+        )
+    try:
+        token_grid(resolution, 1, spec.patch)
+    except LrcoreError as error:
+        raise LrcoreError(f"{name}: {error}") from error
 
 
 def _check_decoder(spec: AutoencoderSpec, name: str) -> None:
