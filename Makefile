@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 TOOLS := tests/page_tools
+# Processes that run tests, each with one thread and files of its own; `logical` is one for every core.
+WORKERS ?= logical
 
 # Many processes import torch and more: seconds each, three times as many where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,7 +20,7 @@ site: $(VENV)/installed
 	@echo "the site is in _site/; to read it: $(RUN) -m http.server --directory _site"
 
 test: $(VENV)/installed $(TOOLS)/node_modules/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed
 	$(VENV)/bin/ruff check .

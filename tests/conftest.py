@@ -1,18 +1,20 @@
-"""Fixtures of the page tests: a built site, and a browser to look at it."""
+"""The order of the tests, what workers share, and fixtures of the page tests: a built site, a browser to look at it."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import lrcore  # noqa: F401  sets how torch's threads wait, which must come before torch itself
+from lrcore.files import exclusive
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,28 +26,86 @@ PROJECT_FILES = (
 )
 
 sys.path.insert(0, str(PROJECT / "tools"))
+os.environ["OMP_NUM_THREADS"] = "1"  # workers of pytest-xdist divide the cores; before torch is imported
+
+pytest_plugins = ["progress_lines"]
+
+SLOWEST = (
+    "test_torture.py",
+    "test_executors.py",
+    "test_train.py",
+    "test_page_quality.py",
+    "test_site_in_browser.py",
+    "test_distributed.py",
+    "test_full_disk.py",
+    "test_comparison_in_browser.py",
+    "test_picker_in_browser.py",
+)
+"""The longest files, longest first: were one begun last, its core would be busy long after the others."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: measures the machine, so that nothing else runs meanwhile; comes last")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, what must be alone last; workers of pytest-xdist take files in this order."""
+    places = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: (_is_alone(item), places.get(item.path.name, len(places))))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that must be alone waits until every worker's test has ended, and theirs wait for it."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
+        try:
+            return (yield)
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # also where a process that the test forked still has it
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder that all workers of pytest-xdist have; what takes long is made there once, under `exclusive`."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if hasattr(request.config, "workerinput") else own
+
+
+@pytest.fixture(scope="session")
+def site(shared: Path) -> Path:
     """The folder of a built site: `LRCORE_SITE` if that is set, else the project's pages over made-up data."""
     given = os.environ.get("LRCORE_SITE")
     if given:
         folder = Path(given).resolve()
         assert (folder / "index.html").is_file(), f"LRCORE_SITE={given} holds no index.html"
         return folder
+    project = shared / "project"
+    with exclusive(project):
+        if not (project / "_site").exists():
+            _build(project)
+    return project / "_site"
+
+
+def _build(project: Path) -> None:
     import sample_data
 
-    project = tmp_path_factory.mktemp("project")
     for name in PROJECT_FILES:
         source, target = PROJECT / name, project / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
     sample_data.fill(project / "data", project / "imgs")
     command = [sys.executable, "tools/preview.py", "--no-prepare-data"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return project / "_site"
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +121,17 @@ def address(site: Path) -> Iterator[str]:
 
     with served(site) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """The folder that npm installs axe-core and Lighthouse into; its absence fails in CI and skips elsewhere."""
+    from browser import cannot_test
+
+    modules = PROJECT / "tests" / "page_tools" / "node_modules"
+    if not (modules / "axe-core").is_dir() or shutil.which("node") is None:
+        cannot_test("axe-core and Lighthouse are not installed: the quality of the pages is NOT tested (needs npm)")
+    return modules
 
 
 @pytest.fixture(scope="module")
