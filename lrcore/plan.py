@@ -25,8 +25,8 @@ from lrcore.stages.generation import evaluations_done, evaluations_missing
 from lrcore.stages.latents import shard_plan, shard_settings
 from lrcore.stages.training import snapshot_path, steps_left
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import NO_REPA, Cell
-from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count
+from lrcore.studies import NO_REPA, NO_SKIP, Cell
+from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count, with_width
 
 TIMED_IMAGES = {"cpu": 4, "cuda": 64}
 """Images of the batches that are timed, by device; the rest is scaled from these."""
@@ -128,7 +128,8 @@ def _costs(work: Workspace, todo: Todo, begun: bool) -> list[str]:
     training, sampling, disk = (
         sum(getattr(cost, name) for cost in costs.values()) for name in Cost.__dataclass_fields__
     )
-    seconds = _seconds(work, next(iter(costs)), training, sampling) if costs else 0.0
+    timed = next((cell for cell in todo.generate if cell.ae in costs), None)
+    seconds = _seconds(work, timed, training, sampling) if timed else 0.0
     try:
         disk += _bytes_of_features(work, todo)
     except LrcoreError as error:
@@ -156,10 +157,25 @@ def _bytes_of_features(work: Workspace, todo: Todo) -> int:
 
 def _cost(work: Workspace, ae: str, cells: Sequence[Cell], begun: bool = True) -> Cost:
     """Of what is left to train of `cells` of one autoencoder, and of drawing the samples that have no row."""
+    latent, posterior = latent_shape(work, ae), _has_posterior(work, ae)
+    shards = shard_plan(work, ae) if begun else ShardPlan(Path(), *shard_settings(work.study))
+    kept = 0 if posterior is None else shards.bytes_of(latent.dimension, posterior, shards.missing)
+    alike: dict[tuple[int, str], list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault((cell.width, cell.skip), []).append(cell)
+    costs = [_cost_of_network(work, latent, same, begun) for same in alike.values()]
+    return Cost(
+        training_flops=sum(cost.training_flops for cost in costs),
+        sampling_flops=sum(cost.sampling_flops for cost in costs),
+        disk=kept + sum(cost.disk for cost in costs),
+    )
+
+
+def _cost_of_network(work: Workspace, latent: LatentShape, cells: Sequence[Cell], begun: bool) -> Cost:
+    """Of cells of one autoencoder whose transformers are alike, without the latents."""
     study = work.study
     settings, evaluation = study.training, study.evaluation
-    latent, posterior = latent_shape(work, ae), _has_posterior(work, ae)
-    model = _model(work, latent, "meta")
+    model = _model(work, latent, "meta", cells[0])
     forward, backward = pass_flops(model, latent)
     steps = sum(steps_left(work, cell) if begun else settings.evaluate_at[-1] for cell in cells)
     images = settings.batch_size * steps
@@ -167,12 +183,10 @@ def _cost(work: Workspace, ae: str, cells: Sequence[Cell], begun: bool = True) -
     done = evaluations_done(work)
     drawn = sum(len(evaluations_missing(work, cell, done)) if begun else pairs for cell in cells) * evaluation.n_samples
     passes = drawn * _passes_per_image(work)
-    shards = shard_plan(work, ae) if begun else ShardPlan(Path(), *shard_settings(study))
-    kept = 0 if posterior is None else shards.bytes_of(latent.dimension, posterior, shards.missing)
     # the average stays for every evaluated step; weights, average and AdamW's two moments of what is being trained
     wanted = [(cell, step) for cell in cells for step in settings.evaluate_at]
     averages = [pair for pair in wanted if not (begun and snapshot_path(work, *pair).exists())]
-    kept += (len(averages) + 4 * min(work.stack, len(cells))) * parameter_count(model) * FLOAT32
+    kept = (len(averages) + 4 * min(work.stack, len(cells))) * parameter_count(model) * FLOAT32
     return Cost(
         training_flops=images * (forward + backward),
         sampling_flops=passes * forward,
@@ -217,14 +231,14 @@ def _passes_per_image(work: Workspace) -> int:
     return evaluations if Guidance(evaluation.guidance).scale == 1 else 2 * evaluations
 
 
-def _model(work: Workspace, latent: LatentShape, device: str) -> DiffusionTransformer:
-    settings = work.study.training
+def _model(work: Workspace, latent: LatentShape, device: str, cell: Cell) -> DiffusionTransformer:
+    shape, skip = with_width(SHAPES[work.study.training.model], cell.width), cell.skip != NO_SKIP
     try:
         classes = work.images.train.classes
     except LrcoreError:
         classes = ASSUMED_CLASSES
     with torch.device(device), torch.random.fork_rng(devices=[]):
-        return DiffusionTransformer(SHAPES[settings.model], latent.channels_per_token, latent.grid, classes)
+        return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, classes, skip)
 
 
 def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor, ...]:
@@ -232,11 +246,11 @@ def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor
     return tokens, torch.zeros(images, device=device), torch.zeros(images, dtype=torch.long, device=device)
 
 
-def _seconds(work: Workspace, ae: str, training: float, sampling: float) -> float:
-    """That the study's device takes for so many operations, from a few passes in the latent space of `ae`."""
-    latent, device = latent_shape(work, ae), work.device
-    forward_flops, backward_flops = pass_flops(_model(work, latent, "meta"), latent)
-    model, images = _model(work, latent, str(device)), TIMED_IMAGES[device.type]
+def _seconds(work: Workspace, cell: Cell, training: float, sampling: float) -> float:
+    """That the study's device takes for so many operations, from a few passes of the transformer of `cell`."""
+    latent, device = latent_shape(work, cell.ae), work.device
+    forward_flops, backward_flops = pass_flops(_model(work, latent, "meta", cell), latent)
+    model, images = _model(work, latent, str(device), cell), TIMED_IMAGES[device.type]
     inputs = _inputs(latent, images, str(device))
 
     def finished(action: Callable[[], object]) -> None:

@@ -140,11 +140,13 @@ def to_public(model: DiffusionTransformer, time: str, patch: int, learned_varian
         learned_variance: double the channels of the last layer, as the public SiT and DiT expect; the added rows are 0.
 
     Raises:
-        LrcoreError: tokens that are no patches of that size, a grid that is not square (the public code knows no
-            other), or an unknown `time`.
+        LrcoreError: tokens that are no patches of that size, a grid that is not square or a linear skip (the public
+            code knows neither), or an unknown `time`.
     """
     if time not in TIMES:
         raise unknown("time", time, TIMES)
+    if model.skip is not None:
+        raise LrcoreError("the model has a linear skip, which the public code does not know")
     if patch < 1 or model.channels % patch**2:
         raise LrcoreError(f"tokens of {model.channels} channels are no patches of {patch} x {patch}")
     if len(set(model.grid)) > 1:

@@ -5,6 +5,8 @@
     euler_maruyama  an SDE with the same marginals, that of published         1 a step
                     SiT and REPA results
 
+Each tells `watch` of the state at every time of its grid, the start included (`lrcore.paths` looks at it so).
+
 The state keeps the dtype of the noise. Times and step sizes are float64; the network gets its times in float32, in
 float64 only where the state is float64. No sampler evaluates the network at t = 0.
 """
@@ -27,9 +29,16 @@ SDE_LAST_STEP = 0.04
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(tokens (B, N, C), times (B,)) to velocities (B, N, C)."""
 
+Watch = Callable[[Tensor], None]
+"""Sees the state (B, N, C), which it must leave as it is."""
+
+
+def unwatched(state: Tensor) -> None:
+    """A `Watch` that does nothing."""
+
 
 @torch.no_grad()
-def euler(velocity: Velocity, noise: Tensor, grid: Tensor) -> Tensor:
+def euler(velocity: Velocity, noise: Tensor, grid: Tensor, watch: Watch = unwatched) -> Tensor:
     """Integrate dx/dt = v(x, t) from `noise` at grid[0] = 1 down to grid[-1] = 0 by Euler's method.
 
     Args:
@@ -40,13 +49,15 @@ def euler(velocity: Velocity, noise: Tensor, grid: Tensor) -> Tensor:
         LrcoreError: the grid does not fall from 1 to 0.
     """
     x = noise
+    watch(x)
     for now, after in _steps(grid):
         x = x + (after - now) * _evaluated(velocity, x, now)
+        watch(x)
     return x
 
 
 @torch.no_grad()
-def heun(velocity: Velocity, noise: Tensor, grid: Tensor) -> Tensor:
+def heun(velocity: Velocity, noise: Tensor, grid: Tensor, watch: Watch = unwatched) -> Tensor:
     """Integrate as `euler` does, by Heun's method (explicit trapezoidal rule); the last step is Euler's.
 
     One step of Euler's leaves the order at 2 (Karras et al. 2022, arXiv 2206.00364, algorithm 1, does the same). The
@@ -56,17 +67,21 @@ def heun(velocity: Velocity, noise: Tensor, grid: Tensor) -> Tensor:
     densities, moreover, draw no times near 0.
     """
     x = noise
+    watch(x)
     for now, after in _steps(grid):
         slope = _evaluated(velocity, x, now)
         ahead = x + (after - now) * slope
         if after > 0:
             ahead = x + (after - now) * 0.5 * (slope + _evaluated(velocity, ahead, after))
         x = ahead
+        watch(x)
     return x
 
 
 @torch.no_grad()
-def euler_maruyama(velocity: Velocity, noise: Tensor, grid: Tensor, step_noise: Callable[[int], Tensor]) -> Tensor:
+def euler_maruyama(
+    velocity: Velocity, noise: Tensor, grid: Tensor, step_noise: Callable[[int], Tensor], watch: Watch = unwatched
+) -> Tensor:
     """Integrate SiT's reverse SDE (Ma et al. 2024, arXiv 2401.08740, sec. 2) by the method of Euler and Maruyama.
 
         dx = [v(x, t) - w(t) / 2 score(x, t)] dt + sqrt(w(t)) dW    backwards in time,   w(t) = 2 t
@@ -84,12 +99,14 @@ def euler_maruyama(velocity: Velocity, noise: Tensor, grid: Tensor, step_noise: 
         LrcoreError: the grid does not fall from 1 to 0.
     """
     x = noise
+    watch(x)
     for step, (now, after) in enumerate(_steps(grid)):
         w = 2 * now
         v = _evaluated(velocity, x, now)
         x = x + (after - now) * (v - 0.5 * w * score(x, v, now))
         if after > 0:
             x = x + math.sqrt(w * (now - after)) * step_noise(step).to(x)
+        watch(x)
     return x
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.samplers import Velocity, euler, euler_maruyama, heun, sde_grid
+from lrcore.samplers import Velocity, Watch, euler, euler_maruyama, heun, sde_grid, unwatched
 from lrcore.seeds import generator
 from lrcore.timesteps import sampling_grid
 
@@ -63,7 +63,13 @@ def sampler_grid(sampler: str, steps: int, sampleshift: float) -> Tensor:
 
 
 def integrate(
-    sampler: str, velocity: Velocity, noise: Tensor, grid: Tensor, seed: int, images: Sequence[int]
+    sampler: str,
+    velocity: Velocity,
+    noise: Tensor,
+    grid: Tensor,
+    seed: int,
+    images: Sequence[int],
+    watch: Watch = unwatched,
 ) -> Tensor:
     """Take `noise` (B, N, C) to data (B, N, C), in its dtype and on its device, by the sampler of that name.
 
@@ -71,6 +77,7 @@ def integrate(
         velocity: may be one of `lrcore.guidance.guided`.
         grid: see `sampler_grid`.
         seed, images: the seed and the B numbers of the images; `euler_maruyama` draws its noise by them.
+        watch: is told of the state at every time of the grid, such as `lrcore.paths.PathShape`.
 
     Raises:
         LrcoreError: unknown sampler; the grid does not fall from 1 to 0; not as many numbers as images.
@@ -78,10 +85,14 @@ def integrate(
     if len(images) != len(noise):
         raise LrcoreError(f"{len(images)} image numbers for the noise of {len(noise)} images")
     if sampler == "euler":
-        return euler(velocity, noise, grid)
+        return euler(velocity, noise, grid, watch)
     if sampler == "heun":
-        return heun(velocity, noise, grid)
+        return heun(velocity, noise, grid, watch)
     if sampler == "euler_maruyama":
         _, tokens, channels = noise.shape
-        return euler_maruyama(velocity, noise, grid, lambda step: step_noise(seed, images, step, tokens, channels))
+
+        def drawn(step: int) -> Tensor:
+            return step_noise(seed, images, step, tokens, channels)
+
+        return euler_maruyama(velocity, noise, grid, drawn, watch)
     raise unknown("sampler", sampler, SAMPLERS)

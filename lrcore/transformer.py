@@ -15,6 +15,8 @@ from diffusers.models.embeddings import get_2d_sincos_pos_embed_from_grid
 from timm.layers import Attention, Mlp
 from torch import Tensor, nn
 
+from lrcore.errors import LrcoreError
+
 
 @dataclass(frozen=True)
 class TransformerShape:
@@ -40,6 +42,24 @@ SHAPES = {
     "DiT-Nano": TransformerShape(64, 3, 2),
 }
 """Published sizes are those of DiT's table 1."""
+
+
+def with_width(shape: TransformerShape, width: int) -> TransformerShape:
+    """The same depth at another width, by more or fewer heads of the same size, at least one; width 0 keeps its own.
+
+    Raises:
+        LrcoreError: the heads do not divide the width, or it is no multiple of 4, as positions need.
+    """
+    if not width:
+        return shape
+    channels = shape.width // shape.heads
+    heads = max(1, width // channels)
+    if width < 4 or width % 4 or width % heads:
+        raise LrcoreError(
+            f"width {width} does not fit a transformer with heads of {channels} channels: allowed are multiples of "
+            f"{math.lcm(4, channels)}, and other multiples of 4 that their width // {channels} heads divide"
+        )
+    return TransformerShape(width, shape.depth, heads)
 
 
 class TimestepEmbedder(nn.Module):
@@ -111,6 +131,29 @@ class FinalLayer(nn.Module):
         return out
 
 
+class LinearSkip(nn.Module):
+    """A linear map of the noisy tokens, gated by the time: g(t) * W x, to be added to the velocity.
+
+    It can have full rank in the channels however narrow the transformer is. What the noise alone explains of the
+    velocity needs that: outside of the subspace that the data fill, eps - x is x_t / t (Zheng et al. 2025, arXiv
+    2510.11690, on widths below the channels of a token). W starts as the identity and the gate, one number per channel,
+    at zero, so that a model starts as it does without.
+    """
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, channels, bias=False)
+        self.gate = nn.Sequential(nn.SiLU(), nn.Linear(width, channels))
+        nn.init.eye_(self.linear.weight)
+        for parameter in self.gate.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, tokens: Tensor, time: Tensor) -> Tensor:
+        """`tokens` (B, N, channels) and the embedded `time` (B, width) to (B, N, channels)."""
+        out: Tensor = self.gate(time)[:, None] * self.linear(tokens)
+        return out
+
+
 @dataclass(frozen=True)
 class Prediction:
     """`velocity` (B, N, channels) and, where asked for, the `hidden` tokens (B, N, width) after one block."""
@@ -127,11 +170,14 @@ class DiffusionTransformer(nn.Module):
         channels: channels per token of the latent space.
         grid: (rows, columns) of tokens; N = rows * columns.
         classes: number of classes; label `classes` means none.
+        skip: adds a `LinearSkip`.
     """
 
     pos_embed: Tensor
 
-    def __init__(self, shape: TransformerShape, channels: int, grid: tuple[int, int], classes: int) -> None:
+    def __init__(
+        self, shape: TransformerShape, channels: int, grid: tuple[int, int], classes: int, skip: bool = False
+    ) -> None:
         super().__init__()
         self.shape, self.channels, self.grid, self.classes = shape, channels, grid, classes
         self.x_embedder = nn.Linear(channels, shape.width)
@@ -141,20 +187,36 @@ class DiffusionTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.depth))
         self.final_layer = FinalLayer(shape.width, channels)
         self._initialise()
+        # after all others, which thereby start from the same numbers with it and without
+        self.skip = LinearSkip(shape.width, channels) if skip else None
 
     def forward(self, tokens: Tensor, t: Tensor, labels: Tensor, hidden_after: int | None = None) -> Prediction:
         """Velocity of `tokens` (B, N, channels) at times `t` (B,) in [0, 1] for int64 `labels` (B,).
 
         `hidden_after` asks for the tokens after that many blocks (1 to depth).
         """
-        x = self.x_embedder(tokens) + self.pos_embed
-        condition = self.t_embedder(t) + self.y_embedder(labels)
+        x, time, condition = self._embedded(tokens, t, labels)
         hidden = None
         for number, block in enumerate(self.blocks, start=1):
             x = block(x, condition)
             if number == hidden_after:
                 hidden = x
-        return Prediction(self.final_layer(x, condition), hidden)
+        velocity = self.final_layer(x, condition)
+        if self.skip is not None:
+            velocity = velocity + self.skip(tokens, time)
+        return Prediction(velocity, hidden)
+
+    def hidden(self, tokens: Tensor, t: Tensor, labels: Tensor, after: int) -> Tensor:
+        """The tokens (B, N, width) after so many blocks (1 to depth), without the work of the others."""
+        x, _, condition = self._embedded(tokens, t, labels)
+        for block in self.blocks[:after]:
+            x = block(x, condition)
+        return x
+
+    def _embedded(self, tokens: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the first block sees, the embedded time, and the condition, which is time and label."""
+        time: Tensor = self.t_embedder(t)
+        return self.x_embedder(tokens) + self.pos_embed, time, time + self.y_embedder(labels)
 
     def _initialise(self) -> None:
         """DiT's: Xavier for linear layers, small normal embeddings, zero for gates and the output."""

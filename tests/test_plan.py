@@ -1,5 +1,6 @@
 """The plan of a study: counts before and after, costs that are known, and nothing written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_a_study_whose_data_are_not_there_is_planned_all_the_same(tmp_path, caps
     """imagenet256 at its real size: counts, published FLOPs, disk; nothing is asked of a hub."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRCORE_OFFLINE", "1")
-    monkeypatch.setattr(planning, "_seconds", lambda work, ae, training, sampling: training / 1e15)
+    monkeypatch.setattr(planning, "_seconds", lambda work, cell, training, sampling: training / 1e15)
     assert train.main(["imagenet256", "--plan"]) == 0
     found = capsys.readouterr().out.splitlines()
     assert counts(found)["transformers"] == (120, 120) and counts(found)["evaluations of them"] == (2400, 2400)
@@ -93,10 +94,14 @@ def test_training_flops_follow_from_the_grid(tmp_path):
     cells = [cell for cell in study.cells if cell.ae == "flux2"]
     cost, half = planning._cost(work, "flux2", cells), planning._cost(work, "flux2", cells[: len(cells) // 2])
     latent = planning.latent_shape(work, "flux2")
-    forward, backward = pass_flops(planning._model(work, latent, "meta"), latent)
+    forward, backward = pass_flops(planning._model(work, latent, "meta", cells[0]), latent)
     images = study.training.batch_size * study.training.evaluate_at[-1]
     assert cost.training_flops == len(cells) * images * (forward + backward)
     assert cost.training_flops == 2 * half.training_flops
     drawn = study.evaluation.n_samples * study.evaluation.sampling_steps
     assert cost.sampling_flops == len(cells) * 2 * 2 * drawn * forward
     assert cost.disk > half.disk
+    wider = [replace(cell, width=128) for cell in cells]
+    assert 2 * cost.training_flops < planning._cost(work, "flux2", wider).training_flops < 4 * cost.training_flops
+    both = planning._cost(work, "flux2", [*cells[: len(cells) // 2], *wider[len(cells) // 2 :]])
+    assert cost.training_flops < both.training_flops < planning._cost(work, "flux2", wider).training_flops

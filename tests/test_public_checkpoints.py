@@ -239,6 +239,8 @@ def test_bad_arguments_and_files_are_named(tmp_path):
         to_public(from_public(state, "data_at_0"), "data_at_0", 3)
     with pytest.raises(LrcoreError, match="a grid of 2 x 8 tokens is not square"):
         to_public(DiffusionTransformer(SHAPES["DiT-Nano"], 16, (2, 8), CLASSES), "data_at_0", 2)
+    with pytest.raises(LrcoreError, match="has a linear skip"):
+        to_public(DiffusionTransformer(SHAPES["DiT-Nano"], 16, (4, 4), CLASSES, skip=True), "data_at_0", 2)
     with pytest.raises(LrcoreError, match=r"no checkpoint at '.*absent[.]pt'"):
         load_public(tmp_path / "absent.pt", "data_at_0")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")

@@ -1,5 +1,7 @@
 """Stacked trainings: each does what it does alone."""
 
+from dataclasses import replace
+
 import pandas
 import pytest
 import torch
@@ -154,6 +156,13 @@ def test_groups_share_autoencoder_seed_and_repa_and_keep_the_order_of_the_grid(s
     x, y = Cell("flux2", "net", "ln", 1.0), Cell("rae", "none", "ln", 1.0)
     z = Cell("flux2", "none", "ln", 1.0, train_seed=1)
     assert stacks(work, [a, x, b, y, c, d, z, e]) == [[a, b, c], [x], [y], [d, e], [z]]
+    others = [
+        replace(a, width=96),
+        replace(a, skip="linear"),
+        replace(a, width=96, skip="linear"),
+        replace(x, repa="self"),
+    ]
+    assert stacks(work, [a, x, *others]) == [[cell] for cell in (a, x, *others)]
 
 
 def test_a_study_gives_the_same_rows_stacked_as_one_by_one(study, tmp_path):

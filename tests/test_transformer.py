@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from lrcore.errors import LrcoreError
 from lrcore.flow_matching import repa_losses
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, parameter_count, positions
+from lrcore.transformer import (
+    SHAPES,
+    DiffusionTransformer,
+    LinearSkip,
+    RepaProjector,
+    TransformerShape,
+    parameter_count,
+    positions,
+    with_width,
+)
 
 
 def small():
@@ -73,6 +83,65 @@ def test_hidden_tokens_are_those_after_the_block_asked_for():
     model = woken(small())
     seen = []
     model.blocks[1].register_forward_hook(lambda module, inputs, output: seen.append(output))
-    hidden = model(torch.randn(2, 16, 16), torch.rand(2), torch.tensor([0, 1]), hidden_after=2).hidden
+    given = torch.randn(2, 16, 16), torch.rand(2), torch.tensor([0, 1])
+    hidden = model(*given, hidden_after=2).hidden
     assert torch.equal(hidden, seen[0])
     assert RepaProjector(64, 112, 32)(hidden).shape == (2, 16, 112)
+    assert torch.equal(hidden, model.hidden(*given, after=2))
+
+
+@pytest.mark.parametrize(("width", "heads"), [(64, 2), (96, 3), (128, 4), (192, 6), (16, 1), (0, 4)])
+def test_another_width_keeps_depth_and_size_of_the_heads(width, heads):
+    assert with_width(SHAPES["DiT-Micro"], width) == TransformerShape(width or 128, 3, heads)
+
+
+@pytest.mark.parametrize("width", [-4, 2, 66, 100])
+def test_a_width_that_does_not_fit_is_named(width):
+    with pytest.raises(LrcoreError, match=rf"width {width} does not fit .* heads of 32 channels: allowed .* 32, and"):
+        with_width(SHAPES["DiT-Micro"], width)
+
+
+def test_a_linear_skip_leaves_start_and_names_of_all_else_as_they_are():
+    torch.manual_seed(0)
+    skipping = DiffusionTransformer(SHAPES["DiT-Nano"], channels=16, grid=(4, 4), classes=10, skip=True)
+    plain, found = small().state_dict(), skipping.state_dict()
+    assert [name for name in found if name not in plain] == [
+        "skip.linear.weight",
+        "skip.gate.1.weight",
+        "skip.gate.1.bias",
+    ]
+    assert all(torch.equal(found[name], weight) for name, weight in plain.items())
+    given = torch.randn(2, 16, 16), torch.rand(2), torch.tensor([1, 2])
+    assert (skipping(*given).velocity == 0).all()
+    skipping(*given).velocity.sum().backward()
+    assert skipping.skip.gate[1].weight.grad.any()  # it does not stay there
+
+
+def test_a_linear_skip_is_linear_in_the_tokens_and_knows_time_alone():
+    skip = woken(LinearSkip(64, 16))
+    a, b, time, other = torch.randn(2, 4, 16), torch.randn(2, 4, 16), torch.randn(2, 64), torch.randn(2, 64)
+    torch.testing.assert_close(skip(a + 2 * b, time), skip(a, time) + 2 * skip(b, time), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(skip(a, time), skip(a, other))
+
+
+def error_on_full_rank(skip):
+    """What a transformer of width 4 leaves of x/2, in 8 channels, after some hundred steps; its mean square is 0.25."""
+    torch.manual_seed(0)
+    model = DiffusionTransformer(TransformerShape(4, 1, 1), channels=8, grid=(2, 2), classes=1, skip=skip)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    labels = torch.zeros(64, dtype=torch.long)
+    for _ in range(150):
+        tokens = torch.randn(64, 4, 8)
+        loss = (model(tokens, torch.rand(64), labels).velocity - 0.5 * tokens).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def test_a_linear_skip_gives_what_a_narrow_transformer_has_no_rank_for():
+    """All velocities lie in the 4 dimensions that the last layer's matrix spans, so that at least half of the variance
+    of 8 equal channels is lost, whatever comes before; 0.4 leaves room for what a batch of 1,024 numbers shows of it.
+    """
+    assert error_on_full_rank(skip=False) > 0.4 * 0.25
+    assert error_on_full_rank(skip=True) < 0.01 * 0.25

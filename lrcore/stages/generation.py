@@ -56,14 +56,14 @@ def evaluations_missing(work: Workspace, cell: Cell, measured: Done | None = Non
 
 
 def stacks(work: Workspace, cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells in groups that can be trained as a stack of up to `work.stack`: one autoencoder and seed, with REPA or
-    without.
+    """The cells in groups that can be trained as a stack of up to `work.stack`: one autoencoder, kind of REPA, seed,
+    width and skip.
 
     The groups come in the order of their first cells.
     """
-    alike: dict[tuple[str, bool, int], list[Cell]] = {}
+    alike: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        alike.setdefault((cell.ae, cell.repa != NO_REPA, cell.train_seed), []).append(cell)
+        alike.setdefault((cell.ae, cell.repa, cell.train_seed, cell.width, cell.skip), []).append(cell)
     groups = [same[at : at + work.stack] for same in alike.values() for at in range(0, len(same), work.stack)]
     return sorted(groups, key=lambda group: cells.index(group[0]))
 
@@ -177,7 +177,7 @@ def _row(work: Workspace, cell: Cell, step: int, sampleshift: float, scores: Sco
     study, judge = work.study, load_judge(work)
     evaluation, latent = study.evaluation, ensure_autoencoder(work, cell.ae).shape
     with torch.device("meta"):
-        model = new_transformer(work, latent)
+        model = new_transformer(work, latent, cell)
     return GenerationRow(
         step=step,
         ae=cell.ae,

@@ -32,9 +32,9 @@ from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.features import features_recipe
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import NO_REPA, Cell
+from lrcore.studies import NO_REPA, NO_SKIP, Cell
 from lrcore.timesteps import density
-from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks
+from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
 
 
 def training_recipe(work: Workspace, cell: Cell) -> str:
@@ -111,7 +111,7 @@ def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransforme
         LrcoreError: the file is damaged.
     """
     path = snapshot_path(work, cell, step)
-    model = new_transformer(work, ensure_autoencoder(work, cell.ae).shape)
+    model = new_transformer(work, ensure_autoencoder(work, cell.ae).shape, cell)
     try:
         model.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
@@ -119,10 +119,10 @@ def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransforme
     return model.to(work.device).eval()
 
 
-def new_transformer(work: Workspace, latent: LatentShape) -> DiffusionTransformer:
-    """The study's transformer for a latent space, freshly initialised."""
-    shape, classes = SHAPES[work.study.training.model], work.images.train.classes
-    return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, classes)
+def new_transformer(work: Workspace, latent: LatentShape, cell: Cell) -> DiffusionTransformer:
+    """The transformer of a cell for a latent space, freshly initialised."""
+    shape, classes = with_width(SHAPES[work.study.training.model], cell.width), work.images.train.classes
+    return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, classes, cell.skip != NO_SKIP)
 
 
 def _divergence_path(work: Workspace, cell: Cell) -> Path:
@@ -184,7 +184,7 @@ class _Training:
         with torch.random.fork_rng(devices=[]):
             # the cells of an autoencoder and a seed start from the same weights: they differ in what is studied alone
             torch.manual_seed(generator(cell.train_seed, "transformer", cell.ae).initial_seed())
-            model = new_transformer(self.work, self.autoencoder.shape)
+            model = new_transformer(self.work, self.autoencoder.shape, cell)
             if self.projected_to is None:
                 return FlowMatching(model, precision=settings.precision)
             projector = RepaProjector(model.shape.width, self.projected_to, settings.repa_hidden)

@@ -32,6 +32,9 @@ UNREADABLE = ("refuse", "skip")
 LATENTS = ("mode", "sample")
 LATENT_PRECISIONS = ("float32", "float16")
 NO_REPA = "none"
+NO_SKIP = "none"
+SKIPS = (NO_SKIP, "linear")
+"""What leads around the transformer: nothing, or `lrcore.transformer.LinearSkip`."""
 
 
 @dataclass(frozen=True)
@@ -206,19 +209,26 @@ class Grid:
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One training: an autoencoder's latent space, with or without REPA, and a timestep density."""
+    """One training: an autoencoder's latent space, with or without REPA, and a timestep density.
+
+    `width` is the transformer's, 0 that of its model; `skip` one of `SKIPS`.
+    """
 
     ae: str
     repa: str
     trainp: str
     trainshift: float
     train_seed: int = 0
+    width: int = 0
+    skip: str = NO_SKIP
 
     @property
     def name(self) -> str:
         """File name of the run, without ending."""
         seed = f"-seed{self.train_seed}" if self.train_seed else ""
-        return f"{self.ae}-{self.repa}-{self.trainp}-{self.trainshift:.2f}{seed}"
+        width = f"-width{self.width}" if self.width else ""
+        skip = f"-{self.skip}" if self.skip != NO_SKIP else ""
+        return f"{self.ae}-{self.repa}-{self.trainp}-{self.trainshift:.2f}{seed}{width}{skip}"
 
 
 NO_TRAINING = AutoencoderTraining(0, 0, 0.0, 0.0, 0, "", 0.0)
