@@ -5,6 +5,7 @@ writing that checkpoint or Parquet file: half of its bytes are on disk), and `cl
 """
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -72,4 +73,6 @@ def start(arguments, output, moment=None, threads=1):
     context.set_forkserver_preload(["lrcore.train", "killed_train"])
     process = context.Process(target=_train, args=(arguments, moment, output, threads))
     process.start()
+    # a test that failed has left it running, and Python joins it at the end: ask it to stop, before that
+    multiprocessing.util.Finalize(process, process.terminate, exitpriority=10)
     return process

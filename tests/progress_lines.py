@@ -49,7 +49,7 @@ class ProgressLines:
         self, report: pytest.CollectReport | pytest.TestReport
     ) -> Iterator[tuple[str, str, object]]:
         category, letter, word = yield
-        return (category, "", "") if self.quiet else (category, letter, word)
+        return category, "" if self.quiet else letter, word
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

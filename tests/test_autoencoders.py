@@ -15,6 +15,7 @@ from diffusers import (
     FluxKontextPipeline,
     StableDiffusionInpaintPipeline,
 )
+from rounding import assert_as_exact, in_float64
 from safetensors.torch import load_file, save_file
 
 from lrcore.autoencoders import flux2, kl, rae
@@ -180,6 +181,15 @@ def stored(tmp_path_factory):
 IMAGES = to_float(pixels(2, 256))
 
 
+def assert_decodes(found, model, latent):
+    """`found` are the images that a model of diffusers decodes `latent` to, but for the rounding of float32."""
+    single, exact = (
+        decoder.decode(given).sample.clamp(-1, 1)
+        for decoder, given in ((model, latent), (in_float64(model), latent.double()))
+    )
+    assert_as_exact(found, single, exact)
+
+
 def as_tokens(latent):
     """(B, C, rows, columns), a token a position, to (B, N, C)."""
     return latent.flatten(2).transpose(1, 2)
@@ -196,8 +206,7 @@ def test_sd_is_what_the_pipeline_makes_of_the_same_latent(stored):
         torch.testing.assert_close(from_tokens(tokens, 2, (16, 16)), mode)
         drawn = autoencoder.encode(IMAGES, torch.Generator().manual_seed(1))
         torch.testing.assert_close(from_tokens(drawn, 2, (16, 16)), sampled)
-        expected = plain.vae.decode(mode / 0.18215).sample.clamp(-1, 1)
-        torch.testing.assert_close(autoencoder.decode(tokens), expected, rtol=1e-4, atol=1e-4)
+        assert_decodes(autoencoder.decode(tokens), plain.vae, mode / 0.18215)
 
 
 def test_statistics_of_single_channels_are_used_as_sdxls_pipeline_does(stored):
@@ -211,8 +220,7 @@ def test_statistics_of_single_channels_are_used_as_sdxls_pipeline_does(stored):
         latent = (model.encode(IMAGES).latent_dist.mode() - mean) * 0.18215 / std
         tokens = autoencoder.encode(IMAGES)
         torch.testing.assert_close(from_tokens(tokens, 2, (16, 16)), latent)
-        expected = model.decode(latent * std / 0.18215 + mean).sample.clamp(-1, 1)
-        torch.testing.assert_close(autoencoder.decode(tokens), expected, rtol=1e-4, atol=1e-4)
+        assert_decodes(autoencoder.decode(tokens), model, latent * std / 0.18215 + mean)
     model.register_to_config(latents_std=None)
     with pytest.raises(LrcoreError, match="one of latents_mean and latents_std without the other"):
         kl.KLAutoencoder(model, 256, patch=2)
@@ -226,8 +234,7 @@ def test_flux1_is_what_the_pipeline_makes_of_the_same_latent(stored):
         latent = FluxKontextPipeline._encode_vae_image(SimpleNamespace(vae=vae), IMAGES, None)
         tokens = autoencoder.encode(IMAGES)
         torch.testing.assert_close(tokens, FluxKontextPipeline._pack_latents(latent, 2, 16, 32, 32))
-        expected = vae.decode(latent / 0.3611 + 0.1159).sample.clamp(-1, 1)
-        torch.testing.assert_close(autoencoder.decode(tokens), expected, rtol=1e-4, atol=1e-4)
+        assert_decodes(autoencoder.decode(tokens), vae, latent / 0.3611 + 0.1159)
 
 
 def test_flux2_is_what_the_pipeline_makes_of_the_same_latent(stored):
@@ -241,9 +248,7 @@ def test_flux2_is_what_the_pipeline_makes_of_the_same_latent(stored):
         torch.testing.assert_close(tokens, as_tokens(latent))
         deviation = torch.sqrt(vae.bn.running_var + vae.config.batch_norm_eps).view(1, -1, 1, 1)
         back = Flux2Pipeline._unpatchify_latents(latent * deviation + vae.bn.running_mean.view(1, -1, 1, 1))
-        torch.testing.assert_close(
-            autoencoder.decode(tokens), vae.decode(back).sample.clamp(-1, 1), rtol=1e-4, atol=1e-4
-        )
+        assert_decodes(autoencoder.decode(tokens), vae, back)
 
 
 def test_rae_is_given_images_from_0_to_1_and_normalises_per_position(stored):
@@ -254,12 +259,18 @@ def test_rae_is_given_images_from_0_to_1_and_normalises_per_position(stored):
         latent = model.encode((IMAGES + 1) / 2).latent
         tokens = autoencoder.encode(IMAGES)
         torch.testing.assert_close(tokens, as_tokens(latent))
-        expected = (2 * model.decode(latent).sample - 1).clamp(-1, 1)
-        torch.testing.assert_close(autoencoder.decode(tokens), expected, rtol=1e-4, atol=1e-4)
+        single, exact = (
+            (2 * decoder.decode(given).sample - 1).clamp(-1, 1)
+            for decoder, given in ((model, latent), (in_float64(model), latent.double()))
+        )
+        assert_as_exact(autoencoder.decode(tokens), single, exact)
         # by hand, from the encoder on: the statistics belong to a position
         features = as_tokens(model._denormalize_latents(latent))
         mean, deviation = as_tokens(model._latents_mean[None]), as_tokens(model._latents_std[None])
-        torch.testing.assert_close(tokens, (features - mean) / (deviation + 1e-5), rtol=1e-4, atol=1e-4)
+        by_hand = (features - mean) / (deviation + 1e-5)
+        # there and back are six roundings of numbers up to the largest feature, divided by deviations of at least 0.5
+        allowed = 6 * 2.0**-24 * features.abs().max().item() / deviation.min().item()
+        torch.testing.assert_close(tokens, by_hand, rtol=0, atol=allowed)
 
 
 def test_bfloat16_is_near_and_nearer_where_the_model_accumulates_in_float32(stored):

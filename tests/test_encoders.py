@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from rounding import assert_as_exact, in_float64
 from safetensors.torch import save_file
 from torch.nn import functional
 
@@ -45,16 +46,18 @@ def images() -> torch.Tensor:
 
 
 def test_features_are_those_of_timms_network(encoder, network, images):
-    pixels = 127.5 * (images + 1)
-    with torch.no_grad():
-        inputs = (pixels - 127) / 128
-        stages = network.forward_intermediates(inputs, intermediates_only=True)
-        pooled = network.forward_head(network.forward_features(inputs), pre_logits=True)
+    def by_timm(model, inputs):
+        with torch.no_grad():
+            stages = model.forward_intermediates(inputs, intermediates_only=True)
+            return stages[3], model.forward_head(model.forward_features(inputs), pre_logits=True)
+
+    inputs = (127.5 * (images + 1) - 127) / 128
+    single, exact = by_timm(network, inputs), by_timm(in_float64(network), inputs.double())
     found = encoder(images)
     assert found.patches.shape == (2, encoder.patch_channels, 4, 4)
     assert found.pooled.shape == (2, encoder.pooled_dim)
-    torch.testing.assert_close(found.patches, stages[3], rtol=1e-4, atol=1e-4 * float(stages[3].abs().max()))
-    torch.testing.assert_close(found.pooled, pooled, rtol=1e-4, atol=1e-4 * float(pooled.abs().max()))
+    assert_as_exact(found.patches, single[0], exact[0])
+    assert_as_exact(found.pooled, single[1], exact[1])
 
 
 def test_network_given_is_left_as_it_was(network):
@@ -79,14 +82,23 @@ def test_patches_only_equals_the_whole_pass_and_skips_later_stages(encoder, imag
             hook.remove()
 
 
+@pytest.fixture
+def double_inputs(monkeypatch):
+    """Encoders take images of their own size in float64."""
+    for module in (encoders, timm_encoder):
+        monkeypatch.setattr(module, "resized", lambda images, size: images)
+
+
+@pytest.mark.usefixtures("double_inputs")
 def test_each_image_has_its_own_features_in_a_batch_of_any_size(encoder):
     images = torch.rand(35, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    found = encoder(images)
+    exact = in_float64(encoder)
+    found = exact(images.double())
     assert len(found.patches) == len(found.pooled) == 35
     for i in (0, 16, 34):
-        alone = encoder(images[[i]])
-        torch.testing.assert_close(found.patches[[i]], alone.patches, rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(found.pooled[[i]], alone.pooled, rtol=1e-4, atol=1e-4)
+        alone = exact(images[[i]].double())
+        torch.testing.assert_close(found.patches[[i]], alone.patches, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(found.pooled[[i]], alone.pooled, rtol=1e-9, atol=1e-9)
     assert encoder(images[:0]).pooled.shape == (0, encoder.pooled_dim)
 
 
@@ -208,14 +220,13 @@ def test_transformers_give_the_patch_tokens_of_timm(tmp_path, name, size, prefix
     assert reference.num_prefix_tokens == prefix
     encoder = load_encoder(name, size, weights_file(tmp_path, reference))
     images = torch.rand(2, 3, size, size) * 2 - 1
-    patches, pooled = timms_tokens(reference, images)
+    single, exact = timms_tokens(reference, images), timms_tokens(in_float64(reference), images.double())
     found = encoder(images)
     assert found.patches.shape == (2, encoder.patch_channels, grid, grid)
     assert found.pooled.shape == (2, encoder.pooled_dim)
     assert (encoder.name, encoder.size, encoder.grid) == (name, size, grid)
-    scale = float(patches.abs().max())
-    torch.testing.assert_close(found.patches, patches, rtol=1e-6, atol=1e-6 * scale)
-    torch.testing.assert_close(found.pooled, pooled, rtol=1e-6, atol=1e-6 * scale)
+    assert_as_exact(found.patches, single[0], exact[0])
+    assert_as_exact(found.pooled, single[1], exact[1])
     assert torch.equal(encoder.patches_only(images), found.patches)
 
 
@@ -229,14 +240,18 @@ def test_other_networks_give_their_last_map_of_stride_16(tmp_path, name):
     assert not by_stride.load_state_dict(renamed, strict=False).missing_keys
     level = max(i for i, stride in enumerate(by_stride.feature_info.reduction()) if stride == 16)
     images = torch.rand(2, 3, 96, 96) * 2 - 1
-    inputs = normalised(images, reference)
-    with torch.no_grad():
-        patches = by_stride(inputs)[level]
-        pooled = reference.forward_head(reference.forward_features(inputs), pre_logits=True)
+
+    def by_timm(maps, whole, images):
+        inputs = normalised(images, whole)
+        with torch.no_grad():
+            return maps(inputs)[level], whole.forward_head(whole.forward_features(inputs), pre_logits=True)
+
+    single = by_timm(by_stride, reference, images)
+    exact = by_timm(in_float64(by_stride), in_float64(reference), images.double())
     found = encoder(images)
     assert found.patches.shape == (2, encoder.patch_channels, 6, 6) and encoder.grid == 6
-    torch.testing.assert_close(found.patches, patches, rtol=1e-6, atol=1e-6 * float(patches.abs().max()))
-    torch.testing.assert_close(found.pooled, pooled, rtol=1e-6, atol=1e-6 * float(pooled.abs().max()))
+    assert_as_exact(found.patches, single[0], exact[0])
+    assert_as_exact(found.pooled, single[1], exact[1])
     assert torch.equal(encoder.patches_only(images), found.patches)
 
 
@@ -267,10 +282,17 @@ def test_timm_encoder_takes_any_size_and_number_of_images(vit):
     whole = functional.interpolate(images, size=(64, 64), mode="bicubic", align_corners=False, antialias=True)
     found = vit(images)
     assert torch.equal(found.patches, vit(whole).patches)
-    torch.testing.assert_close(found.patches[[17]], vit(images[[17]]).patches, rtol=1e-4, atol=1e-5)
     empty = vit(images[:0])
     assert empty.patches.shape == (0, vit.patch_channels, 4, 4) and empty.pooled.shape == (0, vit.pooled_dim)
     assert vit.patches_only(images[:0]).shape == empty.patches.shape
+
+
+@pytest.mark.usefixtures("double_inputs")
+def test_timm_encoder_gives_each_image_its_own_features(vit):
+    images = torch.rand(18, 3, 64, 64, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * 2 - 1
+    exact = in_float64(vit)
+    alone = exact(images[[17]]).patches
+    torch.testing.assert_close(exact(images).patches[[17]], alone, rtol=1e-9, atol=1e-9)
 
 
 def test_timm_encoder_refuses_what_is_not_a_batch_of_float_images(vit):
@@ -397,8 +419,9 @@ def test_timms_own_weights(monkeypatch, images):
     first, second = load_encoder("test_vit", 160), load_encoder("test_vit.r160_in1k", 160)
     reference = timm.create_model("test_vit", num_classes=0).eval()
     reference.load_state_dict(state, strict=False)
-    patches, _ = timms_tokens(reference, functional.interpolate(images, size=160, mode="bicubic", antialias=True))
-    torch.testing.assert_close(first(images).patches, patches, rtol=1e-6, atol=1e-6 * float(patches.abs().max()))
+    whole = functional.interpolate(images, size=160, mode="bicubic", antialias=True)
+    single, exact = timms_tokens(reference, whole), timms_tokens(in_float64(reference), whole.double())
+    assert_as_exact(first(images).patches, single[0], exact[0])
     assert first.sha256 == second.sha256 and len(first.sha256) == 64
     state["norm.bias"] = state["norm.bias"] + 1
     assert load_encoder("test_vit", 160).sha256 != first.sha256

@@ -137,8 +137,8 @@ def children(pid):
     return [int(child) for child in found]
 
 
-def until(happened, command, seconds=300):
-    """Wait until something has happened while a command runs."""
+def until(happened, command, seconds=250):
+    """Wait until something has happened while a command runs; how long that takes is the machine's affair."""
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "it has not happened"
@@ -335,28 +335,30 @@ def running_task(pid, name):
     return found
 
 
+@pytest.mark.timeout(600)
 def test_ray_does_a_unit_again_whose_process_was_killed(undisturbed, tmp_path):
     require_ray()
     command = Command(tmp_path, "--executor", "ray")
     unit = "flux2-none-ln-1.00-seed3"
-    until(lambda: list(tmp_path.glob(f"runs/tiny/transformers/{unit}-*/average-0000003.safetensors")), command, 120)
+    until(lambda: list(tmp_path.glob(f"runs/tiny/transformers/{unit}-*/average-0000003.safetensors")), command)
     killed = running_task(command.pid, unit)
     assert len(killed) == 1
     os.kill(killed[0], signal.SIGKILL)
-    printed = command.ended(120)
+    printed = command.ended(250)
     assert f"{unit} ended; " in printed
     assert printed.count("study 'tiny': done in ") == 1
     assert stored(tmp_path) == stored(undisturbed)
     assert not list(tmp_path.rglob(".stop-*"))
 
 
+@pytest.mark.timeout(600)
 def test_sigterm_stops_the_tasks_of_ray_cleanly(tmp_path):
     require_ray()
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
     more = ("--executor", "ray", "--ae", "flux2", "--only", "generation")
     command = Command(tmp_path, *more, study=str(study))
-    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command, 120)
+    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command)
     time.sleep(2)
     asked = time.monotonic()
     command.process.terminate()

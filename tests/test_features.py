@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from rounding import assert_as_exact, in_float64
 from safetensors.torch import save_file
 
 from lrcore import pretrained
@@ -88,7 +89,7 @@ def test_any_model_of_timm_is_a_feature_network(tmp_path):
     mean, std = (torch.tensor(model.pretrained_cfg[key]).view(3, 1, 1) for key in ("mean", "std"))
     expected = model((pixels / 255 - mean) / std)
     assert network.dim == 192 and network.name == "vit_tiny_patch16_224" and len(network.sha256) == 64
-    torch.testing.assert_close(network(pixels), expected, rtol=1e-4, atol=1e-4)
+    assert_as_exact(network(pixels), expected, in_float64(model)((pixels.double() / 255 - mean) / std))
     assert "224 px" in network.protocol
 
 

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from gaussian_mixture import GaussianMixture, plane_mixture
+from rounding import in_float64
 
 from lrcore.errors import LrcoreError
 from lrcore.guidance import Guidance, guided
@@ -50,11 +51,12 @@ def gaussian(mean):
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 1.8, 7.5])
 def test_formula_in_all_channels(model, scale):
-    x, t = normal(4, 4, 8), torch.tensor([1.0, 0.7, 0.2, 0.01])
+    model = in_float64(model)
+    x, t = normal(4, 4, 8, dtype=torch.float64), torch.tensor([1.0, 0.7, 0.2, 0.01])
     labelled, none = model(x, t, LABELS).velocity, model(x, t, torch.full((4,), 10)).velocity
     assert (labelled - none).abs().min() > 1e-5  # every channel would show a mistake
     found = guided(model, LABELS, Guidance(scale))(x, t)
-    torch.testing.assert_close(found, (1 - scale) * none + scale * labelled, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found, (1 - scale) * none + scale * labelled, rtol=1e-10, atol=1e-10)
 
 
 def test_an_interval_is_open_below_and_closed_above(model):

@@ -53,6 +53,9 @@ def test_the_names_of_what_failed_are_said_at_once_and_last(run, workers):
     lines = run("-q", *workers, a=FAILS, b=PASSES)
     names = ["FAILED test_a.py::test_fails", "FAILED test_a.py::test_needs_a_disk"]
     assert lines[-2:] == names
+    assert [line for line in lines[:-2] if line.startswith(f"{names[0]} - assert")], (
+        "pytest's own summary, with reasons"
+    )
     first = next(i for i, line in enumerate(lines) if "= FAILURES =" in line or "= ERRORS =" in line)
     assert [line for line in lines[:first] if line.startswith("FAILED")] == names
     assert [line for line in lines[:first] if line.startswith("2 of 2 files, 2 failed")]

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from rounding import assert_as_exact
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
@@ -70,7 +71,7 @@ def public_sit(state, latent, t, labels, patch, after=None):
 
     kernel, bias = state["x_embedder.proj.weight"], state["x_embedder.proj.bias"]
     x = F.conv2d(latent, kernel, bias, stride=patch).flatten(2).transpose(1, 2) + state["pos_embed"]
-    frequencies = torch.exp(-math.log(10_000) * torch.arange(128, dtype=torch.float32) / 128)
+    frequencies = torch.exp(-math.log(10_000) * torch.arange(128, dtype=latent.dtype) / 128)
     waves = torch.cat([torch.cos(t[:, None] * frequencies), torch.sin(t[:, None] * frequencies)], dim=-1)
     c = linear(F.silu(linear(waves, "t_embedder.mlp.0")), "t_embedder.mlp.2")
     c = F.silu(c + state["y_embedder.embedding_table.weight"][labels])[:, None]
@@ -94,6 +95,13 @@ def public_sit(state, latent, t, labels, patch, after=None):
     return x[:, : latent.shape[1]], hidden
 
 
+def in_both(state, latent, t, labels, *more):
+    """`public_sit` in float32 and in float64."""
+    exact = {name: tensor.double() for name, tensor in state.items()}
+    single = public_sit(state, latent, t, labels, *more)
+    return zip(single, public_sit(exact, latent.double(), t.double(), labels, *more), strict=True)
+
+
 def batch(channels, seed=1):
     random = torch.Generator().manual_seed(seed)
     latent = torch.randn(3, channels, SIDE, SIDE, generator=random)
@@ -108,29 +116,31 @@ def test_the_forward_pass_is_that_of_the_public_model(patch, learned_variance, t
     model = from_public(state, time)
     latent, t, labels = batch(4)
     theirs_at, sign = (t, 1) if time == "data_at_0" else (1 - t, -1)
-    expected = sign * public_sit(state, latent, theirs_at, labels, patch)[0]
+    single, exact = next(in_both(state, latent, theirs_at, labels, patch))
     with torch.no_grad():
         tokens = model(to_tokens(latent, patch), t, labels).velocity
     found = from_tokens(tokens, patch, (SIDE // patch, SIDE // patch))
-    assert expected.std() > 0.3
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert exact.std() > 0.3
+    assert_as_exact(found, sign * single, sign * exact)
 
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_hidden_tokens_are_those_that_repa_projects(after):
     state = public_state(4, 2, learned_variance=False)
     latent, t, labels = batch(4)
-    _, expected = public_sit(state, latent, t, labels, 2, after)
+    _, (single, exact) = in_both(state, latent, t, labels, 2, after)
     torch.manual_seed(0)
     projector = RepaProjector(WIDTH, 24, 32)
     with torch.no_grad():
         hidden = from_public(state, "data_at_0")(to_tokens(latent, 2), t, labels, hidden_after=after).hidden
-        torch.testing.assert_close(hidden, expected, rtol=1e-5, atol=1e-5)
-        found, x = projector(hidden), expected
+        assert_as_exact(hidden, single, exact)
+        found = projector(hidden)
         for number in (0, 2, 4):  # REPA: three linear layers with SiLU between
-            x = x @ projector.layers[number].weight.T + projector.layers[number].bias
-            x = x * torch.sigmoid(x) if number < 4 else x
-    torch.testing.assert_close(found, x, rtol=1e-5, atol=1e-5)
+            weight, bias = projector.layers[number].weight, projector.layers[number].bias
+            single, exact = single @ weight.T + bias, exact @ weight.double().T + bias.double()
+            if number < 4:
+                single, exact = single * torch.sigmoid(single), exact * torch.sigmoid(exact)
+    assert_as_exact(found, single, exact)
 
 
 @pytest.mark.parametrize("patch", [1, 2, 4])
@@ -147,8 +157,8 @@ def test_a_learned_variance_comes_back_as_zeros_and_time_can_be_mirrored():
     state = public_state(4, 2, learned_variance=True)
     back = to_public(from_public(state, "data_at_1"), "data_at_1", 2, learned_variance=True)
     latent, t, labels = batch(4)
-    expected, found = (public_sit(s, latent, t, labels, 2)[0] for s in (state, back))
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    (single, exact), (found, _) = (next(in_both(s, latent, t, labels, 2)) for s in (state, back))
+    assert_as_exact(found, single, exact)
     rows = back["final_layer.linear.weight"].unflatten(0, (2, 2, 8))
     assert (rows[:, :, 4:] == 0).all()
     assert torch.equal(rows[:, :, :4], state["final_layer.linear.weight"].unflatten(0, (2, 2, 8))[:, :, :4])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounding import assert_as_exact, in_float64
 from scipy.ndimage import gaussian_filter
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -182,15 +184,17 @@ def test_ssim_refuses_images_smaller_than_its_window():
         ssim(a[:, :, :10], b[:, :, :10])
 
 
+@functools.cache  # torchvision draws VGG's classifier, too: seconds
+def random_lpips(net: str = "vgg", weighted: bool = True) -> lpips.LPIPS:
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision's note on the package's use of `pretrained`
+        return lpips.LPIPS(net=net, lpips=weighted, pnet_rand=True, verbose=False).eval()
+
+
 @pytest.fixture
 def random_trunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(net: str = "vgg", weighted: bool = True) -> lpips.LPIPS:
-        torch.manual_seed(0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torchvision's note on the package's use of `pretrained`
-            return lpips.LPIPS(net=net, lpips=weighted, pnet_rand=True, verbose=False).eval()
-
-    monkeypatch.setattr(pretrained, "lpips_metric", build)
+    monkeypatch.setattr(pretrained, "lpips_metric", random_lpips)
     monkeypatch.setattr(pretrained, "sha256", lambda name: f"hash of {name}")
 
 
@@ -211,8 +215,9 @@ def test_lpips_is_the_packages_at_32_px_image_by_image(name, net, weighted, asse
     assert found.shape == (18,) and found.dtype == torch.float64
     module = pretrained.lpips_metric(net, weighted)
     with torch.no_grad():
-        expected = torch.cat([module(to_float(a[[i]]), to_float(b[[i]])).flatten() for i in range(18)]).double()
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+        single = torch.cat([module(to_float(a[[i]]), to_float(b[[i]])).flatten() for i in range(18)])
+        exact = in_float64(module)(to_float(a).double(), to_float(b).double()).flatten()
+    assert_as_exact(found.float(), single, exact)
     torch.testing.assert_close(metric(a, a), torch.zeros(18, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
@@ -231,9 +236,10 @@ def test_lpips_is_the_packages_with_the_pinned_trunks(name, net, weighted):
     clean = photographs(64, 48)
     a, b = torch.from_numpy(clean), torch.from_numpy(gaussian_filter(clean, (0, 0, 1, 1)))
     with torch.no_grad():
-        expected = module(to_float(a), to_float(b)).flatten().double()
-    assert (expected > 0.05).all()
-    torch.testing.assert_close(load_lpips(name)(a, b), expected, rtol=0, atol=1e-5)
+        single = module(to_float(a), to_float(b)).flatten()
+        exact = in_float64(module)(to_float(a).double(), to_float(b).double()).flatten()
+    assert (exact > 0.05).all()
+    assert_as_exact(load_lpips(name)(a, b).float(), single, exact)
 
 
 @pytest.mark.usefixtures("random_trunks")

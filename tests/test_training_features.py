@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from rounding import assert_as_exact, in_float64
 from test_train import TINY
 
 from lrcore.images import to_float
@@ -20,6 +21,12 @@ def work(tmp_path, monkeypatch):
     return Workspace(load_study(TINY), folders, StopRequest(), lambda steps: None)
 
 
+def exactly(work, pixels):
+    """The encoder's patches in float64, of images that it gets in float32."""
+    network, inputs = in_float64(work.encoder), work.encoder._input(pixels)
+    return network._patches(inputs.double())
+
+
 def parts(work):
     return sorted(work.runs.glob("features/*/*.safetensors"))
 
@@ -28,9 +35,11 @@ def test_they_are_those_of_the_encoder_image_by_image(work):
     found = training_features(work)
     assert [path.name for path in parts(work)] == [f"{number:05d}.safetensors" for number in range(3)]
     pixels = to_float(work.images.train.images[35:45])
-    expected = work.encoder.patches_only(pixels).flatten(2).transpose(1, 2)
+    single, exact = (
+        tokens.flatten(2).transpose(1, 2) for tokens in (work.encoder.patches_only(pixels), exactly(work, pixels))
+    )
     assert found.shape == (48, 64, 112)
-    torch.testing.assert_close(found[35:45], expected, rtol=1e-4, atol=1e-4)
+    assert_as_exact(found[35:45], single, exact)
 
 
 def test_stopped_in_the_middle_whole_parts_stay_and_only_the_others_are_made(work):

@@ -73,10 +73,10 @@ def test_time_label_and_position_matter():
 
 
 def test_images_of_a_batch_do_not_see_each_other():
-    model = woken(small())
-    tokens, t, labels = torch.randn(3, 16, 16), torch.rand(3), torch.tensor([1, 2, 10])
+    model = woken(small()).double()
+    tokens, t, labels = torch.randn(3, 16, 16).double(), torch.rand(3), torch.tensor([1, 2, 10])
     alone = model(tokens[1:2], t[1:2], labels[1:2]).velocity
-    torch.testing.assert_close(model(tokens, t, labels).velocity[1:2], alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model(tokens, t, labels).velocity[1:2], alone, rtol=1e-10, atol=1e-10)
 
 
 def test_hidden_tokens_are_those_after_the_block_asked_for():
