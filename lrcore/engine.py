@@ -16,7 +16,8 @@ from lrcore import assets
 from lrcore.files import claimed, require_writable
 from lrcore.interruption import StopRequest
 from lrcore.progress import Progress
-from lrcore.stages import confirmation
+from lrcore.stages import choice
+from lrcore.stages.anchors import anchors_done, measure_anchors
 from lrcore.stages.autoencoder import (
     AutoencoderDivergedError,
     ensure_autoencoder,
@@ -26,13 +27,14 @@ from lrcore.stages.autoencoder import (
 )
 from lrcore.stages.diagnostics import diagnostics_done, measure_latents
 from lrcore.stages.generation import evaluations_done, evaluations_missing, run_cells, stacks
+from lrcore.stages.latent_shape import require_wide_enough
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import NO_REPA, Cell, Study
 
-STAGES = ("autoencoders", "reconstruction", "diagnostics", "generation", "confirmation", "samples")
+STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generation", "choice", "samples")
 
 POLL_EVERY = 1.0
 """Seconds between looks at units that other processes work on, and at whether to stop."""
@@ -40,14 +42,15 @@ POLL_EVERY = 1.0
 
 @dataclass(frozen=True)
 class Todo:
-    """Autoencoders to train, to measure reconstruction and latents of, cells to train, groups of cells (ae, repa) of
-    which the best is to be measured once more, and autoencoders to show samples of, in this order."""
+    """Autoencoders to train, to measure reconstruction, latents and anchors of, cells to train, what is to be done at
+    the best settings, and autoencoders to show samples of, in this order."""
 
     train: list[str]
     reconstruct: list[str]
     diagnose: list[str]
+    anchor: list[str]
     generate: list[Cell]
-    confirm: list[tuple[str, str]]
+    choose: list[choice.Task]
     show: list[str]
 
     @property
@@ -61,8 +64,9 @@ class Todo:
         used = [
             *self.reconstruct,
             *self.diagnose,
+            *self.anchor,
             *(cell.ae for cell in self.generate),
-            *(ae for ae, _ in self.confirm),
+            *(task.ae for task in self.choose),
             *self.show,
         ]
         return list(dict.fromkeys(used))
@@ -70,8 +74,8 @@ class Todo:
     def __str__(self) -> str:
         return (
             f"{len(self.train)} autoencoders to train, {len(self.reconstruct)} reconstructions, "
-            f"{len(self.diagnose)} latent diagnostics, {len(self.generate)} trainings"
-            + (f", {len(self.confirm)} confirmations" if self.confirm else "")
+            f"{len(self.diagnose)} latent diagnostics, {len(self.anchor)} anchors, {len(self.generate)} trainings"
+            + (f", {len(self.choose)} at the best settings" if self.choose else "")
             + (f", samples of {len(self.show)} autoencoders to show" if self.show else "")
         )
 
@@ -82,17 +86,17 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
     diagnose = [ae for ae in aes if "diagnostics" in stages and not diagnostics_done(work, ae)]
     done = evaluations_done(work)
     generate = [cell for cell in cells if "generation" in stages and evaluations_missing(work, cell, done)]
-    groups = dict.fromkeys((cell.ae, cell.repa) for cell in cells)
-    wanted = groups if "confirmation" in stages and confirmation.asked_for(work) else ()
-    confirm = [
-        group for group in wanted
-        if confirmation.confirmable(work, *group, {*generate}) and not confirmation.confirmed(work, *group)
+    anchor = [ae for ae in aes if "anchors" in stages and not anchors_done(work, ae)]
+    wanted = choice.tasks(work, list({cell.ae for cell in cells})) if "choice" in stages else []
+    choose = [
+        task for task in wanted
+        if choice.choosable(work, task.ae, {*generate}, done) and not choice.task_done(work, task, done)
     ]  # fmt: skip
     show = [
         ae for ae in aes
         if "samples" in stages and samples_possible(work, ae, {*generate}) and not samples_shown(work, ae)
     ]  # fmt: skip
-    todo = Todo([], reconstruct, diagnose, generate, confirm, show)
+    todo = Todo([], reconstruct, diagnose, anchor, generate, choose, show)
     # asked for alone they are trained for their own sake; else only for rows: runs/ may have been deleted since
     train = [ae for ae in aes if needs_training(work, ae) and (ae in todo.measured or [*stages] == ["autoencoders"])]
     return replace(todo, train=train)
@@ -183,12 +187,14 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
         add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ")
     for ae in todo.diagnose:
         add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ")
+    for ae in todo.anchor:
+        add("anchors", ae, anchors_done, measure_anchors, "anchors of ")
     trainings = [_trainings(work, cells, partial(train, work, cells)) for cells in stacks(work, todo.generate)]
     before = [*found, *trainings]
     best = [
-        _last(work, before, f"best of {ae} {repa}", f"confirmation/{ae}-{repa}", ae,
-              partial(confirmation.confirmed, work, ae, repa), partial(confirmation.confirm, work, ae, repa))
-        for ae, repa in todo.confirm
+        _last(work, before, f"choice {task.name}", f"choice/{task.name}", task.ae,
+              partial(choice.task_done, work, task), partial(choice.do_task, work, task))
+        for task in todo.choose
     ]  # fmt: skip
     shown = [
         _last(work, before, f"samples of {ae}", f"samples/{ae}", ae,
@@ -329,6 +335,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         assets.fetch(asset)
     for ae in todo.measured:
         require_pretrained(work, ae)
+    require_wide_enough(work, {*(cell.ae for cell in todo.generate), *(task.ae for task in todo.choose)})
     stop.listen()
     began = time.monotonic()
     diverged = execute(job, todo, stop)
@@ -349,10 +356,8 @@ def _assets(study: Study, todo: Todo) -> list[str]:
         named.append({"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}[study.autoencoder_training.lpips_net])
     if todo.reconstruct:
         named += ["lpips_vgg16", "lpips_alexnet"]
-    if todo.reconstruct or todo.diagnose or todo.generate:
+    if todo.reconstruct or todo.diagnose or todo.anchor or todo.generate or todo.choose:
         named.append(study.evaluation.feature_network)
-    if todo.confirm:
-        named.append(study.confirmation.feature_network)
     return [name for name in dict.fromkeys(named) if name in assets.ASSETS]
 
 

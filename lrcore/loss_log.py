@@ -155,8 +155,13 @@ def mean_loss(interval: LossInterval) -> float:
     return total / images if images else float("nan")
 
 
-def loss_rows(intervals: Sequence[LossInterval], cell: Cell, recipe: str, lrcore_version: str) -> list[LossRow]:
-    """The rows of one run's intervals for `records.write_losses`: one an interval and bin."""
+def loss_rows(
+    intervals: Sequence[LossInterval], cell: Cell, width: int, recipe: str, lrcore_version: str
+) -> list[LossRow]:
+    """The rows of one run's intervals for `records.write_losses`: one an interval and bin.
+
+    `width`: the transformer's.
+    """
     return [
         LossRow(
             step=interval.step,
@@ -169,6 +174,8 @@ def loss_rows(intervals: Sequence[LossInterval], cell: Cell, recipe: str, lrcore
             trainp=cell.trainp,
             trainshift=cell.trainshift,
             train_seed=cell.train_seed,
+            width=float(width),
+            skip=cell.skip,
             recipe=recipe,
             lrcore_version=lrcore_version,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
+from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.compute import pass_flops
 from lrcore.engine import Todo, left_to_do
 from lrcore.errors import LrcoreError
@@ -18,10 +18,11 @@ from lrcore.guidance import Guidance
 from lrcore.latent_shards import ShardPlan
 from lrcore.progress import duration
 from lrcore.records import read_generation
-from lrcore.stages import confirmation
+from lrcore.stages import choice
 from lrcore.stages.autoencoder import ensure_autoencoder, uses_features
 from lrcore.stages.features import features_are_stored
 from lrcore.stages.generation import evaluations_done, evaluations_missing
+from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.latents import shard_plan, shard_settings
 from lrcore.stages.training import snapshot_path, steps_left
 from lrcore.stages.workspace import Workspace
@@ -35,17 +36,6 @@ LONG = 2.0
 """Seconds of a pass from which one is enough to go by."""
 
 FLOAT32 = 4
-
-PUBLISHED_STRIDE = 16
-"""Pixels a token spans in each direction, in all of `PUBLISHED_CHANNELS`."""
-
-PUBLISHED_CHANNELS = {
-    "stabilityai/sd-vae-ft-ema": 16,
-    "black-forest-labs/FLUX.1-dev": 64,
-    "black-forest-labs/FLUX.2-dev": 128,
-    "nyu-visionx/RAE-dinov2-wReg-base-ViTXL-n08": 768,
-}
-"""Channels per token of autoencoders that need not be fetched for a plan, by hub id (patch 2 but for the last)."""
 
 ASSUMED_CLASSES = 1000
 """Of a data set that is not there yet; they hardly cost anything."""
@@ -81,12 +71,13 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
         ("autoencoders to train", len(trained), len(todo.train)),
         ("reconstructions", len(aes), len(todo.reconstruct)),
         ("latent diagnostics", len(aes), len(todo.diagnose)),
+        ("anchors", len(aes), len(todo.anchor)),
         ("transformers", len(cells), len(todo.generate)),
         ("evaluations of them", evaluations, missing if todo.generate else 0),
     ]
-    if confirmation.asked_for(work):
-        groups = {(cell.ae, cell.repa) for cell in cells}
-        rows.append(("confirmations", len(groups), len(todo.confirm)))
+    if study.choice:
+        tasks = choice.tasks(work, list({cell.ae for cell in cells}))
+        rows.append(("at the best settings", len(tasks), len(todo.choose)))
     rows.append(("pictures of samples", len({cell.ae for cell in cells}), len(todo.show)))
     lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'done':>8}{'left':>8}"]
     lines += [f"{name:24}{count:>8}{count - left:>8}{left:>8}" for name, count, left in rows]
@@ -100,12 +91,13 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
 
 def _all(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> Todo:
     """What is left of a study that was never begun."""
-    reconstruct, diagnose = ([*aes] if stage in stages else [] for stage in ("reconstruction", "diagnostics"))
+    reconstruct, diagnose, anchor = (
+        [*aes] if stage in stages else [] for stage in ("reconstruction", "diagnostics", "anchors")
+    )
     generate = [*cells] if "generation" in stages else []
-    wanted = "confirmation" in stages and confirmation.asked_for(work)
-    confirm = list(dict.fromkeys((cell.ae, cell.repa) for cell in cells)) if wanted else []
+    choose = choice.tasks(work, list({cell.ae for cell in cells})) if "choice" in stages else []
     show = list(dict.fromkeys(cell.ae for cell in cells)) if "samples" in stages else []
-    todo = Todo([], reconstruct, diagnose, generate, confirm, show)
+    todo = Todo([], reconstruct, diagnose, anchor, generate, choose, show)
     used = aes if [*stages] == ["autoencoders"] else todo.measured
     return replace(todo, train=[ae for ae in used if work.study.autoencoders[ae].origin == "trained"])
 
@@ -203,23 +195,6 @@ def _has_posterior(work: Workspace, ae: str) -> bool | None:
     if spec.family == "rae":
         return False if spec.origin == "trained" else None
     return True
-
-
-def latent_shape(work: Workspace, ae: str) -> LatentShape:
-    """The shape of an autoencoder's latent, without training or fetching it where that can be.
-
-    Raises:
-        LrcoreError: one from elsewhere cannot be had, or its parts do not fit.
-    """
-    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
-    if spec.pretrained in PUBLISHED_CHANNELS:
-        return LatentShape(resolution, token_grid(resolution, PUBLISHED_STRIDE, 1), PUBLISHED_CHANNELS[spec.pretrained])
-    if spec.origin != "trained":
-        return ensure_autoencoder(work, ae).shape
-    if spec.family == "rae":
-        return LatentShape(resolution, (work.encoder.grid, work.encoder.grid), work.encoder.patch_channels)
-    grid = token_grid(resolution, 2 ** (len(spec.widths) - 1), spec.patch)
-    return LatentShape(resolution, grid, spec.latent_channels * spec.patch**2, spec.patch)
 
 
 def _passes_per_image(work: Workspace) -> int:

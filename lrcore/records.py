@@ -3,6 +3,7 @@
     data/generation/study=<name>/<run>.parquet        one row per evaluation
     data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
     data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
+    data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
     data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
     data/published/figures.parquet                    figures from the literature
 
@@ -17,6 +18,7 @@ step, so a re-run never duplicates a row and a reader never sees half a file.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,8 +33,8 @@ import pyarrow.parquet
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, exclusive, sweep_leftovers
 
-SCHEMA_VERSION = 3
-"""Raised by one at every change of a field below; readers refuse files of another version."""
+SCHEMA_VERSION = 4
+"""Raised by one at every change of a field below; readers refuse files of another version, see `lrcore.migration`."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,16 @@ class GenerationRow:
 
     `fid` is the Frechet distance in the features named by `feature_network`; it may be called FID only
     where that is `inception2015` (see `distance_label`). `kid`, `sample_precision` and `sample_recall` are in the same
-    features. NaN where the run diverged.
+    features. `score` names the distance that chose the study's settings, `fid` or `kid`.
+
+    Three more pairs say what of a distance is the decoder's, all at `n_samples` images: `floor_*`, of reconstructed
+    test images to the reference; `reconstruction_*`, of the samples to those reconstructions; `gaussian_*`, of decoded
+    Gaussian latents, with mean and covariance of the training latents, to them. `straightness` and `efficiency` are of
+    the sampling paths (`lrcore.paths`). `width` is the transformer's, `skip` what leads around it, `numerical_path` on
+    what the training and the sampling were computed.
+
+    NaN (or "") where the run diverged, where there are fewer test images than samples, and where a row was written
+    before there was such a column.
     """
 
     step: int
@@ -54,6 +65,15 @@ class GenerationRow:
     kid: float
     sample_precision: float
     sample_recall: float
+    floor_fid: float
+    floor_kid: float
+    reconstruction_fid: float
+    reconstruction_kid: float
+    gaussian_fid: float
+    gaussian_kid: float
+    straightness: float
+    efficiency: float
+    score: str
     status: str
     feature_network: str
     feature_sha256: str
@@ -75,11 +95,46 @@ class GenerationRow:
     tokens: int
     channels_per_token: int
     model: str
+    width: float
+    skip: str
     parameters: int
     batch_size: int
     learning_rate: float
     ema_decay: float
     precision: str
+    numerical_path: str
+    recipe: str
+    lrcore_version: str
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class AnchorRow:
+    """What a distance is to be held against: images that no transformer drew, compared as samples are.
+
+    `anchor` is `noise` (what sampling starts from, decoded), `gaussian` (latents with mean and covariance of the
+    training latents, decoded), `reconstructions` (of test images) or `test` (the test images themselves). They are
+    compared with the study's reference (`target` is `reference`) and with the reconstructions (`reconstructions`), but
+    those not with themselves.
+    """
+
+    ae: str
+    anchor: str
+    target: str
+    fid: float
+    kid: float
+    n_samples: int
+    n_reference: int
+    reference: str
+    feature_network: str
+    feature_sha256: str
+    feature_protocol: str
+    uint8_rule: str
+    sample_seed: int
+    dataset: str
+    resolution: int
+    tokens: int
+    channels_per_token: int
     recipe: str
     lrcore_version: str
     schema_version: int = SCHEMA_VERSION
@@ -90,8 +145,8 @@ class ReconstructionRow:
     """One metric of one autoencoder over the validation images of a study.
 
     `standard_error` is that of the mean over images; NaN for a metric of the whole set (`rfd`,
-    called `rfid` where `network` is `inception2015`). `origin` is `trained`, `pretrained` or `custom`; `weights` is the
-    hub id, folder or code of the latter two.
+    called `rfid` where `network` is `inception2015`). `origin` is that of `studies.AutoencoderSpec`; `weights` is the
+    hub id, folder or code of those that come from elsewhere.
     """
 
     ae: str
@@ -163,6 +218,8 @@ class LossRow:
     trainp: str
     trainshift: float
     train_seed: int
+    width: float
+    skip: str
     recipe: str
     lrcore_version: str
     schema_version: int = SCHEMA_VERSION
@@ -190,12 +247,13 @@ class PublishedRow:
 
 GENERATION_KEY = (
     "ae", "repa", "trainp", "trainshift", "step", "sampleshift",
-    "feature_network", "sampler", "sampling_steps", "guidance", "guidance_low", "guidance_high",
-    "n_samples", "train_seed", "sample_seed",
+    "feature_network", "feature_protocol", "sampler", "sampling_steps", "guidance", "guidance_low", "guidance_high",
+    "n_samples", "train_seed", "sample_seed", "width", "skip",
 )  # fmt: skip
+ANCHORS_KEY = ("ae", "anchor", "target", "feature_network", "feature_protocol", "n_samples", "sample_seed")
 RECONSTRUCTION_KEY = ("ae", "metric", "network", "split", "n_images")
 LATENTS_KEY = ("ae", "metric", "index")
-LOSSES_KEY = ("ae", "repa", "trainp", "trainshift", "train_seed", "step", "t_low")
+LOSSES_KEY = ("ae", "repa", "trainp", "trainshift", "train_seed", "width", "skip", "step", "t_low")
 PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
 
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
@@ -220,10 +278,15 @@ def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
         merged: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         new = [dataclasses.asdict(row) for row in rows]
         for row in [*_of_same_recipe(_stored_rows(path, schema), new), *new]:
-            merged[tuple(row[name] for name in key)] = row
+            merged[tuple(_comparable(row[name]) for name in key)] = row
         ordered = [merged[k] for k in sorted(merged)]
         with atomic_path(path) as temporary:
             pa.parquet.write_table(pa.Table.from_pylist(ordered, schema), temporary)
+
+
+def _comparable(value: Any) -> Any:
+    """A part of a key: NaN, which a migration leaves where nothing is known, equals nothing and has no order."""
+    return -1.0 if isinstance(value, float) and math.isnan(value) else value
 
 
 def generation_folder(data: Path, study: str) -> Path:
@@ -239,6 +302,11 @@ def reconstruction_folder(data: Path, study: str) -> Path:
 def latents_folder(data: Path, study: str) -> Path:
     """`<data>/latents/study=<study>`."""
     return Path(data) / "latents" / f"study={_checked_name(study)}"
+
+
+def anchors_folder(data: Path, study: str) -> Path:
+    """`<data>/anchors/study=<study>`."""
+    return Path(data) / "anchors" / f"study={_checked_name(study)}"
 
 
 def losses_folder(data: Path, study: str) -> Path:
@@ -259,6 +327,11 @@ def write_reconstruction(data: Path, study: str, ae: str, rows: Sequence[Reconst
 def write_latents(data: Path, study: str, ae: str, rows: Sequence[LatentRow]) -> None:
     """Add the latent metrics of autoencoder `ae`."""
     upsert(latents_folder(data, study) / f"{ae}.parquet", rows, LATENTS_KEY)
+
+
+def write_anchors(data: Path, study: str, ae: str, rows: Sequence[AnchorRow]) -> None:
+    """Add the anchors of autoencoder `ae`."""
+    upsert(anchors_folder(data, study) / f"{ae}.parquet", rows, ANCHORS_KEY)
 
 
 def write_losses(data: Path, study: str, run: str, rows: Sequence[LossRow]) -> None:
@@ -284,6 +357,11 @@ def read_reconstruction(data: Path | str = "data") -> pandas.DataFrame:
 def read_latents(data: Path | str = "data") -> pandas.DataFrame:
     """Every latent metric of every study, with the column `study`."""
     return _read(Path(data) / "latents", LatentRow, partitioned=True)
+
+
+def read_anchors(data: Path | str = "data") -> pandas.DataFrame:
+    """Every anchor of every study, with the column `study`."""
+    return _read(Path(data) / "anchors", AnchorRow, partitioned=True)
 
 
 def read_losses(data: Path | str = "data") -> pandas.DataFrame:
@@ -343,18 +421,30 @@ def _of_same_recipe(stored: list[dict[str, Any]], new: list[dict[str, Any]]) -> 
     return [row for row in stored if row.get("recipe") == new[0].get("recipe")]
 
 
-def _check_version(path: Path) -> None:
+def stored_version(path: Path) -> int:
+    """The schema version of a file of rows; 0 where it says none.
+
+    Raises:
+        LrcoreError: it is no readable Parquet file.
+    """
     try:
         schema = pa.parquet.read_schema(path)
     except pa.ArrowInvalid as error:
         message = f"'{path}' is no readable Parquet file ({error}): delete it and run the study again"
         raise LrcoreError(message) from error
-    version = int((schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
-    if version != SCHEMA_VERSION:
-        raise LrcoreError(
-            f"'{path}' has schema version {version or 'unknown'}; this lrcore reads version {SCHEMA_VERSION}: "
-            "use the lrcore that wrote it, or move the file away and run the study again"
-        )
+    return int((schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
+
+
+def _check_version(path: Path) -> None:
+    version = stored_version(path)
+    if version == SCHEMA_VERSION:
+        return
+    mend = "use the lrcore that wrote it, or move the file away and run the study again"
+    if version == SCHEMA_VERSION - 1:
+        mend = "`python -m lrcore.migration` brings it up to date"
+    raise LrcoreError(
+        f"'{path}' has schema version {version or 'unknown'}; this lrcore reads version {SCHEMA_VERSION}: {mend}"
+    )
 
 
 def _checked_name(study: str) -> str:

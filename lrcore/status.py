@@ -31,15 +31,16 @@ from lrcore.interruption import StopRequest
 from lrcore.loss_log import PREFIX, mean_loss, stored_intervals
 from lrcore.progress import duration
 from lrcore.records import read_generation, read_losses
+from lrcore.stages import choice
+from lrcore.stages.anchors import anchors_done
 from lrcore.stages.autoencoder import autoencoder_folder, needs_training
 from lrcore.stages.diagnostics import diagnostics_done
-from lrcore.stages.generation import row_recipe
+from lrcore.stages.generation import evaluations_done, row_recipe
 from lrcore.stages.reconstruction import reconstruction_done
 from lrcore.stages.training import diverged, state_path, steps_left
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import Cell, load_study
-
-AXES = tuple(field.name for field in dataclasses.fields(Cell))
+from lrcore.studies import NO_SKIP, Cell, load_study
+from lrcore.transformer import SHAPES
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,14 @@ def status_of(work: Workspace, now: float) -> Status:
         "autoencoders to train": (len(trained), len(trained) - len(untrained)),
         "reconstructions": (len(known), sum(reconstruction_done(work, ae) for ae in known)),
         "latent diagnostics": (len(known), sum(diagnostics_done(work, ae) for ae in known)),
+        "anchors": (len(known), sum(anchors_done(work, ae) for ae in known)),
         "transformers": (len(study.cells), len(study.cells) - len(left)),
         "evaluations of them": (len(study.cells) * wanted, sum(done.values())),
     }
+    tasks = [task for task in choice.tasks(work, aes) if task.ae in known]
+    if tasks:
+        measured = evaluations_done(work)
+        counts["at the best settings"] = (len(tasks), sum(choice.task_done(work, task, measured) for task in tasks))
     autoencoders = [_autoencoder(work, ae, now) for ae in untrained]
     return Status(counts, autoencoders, [_transformer(work, cell, losses, now) for cell in left])
 
@@ -172,15 +178,18 @@ def _recipe_known(work: Workspace, ae: str) -> bool:
 def _evaluations_done(work: Workspace, cell: Cell, rows: pandas.DataFrame) -> int:
     settings = work.study.training.evaluate_at, work.study.evaluation.sampleshifts
     known = _recipe_known(work, cell.ae)
-    found = rows[rows.recipe == row_recipe(work, cell)] if known else _of_cell(rows, cell)
+    found = rows[rows.recipe == row_recipe(work, cell)] if known else _of_cell(work, rows, cell)
     done = set(zip(found.step, found.sampleshift, strict=True))
     return sum((step, shift) in done for step in settings[0] for shift in settings[1])
 
 
-def _of_cell(rows: pandas.DataFrame, cell: Cell) -> pandas.DataFrame:
-    for name in AXES:
+def _of_cell(work: Workspace, rows: pandas.DataFrame, cell: Cell) -> pandas.DataFrame:
+    for name in ("ae", "repa", "trainp", "trainshift", "train_seed"):
         rows = rows[rows[name] == getattr(cell, name)]
-    return rows
+    # rows from before there were such columns are of the model's own width, without a skip
+    width = rows["width"].fillna(SHAPES[work.study.training.model].width)
+    return rows[(width == (cell.width or SHAPES[work.study.training.model].width)) &
+                (rows["skip"].replace("", NO_SKIP) == cell.skip)]  # fmt: skip
 
 
 def _autoencoder(work: Workspace, ae: str, now: float) -> Unit:
@@ -192,11 +201,11 @@ def _autoencoder(work: Workspace, ae: str, now: float) -> Unit:
 def _transformer(work: Workspace, cell: Cell, losses: pandas.DataFrame, now: float) -> Unit:
     total, name = work.study.training.evaluate_at[-1], cell.name
     if not _recipe_known(work, cell.ae):
-        return _unit(work, name, 0, total, _last_loss(losses, cell), False, False, now)
+        return _unit(work, name, 0, total, _last_loss(work, losses, cell), False, False, now)
     state = state_path(work, cell)
     loss = _checkpoint_loss(state)
     if math.isnan(loss):
-        loss = _last_loss(losses, cell)
+        loss = _last_loss(work, losses, cell)
     try:
         left = steps_left(work, cell)
     except FileNotFoundError:  # finished between two looks
@@ -231,8 +240,8 @@ def _checkpoint_loss(path: Path) -> float:
     return mean_loss(intervals[-1]) if intervals else math.nan
 
 
-def _last_loss(losses: pandas.DataFrame, cell: Cell) -> float:
-    rows = _of_cell(losses, cell)
+def _last_loss(work: Workspace, losses: pandas.DataFrame, cell: Cell) -> float:
+    rows = _of_cell(work, losses, cell)
     rows = rows[(rows.step == rows.step.max()) & (rows["count"] > 0)]
     return float((rows.loss * rows["count"]).sum(skipna=False) / rows["count"].sum()) if len(rows) else math.nan
 

@@ -25,7 +25,7 @@ from lrcore.errors import LrcoreError
 from lrcore.files import require_writable
 from lrcore.interruption import StopRequest
 from lrcore.records import distance_label, read_generation, read_losses
-from lrcore.studies import Cell, load_study
+from lrcore.studies import NO_SKIP, Cell, load_study
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -96,7 +96,11 @@ def write_events(data: Path, study: str, folder: Path) -> list[str]:
 
 
 def _runs(rows: pandas.DataFrame) -> Iterable[tuple[str, pandas.DataFrame]]:
-    for values, found in rows.groupby(AXES):
+    # the width most rows have is the model's own; older rows say neither width nor skip
+    own = rows["width"].mode()
+    width = rows["width"].where(rows["width"] != (own[0] if len(own) else 0), 0).fillna(0).astype(int)
+    known = rows.assign(width=width, skip=rows["skip"].replace("", NO_SKIP))
+    for values, found in known.groupby(AXES):
         axes: tuple[Any, ...] = values
         yield Cell(*axes).name, found
 

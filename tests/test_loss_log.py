@@ -181,11 +181,11 @@ def test_rows_on_disk(tmp_path):
     log = LossLog(bins=2)
     log.add(torch.tensor([0.1, 0.2]), torch.tensor([1.0, 2.0]))
     log.close_interval(10)
-    rows = loss_rows(log.rows[0], CELL, recipe="r", lrcore_version="v")
+    rows = loss_rows(log.rows[0], CELL, 64, recipe="r", lrcore_version="v")
     write_losses(tmp_path, "smoke", CELL.name, rows)
     log.close_interval(20)
     # as after a resume: all intervals again, the new one added
-    write_losses(tmp_path, "smoke", CELL.name, loss_rows(log.rows[0], CELL, "r", "v"))
+    write_losses(tmp_path, "smoke", CELL.name, loss_rows(log.rows[0], CELL, 64, "r", "v"))
     assert (losses_folder(tmp_path, "smoke") / f"{CELL.name}.parquet").exists()
     found = read_losses(tmp_path)
     assert found[["step", "t_low", "t_high", "count"]].values.tolist() == [
@@ -197,6 +197,6 @@ def test_rows_on_disk(tmp_path):
         ["sd", "none", "ln", 2.95]
     ]
     assert len(pandas.read_parquet(tmp_path / "losses")) == 4
-    write_losses(tmp_path, "smoke", CELL.name, loss_rows(log.rows[0][:1], CELL, "changed", "v"))
+    write_losses(tmp_path, "smoke", CELL.name, loss_rows(log.rows[0][:1], CELL, 64, "changed", "v"))
     assert read_losses(tmp_path).recipe.tolist() == ["changed"] * 2
     assert {"study", "loss", "count"} <= set(read_losses(tmp_path / "nothing"))

@@ -205,7 +205,7 @@ def save_state(path, step, losses=()):
 def generation_rows(work, cell, pairs, **changes):
     defaults = {"int": 1, "float": 1.0, "str": "x"}
     values = {f.name: defaults[f.type] for f in dataclasses.fields(GenerationRow) if f.name != "schema_version"}
-    values |= dataclasses.asdict(cell) | {"recipe": row_recipe(work, cell)} | changes
+    values |= dataclasses.asdict(cell) | {"width": 128.0, "recipe": row_recipe(work, cell)} | changes
     return [GenerationRow(**{**values, "step": step, "sampleshift": shift}) for step, shift in pairs]
 
 
@@ -234,6 +234,7 @@ def test_of_an_empty_folder_everything_is_left_and_nothing_is_written(work, tmp_
         "autoencoders to train": (2, 0),
         "reconstructions": (2, 0),
         "latent diagnostics": (2, 0),
+        "anchors": (2, 0),
         "transformers": (4, 0),
         "evaluations of them": (16, 0),
     }
@@ -346,7 +347,7 @@ def test_the_loss_comes_from_the_rows_where_the_checkpoint_is_gone(work):
     for step, loss in ((2, 5.0), (4, 3.0)):
         log.add(torch.tensor([0.1, 0.1, 0.1, 0.9]), torch.tensor([loss, loss, loss, loss + 4]))
         log.close_interval(step)
-    write_losses(work.folders.data, "tiny", cell.name, loss_rows(log.rows[0], cell, "r", "v"))
+    write_losses(work.folders.data, "tiny", cell.name, loss_rows(log.rows[0], cell, 128, "r", "v"))
     for step in (3, 6):
         path = snapshot_path(work, cell, step)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def reader():
 def row(kind, **changes):
     defaults = {"int": 0, "float": 1.0, "str": "x"}
     values = {f.name: defaults[f.type] for f in dataclasses.fields(kind) if f.name != "schema_version"}
-    cell = {"ae": "sd", "repa": "none", "trainp": "ln", "trainshift": 2.95, "train_seed": 7}
+    cell = {"ae": "sd", "repa": "none", "trainp": "ln", "trainshift": 2.95, "train_seed": 7, "skip": "none"}
     return kind(**{**values, **cell, **changes})
 
 

@@ -1,5 +1,5 @@
-"""The stages of a study, in order: features, autoencoder, reconstruction, diagnostics, latents, training (of the
-transformers), generation, confirmation, samples.
+"""The stages of a study, in order: features, autoencoder, reconstruction, diagnostics, latents, anchors, training (of
+the transformers), generation, choice, samples.
 
 Each is a function that makes what is missing, keeps it under `runs/` or `data/`, and returns it;
 called again it only reads.

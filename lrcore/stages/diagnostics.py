@@ -84,7 +84,8 @@ def interpolation_metric(feature_network: str) -> str:
 
 
 def _interpolated_images(work: Workspace) -> int:
-    return min(work.study.evaluation.n_reference, INTERPOLATED_IMAGES, work.study.data.train_images)
+    wanted = work.study.evaluation.n_interpolated or work.study.evaluation.n_reference
+    return min(wanted, INTERPOLATED_IMAGES, work.study.data.train_images)
 
 
 def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:

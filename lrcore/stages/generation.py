@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -14,14 +15,25 @@ from lrcore.files import exclusive
 from lrcore.guidance import Guidance, guided
 from lrcore.images import UINT8_RULE, to_uint8
 from lrcore.loop import DivergedError
+from lrcore.numerics import numerical_path
+from lrcore.paths import PathShape
 from lrcore.records import GenerationRow, read_generation, write_generation
 from lrcore.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
+from lrcore.stages.anchors import load_anchors, sample_seed
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored, training_features
-from lrcore.stages.judge import Scores, load_judge
+from lrcore.stages.judge import Distance, Scores, load_judge
 from lrcore.stages.latents import training_latents
 from lrcore.stages.reference import reference_fingerprint, reference_name
-from lrcore.stages.training import diverged, ensure_trained, load_snapshot, new_transformer, state_path, training_recipe
+from lrcore.stages.training import (
+    diverged,
+    ensure_trained,
+    load_snapshot,
+    new_transformer,
+    state_path,
+    trained_on,
+    training_recipe,
+)
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, Cell
 from lrcore.transformer import DiffusionTransformer, parameter_count
@@ -29,7 +41,9 @@ from lrcore.transformer import DiffusionTransformer, parameter_count
 
 def row_recipe(work: Workspace, cell: Cell) -> str:
     """What the rows of a cell depend on, beside the step and the sampling shift that stand in them."""
-    evaluation = dataclasses.replace(work.study.evaluation, sampleshifts=(), batch_size=0, reference="")
+    evaluation = dataclasses.replace(
+        work.study.evaluation, sampleshifts=(), batch_size=0, reference="", n_interpolated=0
+    )
     reference = reference_fingerprint(work)
     return recipe(training_recipe(work, cell), evaluation, *([reference] if reference else []))
 
@@ -98,32 +112,59 @@ def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
     if cells[0].repa != NO_REPA and features_are_stored(work):
         training_features(work)
     load_judge(work)
+    if work.world.first:
+        load_anchors(work, cells[0].ae)
 
 
 def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> Iterator[GenerationRow]:
     """One row for every sampling shift, as soon as it is measured with the averaged weights at `step`."""
-    model = None if work.world.agreed(diverged(work, cell)) else load_snapshot(work, cell, step)
     for shift in shifts:
-        yield _row(work, cell, step, shift, None if model is None else _scores(work, cell, model, shift))
+        yield measured(work, cell, step, shift, draw_samples(work, cell, step, shift))
 
 
-def _scores(work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float) -> Scores | None:
-    """What the samples are worth; none where the weights are past use."""
-    world, judge = work.world, load_judge(work)
-    broken = []
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see `lrcore.paths`;
+    `numerical_path`, on what the training and the sampling were computed."""
+
+    features: Tensor
+    paths: Tensor
+    numerical_path: str
+
+    def first(self, count: int) -> Drawn:
+        """The first `count` samples."""
+        return dataclasses.replace(self, features=self.features[:count], paths=self.paths[:count])
+
+
+def draw_samples(work: Workspace, cell: Cell, step: int, sampleshift: float) -> Drawn | None:
+    """The samples of a cell at `step`; none where it diverged or its weights are past use."""
+    world = work.world
+    if world.agreed(diverged(work, cell)):
+        return None
+    model, judge, broken = load_snapshot(work, cell, step), load_judge(work), []
+    paths: list[Tensor] = []
 
     def batches() -> Iterator[Tensor]:
         for numbers in own_batches(work):
             try:
-                yield sample(work, cell, model, sampleshift, numbers)
+                images, shape = sample(work, cell, model, sampleshift, numbers)
             except DivergedError:
                 broken.append(numbers)
+                continue
+            paths.append(shape)
+            yield images
 
     features = judge.features(batches())
     if world.any(bool(broken)):
         return None
-    features = torch.cat(world.gathered(features))
-    return judge.scores(features) if world.first else Scores()
+    # a process may have had none to draw
+    own = torch.cat([torch.empty(0, 2, dtype=torch.float64), *paths])
+    return Drawn(torch.cat(world.gathered(features)), torch.cat(world.gathered(own)), _numerical_path(work, cell, step))
+
+
+def _numerical_path(work: Workspace, cell: Cell, step: int) -> str:
+    trained = trained_on(work, cell, step) or "not recorded"
+    return f"trained: {trained}; sampled: {numerical_path(work.device, work.study.training.precision)}"
 
 
 def own_batches(work: Workspace) -> Iterator[list[int]]:
@@ -145,14 +186,15 @@ def own_batches(work: Workspace) -> Iterator[list[int]]:
 @torch.no_grad()
 def sample(
     work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float, numbers: Sequence[int]
-) -> Tensor:
-    """Samples `numbers` of a cell as uint8 images (len(numbers), 3, H, W), by the study's sampler and guidance.
+) -> tuple[Tensor, Tensor]:
+    """Samples `numbers` of a cell as uint8 images (len(numbers), 3, H, W), by the study's sampler and guidance, and
+    straightness and efficiency of their paths (len(numbers), 2).
 
     Raises:
         DivergedError: they hold NaN or infinities.
     """
-    seed, evaluation, autoencoder = work.study.seed, work.study.evaluation, ensure_autoencoder(work, cell.ae)
-    latent = autoencoder.shape
+    seed, evaluation, autoencoder = sample_seed(work), work.study.evaluation, ensure_autoencoder(work, cell.ae)
+    latent, path = autoencoder.shape, PathShape()
     # drawn on the CPU, so that every device starts from the same noise
     noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token).to(work.device)
     labels = drawn_labels(seed, numbers, model.classes).to(work.device)
@@ -165,17 +207,24 @@ def sample(
 
     low = work.study.training.precision == "bfloat16"
     with torch.autocast(work.device.type, torch.bfloat16, enabled=low):
-        tokens = integrate(evaluation.sampler, velocity, noise, grid, seed, numbers)
+        tokens = integrate(evaluation.sampler, velocity, noise, grid, seed, numbers, path)
     images = autoencoder.decode(tokens).cpu()
     if not torch.isfinite(images).all():
         raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
-    return to_uint8(images)
+    return to_uint8(images), path.per_sample().cpu()
 
 
-def _row(work: Workspace, cell: Cell, step: int, sampleshift: float, scores: Scores | None) -> GenerationRow:
-    """`scores`: none where the training diverged."""
+def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: Drawn | None) -> GenerationRow:
+    """The row of samples, as many as the study asks for; none `drawn` where the training diverged."""
     study, judge = work.study, load_judge(work)
     evaluation, latent = study.evaluation, ensure_autoencoder(work, cell.ae).shape
+    anchors = load_anchors(work, cell.ae) if work.world.first else None
+    scores = judge.scores(drawn.features) if drawn and work.world.first else Scores()
+    apart = Distance()
+    if drawn and anchors:
+        apart = anchors.reconstructions.distance(drawn.features.to(work.device))
+    floor, gaussian = (anchors.floor, anchors.gaussian) if anchors else (Distance(), Distance())
+    straightness, efficiency = drawn.paths.mean(0).tolist() if drawn else (math.nan, math.nan)
     with torch.device("meta"):
         model = new_transformer(work, latent, cell)
     return GenerationRow(
@@ -185,8 +234,17 @@ def _row(work: Workspace, cell: Cell, step: int, sampleshift: float, scores: Sco
         trainp=cell.trainp,
         trainshift=cell.trainshift,
         sampleshift=sampleshift,
-        **dataclasses.asdict(scores or Scores()),
-        status="ok" if scores else "diverged",
+        **dataclasses.asdict(scores),
+        floor_fid=floor.fid,
+        floor_kid=floor.kid,
+        reconstruction_fid=apart.fid,
+        reconstruction_kid=apart.kid,
+        gaussian_fid=gaussian.fid,
+        gaussian_kid=gaussian.kid,
+        straightness=straightness,
+        efficiency=efficiency,
+        score=evaluation.score,
+        status="ok" if drawn else "diverged",
         feature_network=judge.network.name,
         feature_sha256=judge.network.sha256,
         feature_protocol=judge.network.protocol,
@@ -200,18 +258,21 @@ def _row(work: Workspace, cell: Cell, step: int, sampleshift: float, scores: Sco
         guidance=evaluation.guidance,
         guidance_low=evaluation.guidance_interval[0],
         guidance_high=evaluation.guidance_interval[1],
-        sample_seed=study.seed,
+        sample_seed=sample_seed(work),
         train_seed=cell.train_seed,
         dataset=study.data.dataset,
         resolution=study.data.resolution,
         tokens=latent.tokens,
         channels_per_token=latent.channels_per_token,
         model=study.training.model,
+        width=float(model.shape.width),
+        skip=cell.skip,
         parameters=parameter_count(model),
         batch_size=study.training.batch_size,
         learning_rate=study.training.learning_rate,
         ema_decay=study.training.ema_decay,
         precision=study.training.precision,
+        numerical_path=drawn.numerical_path if drawn else "",
         recipe=row_recipe(work, cell),
         lrcore_version=lrcore.__version__,
     )

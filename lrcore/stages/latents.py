@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
 from lrcore.autoencoders.base import Autoencoder, encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.autoencoder import autoencoder_recipe
+from lrcore.stages.features import CHUNK
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import Study
 
@@ -39,3 +45,17 @@ def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> Late
     plan = shard_plan(work, ae)
     ensure_shards(plan, autoencoder, pixels, ae, work.check)
     return LatentShards(plan, with_std=work.study.training.latent == "sample")
+
+
+def latent_chunks(work: Workspace, ae: str, autoencoder: Autoencoder, count: int) -> Iterator[Tensor]:
+    """The latents (modes) of the first `count` training images or of all, float32 on the CPU, in batches (B, N, C).
+
+    Those that are stored are read, and stored first where there are none.
+    """
+    stored, images = training_latents(work, ae, autoencoder), min(count, work.study.data.train_images)
+    for numbers in torch.arange(images).split(CHUNK):
+        work.check()
+        if stored is not None:
+            yield stored[numbers, torch.zeros(len(numbers), dtype=torch.bool)].mean.float()
+        else:
+            yield autoencoder.encode(work.images.train.images[numbers]).cpu()

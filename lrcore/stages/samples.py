@@ -16,10 +16,11 @@ from torchvision.utils import make_grid
 from lrcore.files import exclusive, sweep_leftovers
 from lrcore.images import png_text, save_png
 from lrcore.records import read_generation
+from lrcore.stages.anchors import sample_seed
 from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, sample
 from lrcore.stages.training import ensure_trained, load_snapshot, state_path
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import NO_REPA, Cell
+from lrcore.studies import NO_REPA, NO_SKIP, Cell
 
 COLUMNS, ROWS = 8, 2
 """Samples of a picture: the first ones that the evaluations draw, row after row."""
@@ -37,7 +38,11 @@ class Shown:
 
 def group_cells(work: Workspace, ae: str) -> list[Cell]:
     """The trainings that are chosen from: those with the study's own seed."""
-    return [cell for cell in work.study.cells if cell.ae == ae and cell.train_seed == work.study.seed]
+    return [
+        cell
+        for cell in work.study.cells
+        if (cell.ae, cell.train_seed, cell.width, cell.skip) == (ae, work.study.seed, 0, NO_SKIP)
+    ]
 
 
 def shown_settings(work: Workspace, ae: str) -> list[Shown]:
@@ -49,7 +54,12 @@ def shown_settings(work: Workspace, ae: str) -> list[Shown]:
     rows = rows[(rows.study == work.study.name) & (rows.step == work.study.training.evaluate_at[-1])]
     rows = rows[rows.recipe.isin(cells)]
     kinds = sorted({cell.repa for cell in cells.values()}, key=lambda repa: (repa != NO_REPA, repa))
-    settings = rows.pivot(index=SHARED, columns="repa", values="fid").reindex(columns=kinds).dropna().reset_index()
+    settings = (
+        rows.pivot(index=SHARED, columns="repa", values=work.study.evaluation.score)
+        .reindex(columns=kinds)
+        .dropna()
+        .reset_index()
+    )
     if settings.empty:
         return []
     best = settings.sort_values(kinds[0]).iloc[0]
@@ -82,7 +92,7 @@ def show_samples(work: Workspace, ae: str) -> None:
         numbers = range(min(COLUMNS * ROWS, work.study.evaluation.n_samples))
         per_batch = work.study.evaluation.batch_size
         batches = [numbers[at : at + per_batch] for at in range(0, len(numbers), per_batch)]
-        images = torch.cat([sample(work, shown.cell, model, shown.sampleshift, batch) for batch in batches])
+        images = torch.cat([sample(work, shown.cell, model, shown.sampleshift, batch)[0] for batch in batches])
         path = picture_path(work, shown)
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_leftovers(path)
@@ -105,7 +115,7 @@ def _said(work: Workspace, shown: Shown) -> dict[str, str]:
         "sampleshift": f"{shown.sampleshift:.2f}",
         "step": str(study.training.evaluate_at[-1]),
         "train_seed": str(cell.train_seed),
-        "sample_seed": str(study.seed),
+        "sample_seed": str(sample_seed(work)),
         "columns": str(COLUMNS),
         "resolution": str(study.data.resolution),
         "recipe": recipe(row_recipe(work, cell), COLUMNS, ROWS),

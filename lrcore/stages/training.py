@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from lrcore.files import atomic_path, write_json
 from lrcore.flow_matching import FlowMatching, Losses, draw
 from lrcore.loop import DivergedError, LoopSettings, restore, train
 from lrcore.loss_log import LossLog, loss_rows
+from lrcore.numerics import numerical_path
 from lrcore.records import write_losses
 from lrcore.seeds import generator
 from lrcore.stacking import of_network, stack
@@ -35,6 +36,9 @@ from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, NO_SKIP, Cell
 from lrcore.timesteps import density
 from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
+
+NUMERICAL_PATH = "numerical_path"
+"""What a snapshot says in its metadata of where it was trained."""
 
 
 def training_recipe(work: Workspace, cell: Cell) -> str:
@@ -119,6 +123,12 @@ def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransforme
     return model.to(work.device).eval()
 
 
+def trained_on(work: Workspace, cell: Cell, step: int) -> str:
+    """On what the snapshot at `step` was computed; "" where it does not say."""
+    with safe_open(snapshot_path(work, cell, step), framework="pt") as stored:
+        return str((stored.metadata() or {}).get(NUMERICAL_PATH, ""))
+
+
 def new_transformer(work: Workspace, latent: LatentShape, cell: Cell) -> DiffusionTransformer:
     """The transformer of a cell for a latent space, freshly initialised."""
     shape, classes = with_width(SHAPES[work.study.training.model], cell.width), work.images.train.classes
@@ -165,13 +175,20 @@ class _Training:
         for number, cell in enumerate(self.cells if self.work.world.first else ()):
             weights = averaged if len(self.cells) == 1 else of_network(averaged, number)
             with atomic_path(snapshot_path(self.work, cell, step)) as temporary:
-                save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, temporary)
+                stored = {name: weight.cpu().contiguous() for name, weight in weights.items()}
+                save_file(stored, temporary, {NUMERICAL_PATH: self._numerical_path()})
         self.work.world.wait()
+
+    def _numerical_path(self) -> str:
+        work = self.work
+        found = numerical_path(work.device, work.study.training.precision, work.compiled, len(self.cells))
+        return found + (f", {work.world.size} processes" if work.world.size > 1 else "")
 
     def _write_losses(self) -> None:
         work = self.work
         for cell, intervals in zip(self.cells, self.log.rows, strict=True):
-            rows = loss_rows(intervals, cell, training_recipe(work, cell), lrcore.__version__)
+            width = self.state.model.transformer.shape.width
+            rows = loss_rows(intervals, cell, width, training_recipe(work, cell), lrcore.__version__)
             if work.world.first and rows:
                 write_losses(work.folders.data, work.study.name, cell.name, rows)
 

@@ -7,21 +7,24 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 
 from lrcore.autoencoders.base import Autoencoder
-from lrcore.datasets import Splits, fingerprint, load_splits
+from lrcore.datasets import ImageSet, Splits, fingerprint, load_splits
 from lrcore.distributed import ALONE, SharedStop, World
 from lrcore.encoders import VisionEncoder, load_encoder
+from lrcore.errors import LrcoreError
 from lrcore.files import sha256_of
 from lrcore.heartbeat import Heartbeats
 from lrcore.interruption import StopRequest
 from lrcore.studies import Study
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,24 @@ class Workspace:
         self.autoencoder_recipes: dict[str, str] = {}
         self.custom_autoencoders: dict[str, Autoencoder] = {}
         self.loaded_autoencoder: dict[str, Autoencoder] = {}
+        # of the study as it is, whatever copies of this are to measure
+        wanted = {study.evaluation.n_samples, *(count for choice in study.choice for count in choice.n_samples)}
+        self.sample_counts = sorted(wanted)
         self._sha256: dict[str, str] = {}
+        self._kept: dict[str, tuple[Hashable, Any]] = {}
+
+    def keep(self, kind: str, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What `make` returned when it was last asked for with this `key`; of each kind one stays in memory.
+
+        Shared with copies of the workspace, which may be of a study that is measured in another way: `key` must say all
+        that the value depends on.
+        """
+        held, value = self._kept.get(kind, (None, None))
+        if held != key:
+            self._kept.pop(kind, None)
+            value = make()
+            self._kept[kind] = key, value
+        return cast(Kept, value)
 
     def sha256_of_file(self, path: str) -> str:
         """The sha256 of a file of weights, read once; "" for no file."""
@@ -90,6 +110,22 @@ class Workspace:
     def images(self) -> Splits:
         """Training and validation images."""
         return load_splits(self.study.data)
+
+    def test_images(self, count: int) -> Any | None:
+        """The first `count` images of the test split, beyond `validation_images` where need be; None of fewer."""
+        most = max(count, self.sample_counts[-1])
+        if most <= self.study.data.validation_images:
+            return self.images.validation.first(count)
+        found = self.keep("test images", most, lambda: self._more_test_images(most))
+        if found is None and count <= self.study.data.validation_images:
+            return self.images.validation.first(count)
+        return None if found is None else found.first(count)
+
+    def _more_test_images(self, count: int) -> ImageSet | None:
+        try:
+            return load_splits(dataclasses.replace(self.study.data, validation_images=count)).validation
+        except LrcoreError:
+            return None
 
     @functools.cached_property
     def data_recipe(self) -> str:

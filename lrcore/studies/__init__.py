@@ -32,6 +32,7 @@ UNREADABLE = ("refuse", "skip")
 LATENTS = ("mode", "sample")
 LATENT_PRECISIONS = ("float32", "float16")
 NO_REPA = "none"
+SCORES = ("fid", "kid")
 NO_SKIP = "none"
 SKIPS = (NO_SKIP, "linear")
 """What leads around the transformer: nothing, or `lrcore.transformer.LinearSkip`."""
@@ -165,7 +166,9 @@ class Evaluation:
     those that come with the name. `sampler` is one of `lrcore.sampling.SAMPLERS`; `guidance` the scale of
     classifier-free guidance (1 is none), which holds for times in (first, second] of `guidance_interval`. `reference`
     is what samples are compared with, `n_reference` images: "" the first training images, else a folder, a file that
-    `lrcore.metrics.sources` opens, or a name of `lrcore.metrics.shipped`.
+    `lrcore.metrics.sources` opens, or a name of `lrcore.metrics.shipped`. `score`, one of `SCORES`, is the distance
+    that decides which setting is best. `sample_seed` is added to the study's seed for noise and classes of the samples.
+    `n_interpolated`: training images of the interpolated FID, 0 as many as `stages.diagnostics` allows.
     """
 
     feature_network: str
@@ -179,17 +182,9 @@ class Evaluation:
     guidance_interval: tuple[float, ...] = (0.0, 1.0)
     feature_weights: str = ""
     reference: str = ""
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """What the best settings are measured by once more; keys as in `Evaluation`, whose others stay."""
-
-    feature_network: str
-    n_samples: int
-    n_reference: int
-    reference: str = ""
-    feature_weights: str = ""
+    score: str = "fid"
+    sample_seed: int = 0
+    n_interpolated: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,7 +192,9 @@ class Grid:
     """Trainings: every combination of the lists. A study's cells are the union over its grids.
 
     `train_seed` takes other seeds than the study's, for a look at what is noise: other initial weights, order of the
-    images, times and noise in training. Samples start from the same noise whatever the training's seed.
+    images, times and noise in training. Samples start from the same noise whatever the training's seed. `width` takes
+    the place of the model's, none given that one; `skip` lists ways around the transformer, of `SKIPS`. `narrow`
+    admits transformers that are narrower than a token has channels.
     """
 
     ae: tuple[str, ...]
@@ -205,6 +202,31 @@ class Grid:
     trainshift: tuple[float, ...]
     repa: tuple[str, ...]
     train_seed: tuple[int, ...] = ()
+    width: tuple[int, ...] = ()
+    skip: tuple[str, ...] = (NO_SKIP,)
+    narrow: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best setting of each autoencoder in the grid, measured once more: by new samples, so that the choice does not
+    flatter itself, and with what else is to be tried there.
+
+    A training for every combination of `ae` and the lists that are given; what is not listed is as it was chosen (the
+    study's seed, its density, without REPA, the model's width). Each is sampled at the chosen sampling shift with
+    `sample_seed`; a row for every number in `n_samples`, of the first so many samples of one draw. `width`, `skip` and
+    `narrow` as in `Grid`.
+    """
+
+    ae: tuple[str, ...]
+    n_samples: tuple[int, ...]
+    sample_seed: int = 1
+    train_seed: tuple[int, ...] = ()
+    trainp: tuple[str, ...] = ()
+    repa: tuple[str, ...] = (NO_REPA,)
+    width: tuple[int, ...] = ()
+    skip: tuple[str, ...] = (NO_SKIP,)
+    narrow: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -235,10 +257,6 @@ NO_TRAINING = AutoencoderTraining(0, 0, 0.0, 0.0, 0, "", 0.0)
 """Of a study whose autoencoders all come from elsewhere."""
 
 
-NO_CONFIRMATION = Confirmation("", 0, 0)
-"""Of a study that measures everything once."""
-
-
 @dataclass(frozen=True)
 class Study:
     """A whole study; see `load_study`."""
@@ -253,7 +271,7 @@ class Study:
     evaluation: Evaluation
     grid: tuple[Grid, ...]
     autoencoder_training: AutoencoderTraining = NO_TRAINING
-    confirmation: Confirmation = NO_CONFIRMATION
+    choice: tuple[Choice, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
@@ -261,7 +279,15 @@ class Study:
         found = [
             Cell(*axes)
             for grid in self.grid
-            for axes in product(grid.ae, grid.repa, grid.trainp, grid.trainshift, grid.train_seed or (self.seed,))
+            for axes in product(
+                grid.ae,
+                grid.repa,
+                grid.trainp,
+                grid.trainshift,
+                grid.train_seed or (self.seed,),
+                grid.width or (0,),
+                grid.skip,
+            )
         ]
         return list(dict.fromkeys(found))
 
@@ -324,7 +350,6 @@ def _anchor_paths(content: dict[str, Any], path: Path) -> None:
         ("data", "path"),
         ("data", "validation_path"),
         ("evaluation", "reference"),
-        ("confirmation", "reference"),
     ):
         section = content.get(table)
         if not isinstance(section, dict) or not isinstance(section.get(key), str) or not section[key]:

@@ -12,18 +12,29 @@ from lrcore.studies import (
     DATASETS,
     LATENT_PRECISIONS,
     LATENTS,
-    NO_CONFIRMATION,
     NO_REPA,
+    NO_SKIP,
     NO_TRAINING,
     PRECISIONS,
+    SCORES,
+    SKIPS,
     UNREADABLE,
     AutoencoderSpec,
     Cell,
+    Choice,
     Data,
+    Grid,
     Study,
 )
+from lrcore.studies.widths import check_widths, known_channels
 from lrcore.timesteps import TRAINING_DENSITIES
-from lrcore.transformer import SHAPES
+from lrcore.transformer import SHAPES, with_width
+
+LEAST = {
+    "n_samples": 2, "n_reference": 2, "validation_images": 2, "gan_start": 0, "sample_seed": 0, "n_interpolated": 0,
+    "self_block": 0,
+}  # fmt: skip
+"""Of the whole numbers that may not be 1 or have to be more."""
 
 
 def check(study: Study) -> None:
@@ -45,17 +56,12 @@ def check(study: Study) -> None:
     _one_of("value of training.latent", study.training.latent, LATENTS)
     _one_of("value of training.latent_precision", study.training.latent_precision, LATENT_PRECISIONS)
     check_feature_network(study.evaluation.feature_network)
-    if study.confirmation != NO_CONFIRMATION:
-        check_feature_network(study.confirmation.feature_network)
+    _one_of("value of evaluation.score", study.evaluation.score, SCORES)
     for ae in study.autoencoders:
         _check_autoencoder(study, ae)
-    for grid in study.grid:
-        for ae in grid.ae:
-            _one_of("autoencoder", ae, study.autoencoders)
-        for trainp in grid.trainp:
-            _one_of("trainp", trainp, TRAINING_DENSITIES)
-        for repa in grid.repa:
-            _one_of("repa", repa, (NO_REPA, study.encoder.name))
+    groups: list[Grid | Choice] = [*study.grid, *study.choice]
+    for group in groups:
+        _check_group(study, group)
     steps = study.training.evaluate_at
     if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
         raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {list(steps)}")
@@ -73,11 +79,51 @@ def check(study: Study) -> None:
         if (other := named.setdefault(cell.name, cell)) != cell:
             raise LrcoreError(f"two trainings of the study go by the name '{cell.name}': {other} and {cell}")
     _check_bounds(study)
-    for where in ("evaluation", "confirmation"):
-        section = getattr(study, where)
-        if section.n_reference > study.data.train_images and not section.reference:
+    if study.evaluation.n_reference > study.data.train_images and not study.evaluation.reference:
+        raise LrcoreError(
+            f"evaluation.n_reference is {study.evaluation.n_reference}, but data.train_images is "
+            f"{study.data.train_images}"
+        )
+    for choice in study.choice:
+        _check_choice(study, choice)
+    check_widths(study, known_channels(study))
+
+
+def _check_group(study: Study, group: Grid | Choice) -> None:
+    """That what a [[grid]] or a [[choice]] lists is known."""
+    for ae in group.ae:
+        _one_of("autoencoder", ae, study.autoencoders)
+    for trainp in group.trainp:
+        _one_of("trainp", trainp, TRAINING_DENSITIES)
+    for repa in group.repa:
+        _one_of("repa", repa, (NO_REPA, study.encoder.name))
+    for skip in group.skip:
+        _one_of("skip", skip, SKIPS)
+    for width in group.width:
+        if width == SHAPES[study.training.model].width:
+            raise LrcoreError(f"width {width} is that of {study.training.model}: write 0 for the model's own")
+        if width:
+            with_width(SHAPES[study.training.model], width)
+
+
+def _check_choice(study: Study, choice: Choice) -> None:
+    """That a [[choice]] has something to choose from, and numbers of samples that can be measured."""
+    for key in ("ae", "n_samples", "repa", "skip"):
+        if not getattr(choice, key):
+            raise LrcoreError(f"choice.{key} must name at least one value")
+    if min(choice.n_samples) < 2:
+        raise LrcoreError(f"choice.n_samples must be at least 2, got {list(choice.n_samples)}")
+    if choice.sample_seed == study.evaluation.sample_seed:
+        raise LrcoreError(
+            f"choice.sample_seed {choice.sample_seed} is evaluation's: the samples that chose would be measured again"
+        )
+    plain = {cell.ae for cell in study.cells if (cell.repa, cell.train_seed, cell.width, cell.skip) ==
+             (NO_REPA, study.seed, 0, NO_SKIP)}  # fmt: skip
+    for ae in choice.ae:
+        if ae not in plain:
             raise LrcoreError(
-                f"{where}.n_reference is {section.n_reference}, but data.train_images is {study.data.train_images}"
+                f"choice.ae names '{ae}', of which no [[grid]] has a training without REPA, with the study's seed and "
+                "the model's own width: there is nothing to choose from"
             )
 
 
@@ -119,13 +165,11 @@ def _check_bounds(study: Study) -> None:
     sections = ["data", "encoder", "training", "evaluation"]
     if study.autoencoder_training != NO_TRAINING:
         sections.append("autoencoder_training")
-    if study.confirmation != NO_CONFIRMATION:
-        sections.append("confirmation")
     for where in sections:
         section = getattr(study, where)
         for field in fields(section):
             value, name = getattr(section, field.name), f"{where}.{field.name}"
-            least = {"n_samples": 2, "n_reference": 2, "validation_images": 2, "gan_start": 0}.get(field.name, 1)
+            least = LEAST.get(field.name, 1)
             if field.type == "int" and value < least:
                 raise LrcoreError(f"{name} must be at least {least}, got {value}")
             if field.name in ("ema_decay", "class_dropout") and not 0 <= value < 1:
