@@ -31,15 +31,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # workers of pytest-xdist divide the cores;
 pytest_plugins = ["progress_lines"]
 
 SLOWEST = (
-    "test_torture.py",
-    "test_executors.py",
-    "test_train.py",
-    "test_page_quality.py",
-    "test_site_in_browser.py",
-    "test_distributed.py",
-    "test_full_disk.py",
-    "test_comparison_in_browser.py",
-    "test_picker_in_browser.py",
+    *("test_executors.py", "test_distributed.py", "test_train.py", "test_torture.py"),
+    *("test_page_quality.py", "test_site_in_browser.py", "test_train_autoencoder.py", "test_stacking.py"),
+    *("test_full_disk.py", "test_comparison_in_browser.py", "test_sampling.py", "test_reconstruction_metrics.py"),
+    *("test_llms_txt.py", "test_picker_in_browser.py", "test_preview.py", "test_autoencoders.py"),
+    *("test_metrics_command.py", "test_encoders.py"),
 )
 """The longest files, longest first: were one begun last, its core would be busy long after the others."""
 
@@ -75,6 +71,24 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     """A folder that all workers of pytest-xdist have; what takes long is made there once, under `exclusive`."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if hasattr(request.config, "workerinput") else own
+
+
+@pytest.fixture(scope="session")
+def undisturbed(shared: Path) -> Path:
+    """`data`, `imgs` and `runs` of the study `tiny.toml`, made by the command without a pause. To be read only."""
+    import killed_train
+    from test_train import arguments
+
+    folder = shared / "undisturbed"
+    with exclusive(folder):
+        if not (folder / "whole").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            process = killed_train.start(arguments(folder), folder / "printed.txt")
+            process.join()
+            assert process.exitcode == 0, (folder / "printed.txt").read_text()
+            (folder / "whole").touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

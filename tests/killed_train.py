@@ -4,7 +4,6 @@ Moments: `step` (after that many training steps in all, autoencoders first), `sa
 writing that checkpoint or Parquet file: half of its bytes are on disk), and `clock` (after so many seconds).
 """
 
-import multiprocessing
 import multiprocessing.util
 import os
 import signal
@@ -12,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import processes
 import pyarrow.parquet
 import torch
 
@@ -65,13 +65,8 @@ def _train(arguments, moment, output, threads):
 
 
 def start(arguments, output, moment=None, threads=1):
-    """A process of its own that trains, and dies at (moment, count) if any; what it prints goes to the file `output`.
-
-    It starts in no time: it comes from a server that has imported everything, and done nothing.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lrcore.train", "killed_train"])
-    process = context.Process(target=_train, args=(arguments, moment, output, threads))
+    """A process of its own that trains, and dies at (moment, count) if any; it prints to the file `output`."""
+    process = processes.server().Process(target=_train, args=(arguments, moment, output, threads))
     process.start()
     # a test that failed has left it running, and Python joins it at the end: ask it to stop, before that
     multiprocessing.util.Finalize(process, process.terminate, exitpriority=10)

@@ -24,15 +24,6 @@ from lrcore.progress import Progress
 from lrcore.stages.autoencoder import AutoencoderDivergedError
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    process = killed_train.start(arguments(folder), folder / "printed.txt")
-    process.join()
-    assert process.exitcode == 0
-    return folder
-
-
 class Units:
     """Units that note when they are done."""
 

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import torch
 from hypothesis import given, settings
@@ -233,7 +234,7 @@ def _reduce_in_process(rank: int, folder: str) -> None:
 
 
 def test_all_reduce_sums_over_processes(tmp_path: Path):
-    torch.multiprocessing.spawn(_reduce_in_process, args=(str(tmp_path),), nprocs=3)
+    processes.together(_reduce_in_process, 3, str(tmp_path))
     whole = gather(samples(60, 5, seed=21) + 1e4)
     for rank in range(3):
         found = GaussianStatistics.load(tmp_path / str(rank))

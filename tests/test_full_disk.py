@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pandas
 import pytest
@@ -12,13 +13,6 @@ from lrcore.records import read_generation
 
 PART = ("--ae", "flux2", "--repa", "none")
 SIZE = 64 * 2**20
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    assert train.main(arguments(folder, "--ae", "flux2")) == 0
-    return folder
 
 
 @pytest.fixture
@@ -69,4 +63,5 @@ def test_a_full_disk_is_named_and_loses_nothing(full, small_disk, undisturbed, t
 
     (small_disk / "ballast").unlink()
     assert train.main(arguments(tmp_path, "--ae", "flux2")) == 0
-    assert stored(tmp_path) == stored(undisturbed)
+    wanted = {name: content for name, content in stored(undisturbed).items() if "rae" not in Path(name).name}
+    assert stored(tmp_path) == wanted

@@ -4,6 +4,7 @@ import math
 
 import numpy
 import pandas
+import processes
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -168,7 +169,7 @@ def share_of_a_training(rank, folder):
 
 
 def test_processes_that_share_batches_have_the_log_of_one(tmp_path):
-    torch.multiprocessing.spawn(share_of_a_training, args=(str(tmp_path),), nprocs=2)
+    processes.together(share_of_a_training, 2, str(tmp_path))
     alone = LossLog(runs=2)
     for step, pair in enumerate(batches(6, runs=2), 1):
         alone.add(*pair)

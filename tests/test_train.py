@@ -29,13 +29,6 @@ def stored(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    assert train.main(arguments(folder)) == 0
-    return folder
-
-
 def test_a_study_makes_every_row_and_picture(undisturbed):
     rows = read_generation(undisturbed / "data")
     assert len(rows) == 2 * 2 * 2 * 2  # autoencoders, REPA, steps, sampling shifts
