@@ -32,10 +32,10 @@ pytest_plugins = ["progress_lines"]
 
 SLOWEST = (
     *("test_executors.py", "test_distributed.py", "test_train.py", "test_torture.py"),
-    *("test_page_quality.py", "test_site_in_browser.py", "test_train_autoencoder.py", "test_stacking.py"),
-    *("test_full_disk.py", "test_comparison_in_browser.py", "test_sampling.py", "test_reconstruction_metrics.py"),
-    *("test_llms_txt.py", "test_picker_in_browser.py", "test_preview.py", "test_autoencoders.py"),
-    *("test_metrics_command.py", "test_encoders.py"),
+    *("test_page_quality.py", "test_site_in_browser.py", "test_shipped_statistics.py", "test_train_autoencoder.py"),
+    *("test_llms_txt.py", "test_full_disk.py", "test_stacking.py", "test_comparison_in_browser.py"),
+    *("test_sampling.py", "test_reconstruction_metrics.py", "test_picker_in_browser.py", "test_preview.py"),
+    *("test_autoencoders.py", "test_metrics_command.py", "test_encoders.py"),
 )
 """The longest files, longest first: were one begun last, its core would be busy long after the others."""
 
