@@ -38,7 +38,7 @@ class AfterChecks(StopRequest):
 def store_pictures(work, root):
     cell = work.study.cells[0]
     model = load_snapshot(work, cell, work.study.training.evaluate_at[-1])
-    own = torch.cat([sample(work, cell, model, 1.0, numbers) for numbers in own_batches(work)])
+    own = torch.cat([sample(work, cell, model, 1.0, numbers)[0] for numbers in own_batches(work)])
     pictures = torch.cat(work.world.gathered(own)).contiguous()
     if work.world.first:
         save_file({"pictures": pictures}, root / "pictures.safetensors")

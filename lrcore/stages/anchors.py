@@ -73,7 +73,9 @@ def anchors_done(work: Workspace, ae: str) -> bool:
 def _missing(work: Workspace, ae: str) -> list[int]:
     rows = read_anchors(work.folders.data)
     rows = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == anchors_recipe(work, ae))]
-    return [count for count in counts(work) if count not in set(rows.n_samples)]
+    absent = set(work.sample_counts) - set(rows.n_samples)
+    # images are looked at only where rows are missing, which may be for want of them
+    return sorted(absent & set(counts(work))) if absent else []
 
 
 def measure_anchors(work: Workspace, ae: str) -> None:

@@ -121,9 +121,9 @@ def do_task(work: Workspace, task: Task) -> None:
         with work.heartbeats.of([cell.name], step):
             ensure_trained(work, [cell], step)
         state_path(work, cell).unlink(missing_ok=True)
-    drawn = draw_samples(_measuring(work, task, best, max(missing)), cell, step, best.sampleshift)
+    drawn = draw_samples(measuring(work, task, best, max(missing)), cell, step, best.sampleshift)
     for count in missing:
-        again = _measuring(work, task, best, count)
+        again = measuring(work, task, best, count)
         row = measured(again, cell, step, best.sampleshift, drawn.first(count) if drawn else None)
         # a file of its own: one file holds rows of one recipe
         name = f"{cell.name}-samples{row.sample_seed}-{count}"
@@ -140,11 +140,11 @@ def _missing(work: Workspace, task: Task, best: Best, done: Done) -> list[int]:
     """The numbers of samples without a row."""
     cell = cell_of(task, best)
     return [count for count in task.n_samples
-            if evaluations_missing(_measuring(work, task, best, count), cell, done)]  # fmt: skip
+            if evaluations_missing(measuring(work, task, best, count), cell, done)]  # fmt: skip
 
 
-def _measuring(work: Workspace, task: Task, best: Best, count: int) -> Workspace:
-    """The workspace of a study that measures the best setting alone, by so many samples of another seed."""
+def measuring(work: Workspace, task: Task, best: Best, count: int) -> Workspace:
+    """The workspace of a study that measures a task alone, by its first `count` samples."""
     study = work.study
     evaluation = dataclasses.replace(
         study.evaluation, sampleshifts=(best.sampleshift,), n_samples=count, sample_seed=task.sample_seed
