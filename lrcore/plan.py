@@ -194,7 +194,7 @@ def _has_posterior(work: Workspace, ae: str) -> bool | None:
         return None if not autoencoder.cacheable else type(autoencoder).posterior_batch != Autoencoder.posterior_batch
     if spec.family == "rae":
         return False if spec.origin == "trained" else None
-    return True
+    return spec.family not in ("patches", "taef2")
 
 
 def _passes_per_image(work: Workspace) -> int:

@@ -36,7 +36,9 @@ def test_lines_of_a_panel() -> None:
 
 def test_colours_titles_and_axes() -> None:
     figure = distance_over_steps(generation_rows()).figure
-    assert {trace.line.color for trace in figure.data} == {look.colour for look in style.AES.values()}
+    assert {trace.line.color for trace in figure.data} == {
+        style.AES[ae].colour for ae in ("sd", "flux1", "flux2", "rae")
+    }
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:2] == ["SD without REPA", "SD with REPA"] and titles[-1] == "RAE with REPA"
     assert figure.layout.yaxis.title.text == "FD (EfficientNet-Lite0)" and figure.layout.yaxis.type == "log"

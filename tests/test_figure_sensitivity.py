@@ -19,7 +19,9 @@ def test_panels() -> None:
     assert dict(zip(trainshift.x, trainshift.y, strict=True)) == pytest.approx({"1.00": 24.0, "1.78": 20.0})
     assert dict(zip(sampleshift.x, sampleshift.y, strict=True)) == pytest.approx({"1.00": 20.0, "1.78": 40.0})
     assert density.marker.size[density.x.index("ln")] > density.marker.size[density.x.index("ts")]
-    assert [trace.line.color for trace in figure.data[1::6]] == [look.colour for look in style.AES.values()]
+    assert [trace.line.color for trace in figure.data[1::6]] == [
+        style.AES[ae].colour for ae in ("sd", "flux1", "flux2", "rae")
+    ]
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:3] == ["spread 50 %", "spread 20 %", "spread 100 %"]
     assert "SD: training density 50 %, train shift 20 %, sample shift 100 %" in made.alt

@@ -16,20 +16,22 @@ CHANNEL_STD_LIMITS = (0.1, 3.0)
 """Of single channels, wide enough for families with one shift and one scale for all of them."""
 
 
-def guard_scale(tokens: Tensor, name: str) -> None:
+def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> None:
     """Refuse latents that are not normalised: the commonest silent failure of latent diffusion.
 
     Args:
         tokens: (..., channels); all values together, and more loosely those of each channel, must have mean 0 and
             standard deviation 1 within the limits above.
         name: of the autoencoder, for the message.
+        one_scale: whether channels are meant to differ in scale, as principal components do: they are not checked.
 
     Raises:
         LrcoreError: mean or standard deviation off, with the shift and scale that would mend it; or the latents hold
             NaN, or are constant, which no scale mends.
     """
     _guard_all(tokens, name)
-    _guard_channels(tokens, name)
+    if not one_scale:
+        _guard_channels(tokens, name)
 
 
 def _guard_all(tokens: Tensor, name: str) -> None:

@@ -1,6 +1,7 @@
 """How the figures look: one colour and marker per autoencoder everywhere, names, number formats, one template.
 
-The colours are Okabe and Ito's, told apart with any colour vision and on light and dark ground.
+The colours of the four families are Okabe and Ito's. Principal components are one ramp, relatives of a family are its
+hue lighter or darker. All stay apart with any colour vision, on light and dark ground; markers tell as much.
 """
 
 from __future__ import annotations
@@ -29,6 +30,15 @@ AES = {
     "flux1": AeStyle("FLUX.1", "#E69F00", "square"),
     "flux2": AeStyle("FLUX.2", "#009E73", "diamond"),
     "rae": AeStyle("RAE", "#CC79A7", "triangle-up"),
+    "pixels": AeStyle("Pixels", "#6B7681", "x"),
+    "pca4": AeStyle("PCA 4", "#CBA8FF", "triangle-down"),
+    "pca8": AeStyle("PCA 8", "#AB7DFB", "triangle-left"),
+    "pca16": AeStyle("PCA 16", "#914EF5", "triangle-right"),
+    "pca32": AeStyle("PCA 32", "#7E1AE0", "triangle-ne"),
+    "taef2": AeStyle("TAEF2", "#FF5542", "hourglass"),
+    "flux2-plain": AeStyle("FLUX.2, not aligned", "#3A6B55", "diamond-wide"),
+    "flux1-aligned": AeStyle("FLUX.1, aligned", "#A84300", "square-cross"),
+    "flux2-again": AeStyle("FLUX.2, once more", "#5EC99B", "diamond-tall"),
 }
 """In the order in which they are listed and drawn."""
 

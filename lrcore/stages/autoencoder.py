@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lrcore import pretrained
 from lrcore.ahead import Ahead
-from lrcore.autoencoders import flux2, kl, rae
+from lrcore.autoencoders import flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
 from lrcore.autoencoders.custom import custom_fingerprint, load_custom
@@ -28,6 +28,7 @@ from lrcore.autoencoders.objectives import (
     RaeObjective,
     ReconstructionLoss,
 )
+from lrcore.autoencoders.patch_autoencoder import PatchAutoencoder, patch_moments
 from lrcore.checkpoints import TrainingState
 from lrcore.encoders import load_encoder
 from lrcore.errors import LrcoreError
@@ -36,7 +37,7 @@ from lrcore.heartbeat import autoencoder_unit
 from lrcore.images import to_float
 from lrcore.loop import DivergedError, LoopSettings, resume, train
 from lrcore.seeds import batch_indices, generator
-from lrcore.stages.features import features_recipe, training_features
+from lrcore.stages.features import cached_tensor, features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import AutoencoderSpec
 
@@ -60,9 +61,17 @@ def _recipe(work: Workspace, ae: str) -> str:
     spec = work.study.autoencoders[ae]
     if spec.origin == "trained":
         return recipe(_training_recipe(work, ae), spec.precision)
-    custom = spec.origin == "custom"
-    behind = custom_fingerprint(spec.family, _custom(work, ae)) if custom else _weights_fingerprint(spec)
-    return recipe(spec, behind, work.data_recipe)
+    return recipe(spec, _behind(work, ae), work.data_recipe)
+
+
+def _behind(work: Workspace, ae: str) -> str:
+    """What an autoencoder that is not trained here is, beside what the study says of it."""
+    spec = work.study.autoencoders[ae]
+    if spec.origin == "custom":
+        return custom_fingerprint(spec.family, _custom(work, ae))
+    if spec.family == "taef2":
+        return taef2.fingerprint()
+    return "" if spec.origin == "fitted" else _weights_fingerprint(spec)
 
 
 def _custom(work: Workspace, ae: str) -> Autoencoder:
@@ -96,7 +105,7 @@ def require_pretrained(work: Workspace, ae: str) -> None:
         LrcoreError: it cannot, with how to supply it by hand.
     """
     spec = work.study.autoencoders[ae]
-    if spec.origin == "pretrained":
+    if spec.pretrained:
         stored_class(spec.pretrained, spec.subfolder, spec.revision)
 
 
@@ -120,6 +129,10 @@ def _obtained(work: Workspace, ae: str) -> Autoencoder:
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
         return _custom(work, ae)
+    if spec.origin == "fitted":
+        return _patches(work, spec).to(work.device)
+    if spec.family == "taef2":
+        return _taef2(work, ae).to(work.device)
     if spec.origin == "pretrained":
         return _pretrained(work, spec).to(work.device)
     folder = autoencoder_folder(work, ae)
@@ -140,6 +153,31 @@ def _training_recipe(work: Workspace, ae: str) -> str:
     settings = dataclasses.replace(study.autoencoder_training, checkpoint_every=1)
     features = features_recipe(work) if uses_features(spec) else ""
     return recipe(ae, spec, settings, study.seed, work.data_recipe, features)
+
+
+def _patches(work: Workspace, spec: AutoencoderSpec) -> Autoencoder:
+    path = work.runs / "autoencoders" / f"patches-{recipe(spec.patch, work.data_recipe)}.safetensors"
+
+    def measure() -> Tensor:
+        return patch_moments(work.images.train.images, spec.patch, work.check)
+
+    moments = cached_tensor(path, measure, work.check)
+    return PatchAutoencoder(moments, work.study.data.resolution, spec.patch, spec.coefficients)
+
+
+def _taef2(work: Workspace, ae: str) -> Autoencoder:
+    spec, networks = work.study.autoencoders[ae], taef2.load_networks()
+
+    def made(moments: Tensor) -> taef2.Taef2Autoencoder:
+        return taef2.Taef2Autoencoder(*networks, work.study.data.resolution, spec.size, moments, spec.precision)
+
+    def measure() -> Tensor:
+        raw = made(torch.tensor([0.0, 1.0])).to(work.device)
+        raw.before_chunk = work.check
+        return taef2.measured_moments(raw, work.images.train.images)
+
+    path = work.runs / "autoencoders" / f"taef2-{autoencoder_recipe(work, ae)}.safetensors"
+    return made(cached_tensor(path, measure, work.check))
 
 
 def _weights_fingerprint(spec: AutoencoderSpec) -> str:

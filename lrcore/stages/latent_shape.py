@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lrcore.autoencoders import patch_autoencoder, taef2
 from lrcore.autoencoders.base import LatentShape, token_grid
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.workspace import Workspace
@@ -30,6 +31,10 @@ def latent_shape(work: Workspace, ae: str) -> LatentShape:
     spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
     if spec.pretrained in PUBLISHED_CHANNELS:
         return LatentShape(resolution, token_grid(resolution, PUBLISHED_STRIDE, 1), PUBLISHED_CHANNELS[spec.pretrained])
+    if spec.family == "taef2":
+        return taef2.latent_shape(resolution, spec.size)
+    if spec.origin == "fitted":
+        return patch_autoencoder.latent_shape(resolution, spec.patch, spec.coefficients)
     if spec.origin != "trained":
         return ensure_autoencoder(work, ae).shape
     if spec.family == "rae":

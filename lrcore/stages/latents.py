@@ -39,7 +39,8 @@ def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> Late
         LrcoreError: they are not normalised, or the disk has not room enough.
     """
     pixels = work.images.train.images
-    guard_scale(encode_all(autoencoder, pixels.narrow(0, 0, min(GUARDED_IMAGES, len(pixels)))), ae)
+    first = encode_all(autoencoder, pixels.narrow(0, 0, min(GUARDED_IMAGES, len(pixels))))
+    guard_scale(first, ae, autoencoder.one_scale)
     if not autoencoder.cacheable:
         return None
     plan = shard_plan(work, ae)

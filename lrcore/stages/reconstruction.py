@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import lrcore
+from lrcore.autoencoders import taef2
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
 from lrcore.files import exclusive, sweep_leftovers
 from lrcore.images import save_png, to_uint8
@@ -101,9 +102,11 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
 
 
 def _named_weights(spec: AutoencoderSpec) -> str:
-    """Where the weights come from: hub id or folder with subfolder and revision, code of a custom one, or ""."""
+    """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or ""."""
     if spec.origin == "custom":
         return spec.family
+    if spec.family == "taef2":
+        return " ".join(taef2.WEIGHTS)
     return "/".join(filter(None, (spec.pretrained, spec.subfolder))) + (f"@{spec.revision}" if spec.revision else "")
 
 
