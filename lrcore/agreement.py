@@ -102,10 +102,11 @@ def pairs(published: pandas.DataFrame) -> pandas.DataFrame:
 def with_published(best: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
     """Agreement of our order of autoencoders with every published one.
 
-    Columns source, setting, quantity, tau, autoencoders, chance (see `chance`). `best`: one row an ae with its `fid`
-    (`findings.comparable_best`). tau is NaN where the setting shares fewer than `FEWEST` autoencoders with ours.
+    Columns source, setting, quantity, tau, autoencoders, chance (see `chance`). `best`: one row an ae with its
+    `distance` (`findings.comparable_best`).
+    tau is NaN where the setting shares fewer than `FEWEST` autoencoders with ours.
     """
-    ours = dict(zip(best["ae"], best["fid"], strict=True))
+    ours = dict(zip(best["ae"], best["distance"], strict=True))
     settings = by_setting(published).items()
     found = [(*setting, *kendall(ours, values), chance(ours, values)) for setting, values in settings]
     return pandas.DataFrame(found, columns=[*_SETTING, "tau", "autoencoders", "chance"])
@@ -130,7 +131,7 @@ def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.D
     `best`, and NaN where it is the same for all; predictors that were measured for fewer than `FEWEST` of its
     autoencoders are left out. `latents`: the rows of one study.
     """
-    ours = dict(zip(best["ae"], best["fid"], strict=True))
+    ours = dict(zip(best["ae"], best["distance"], strict=True))
     found = []
     for predictor, sign in PREDICTORS.items():
         rows = latents[(latents["metric"] == predictor) & (latents["index"] == -1)]

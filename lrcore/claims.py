@@ -3,8 +3,9 @@
     for claim in claims.judged(load_studies("data")["smoke"], records.read_published("data")):
         print(claim.verdict, claim.claim, claim.here)
 
-Distances are those at the last step that all measured autoencoders reached; those of several autoencoders or values
-are the lowest over the settings that all of them were measured with, so that a grid may be half done. What a verdict
+Distances are those at the last step that all measured autoencoders reached. Autoencoders are compared at their chosen
+settings where a study measured these anew; else, and as values of a parameter are, by the lowest over the settings that
+all of them were measured with, so that a grid may be half done. What a verdict
 means stands in `lrcore.verdicts`; *not measured* is a claim while an autoencoder of the study that it speaks of has no
 rows to compare.
 """
@@ -52,11 +53,14 @@ class Claim:
 class Evidence:
     """What claims are judged by: the rows of one study at one step, and what was published.
 
-    `settings`: of `findings.mean_over_seeds`; `aes`: the autoencoders of the study, measured or not; `noise`: relative,
-    NaN where it is not known; `label`: what the distance is called.
+    `settings`: of `findings.mean_over_seeds`; so are `decided`, at the chosen settings alone and measured anew (no rows
+    unless all are), and `varied`, what else was tried there; `aes`: the autoencoders of the study, measured or not;
+    `noise`: relative, NaN where it is not known; `label`: what the distance is called.
     """
 
     settings: pandas.DataFrame
+    decided: pandas.DataFrame
+    varied: pandas.DataFrame
     aes: list[str]
     channels: Mapping[str, int]
     reconstruction: pandas.DataFrame
@@ -66,14 +70,20 @@ class Evidence:
     label: str
 
     def distances(self, aes: Iterable[str]) -> dict[str, float]:
-        """The lowest distance of each of these autoencoders over the settings that they share; none is left out.
+        """The distance of each of these autoencoders where they can be compared; none is left out.
 
-        Empty where one of them has no finite distance.
+        Measured anew, or the lowest over the settings that they share. Empty where one of them has no finite distance.
         """
-        wanted = set(aes)
-        some = self.settings[self.settings["ae"].isin(wanted)]
-        best = _by_ae(findings.comparable_best(some), "fid") if len(some) else {}
+        wanted, anew = set(aes), not self.decided.empty
+        settings = self.decided if anew else self.settings
+        some = settings[settings["ae"].isin(wanted)]
+        found = findings.best_per_ae(some) if anew else findings.comparable_best(some) if len(some) else some
+        best = _by_ae(found, "distance")
         return best if set(best) == wanted else {}
+
+    def where(self, parameter: str) -> pandas.DataFrame:
+        """The settings in which `parameter` was varied: of the grid, or at the chosen settings where it was there."""
+        return self.settings if self.settings[parameter].nunique() > 1 else self.varied
 
     def values(self, parameter: str) -> dict[tuple[str, str], list[float]]:
         """For each ae and repa the values of `parameter` that no noise tells from the best one, which comes first.
@@ -99,14 +109,17 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
     """
     settings = findings.mean_over_seeds(study.generation)
     places = {ae: place for place, ae in enumerate(style.in_order(published["ae"]))}
+    none = settings.head(0)
     return Evidence(
         settings=settings[settings["step"] == findings.last_common_step(settings)],
+        decided=findings.mean_over_seeds(study.compared) if study.anew else none,
+        varied=none if study.varied.empty else findings.mean_over_seeds(study.varied),
         aes=study.aes,
         channels=study.channels,
         reconstruction=study.reconstruction,
         latents=study.latents,
         published=published.sort_values("ae", key=lambda column: column.map(places), kind="stable"),
-        noise=findings.noise_of_difference(study.generation),
+        noise=findings.noise_of_difference(study.repeated),
         label=study.distance,
     )
 
@@ -128,8 +141,8 @@ def as_frame(claims: Iterable[Claim]) -> pandas.DataFrame:
 
 def best_density(given: Evidence) -> Claim:
     """The best training density is ln or pln, never ts: for every ae and REPA, each density at its best shifts."""
-    found = findings.by_value(given.settings, "trainp").pivot(index=["ae", "repa"], columns="value", values="fid")
-    found = found.reindex(columns=["ts", *_SOME])
+    found = findings.by_value(given.where("trainp"), "trainp")
+    found = found.pivot(index=["ae", "repa"], columns="value", values="distance").reindex(columns=["ts", *_SOME])
     behind = findings.relative_change(found["ts"], found[list(_SOME)].min(axis=1)).dropna()
     verdicts = [verdict_on(difference, given.noise) for difference in behind]
     here = ""
@@ -250,7 +263,7 @@ def repa_helps(given: Evidence) -> Claim:
 
     A median of several pairs deviates less than one difference, so the noise is on the safe side.
     """
-    effect = findings.effect_of_repa(given.settings).set_index("ae")
+    effect = findings.effect_of_repa(given.where("repa")).set_index("ae")
     told = given.published[given.published["source"] == "yu2025repa"]
     parts = [
         f"{style.ae_style(ae).label} {style.percent(effect['paired'][ae])} (median of {effect['pairs'][ae]} pairs)"

@@ -1,7 +1,8 @@
 """What a study found, computed from its rows: best settings, spreads, changes between autoencoders.
 
-Every function takes and returns data frames with the columns of `lrcore.records` and touches no file. The distance is
-the column `fid`, whatever the feature network: lower is better, NaN where a run diverged.
+Every function takes and returns data frames and touches no file: rows with the columns of `lrcore.records`, or
+settings, which `mean_over_seeds` makes of them. What decides is a setting's `distance`: lower is better, NaN where a
+run diverged.
 
     rows = findings.of_study(records.read_generation("data"), "smoke")
     findings.best_settings(findings.mean_over_seeds(rows))
@@ -15,7 +16,9 @@ from typing import TypeVar
 
 import pandas
 
+from lrcore import records
 from lrcore.errors import LrcoreError, unknown
+from lrcore.transformer import SHAPES
 
 NumberT = TypeVar("NumberT", float, pandas.Series)
 
@@ -26,15 +29,25 @@ SETTING = ["ae", "repa", *PARAMETERS]
 """What names one line of distance over steps."""
 
 PROTOCOL = (
-    "dataset", "resolution", "feature_network", "feature_sha256", "n_samples", "n_reference", "reference", "label_rule",
-    "uint8_rule", "sampler", "sampling_steps", "guidance", "guidance_low", "guidance_high",
+    "dataset", "resolution", "feature_network", "feature_sha256", "feature_protocol", "score", "n_samples",
+    "n_reference", "reference", "label_rule", "uint8_rule", "sampler", "sampling_steps", "guidance", "guidance_low",
+    "guidance_high",
 )  # fmt: skip
 """Distances are comparable only where all of these are equal."""
 
+TRANSFORMER = ("width", "skip")
+"""What tells transformers of one study apart: settings are of one."""
+
 SCORES = ("fid", "kid", "sample_precision", "sample_recall")
-"""What the samples of a setting are measured by; the first decides which is best."""
+"""What the samples of a setting are measured by."""
+
+KID_SCALE = 1000
+"""Kernel distances are shown in thousandths, as is usual."""
 
 NO_REPA = "none"
+NO_SKIP = "none"
+
+_OWN_WIDTH = {name: float(shape.width) for name, shape in SHAPES.items()}
 
 
 def of_study(rows: pandas.DataFrame, study: str) -> pandas.DataFrame:
@@ -49,15 +62,43 @@ def of_study(rows: pandas.DataFrame, study: str) -> pandas.DataFrame:
     return found
 
 
+def completed(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows with what those from before schema 4 leave open: `score`, `width` and `skip` as they were then."""
+    return rows.assign(
+        score=rows["score"].replace("", "fid"),
+        width=rows["width"].astype(float).fillna(rows["model"].map(_OWN_WIDTH)),
+        skip=rows["skip"].replace("", NO_SKIP),
+    )
+
+
+def of_own_transformer(rows: pandas.DataFrame) -> pandas.Series:
+    """Which rows are of the transformer that `model` names: of its width, and with no way around it."""
+    rows = completed(rows)
+    own = rows["model"].map(_OWN_WIDTH).fillna(rows["width"])
+    return (rows["width"].isna() | rows["width"].eq(own)) & rows["skip"].eq(NO_SKIP)
+
+
+def deciding(rows: pandas.DataFrame) -> pandas.Series:
+    """The distance of each row that decides which setting is best: `fid`, or where `score` is `kid` that, scaled."""
+    distance: pandas.Series = rows["fid"].where(rows["score"] != "kid", KID_SCALE * rows["kid"])
+    return distance
+
+
+def label(rows: pandas.DataFrame) -> str:
+    """What the deciding distance of rows, or settings, of one protocol may be called."""
+    return records.distance_label(str(rows["feature_network"].iloc[0]), str(rows["score"].iloc[0]))
+
+
 def require_one_protocol(rows: pandas.DataFrame) -> None:
     """Refuse generation rows whose distances cannot be compared.
 
     Raises:
-        LrcoreError: no rows, or two values in a column of `PROTOCOL`, naming both.
+        LrcoreError: no rows, or two values in a column of `PROTOCOL` or `TRANSFORMER`, naming both.
     """
     if rows.empty:
         raise LrcoreError("no rows: nothing has been measured yet; run `python -m lrcore.train` first")
-    for column in PROTOCOL:
+    rows = completed(rows)
+    for column in (*PROTOCOL, *TRANSFORMER):
         values = sorted(rows[column].unique())
         if len(values) > 1:
             named = ", ".join(map(str, values))
@@ -65,17 +106,20 @@ def require_one_protocol(rows: pandas.DataFrame) -> None:
 
 
 def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """One row per setting and step: `SETTING`, step, feature_network, seeds and `SCORES`.
+    """One row per setting and step: `SETTING`, step, seeds, distance, `SCORES`, feature_network, score, n_samples.
 
-    The scores are means over training and sampling seeds, `seeds` their number; NaN where one of them diverged. Sorted.
+    `distance` is the one that decides (`deciding`). It and the scores are means over training and sampling seeds,
+    `seeds` their number; NaN where one of them diverged. Sorted.
 
     Raises:
         LrcoreError: as `require_one_protocol`.
     """
     require_one_protocol(rows)
-    groups = rows.groupby([*SETTING, "step"])
-    found = pandas.DataFrame({name: groups[name].agg(_mean_or_nan) for name in SCORES})
-    return found.assign(seeds=groups.size()).reset_index().assign(feature_network=rows["feature_network"].iloc[0])
+    rows = completed(rows)
+    groups = rows.assign(distance=deciding(rows)).groupby([*SETTING, "step"])
+    found = pandas.DataFrame({name: groups[name].agg(_mean_or_nan) for name in ("distance", *SCORES)})
+    alike = {name: rows[name].iloc[0] for name in ("feature_network", "score", "n_samples")}
+    return found.assign(seeds=groups.size()).reset_index().assign(**alike)
 
 
 def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:
@@ -108,7 +152,7 @@ def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:
 
 def line_of_best(settings: pandas.DataFrame) -> pandas.DataFrame:
     """For each ae and repa, all steps of the setting that is best at the last step it was measured at."""
-    finite = settings.dropna(subset="fid")
+    finite = settings.dropna(subset="distance")
     last = finite[finite["step"] == finite.groupby(["ae", "repa"])["step"].transform("max")]
     return settings.merge(_lowest(last, ["ae", "repa"])[SETTING], on=SETTING)
 
@@ -150,22 +194,22 @@ def comparable_best(settings: pandas.DataFrame) -> pandas.DataFrame:
 def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
     """The lowest distance of each value of `parameter` for each ae, repa and step, over the settings its values share.
 
-    Columns ae, repa, step, value, fid, and `behind`, by how much it is worse than the best value, relative: 0 for that
-    one. Values that diverged throughout are left out. The best value of each group comes first.
+    Columns ae, repa, step, value, distance, and `behind`, by how much it is worse than the best value, relative: 0 for
+    that one. Values that diverged throughout are left out. The best value of each group comes first.
     """
     group = ["ae", "repa", "step"]
     shared = [shared_settings(part, parameter) for _, part in settings.groupby(group)]
     kept = pandas.concat(shared) if shared else settings
-    found = _lowest(kept, [*group, parameter]).sort_values([*group, "fid"], ignore_index=True)
-    found["behind"] = relative_change(found["fid"], found.groupby(group)["fid"].transform("min"))
-    return found.rename(columns={parameter: "value"})[[*group, "value", "fid", "behind"]]
+    found = _lowest(kept, [*group, parameter]).sort_values([*group, "distance"], ignore_index=True)
+    found["behind"] = relative_change(found["distance"], found.groupby(group)["distance"].transform("min"))
+    return found.rename(columns={parameter: "value"})[[*group, "value", "distance", "behind"]]
 
 
 def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> pandas.DataFrame:
     """How the distance depends on one parameter with the others held at the autoencoder's best.
 
-    One row per ae, parameter and value at `step`: ae, parameter, value (text), fid, best (whether the value is that
-    of the best setting). Autoencoders without a finite row at `step` and `repa` are left out.
+    One row per ae, parameter and value at `step`: ae, parameter, value (text), distance, best (whether the value is
+    that of the best setting). Autoencoders without a finite row at `step` and `repa` are left out.
     """
     at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
     pieces = []
@@ -179,29 +223,30 @@ def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> p
                         "ae": best["ae"],
                         "parameter": parameter,
                         "value": [value_text(value) for value in swept[parameter]],
-                        "fid": swept["fid"].to_numpy(),
+                        "distance": swept["distance"].to_numpy(),
                         "best": (swept[parameter] == best[parameter]).to_numpy(),
                     }
                 )
             )
-    empty = pandas.DataFrame(columns=["ae", "parameter", "value", "fid", "best"])
+    empty = pandas.DataFrame(columns=["ae", "parameter", "value", "distance", "best"])
     return pandas.concat(pieces, ignore_index=True) if pieces else empty
 
 
 def winning_densities(settings: pandas.DataFrame) -> pandas.DataFrame:
     """Which training density does best for each ae, repa and step, every density at the best shifts it has.
 
-    Columns ae, repa, step, trainp, fid; `runner_up`, the second best density, and `margin`, by how much it is worse,
-    relative; NaN and "" where there is one density only.
+    Columns ae, repa, step, trainp, distance; `runner_up`, the second best density, and `margin`, by how much it is
+    worse, relative; NaN and "" where there is one density only.
     """
-    ordered = _lowest(settings, ["ae", "repa", "step", "trainp"]).sort_values("fid")
-    groups = ordered.groupby(["ae", "repa", "step"])
-    found = groups[["trainp", "fid"]].nth(0).join(ordered[["ae", "repa", "step"]]).sort_values(["ae", "repa", "step"])
+    group = ["ae", "repa", "step"]
+    ordered = _lowest(settings, [*group, "trainp"]).sort_values("distance")
+    groups = ordered.groupby(group)
+    found = groups[["trainp", "distance"]].nth(0).join(ordered[group]).sort_values(group)
     seconds = ordered.assign(place=groups.cumcount()).query("place == 1").set_index(["ae", "repa", "step"])
     second = seconds.reindex(pandas.MultiIndex.from_frame(found[["ae", "repa", "step"]]))
-    margin = relative_change(second["fid"], found.set_index(["ae", "repa", "step"])["fid"])
+    margin = relative_change(second["distance"], found.set_index(["ae", "repa", "step"])["distance"])
     found = found.assign(runner_up=second["trainp"].fillna("").to_numpy(), margin=margin.to_numpy())
-    return found[["ae", "repa", "step", "trainp", "fid", "runner_up", "margin"]].reset_index(drop=True)
+    return found[["ae", "repa", "step", "trainp", "distance", "runner_up", "margin"]].reset_index(drop=True)
 
 
 def shifts_and_prediction(settings: pandas.DataFrame, channels: Mapping[str, int]) -> pandas.DataFrame:
@@ -250,8 +295,8 @@ def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier:
     swept = sensitivity(settings, step, repa)
     at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
     tried = swept.groupby(["ae", "parameter"])["value"].transform("nunique")
-    swept = swept[(tried == swept["parameter"].map(at[list(PARAMETERS)].nunique())) & (swept["fid"] <= outlier)]
-    groups = swept.groupby(["ae", "parameter"], sort=False)["fid"]
+    swept = swept[(tried == swept["parameter"].map(at[list(PARAMETERS)].nunique())) & (swept["distance"] <= outlier)]
+    groups = swept.groupby(["ae", "parameter"], sort=False)["distance"]
     found = pandas.DataFrame({"spread": groups.agg(relative_spread), "values": groups.size()})
     return found.reset_index()
 
@@ -264,10 +309,14 @@ def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
     """
     on = settings["repa"] != NO_REPA
     held = ["ae", "step", *PARAMETERS]
-    both = settings[on].merge(settings[~on], on=held, suffixes=("", "_without")).dropna(subset=["fid", "fid_without"])
-    both = both.assign(paired=relative_change(both["fid"], both["fid_without"]))
+    both = (
+        settings[on]
+        .merge(settings[~on], on=held, suffixes=("", "_without"))
+        .dropna(subset=["distance", "distance_without"])
+    )
+    both = both.assign(paired=relative_change(both["distance"], both["distance_without"]))
     lowest = {
-        kind: rows.dropna(subset="fid").groupby(["ae", "step"])["fid"].min()
+        kind: rows.dropna(subset="distance").groupby(["ae", "step"])["distance"].min()
         for kind, rows in (("with", settings[on]), ("without", settings[~on]))
     }
     groups = both.groupby(["ae", "step"])["paired"]
@@ -287,7 +336,8 @@ def noise_of_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
         LrcoreError: as `require_one_protocol`.
     """
     require_one_protocol(rows)
-    groups = rows.dropna(subset="fid").groupby([*SETTING, "step"])["fid"]
+    rows = rows.assign(distance=deciding(rows)).dropna(subset="distance")
+    groups = rows.groupby([*SETTING, "step"])["distance"]
     each = pandas.DataFrame({"mean": groups.mean(), "variance": groups.var(), "seeds": groups.size()}).reset_index()
     each = each[each["seeds"] > 1]
     found = []
@@ -344,8 +394,8 @@ def value_text(value: object) -> str:
 
 
 def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
-    finite = settings.dropna(subset="fid")
-    return finite.loc[finite.groupby(groups)["fid"].idxmin()].reset_index(drop=True)
+    finite = settings.dropna(subset="distance")
+    return finite.loc[finite.groupby(groups)["distance"].idxmin()].reset_index(drop=True)
 
 
 def _mean_or_nan(values: pandas.Series) -> float:

@@ -374,14 +374,19 @@ def read_published(data: Path | str = "data") -> pandas.DataFrame:
     return _read(Path(data) / "published", PublishedRow, partitioned=False)
 
 
-def distance_label(feature_network: str) -> str:
-    """What a Frechet distance in these features may be called.
+def distance_label(feature_network: str, score: str = "fid") -> str:
+    """What a distance in these features may be called: the Frechet distance, or, as `kid`, 1000 kernel distances.
 
     >>> distance_label("inception2015"), distance_label("efficientnet_lite0")
     ('FID', 'FD (EfficientNet-Lite0)')
+    >>> distance_label("inception2015", "kid"), distance_label("mine", "kid")
+    ('KID × 1000', 'KD × 1000 (mine)')
     """
-    names = {"inception2015": "FID", "efficientnet_lite0": "FD (EfficientNet-Lite0)"}
-    return names.get(feature_network, f"FD ({feature_network})")
+    name, other = ("KID × 1000", "KD × 1000") if score == "kid" else ("FID", "FD")
+    if feature_network == "inception2015":
+        return name
+    names = {"efficientnet_lite0": "EfficientNet-Lite0"}
+    return f"{other} ({names.get(feature_network, feature_network)})"
 
 
 def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:

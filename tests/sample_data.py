@@ -6,12 +6,11 @@ Nothing here was measured: every row says so in its `recipe` ("made up for a tes
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
-import tomllib
-from importlib import resources
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy
 import torch
@@ -19,21 +18,27 @@ from PIL import Image
 
 from lrcore.images import save_png
 from lrcore.records import (
+    AnchorRow,
     GenerationRow,
     LatentRow,
     LossRow,
     ReconstructionRow,
+    write_anchors,
     write_generation,
     write_latents,
     write_losses,
     write_reconstruction,
 )
+from lrcore.studies import Cell, Study, load_study
+from lrcore.studies.widths import known_channels
+from lrcore.transformer import SHAPES
 
 MADE_UP = "made up for a test"
 STUDIES = ("cifar10-cpu", "smoke")
 CROPS = 4
 CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
 DISTANCE = {"sd": 310.0, "flux1": 350.0, "flux2": 260.0, "rae": 215.0}
+GAUSSIAN = 400.0
 RECONSTRUCTION = {
     "psnr": {"sd": 19.0, "flux1": 24.0, "flux2": 26.0, "rae": 15.0},
     "ssim": {"sd": 0.65, "flux1": 0.84, "flux2": 0.9, "rae": 0.41},
@@ -44,63 +49,65 @@ RECONSTRUCTION = {
 }
 
 
+@functools.cache
+def channels(ae: str) -> int:
+    """Channels per token of an autoencoder of `STUDIES`."""
+    return CHANNELS.get(ae) or known_channels(load_study(STUDIES[0]))[ae]
+
+
 def fill(data: Path, imgs: Path) -> None:
     """Write rows of every run of `STUDIES` below `data`, and their crops below `imgs`."""
     for name in STUDIES:
-        study = tomllib.loads((resources.files("lrcore.studies") / f"{name}.toml").read_text())
-        for run in _runs(study):
-            rows = [
-                generation_row(study, run, step, shift)
-                for step in study["training"]["evaluate_at"]
-                for shift in study["evaluation"]["sampleshifts"]
-            ]
-            write_generation(data, name, run_name(run), rows)
-            write_losses(data, name, run_name(run), loss_rows(study, run))
-        for ae in CHANNELS:
+        study = load_study(name)
+        for cell in study.cells:
+            steps, shifts = study.training.evaluate_at, study.evaluation.sampleshifts
+            rows = [generation_row(study, cell, step, shift) for step in steps for shift in shifts]
+            write_generation(data, name, cell.name, rows)
+            write_losses(data, name, cell.name, loss_rows(study, cell))
+        for ae in study.autoencoders:
             write_reconstruction(data, name, ae, [reconstruction_row(ae, metric) for metric in RECONSTRUCTION])
             write_latents(data, name, ae, latent_rows(ae))
-            write_crops(imgs / name, ae, noise=40.0 - RECONSTRUCTION["psnr"][ae])
+            write_anchors(data, name, ae, anchor_rows(study, ae))
+            write_crops(imgs / name, ae, noise=40.0 - _like(RECONSTRUCTION["psnr"], ae))
         write_crops(imgs / name, "orig", noise=0.0)
+        choose(data, name, study)
         write_samples(imgs / name / "samples", study)
-        if "confirmation" in study:
-            confirm(data, name, study)
 
 
-def confirm(data: Path, name: str, study: dict[str, Any]) -> None:
-    """Write a row of each autoencoder, with and without REPA, in the features of [confirmation]."""
-    wanted = study["confirmation"]
-    runs = {(run["ae"], run["repa"]): run for run in _runs(study) if run["train_seed"] == 0}
-    for run in runs.values():
-        row = generation_row(study, run, study["training"]["evaluate_at"][-1], 1.0)
-        again = {"feature_network": wanted["feature_network"], "n_samples": wanted["n_samples"], "fid": row.fid / 5}
-        write_generation(data, name, f"{run_name(run)}-again", [dataclasses.replace(row, **again)])
+def choose(data: Path, name: str, study: Study) -> None:
+    """Write the rows of what the study's tables [[choice]] ask for, a tenth worse than the grid had it."""
+    step, shift = study.training.evaluate_at[-1], study.evaluation.sampleshifts[0]
+    again: dict[Cell, list[GenerationRow]] = {}
+    for cell, n_samples, seed in _chosen(study):
+        row = generation_row(study, cell, step, shift)
+        anew = {"n_samples": n_samples, "sample_seed": study.seed + seed, "fid": row.fid * 1.1, "kid": row.kid * 1.1}
+        again.setdefault(cell, []).append(dataclasses.replace(row, **anew))
+    for cell, rows in again.items():
+        write_generation(data, name, f"{cell.name}-again", rows)
+        write_losses(data, name, cell.name, loss_rows(study, cell))
 
 
-def loss_rows(study: dict[str, Any], run: dict[str, Any]) -> list[LossRow]:
+def loss_rows(study: Study, cell: Cell) -> list[LossRow]:
     """A loss that falls with steps, lowest in the middle of the times, in four bins."""
-    last = study["training"]["evaluate_at"][-1]
+    last = study.training.evaluate_at[-1]
     return [
         LossRow(
             step=step, t_low=low, t_high=low + 0.25, loss=1 + abs(low - 0.375) - step / (2 * last), count=100,
-            recipe=MADE_UP, lrcore_version="0", **run,
+            recipe=MADE_UP, lrcore_version="0", **_training(study, cell),
         )
         for step in (last // 2, last) for low in (0.0, 0.25, 0.5, 0.75)
     ]  # fmt: skip
 
 
-def run_name(run: dict[str, Any]) -> str:
-    """The name of the file of a run."""
-    return "-".join(str(value) for value in run.values())
-
-
-def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sampleshift: float) -> GenerationRow:
+def generation_row(study: Study, cell: Cell, step: int, sampleshift: float) -> GenerationRow:
     """A plausible row: better with more steps, with alignment, and with a shift that suits the number of channels."""
-    ae = run["ae"]
-    best_shift = math.sqrt(CHANNELS[ae] / 4)
-    mismatch = abs(math.log(run["trainshift"] / best_shift)) + 0.5 * abs(math.log(sampleshift / best_shift))
-    distance = DISTANCE[ae] * (1 + 0.1 * mismatch) * (study["training"]["evaluate_at"][0] / step) ** 0.3
-    distance *= (1.0 if run["repa"] == "none" else 0.93) * (1.0 if run["trainp"] == "ln" else 0.97)
-    distance *= 1 + 0.01 * run["train_seed"]
+    training, evaluation, best_shift = study.training, study.evaluation, math.sqrt(channels(cell.ae) / 4)
+    mismatch = abs(math.log(cell.trainshift / best_shift)) + 0.5 * abs(math.log(sampleshift / best_shift))
+    distance = _like(DISTANCE, cell.ae) * (1 + 0.1 * mismatch) * (training.evaluate_at[0] / step) ** 0.3
+    distance *= (1.0 if cell.repa == "none" else 0.93) * (1.0 if cell.trainp == "ln" else 0.97)
+    distance *= 1 + 0.01 * cell.train_seed
+    distance *= 1.3 if cell.width and cell.width < channels(cell.ae) and cell.skip == "none" else 1.0
+    floor = _like(RECONSTRUCTION["rfd"], cell.ae)
     return GenerationRow(
         step=step,
         sampleshift=sampleshift,
@@ -108,40 +115,72 @@ def generation_row(study: dict[str, Any], run: dict[str, Any], step: int, sample
         kid=distance / 1000,
         sample_precision=0.6,
         sample_recall=0.3,
+        floor_fid=floor,
+        floor_kid=floor / 1000,
+        reconstruction_fid=distance - floor,
+        reconstruction_kid=(distance - floor) / 1000,
+        gaussian_fid=GAUSSIAN,
+        gaussian_kid=GAUSSIAN / 1000,
+        straightness=0.9,
+        efficiency=0.8,
+        score=evaluation.score,
         status="ok",
-        feature_network="efficientnet_lite0",
+        feature_network=evaluation.feature_network,
         feature_sha256="0" * 64,
         feature_protocol=MADE_UP,
-        n_samples=study["evaluation"]["n_samples"],
-        n_reference=study["evaluation"]["n_reference"],
+        n_samples=evaluation.n_samples,
+        n_reference=evaluation.n_reference,
         reference="cifar10/train[:1024]",
         label_rule="random",
         uint8_rule="round half to even",
         sampler="euler",
-        sampling_steps=study["evaluation"]["sampling_steps"],
+        sampling_steps=evaluation.sampling_steps,
         guidance=1.0,
         guidance_low=0.0,
         guidance_high=1.0,
-        sample_seed=0,
+        sample_seed=study.seed,
         dataset="cifar10",
         resolution=32,
         tokens=64,
-        channels_per_token=CHANNELS[ae],
-        model=study["training"]["model"],
+        channels_per_token=channels(cell.ae),
+        model=training.model,
         parameters=1_000_000,
-        batch_size=study["training"]["batch_size"],
-        learning_rate=study["training"]["learning_rate"],
-        ema_decay=study["training"]["ema_decay"],
+        batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        ema_decay=training.ema_decay,
         precision="float32",
+        numerical_path=MADE_UP,
         recipe=MADE_UP,
         lrcore_version="0",
-        **run,
+        **_training(study, cell),
     )
+
+
+def anchor_rows(study: Study, ae: str) -> list[AnchorRow]:
+    """Every anchor at every number of samples: the distances that the rows of samples are held against."""
+    evaluation, floor = study.evaluation, _like(RECONSTRUCTION["rfd"], ae)
+    distances = {
+        ("test", "reference"): 5.0, ("reconstructions", "reference"): floor,
+        ("gaussian", "reference"): GAUSSIAN + floor, ("noise", "reference"): 500.0,
+        ("test", "reconstructions"): floor, ("gaussian", "reconstructions"): GAUSSIAN,
+        ("noise", "reconstructions"): 480.0,
+    }  # fmt: skip
+    counts = {evaluation.n_samples, *itertools.chain(*(choice.n_samples for choice in study.choice))}
+    return [
+        AnchorRow(
+            ae=ae, anchor=anchor, target=target, fid=distance, kid=distance / 1000, n_samples=count,
+            n_reference=evaluation.n_reference, reference="cifar10/train[:1024]",
+            feature_network=evaluation.feature_network, feature_sha256="0" * 64, feature_protocol=MADE_UP,
+            uint8_rule="round half to even", sample_seed=study.seed, dataset="cifar10", resolution=32, tokens=64,
+            channels_per_token=channels(ae), recipe=MADE_UP, lrcore_version="0",
+        )
+        for count in sorted(counts) for (anchor, target), distance in distances.items()
+    ]  # fmt: skip
 
 
 def reconstruction_row(ae: str, metric: str) -> ReconstructionRow:
     """A plausible row of one metric."""
-    value = RECONSTRUCTION[metric][ae]
+    value = _like(RECONSTRUCTION[metric], ae)
     return ReconstructionRow(
         ae=ae,
         metric=metric,
@@ -152,7 +191,7 @@ def reconstruction_row(ae: str, metric: str) -> ReconstructionRow:
         split="validation",
         resolution=32,
         tokens=64,
-        channels_per_token=CHANNELS[ae],
+        channels_per_token=channels(ae),
         origin="trained",
         weights="",
         precision="float32",
@@ -167,11 +206,11 @@ def reconstruction_row(ae: str, metric: str) -> ReconstructionRow:
 def latent_rows(ae: str) -> list[LatentRow]:
     """Plausible diagnostics: two channels and every metric of the whole."""
     shared = {"ae": ae, "n_images": 256, "dataset": "cifar10/test[:256]", "split": "validation", "resolution": 32}
-    shared |= {"tokens": 64, "channels_per_token": CHANNELS[ae], "protocol": MADE_UP, "recipe": MADE_UP}
+    shared |= {"tokens": 64, "channels_per_token": channels(ae), "protocol": MADE_UP, "recipe": MADE_UP}
     shared |= {"network": "", "network_sha256": ""}
-    named = [("channel_std", 0, 0.9), ("channel_std", 1, 1.1), ("effective_dimension", -1, CHANNELS[ae] / 2)]
+    named = [("channel_std", 0, 0.9), ("channel_std", 1, 1.1), ("effective_dimension", -1, channels(ae) / 2)]
     named += [("spectrum_slope", -1, -1.5), ("flip_error", -1, 0.1), ("shift_error", -1, 0.2)]
-    named += [("probe_accuracy", -1, 0.4), ("ifd", -1, 2 * DISTANCE[ae])]
+    named += [("probe_accuracy", -1, 0.4), ("ifd", -1, 2 * _like(DISTANCE, ae))]
     named += [("channel_kurtosis", 0, 0.2), ("channel_kurtosis", 1, -0.3)]
     rings = [("spectrum_power", ring, (ring + 1) / 16, ((ring + 1) / 16) ** -1.5) for ring in range(8)]
     return [
@@ -190,24 +229,39 @@ def write_crops(folder: Path, name: str, noise: float) -> None:
         Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(folder / f"{name}-{number:02d}.png")
 
 
-def write_samples(folder: Path, study: dict[str, Any]) -> None:
+def write_samples(folder: Path, study: Study) -> None:
     """Sheets of 8 x 2 samples, a flat colour each that is lighter with REPA, for every kind of training."""
-    kinds = sorted({(run["ae"], run["repa"]) for run in _runs(study)})
+    chosen = [cell for cell, _, _ in _chosen(study)]
+    kinds = sorted({(cell.ae, cell.repa) for cell in [*study.cells, *chosen]})
     for ae, repa in kinds:
         setting = {"trainp": "ln", "trainshift": "1.00", "sampleshift": "2.95"}
         seeds = {"train_seed": "0", "sample_seed": "0", "columns": "8", "resolution": "32", "recipe": MADE_UP}
-        step = str(study["training"]["evaluate_at"][-1])
-        colours = numpy.random.default_rng(CHANNELS[ae]).integers(0, 156, (3, 2, 8)) + (0 if repa == "none" else 100)
+        step = str(study.training.evaluate_at[-1])
+        colours = numpy.random.default_rng(channels(ae)).integers(0, 156, (3, 2, 8)) + (0 if repa == "none" else 100)
         pixels = torch.from_numpy(colours.astype("uint8").repeat(32, axis=1).repeat(32, axis=2))
         folder.mkdir(parents=True, exist_ok=True)
         save_png(folder / f"{ae}-{repa}.png", pixels, {"ae": ae, "repa": repa, "step": step, **setting, **seeds})
 
 
-def _runs(study: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"ae": ae, "repa": repa, "trainp": trainp, "trainshift": shift, "train_seed": seed}
-        for cell in study["grid"]
-        for ae, repa, trainp, shift, seed in itertools.product(
-            cell["ae"], cell["repa"], cell["trainp"], cell["trainshift"], cell.get("train_seed", [0])
-        )
-    ]
+def _chosen(study: Study) -> Iterator[tuple[Cell, int, int]]:
+    """What the tables [[choice]] ask for, as if each autoencoder did best at its first setting: the training, the
+    number of samples and their seed."""
+    for choice in study.choice:
+        for ae, repa, trainp, seed, width, skip, count in itertools.product(
+            choice.ae, choice.repa, choice.trainp or ("",), choice.train_seed or (study.seed,), choice.width or (0,),
+            choice.skip, choice.n_samples,
+        ):  # fmt: skip
+            first = next(cell for cell in study.cells if cell.ae == ae)
+            yield Cell(ae, repa, trainp or first.trainp, first.trainshift, seed, width, skip), count, choice.sample_seed
+
+
+def _training(study: Study, cell: Cell) -> dict[str, object]:
+    """What rows say of a training."""
+    width = float(cell.width or SHAPES[study.training.model].width)
+    return {**dataclasses.asdict(cell), "width": width}
+
+
+def _like(values: dict[str, float], ae: str) -> float:
+    """The value of an autoencoder, or of the family that it resembles by its name, a little more for each letter."""
+    family = ae if ae in values else next((family for family in values if ae.startswith(family)), "sd")
+    return values[family] * (1 if family == ae else 1 + len(ae) / 100)

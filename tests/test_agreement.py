@@ -37,7 +37,7 @@ def test_the_published_studies_agree_with_the_order_that_is_theirs(best: pandas.
     # with the best guidance FLUX.2 is before RAE: one pair of six the other way round
     guided = found.loc[("leng2026diffusionbench", "80 epochs, 50 Euler steps, best guidance")]
     assert guided["tau"] == pytest.approx(4 / 6)
-    reverse = with_published(best.assign(fid=-best["fid"]), published_rows())
+    reverse = with_published(best.assign(distance=-best["distance"]), published_rows())
     assert reverse["tau"].max() < 0
 
 

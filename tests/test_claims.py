@@ -14,6 +14,7 @@ from figure_rows import (
     generation_rows,
     published_rows,
     study,
+    with_choice,
     without,
 )
 
@@ -231,3 +232,27 @@ def test_choices_that_noise_does_not_tell_apart() -> None:
     assert verdicts.verdict_on_choices(same, lambda values: values[1] >= values[0]) == "holds"
     assert verdicts.verdict_on_choices(same, lambda values: values[1] > values[0]) == "within noise"
     assert verdicts.verdict_on_choices(same, lambda values: values[1] < values[0]) == "does not hold"
+
+
+def test_what_was_measured_anew_decides() -> None:
+    rows = with_choice(study(generation_rows()))
+    reverse = {ae: 1 / base for ae, base in BASE.items()}
+    again = rows.confirmed.assign(fid=rows.confirmed["ae"].map(reverse) * (1 + 0.01 * rows.confirmed["train_seed"]))
+    found = claims.evidence(dataclasses.replace(rows, confirmed=again), published_rows())
+    assert found.distances(["sd", "rae"]) == pytest.approx({"sd": 1.005 / 40, "rae": 1.005 / 10})
+    assert claims.order_of_learnability(found).verdict == "does not hold"
+    assert found.noise == pytest.approx(2 * 2**0.5 * 0.01 / 2**0.5, rel=0.01)
+    some = claims.evidence(dataclasses.replace(rows, confirmed=again[again["ae"] != "sd"]), published_rows())
+    assert some.decided.empty and some.distances(["sd"]) == pytest.approx({"sd": 40 * 0.8 * 0.5})
+
+
+def test_densities_and_repa_are_looked_for_at_the_choice_where_the_grid_has_none() -> None:
+    grid = generation_rows().query("trainp == 'ln' and repa == 'none'")
+    rows = with_choice(study(grid))
+    assert claims.repa_helps(claims.evidence(rows, published_rows())).verdict == "not measured"
+    plain = rows.confirmed
+    arms = [plain.assign(trainp="ts", fid=2 * plain["fid"]), plain.assign(trainp="pln")]
+    arms += [plain.assign(repa="efficientnet_lite0", fid=plain["fid"] / 2)]
+    tried = dataclasses.replace(rows, confirmed=pandas.concat([plain, *arms], ignore_index=True))
+    found = claims.evidence(tried, published_rows())
+    assert claims.repa_helps(found).verdict == "holds" and claims.best_density(found).verdict == "holds"

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas
 import pytest
-from figure_rows import begun, diverged, generation_rows, published_rows, study, with_seeds, without
+from figure_rows import begun, diverged, generation_rows, published_rows, study, with_choice, with_seeds, without
 
 from lrcore import claims
 from lrcore.errors import LrcoreError
 from lrcore.figures import agreement, agreement_prose, differences, predictors
-from lrcore.study_rows import StudyRows
 
 PUBLISHED = published_rows()
 LAST = "study toy"
-
-
-def confirmed(rows: StudyRows, **fid: float) -> StudyRows:
-    again = pandas.DataFrame({"ae": list(fid), "fid": list(fid.values())}).assign(
-        feature_network="inception2015", n_samples=2000
-    )
-    return StudyRows(rows.name, rows.generation, again, rows.reconstruction, rows.latents, rows.losses)
 
 
 def test_claims_table_says_the_verdict_in_words() -> None:
@@ -35,18 +28,35 @@ def test_claims_table_says_the_verdict_in_words() -> None:
 
 
 def test_ranks() -> None:
-    shown = agreement.ranks(confirmed(study(generation_rows()), rae=1.0, sd=2.0, flux1=3.0, flux2=4.0), PUBLISHED)
+    shown = agreement.ranks(with_choice(study(generation_rows()), feature_network="inception2015"), PUBLISHED)
     places = shown.rows.pivot(index="row", columns="ae", values="rank")
     assert len(places) == 5 + 2
     grid = places.filter(like="EfficientNet", axis=0).iloc[0]
     assert grid.to_dict() == {"rae": 1, "flux2": 2, "sd": 3, "flux1": 4}
-    assert places.filter(like="settings again", axis=0).iloc[0].to_dict() == {"rae": 1, "sd": 2, "flux1": 3, "flux2": 4}
+    again = places.filter(like="again", axis=0)
+    assert again.index.tolist() == ["Study toy: best settings again, 128 samples, FID"]
+    assert again.iloc[0].to_dict() == {"rae": 1, "flux2": 2, "sd": 3, "flux1": 4}
     guided = places.filter(like="best guidance", axis=0).iloc[0]
     assert guided.to_dict() == {"flux2": 1, "rae": 2, "sd": 3, "flux1": 4}
     three = places.filter(like="SiT", axis=0).iloc[0]
     assert math.isnan(three["flux2"]) and three.drop("flux2").to_dict() == {"rae": 1, "sd": 2, "flux1": 3}
     assert "RAE, FLUX.2, SD, FLUX.1" in shown.alt
     assert {trace.name for trace in shown.figure.data} == {"RAE", "FLUX.2", "SD", "FLUX.1"}
+
+
+def test_where_the_kernel_distance_decides_the_fid_stands_beside_it() -> None:
+    rows = generation_rows("inception2015").assign(score="kid", fid=lambda rows: 100 - rows["fid"])
+    chosen = with_choice(study(rows), score="kid")
+    more = dataclasses.replace(
+        chosen, confirmed=with_choice(chosen, 256, score="kid").confirmed.query("train_seed == 0")
+    )
+    shown = agreement.ranks(chosen, PUBLISHED).rows
+    assert set(shown["row"]) >= {"Study toy: KID × 1000", "Study toy: best settings again, 128 samples, KID × 1000"}
+    fid = agreement.ranks(
+        dataclasses.replace(chosen, confirmed=pandas.concat([chosen.confirmed, more.confirmed])), PUBLISHED
+    )
+    last = fid.rows[fid.rows["row"] == "Study toy: best settings again, 256 samples, FID"].set_index("ae")["rank"]
+    assert last.to_dict() == {"rae": 4, "flux2": 3, "sd": 2, "flux1": 1}
 
 
 def test_ranks_of_a_study_that_has_hardly_begun() -> None:

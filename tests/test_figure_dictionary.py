@@ -7,6 +7,7 @@ import sample_data
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.dictionary import data_dictionary, rows_of_studies
+from lrcore.studies import load_study
 from lrcore.study_rows import load_studies
 
 README = Path(__file__).parent.parent / "data" / "README.md"
@@ -30,5 +31,8 @@ def test_rows_are_counted(tmp_path):
     sample_data.fill(tmp_path / "data", tmp_path / "imgs")
     table = rows_of_studies(load_studies(tmp_path / "data")).frame.set_index("study")
     assert table.index.tolist() == ["cifar10-cpu", "smoke"]
-    assert table.loc["cifar10-cpu", ["trainings", "evaluations", "confirmed"]].tolist() == [56, 336, 8]
+    cells = load_study("cifar10-cpu").cells
+    assert table.loc["cifar10-cpu", ["trainings", "evaluations"]].tolist() == [len(cells), 3 * len(cells)]
+    assert table.loc["cifar10-cpu", ["at the choice", "other widths"]].gt(0).all()
+    assert table.loc["smoke", ["at the choice", "other widths"]].tolist() == [0, 0]
     assert table.loc["smoke", "distance"] == "FD (EfficientNet-Lite0)"

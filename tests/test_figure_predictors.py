@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas
 import pytest
 from figure_rows import BASE, generation_rows, study
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.predictors import predictors
-from lrcore.study_rows import StudyRows
 
 
 def test_predictors() -> None:
     rows = study(generation_rows())
     latents = rows.latents
     probe = latents.assign(metric="probe_accuracy", standard_error=0.01)
-    both = StudyRows(
-        "toy", rows.generation, rows.confirmed, rows.reconstruction, pandas.concat([latents, probe]), rows.losses
-    )
+    both = dataclasses.replace(rows, latents=pandas.concat([latents, probe]))
     shown = predictors(both)
     assert set(shown.rows["metric"]) == {"ifd", "probe_accuracy"} and len(shown.rows) == 2 * len(BASE)
     assert shown.rows["distance"].tolist() == pytest.approx([0.4 * BASE[ae] for ae in shown.rows["ae"]])
     titles = [note.text for note in shown.figure.layout.annotations]
     assert titles == ["iFD ↓<br>τ 1.00", "probe accuracy ↑<br>τ −1.00"]
-    nothing = StudyRows("toy", rows.generation, rows.confirmed, rows.reconstruction, latents.head(0), rows.losses)
+    nothing = dataclasses.replace(rows, latents=latents.head(0))
     with pytest.raises(LrcoreError, match="no property of a latent space beside a distance"):
         predictors(nothing)

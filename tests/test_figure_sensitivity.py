@@ -51,7 +51,7 @@ def test_axes() -> None:
 
 
 def test_with_repa_and_with_gaps() -> None:
-    assert parameter_sensitivity(generation_rows(), "efficientnet_lite0").rows["fid"].min() == pytest.approx(4.0)
+    assert parameter_sensitivity(generation_rows(), "efficientnet_lite0").rows["distance"].min() == pytest.approx(4.0)
     one_value = parameter_sensitivity(diverged(generation_rows(), ae="sd", trainshift=1.0))
     assert one_value.figure.layout.annotations[1].text == "one value only"
     without_sd = parameter_sensitivity(diverged(generation_rows(), ae="sd"))

@@ -21,7 +21,16 @@ def test_of_study_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("n_samples", 50_000), ("feature_network", "inception2015"), ("guidance", 2.0)]
+    ("column", "value"),
+    [
+        ("n_samples", 50_000),
+        ("feature_network", "inception2015"),
+        ("feature_protocol", "bicubic"),
+        ("guidance", 2.0),
+        ("score", "kid"),
+        ("width", 96.0),
+        ("skip", "linear"),
+    ],
 )
 def test_two_protocols_are_refused(column: str, value: object) -> None:
     rows = generation_rows()
@@ -29,6 +38,28 @@ def test_two_protocols_are_refused(column: str, value: object) -> None:
         findings.mean_over_seeds(pandas.concat([rows, rows.assign(**{column: value})]))
     with pytest.raises(LrcoreError, match="different feature_network"):
         findings.mean_over_seeds(two_networks())
+
+
+def test_rows_from_before_scores_were_by_the_frechet_distance_and_at_the_models_own_width() -> None:
+    rows = generation_rows().assign(model="DiT-Nano")  # 64 wide
+    old = rows.assign(score="", width=math.nan, skip="")
+    settings = findings.mean_over_seeds(pandas.concat([rows, old.assign(train_seed=1)]))
+    assert set(settings["seeds"]) == {2} and set(settings["score"]) == {"fid"}
+
+
+def test_the_score_decides() -> None:
+    rows = generation_rows("inception2015")
+    settings = findings.mean_over_seeds(rows)
+    assert settings["distance"].equals(settings["fid"]) and findings.label(settings) == findings.label(rows) == "FID"
+    settings = findings.mean_over_seeds(rows.assign(score="kid", kid=1 - rows["kid"]))
+    assert settings["distance"].tolist() == pytest.approx((1000 * settings["kid"]).tolist())
+    assert findings.label(settings) == "KID × 1000"
+    best = findings.best_per_ae(settings)
+    assert set(best["trainp"]) == {"ts"} and best["distance"].tolist() == pytest.approx((1000 - best["fid"]).tolist())
+    noise = findings.noise_of_seeds(
+        pandas.concat([rows, rows.assign(train_seed=1, fid=2 * rows["fid"])]).assign(score="kid")
+    )
+    assert set(noise["relative_deviation"]) == {0.0}
 
 
 def test_no_rows_is_said() -> None:
@@ -43,9 +74,11 @@ def test_mean_over_seeds() -> None:
     assert len(settings) == len(rows) and set(settings["seeds"]) == {2}
     one = settings[(settings["trainp"] == "ln") & (settings["trainshift"] == 1.78)].iloc[0]
     both = rows[(rows[findings.SETTING] == one[findings.SETTING]).all(axis=1) & (rows["step"] == one["step"])]
-    assert one["fid"] == both["fid"].iloc[0] + 1
+    assert one["distance"] == both["fid"].iloc[0] + 1
     broken = findings.mean_over_seeds(pandas.concat([rows, diverged(second, trainp="ln")]))
-    assert broken.loc[broken["trainp"] == "ln", "fid"].isna().all()  # a mean over the seeds that survived would flatter
+    assert (
+        broken.loc[broken["trainp"] == "ln", "distance"].isna().all()
+    )  # a mean over the seeds that survived would flatter
 
 
 def test_best_settings_and_best_per_ae() -> None:
@@ -54,7 +87,7 @@ def test_best_settings_and_best_per_ae() -> None:
     assert len(best) == 4 * 2 * 2  # ae x repa x step
     assert set(best["trainp"]) == {"ln"} and set(best["trainshift"]) == {1.78} and set(best["sampleshift"]) == {1.0}
     per_ae = findings.best_per_ae(settings).set_index("ae")
-    assert per_ae["fid"].to_dict() == pytest.approx({ae: 0.4 * base for ae, base in BASE.items()})
+    assert per_ae["distance"].to_dict() == pytest.approx({ae: 0.4 * base for ae, base in BASE.items()})
     assert set(per_ae["step"]) == {200} and set(per_ae["repa"]) == {"efficientnet_lite0"}
 
 
@@ -85,7 +118,7 @@ def test_last_common_step() -> None:
 def test_sensitivity_moves_one_parameter_at_a_time() -> None:
     rows = findings.sensitivity(findings.mean_over_seeds(generation_rows()), step=200)
     sd = rows[rows["ae"] == "sd"]
-    swept = {name: dict(zip(part["value"], part["fid"], strict=True)) for name, part in sd.groupby("parameter")}
+    swept = {name: dict(zip(part["value"], part["distance"], strict=True)) for name, part in sd.groupby("parameter")}
     assert swept["trainp"] == pytest.approx({"ln": 20.0, "pln": 22.0, "ts": 30.0})
     assert swept["trainshift"] == pytest.approx({"1.00": 24.0, "1.78": 20.0})
     assert swept["sampleshift"] == pytest.approx({"1.00": 20.0, "1.78": 40.0})
@@ -219,11 +252,11 @@ def test_comparable_best_gives_nobody_more_settings_or_steps() -> None:
     half = partly(partly(settings, ae="rae", trainp="ln"), ae="sd", step=200)
     found = findings.comparable_best(half).set_index("ae")
     assert set(found["trainp"]) == {"pln"} and set(found["step"]) == {100}
-    assert found["fid"].to_dict() == pytest.approx({ae: 1.1 * 0.8 * base for ae, base in BASE.items()})
-    late = settings.assign(fid=settings["fid"].where(settings["step"] == 100, settings["fid"] * 9))
+    assert found["distance"].to_dict() == pytest.approx({ae: 1.1 * 0.8 * base for ae, base in BASE.items()})
+    late = settings.assign(distance=settings["distance"].where(settings["step"] == 100, settings["distance"] * 9))
     assert set(findings.comparable_best(late)["step"]) == {200}  # the last step, also where an earlier one was better
-    whole = findings.comparable_best(settings)["fid"]
-    assert whole.tolist() == pytest.approx(findings.best_per_ae(settings)["fid"].tolist())
+    whole = findings.comparable_best(settings)["distance"]
+    assert whole.tolist() == pytest.approx(findings.best_per_ae(settings)["distance"].tolist())
 
 
 def test_by_value_compares_values_at_what_they_share() -> None:
@@ -236,7 +269,7 @@ def test_by_value_compares_values_at_what_they_share() -> None:
     # without ts at the better train shift, all densities are compared at the other one
     half = findings.by_value(partly(settings, trainp="ts", trainshift=1.78, ae="sd"), "trainp")
     sd = half[(half["ae"] == "sd") & (half["repa"] == "none") & (half["step"] == 200)]
-    assert sd["fid"].tolist() == pytest.approx([24.0, 26.4, 36.0])
+    assert sd["distance"].tolist() == pytest.approx([24.0, 26.4, 36.0])
     assert findings.by_value(settings.head(0), "trainp").empty
 
 

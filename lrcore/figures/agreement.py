@@ -32,11 +32,6 @@ def judged(studies: Mapping[str, StudyRows], published: pandas.DataFrame) -> dic
     return {name: claims.judged(study, published) for name, study in studies.items()}
 
 
-def best_of(study: StudyRows) -> pandas.DataFrame:
-    """The lowest distance of each autoencoder where all can be compared: `findings.comparable_best`."""
-    return findings.comparable_best(findings.mean_over_seeds(study.generation))
-
-
 def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
     """One row a published finding: the verdict on it, what was published and what the study `name` measured."""
     table = pandas.DataFrame(
@@ -104,7 +99,7 @@ def rank_correlations(study: StudyRows, published: pandas.DataFrame) -> SiteTabl
     Raises:
         LrcoreError: no rows, or no published setting with enough autoencoders.
     """
-    best = best_of(study)
+    best = study.best()
     found = agreement.with_published(best, published)
     aes = found["autoencoders"]
     rows = found.assign(orders=[math.factorial(count) for count in aes])
@@ -133,9 +128,9 @@ def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
     Raises:
         LrcoreError: no rows, or no published setting with enough autoencoders.
     """
-    best = best_of(study)
-    ours = dict(zip(best["ae"], best["fid"], strict=True))
-    noise = findings.noise_of_difference(study.generation)
+    best = study.best()
+    ours = dict(zip(best["ae"], best["distance"], strict=True))
+    noise = findings.noise_of_difference(study.repeated)
     rows = agreement.pairs(published)
     rows["ahead"] = [
         verdicts.lead(ours[first], ours[second]) if {first, second} <= set(ours) else math.nan
@@ -174,19 +169,32 @@ def _published_ranks(published: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _own_ranks(study: StudyRows) -> pandas.DataFrame:
-    """Of the grid, and of the best settings measured once more in other features where there are such."""
-    best = best_of(study)
-    rows = [
-        _ranked(_row_name(f"Study {study.name}", "", study.distance), dict(zip(best["ae"], best["fid"], strict=True)))
-    ]
-    for network, again in study.confirmed.groupby("feature_network"):
-        lowest = {str(ae): float(value) for ae, value in again.groupby("ae")["fid"].min().items()}
-        rows.append(
-            _ranked(
-                _row_name(f"Study {study.name}", "best settings again", records.distance_label(str(network))), lowest
-            )
-        )
+    """Of the grid, and of the chosen settings where they were measured once more.
+
+    There by the distance that decides; where that is the kernel distance, by the Frechet distance of most samples too.
+    """
+    grid = findings.comparable_best(findings.mean_over_seeds(study.generation))
+    rows = [_ranked(_row_name(f"Study {study.name}", "", study.distance), _distances(grid, "distance"))]
+    for part, column in _again(study):
+        again = findings.best_per_ae(findings.mean_over_seeds(part))
+        network, samples = str(part["feature_network"].iloc[0]), shown(float(part["n_samples"].iloc[0]))
+        name = records.distance_label(network) if column == "fid" else findings.label(part)
+        setting = f"best settings again, {samples} samples"
+        rows.append(_ranked(_row_name(f"Study {study.name}", setting, name), _distances(again, column)))
     return pandas.concat(rows)
+
+
+def _again(study: StudyRows) -> list[tuple[pandas.DataFrame, str]]:
+    """What the chosen settings are ranked by: rows of one protocol and the column of settings that has the distance."""
+    parts = study.again[:1]
+    found = [(part, "distance") for part in parts]
+    if parts and parts[0]["score"].iloc[0] == "kid":
+        found.append((max(study.again, key=lambda part: part["n_samples"].iloc[0]), "fid"))
+    return found
+
+
+def _distances(best: pandas.DataFrame, column: str) -> dict[str, float]:
+    return dict(zip(best["ae"], best[column], strict=True))
 
 
 def _row_name(study: str, setting: str, distance: str) -> str:

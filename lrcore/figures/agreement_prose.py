@@ -11,7 +11,6 @@ from lrcore import agreement, findings, records, verdicts
 from lrcore.claims import Claim
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.agreement import best_of
 from lrcore.figures.embed import shown
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
@@ -34,10 +33,10 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
 
 def noise_in_words(study: StudyRows) -> str:
     """How far another training seed moves a distance of this study, and from what size a difference counts."""
-    noise = findings.noise_of_seeds(study.generation)
+    noise = findings.noise_of_seeds(study.repeated)
     if noise.empty:
         return "No setting was trained with two seeds, so its noise is not known, and verdicts go by the sign alone."
-    limit = findings.noise_of_difference(study.generation)
+    limit = findings.noise_of_difference(study.repeated)
     each = ", ".join(
         f"{_percent(deviation)} for {style.ae_style(ae).label}"
         for ae, deviation in zip(noise["ae"], noise["relative_deviation"], strict=True)
@@ -86,7 +85,7 @@ def published_agreement(published: pandas.DataFrame) -> str:
 
 def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     """The study's order of autoencoders, with how many published orders it shares, and what the noise leaves of it."""
-    best = best_of(study).sort_values("fid")
+    best = study.best().sort_values("distance")
     if len(best) < agreement.FEWEST:
         return f"Of study `{study.name}` only {len(best)} autoencoders are measured so far: too few for an order."
     order = ", ".join(style.ae_style(ae).label for ae in best["ae"])
@@ -97,17 +96,17 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     same = int((found["tau"] > 1 - 1e-9).sum())
     taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
     text += f"that of {same} of {len(found)} published settings, at rank correlations of {taus}."
-    noise = findings.noise_of_difference(study.generation)
+    noise = findings.noise_of_difference(study.repeated)
     if math.isnan(noise):
         return text
-    gaps = best["fid"].pct_change().iloc[1:]
+    gaps = best["distance"].pct_change().iloc[1:]
     clear = int((gaps > noise).sum())
     return f"{text} Of its {len(gaps)} steps from one autoencoder to the next {clear} exceed the noise of the seed."
 
 
 def predictors_in_words(study: StudyRows) -> str:
     """Which properties of the latent have the order of the study's distances, and how surprising that is."""
-    found = agreement.of_predictors(best_of(study), study.latents)
+    found = agreement.of_predictors(study.best(), study.latents)
     if found.empty:
         return f"Of study `{study.name}` too few autoencoders are measured so far to compare orders."
     count = int(found["autoencoders"].max())
@@ -123,8 +122,8 @@ def predictors_in_words(study: StudyRows) -> str:
 
 def samples_in_words(study: StudyRows) -> str:
     """How far the samples of the best settings are from real images, by precision and recall."""
-    best = best_of(study)
-    row = study.generation.iloc[0]
+    best = study.best()
+    row = study.compared.iloc[0]
     ends = [
         " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
         for name in ("sample_precision", "sample_recall")
@@ -132,30 +131,35 @@ def samples_in_words(study: StudyRows) -> str:
     return (
         f"At the best settings of study `{study.name}`, after {shown(float(best['step'].max()))} steps of "
         f"{row['model']}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of the real "
-        f"images among the {shown(float(row['n_samples']))} samples (recall).{_confirmed_in_words(study)}"
+        f"images among the {shown(float(row['n_samples']))} samples (recall).{_again_in_words(study)}"
     )
 
 
-def _confirmed_in_words(study: StudyRows) -> str:
-    """The distances of the best settings in other features, where they were measured again."""
-    text = ""
-    for network, rows in study.confirmed.dropna(subset="fid").groupby("feature_network"):
-        best = rows.groupby("ae")["fid"].min()
-        samples = shown(float(rows["n_samples"].iloc[0]))
-        text += (
-            f" Measured once more over {samples} samples, the autoencoders' best settings have an "
-            f"{records.distance_label(str(network))} of {shown(best.min())} to {shown(best.max())}."
-        )
-    return text
+def _again_in_words(study: StudyRows) -> str:
+    """The distances of the chosen settings by the most samples that they were measured with once more."""
+    if not study.again:
+        return ""
+    rows = max(study.again, key=lambda part: part["n_samples"].iloc[0])
+    best = findings.best_per_ae(findings.mean_over_seeds(rows))
+    ranges = {findings.label(rows): best["distance"]}
+    ranges[records.distance_label(str(rows["feature_network"].iloc[0]))] = best["fid"]
+    said = " and ".join(f"{name} of {shown(low)} to {shown(high)}" for name, low, high in
+                        ((name, values.min(), values.max()) for name, values in ranges.items()))  # fmt: skip
+    samples = shown(float(rows["n_samples"].iloc[0]))
+    return f" Measured once more over {samples} samples, the autoencoders' best settings have {said}."
 
 
 def _compared(study: StudyRows) -> str:
-    """Where the autoencoders of a study are compared: the step, and how many settings all of them have."""
-    settings = findings.mean_over_seeds(study.generation)
+    """Where the autoencoders of a study are compared: the step, and at which settings."""
+    settings = findings.mean_over_seeds(study.compared)
     step = findings.last_common_step(settings)
+    at = f"Autoencoders are compared at step {shown(float(step))}"
+    if study.anew:
+        samples, seeds = shown(float(settings["n_samples"].iloc[0])), int(settings["seeds"].max())
+        trainings = f"{seeds} trainings" if seeds > 1 else "one training"
+        return f"{at}, each at its best setting, by {samples} new samples of {trainings}."
     shared = findings.shared_settings(settings[settings["step"] == step], "ae")
-    count = len(shared) // max(1, shared["ae"].nunique())
-    return f"Autoencoders are compared at step {shown(float(step))}, over the {count} settings that all have."
+    return f"{at}, over the {len(shared) // max(1, shared['ae'].nunique())} settings that all have."
 
 
 def _verb(verdict: str, number: int) -> str:

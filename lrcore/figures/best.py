@@ -11,7 +11,7 @@ from lrcore.figures.embed import SiteTable
 
 
 def best_parameters(generation: pandas.DataFrame) -> SiteTable:
-    """One row per autoencoder, REPA and step with the density and the shifts of lowest Frechet distance.
+    """One row per autoencoder, REPA and step with the density and the shifts of lowest distance.
 
     Raises:
         LrcoreError: no rows, two protocols, or every run diverged.
@@ -20,7 +20,7 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     best = findings.best_settings(settings)
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
-    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    label = findings.label(settings)
     order = {ae: number for number, ae in enumerate(style.in_order(best["ae"]))}
     best = best.sort_values(["ae", "repa", "step"], key=lambda c: c.map(order) if c.name == "ae" else c, kind="stable")
     table = pandas.DataFrame(
@@ -31,8 +31,8 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
             "density": best["trainp"].to_numpy(),
             "train shift": best["trainshift"].to_numpy(),
             "sample shift": best["sampleshift"].to_numpy(),
-            label: best["fid"].to_numpy(),
-            "kernel distance": best["kid"].to_numpy(),
+            label: best["distance"].to_numpy(),
+            **_accompanying(best),
             "precision": best["sample_precision"].to_numpy(),
             "recall": best["sample_recall"].to_numpy(),
         }
@@ -40,3 +40,10 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     study = str(generation["study"].iloc[0])
     caption = f"Best training density, train shift and sample shift of each autoencoder in the study {study}"
     return SiteTable(table, f"{study}-best", caption)
+
+
+def _accompanying(best: pandas.DataFrame) -> dict[str, object]:
+    """The distance that does not decide, under its name."""
+    if best["score"].iloc[0] == "kid":
+        return {records.distance_label(str(best["feature_network"].iloc[0])): best["fid"].to_numpy()}
+    return {"kernel distance": best["kid"].to_numpy()}

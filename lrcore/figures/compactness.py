@@ -10,7 +10,7 @@ import math
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import findings, records
+from lrcore import findings
 from lrcore.compute import training_flops_per_image
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
@@ -40,7 +40,7 @@ def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, 
     points = pandas.DataFrame(
         {
             "ae": aes,
-            "distance": best.loc[aes, "fid"].to_numpy(),
+            "distance": best.loc[aes, "distance"].to_numpy(),
             "fidelity": measured.loc[aes, "value"].to_numpy(),
             "compression": (3 * sizes["resolution"] ** 2 / (sizes["tokens"] * sizes["channels_per_token"])).to_numpy(),
             "latent_values": (sizes["tokens"] * sizes["channels_per_token"]).to_numpy(),
@@ -52,7 +52,7 @@ def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, 
             ],
         }
     )
-    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    label = findings.label(settings)
     study = str(run["study"])
     return Switch(
         {

@@ -6,7 +6,7 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import findings, records
+from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, shown
@@ -43,7 +43,7 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
         for column, repa in enumerate(columns, start=1):
             for trace in _panel(_of(settings, ae, repa), _of(best, ae, repa), first=row == column == 1):
                 figure.add_trace(trace, row, column)
-    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    label = findings.label(settings)
     study = str(generation["study"].iloc[0])
     figure.update_layout(
         template=style.TEMPLATE,
@@ -101,7 +101,7 @@ def _lines(
         first = run.iloc[0]
         named = f"{first['trainp']}, train shift {first['trainshift']:.2f}, sample shift {first['sampleshift']:.2f}"
         x += [*run["step"].tolist(), None]
-        y += [*run["fid"].tolist(), None]
+        y += [*run["distance"].tolist(), None]
         text += [*[named] * len(run), None]
     return go.Scatter(
         x=x,
@@ -122,7 +122,7 @@ def _lines(
 def _alt(best: pandas.DataFrame, label: str) -> str:
     ends = []
     for (ae, repa), line in best.groupby(["ae", "repa"]):
-        last = line.dropna(subset="fid").sort_values("step").iloc[-1]
+        last = line.dropna(subset="distance").sort_values("step").iloc[-1]
         named = f"{style.ae_style(str(ae)).label} {style.REPA_LABELS[repa != findings.NO_REPA]}"
         ends.append(f"{named} {shown(float(last['fid']))} at step {last['step']}")
     return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {'; '.join(ends)}."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas
 
-from lrcore import records
+from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.study_rows import StudyRows
@@ -46,10 +46,11 @@ def _summary(study: StudyRows) -> dict[str, object]:
         "trainings": len(rows.groupby(["ae", "repa", "trainp", "trainshift", "train_seed"])),
         "steps": int(rows["step"].max()),
         "evaluations": len(rows),
-        "diverged": int(rows["fid"].isna().sum()),
-        "distance": records.distance_label(str(first["feature_network"])),
+        "diverged": int(findings.deciding(rows).isna().sum()),
+        "distance": findings.label(rows),
         "samples": int(first["n_samples"]),
-        "confirmed": len(study.confirmed),
+        "at the choice": len(study.confirmed),
+        "other widths": len(study.widths),
         "reconstruction rows": len(study.reconstruction),
         "latent rows": len(study.latents),
     }

@@ -39,7 +39,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
     figure = go.Figure()
     for place, ae in enumerate(aes):
         look, own = style.ae_style(ae), rows[rows["ae"] == ae]
-        beside = (place - (len(aes) - 1) / 2) * 0.14  # points of one row would hide one another
+        beside = (place - (len(aes) - 1) / 2) * min(0.14, 0.8 / len(aes))  # points of one row would hide one another
         figure.add_trace(
             go.Scatter(
                 x=own["difference"].tolist(),
@@ -51,7 +51,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
                 hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
             )
         )
-    noise = findings.noise_of_difference(study.generation)
+    noise = findings.noise_of_difference(study.repeated)
     limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
     if not math.isnan(noise):
         figure.add_vrect(x0=10 ** limits[0], x1=noise, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
@@ -141,7 +141,7 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     """kind, ae, difference: see `against_noise`."""
     settings = findings.mean_over_seeds(study.generation)
     step = findings.last_common_step(settings)
-    noise = findings.noise_of_seeds(study.generation)
+    noise = findings.noise_of_seeds(study.repeated)
     parts = [
         pandas.DataFrame(
             {"kind": "two seeds", "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["relative_deviation"]}
@@ -153,10 +153,12 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
         parts.append(
             pandas.DataFrame({"kind": style.PARAMETER_LABELS[parameter], "ae": own["ae"], "difference": own["spread"]})
         )
-    repa = findings.effect_of_repa(settings[settings["step"] == step])
+    at_choice = settings["repa"].nunique() < 2 and len(study.varied)
+    with_repa = findings.mean_over_seeds(study.varied) if at_choice else settings
+    repa = findings.effect_of_repa(with_repa[with_repa["step"] == step])
     parts.append(pandas.DataFrame({"kind": "REPA", "ae": repa["ae"], "difference": repa["paired"].abs()}))
-    best = findings.comparable_best(settings).sort_values("fid")
-    following = best["fid"].pct_change().shift(-1)
+    best = study.best().sort_values("distance")
+    following = best["distance"].pct_change().shift(-1)
     parts.append(pandas.DataFrame({"kind": "next autoencoder", "ae": best["ae"], "difference": following}))
     return pandas.concat(parts, ignore_index=True).dropna()
 

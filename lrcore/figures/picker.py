@@ -102,7 +102,6 @@ def _answered(evidence: Evidence, channels: int) -> str:
 
 
 def _table(rows: pandas.DataFrame) -> SiteTable:
-    networks = rows["feature_network"]
     table = pandas.DataFrame(
         {
             "evidence": rows["study"],
@@ -117,7 +116,10 @@ def _table(rows: pandas.DataFrame) -> SiteTable:
             "train shift": rows["trainshift"].astype(float),
             "sample shift": rows["sampleshift"].astype(float),
             "distance": rows["distance"].astype(float),
-            "kind": [records.distance_label(name) if isinstance(name, str) else "–" for name in networks],
+            "kind": [
+                records.distance_label(name, score) if isinstance(name, str) else "–"
+                for name, score in zip(rows["feature_network"], rows["score"], strict=True)
+            ],
         }
     )
     caption = "Best timestep settings of the latents that were measured, by channels per token"

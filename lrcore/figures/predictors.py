@@ -11,7 +11,6 @@ from plotly.subplots import make_subplots
 from lrcore import agreement
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.agreement import best_of
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.wording import tau_text
@@ -27,8 +26,8 @@ def predictors(study: StudyRows) -> SiteFigure:
     Raises:
         LrcoreError: no rows, or no autoencoder with a distance and a property.
     """
-    best = best_of(study)
-    ours = dict(zip(best["ae"], best["fid"], strict=True))
+    best = study.best()
+    ours = dict(zip(best["ae"], best["distance"], strict=True))
     latents = study.latents
     whole = latents[(latents["index"] == -1) & latents["metric"].isin(agreement.PREDICTORS) & latents["ae"].isin(ours)]
     rows = whole[["ae", "metric", "value", "standard_error"]].assign(distance=whole["ae"].map(ours))

@@ -9,7 +9,7 @@ import math
 
 import pandas
 
-from lrcore import findings, records
+from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import shown
@@ -22,18 +22,19 @@ def protocol(generation: pandas.DataFrame) -> str:
         LrcoreError: no rows, or two protocols.
     """
     findings.require_one_protocol(generation)
+    generation = findings.completed(generation)
     row = generation.iloc[0]
     runs = len(generation.groupby(["ae", "repa", "trainp", "trainshift", "train_seed"]))
-    diverged = int(generation["fid"].isna().sum())
+    diverged = int(findings.deciding(generation).isna().sum())
     text = (
         f"The study `{row['study']}` has {runs} training runs of {row['model']} on {row['dataset']} at "
         f"{row['resolution']} px and {len(generation)} evaluations, of which {diverged or 'none'} diverged. "
         f"Each evaluation draws {shown(float(row['n_samples']))} samples (labels: {row['label_rule']}; seed "
         f"{row['sample_seed']}) with {row['sampling_steps']} steps of the sampler {row['sampler']} at guidance "
         f"{row['guidance']:g}, and compares them with {shown(float(row['n_reference']))} images of "
-        f"`{row['reference']}`. The distance is **{records.distance_label(row['feature_network'])}**."
+        f"`{row['reference']}`. The distance that decides is **{findings.label(generation)}**."
     )
-    if row["feature_network"] != "inception2015":
+    if findings.label(generation) != "FID":
         text += " It is not FID, and must not be compared with any published FID."
     return text
 
@@ -45,10 +46,10 @@ def best_of_study(generation: pandas.DataFrame) -> str:
         LrcoreError: no rows, two protocols, or every run diverged.
     """
     settings = findings.mean_over_seeds(generation)
-    best = findings.best_per_ae(settings).sort_values("fid")
+    best = findings.best_per_ae(settings).sort_values("distance")
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
-    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    label = findings.label(settings)
     named = [
         f"{style.ae_style(row['ae']).label} ({shown(row['fid'])}; {row['trainp']}, train shift "
         f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "

@@ -27,7 +27,7 @@ _FAR = 2.0
 
 _COLUMNS = (
     "study", "ae", "channels_per_token", "condition", "trainp", "runner_up", "margin", "trainshift", "sampleshift",
-    "step", "feature_network", "distance",
+    "step", "feature_network", "score", "distance",
 )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
         study=name,
         channels_per_token=best["ae"].map(sizes.first()).astype(int),
         condition=[style.REPA_LABELS[repa != findings.NO_REPA] for repa in best["repa"]],
-        distance=best["fid"],
+        distance=best["distance"],
     )
     return _in_columns(found)
 

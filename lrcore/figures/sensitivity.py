@@ -8,7 +8,7 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import findings, records
+from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
@@ -31,11 +31,11 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
     settings = findings.mean_over_seeds(generation)
     step = findings.last_common_step(settings)
     rows = findings.sensitivity(settings, step, repa)
-    everything = settings[(settings["step"] == step) & (settings["repa"] == repa)].dropna(subset="fid")
+    everything = settings[(settings["step"] == step) & (settings["repa"] == repa)].dropna(subset="distance")
     if rows.empty:
         raise LrcoreError(f"no rows: no finite distance at step {step} with repa {repa!r}")
     aes = style.in_order(rows["ae"])
-    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    label = findings.label(settings)
     figure = make_subplots(
         len(aes),
         len(findings.PARAMETERS),
@@ -50,7 +50,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
             figure.add_trace(_cloud(everything[everything["ae"] == ae], ae, parameter, label), row, column)
             figure.add_trace(_panel(_of(rows, ae, parameter), ae, label), row, column)
         # given, since the panel of a single value would stretch the shared axis over decades
-        limits = style.padded(everything.loc[everything["ae"] == ae, "fid"].map(math.log10), 0.1)
+        limits = style.padded(everything.loc[everything["ae"] == ae, "distance"].map(math.log10), 0.1)
         figure.update_yaxes(type="log", range=limits, nticks=5, tickformat="~g", row=row)
         figure.update_yaxes(title=f"{style.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
@@ -82,7 +82,7 @@ def _in_order(values: pandas.Series) -> list[str]:
 
 
 def _panel_title(rows: pandas.DataFrame, ae: str, parameter: str) -> str:
-    spread = findings.relative_spread(_of(rows, ae, parameter)["fid"])
+    spread = findings.relative_spread(_of(rows, ae, parameter)["distance"])
     return "one value only" if math.isnan(spread) else f"spread {style.percent(spread, signed=False)}"
 
 
@@ -90,7 +90,7 @@ def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
     look = style.ae_style(ae)
     return go.Scatter(
         x=rows["value"].tolist(),
-        y=rows["fid"].tolist(),
+        y=rows["distance"].tolist(),
         name=look.label,
         mode="lines+markers",
         line={"color": look.colour, "width": 2},
@@ -113,7 +113,7 @@ def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> g
     ]
     return go.Scatter(
         x=[findings.value_text(value) for value in settings[parameter]],
-        y=settings["fid"].tolist(),
+        y=settings["distance"].tolist(),
         customdata=[f"{ae}, {name}" for name in named],
         text=named,
         name=look.label,

@@ -11,7 +11,7 @@ import math
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import findings, records
+from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, shown
@@ -45,9 +45,9 @@ def study_tradeoff(
     """
     settings = findings.mean_over_seeds(generation)
     best = findings.best_per_ae(settings)
-    label = records.distance_label(str(settings["feature_network"].iloc[0]))
+    label = findings.label(settings)
     measured = reconstruction[reconstruction["metric"] == metric]
-    points = _points(_by_ae(best, "fid"), measured, metric, baseline)
+    points = _points(_by_ae(best, "distance"), measured, metric, baseline)
     study = str(generation["study"].iloc[0])
     return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff")
 
