@@ -177,6 +177,7 @@ def test_latents_of_a_study_pass_the_guard(weights, tmp_path):
     made = ensure_autoencoder(work, "taef2")
     images = work.images.train.images
     tokens = encode_all(made, images)
+    assert made.one_scale
     guard_scale(tokens, "taef2", made.one_scale)
     lost = (made.decode(tokens[:8]) - (images[:8] / 127.5 - 1)).square().mean() / 4
     assert -10 * lost.log10() > 20

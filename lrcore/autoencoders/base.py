@@ -78,9 +78,9 @@ class Autoencoder(nn.Module, ABC):
     """Encoder and decoder with the normalisation between them, frozen and always in eval mode.
 
     `shape` must be set by a subclass. `cacheable` says whether `encode` is a function of the image alone, so that its
-    results may be stored. `one_scale` says that channels are meant to differ in scale, so that the guard looks at all
-    values together alone. `precision` "bfloat16" runs the network under autocast; tokens and images stay float32.
-    `before_chunk` is called before every pass of the network, and may raise to stop.
+    results may be stored. `one_scale` says that channels are meant to differ in mean and scale, so that the guard looks
+    at all values together alone. `precision` "bfloat16" runs the network under autocast; tokens and images stay
+    float32. `before_chunk` is called before every pass of the network, and may raise to stop.
     """
 
     shape: LatentShape

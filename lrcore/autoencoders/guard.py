@@ -23,7 +23,8 @@ def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> None:
         tokens: (..., channels); all values together, and more loosely those of each channel, must have mean 0 and
             standard deviation 1 within the limits above.
         name: of the autoencoder, for the message.
-        one_scale: whether channels are meant to differ in scale, as principal components do: they are not checked.
+        one_scale: whether channels are meant to differ in mean and scale, as principal components do: they are not
+            checked.
 
     Raises:
         LrcoreError: mean or standard deviation off, with the shift and scale that would mend it; or the latents hold

@@ -124,6 +124,7 @@ class Taef2Autoencoder(Autoencoder):
 
     mean: Tensor
     deviation: Tensor
+    one_scale = True
 
     def __init__(
         self,
