@@ -26,6 +26,7 @@ def section(name: str) -> str:
         ("generation", records.GenerationRow, records.GENERATION_KEY),
         ("reconstruction", records.ReconstructionRow, records.RECONSTRUCTION_KEY),
         ("latents", records.LatentRow, records.LATENTS_KEY),
+        ("anchors", records.AnchorRow, records.ANCHORS_KEY),
         ("losses", records.LossRow, records.LOSSES_KEY),
         ("published", records.PublishedRow, records.PUBLISHED_KEY),
     ],

@@ -65,12 +65,12 @@ def test_autoencoders_are_compared_at_the_choice_once_all_are(data):
     assert set(study.decided.trainp) == {"ln"} and set(study.decided.repa) == {"none"}
     assert set(study.varied.trainp) == {"ln", "pln", "ts"} and study.repeated.equals(study.decided)
     best = study.best().set_index("ae")
-    assert set(best.index) == set(study.aes) and set(best.seeds) == {3}
+    assert set(best.index) == set(study.generation.ae) and set(best.seeds) == {3}
     sd = study.decided[study.decided.ae == "sd"]
     assert best.distance["sd"] == pytest.approx(1000 * sd.kid.mean())
     one = dataclasses.replace(study, confirmed=study.confirmed[study.confirmed.ae != "sd"])
     assert not one.anew and one.compared is study.generation and set(one.best().seeds) == {1}
-    assert set(one.decided.ae) == set(study.aes) - {"sd"}
+    assert set(one.decided.ae) == set(study.generation.ae) - {"sd"}
 
 
 def test_a_grid_that_has_just_begun_is_not_taken_for_the_choice(data):
