@@ -12,7 +12,7 @@ from lrcore import train
 from lrcore.records import read_generation
 
 PART = ("--ae", "flux2", "--repa", "none")
-SIZE = 64 * 2**20
+SIZE = 128 * 2**20
 
 
 @pytest.fixture
