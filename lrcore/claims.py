@@ -12,6 +12,7 @@ rows to compare.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +24,7 @@ from lrcore import agreement, findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose, style
 from lrcore.figures.embed import shown
-from lrcore.figures.wording import labels, named, named_choices, named_spreads, tau_text
+from lrcore.figures.wording import labels, named, named_choices, named_spreads, narrow_note, tau_text
 from lrcore.study_rows import StudyRows
 from lrcore.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices, within
 
@@ -39,7 +40,8 @@ class Claim:
     """A published finding and what one study says of it.
 
     `claim` is a sentence, `source` a key of `posts/references.bib`; `published` and `here` give the numbers of either
-    side as text, `verdict` is one of `verdicts.VERDICTS`.
+    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` names what the study's transformer is too narrow
+    for.
     """
 
     claim: str
@@ -47,6 +49,7 @@ class Claim:
     published: str
     here: str
     verdict: str
+    caution: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
         LrcoreError: as `evidence`, or a published figure that a claim quotes is missing.
     """
     given = evidence(study, published)
-    return [claim(given) for claim in CLAIMS]
+    caution = narrow_note(study.generation)
+    return [dataclasses.replace(claim(given), caution=caution) for claim in CLAIMS]
 
 
 def as_frame(claims: Iterable[Claim]) -> pandas.DataFrame:

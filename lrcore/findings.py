@@ -78,6 +78,19 @@ def of_own_transformer(rows: pandas.DataFrame) -> pandas.Series:
     return (rows["width"].isna() | rows["width"].eq(own)) & rows["skip"].eq(NO_SKIP)
 
 
+def narrow(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The autoencoders whose tokens have more channels than the transformer of some of these rows is wide.
+
+    It cannot represent the velocity (Zheng et al. 2025, arXiv 2510.11690). Columns ae, width, channels_per_token, once
+    each; a transformer with a way around it is none of these.
+    """
+    rows = completed(rows)
+    found = rows[(rows["width"] < rows["channels_per_token"]) & (rows["skip"] == NO_SKIP)]
+    return (
+        found[["ae", "width", "channels_per_token"]].drop_duplicates().sort_values(["ae", "width"], ignore_index=True)
+    )
+
+
 def deciding(rows: pandas.DataFrame) -> pandas.Series:
     """The distance of each row that decides which setting is best: `fid`, or where `score` is `kid` that, scaled."""
     distance: pandas.Series = rows["fid"].where(rows["score"] != "kid", KID_SCALE * rows["kid"])

@@ -7,7 +7,7 @@ import math
 
 import pandas
 
-from lrcore import findings, published
+from lrcore import findings, published, records
 from lrcore.study_rows import StudyRows
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")
@@ -37,10 +37,14 @@ def generation_rows(feature_network: str = "efficientnet_lite0", aes: tuple[str,
         "n_reference": 1024, "reference": "toy/train", "label_rule": "random", "uint8_rule": "round",
         "sampler": "euler", "sampling_steps": 20, "guidance": 1.0, "guidance_low": 0.0,
         "guidance_high": 1.0, "sample_seed": 0, "dataset": "toy", "resolution": 32,
-        "model": "DiT-Toy", "feature_protocol": "toy", "score": "fid", "width": 64.0, "skip": "none",
+        "model": "DiT-Toy", "feature_protocol": "toy", "score": "fid", "width": 128.0, "skip": "none",
     }  # fmt: skip
-    found = pandas.DataFrame(rows).assign(**protocol, sample_precision=0.6, sample_recall=0.3)
-    return found.assign(kid=found.fid / 1000)
+    found = pandas.DataFrame(rows).assign(
+        channels_per_token=lambda made: made["ae"].map(CHANNELS), **protocol, sample_precision=0.6, sample_recall=0.3
+    )
+    floor = {"floor_fid": 2.0, "reconstruction_fid": found.fid - 2, "gaussian_fid": 250.0}
+    found = found.assign(kid=found.fid / 1000, **floor)
+    return found.assign(**{name.replace("fid", "kid"): found[name] / 1000 for name in floor})
 
 
 def reconstruction_rows(aes: tuple[str, ...] = EVERY_AE) -> pandas.DataFrame:
@@ -85,8 +89,8 @@ def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = 
         [("toy", ae, "ifd", -1, value, math.nan) for ae, value in (interpolated or BASE).items()],
         columns=["study", "ae", "metric", "index", "value", "standard_error"],
     )
-    none = generation.head(0)
-    return StudyRows("toy", generation, none, reconstruction, latents, pandas.DataFrame(), pandas.DataFrame(), none)
+    none, no_anchors = generation.head(0), records.read_anchors("no such folder")
+    return StudyRows("toy", generation, none, reconstruction, latents, pandas.DataFrame(), no_anchors, none)
 
 
 def without(**where: object) -> pandas.DataFrame:

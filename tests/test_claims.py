@@ -58,7 +58,7 @@ def test_every_claim_is_judged_and_cites_a_work() -> None:
     assert len({claim.claim for claim in found}) == len(found)
     assert all(claim.published and claim.here for claim in found)
     frame = claims.as_frame(found)
-    assert list(frame) == ["claim", "source", "published", "here", "verdict"] and len(frame) == len(found)
+    assert list(frame) == ["claim", "source", "published", "here", "verdict", "caution"] and len(frame) == len(found)
 
 
 def test_nothing_holds_of_a_study_that_has_hardly_begun() -> None:
@@ -256,3 +256,9 @@ def test_densities_and_repa_are_looked_for_at_the_choice_where_the_grid_has_none
     tried = dataclasses.replace(rows, confirmed=pandas.concat([plain, *arms], ignore_index=True))
     found = claims.evidence(tried, published_rows())
     assert claims.repa_helps(found).verdict == "holds" and claims.best_density(found).verdict == "holds"
+
+
+def test_a_transformer_that_is_too_narrow_is_a_caution_to_every_claim() -> None:
+    found = claims.judged(study(generation_rows().assign(width=64.0)), published_rows())
+    assert all("RAE (width 64, 112 channels)" in claim.caution for claim in found)
+    assert not any(claim.caution for claim in claims.judged(study(generation_rows()), published_rows()))

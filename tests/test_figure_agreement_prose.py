@@ -70,6 +70,14 @@ def test_predictors_in_words() -> None:
     assert "too few autoencoders" in agreement_prose.predictors_in_words(begun())
 
 
+def test_verdicts_name_what_the_transformer_is_too_narrow_for() -> None:
+    rows = study(generation_rows().assign(width=64.0))
+    text = agreement_prose.verdicts_in_words({"toy": claims.judged(rows, PUBLISHED)}, {"toy": rows})
+    assert "RAE (width 64, 112 channels)" in text
+    wide = study(generation_rows())
+    assert "Narrower" not in agreement_prose.verdicts_in_words({"toy": claims.judged(wide, PUBLISHED)}, {"toy": wide})
+
+
 def test_samples_in_words() -> None:
     text = agreement_prose.samples_in_words(study(generation_rows()))
     assert "after 200 steps of DiT-Toy, 60 % of the samples" in text and "30 % of the real images among the 64" in text

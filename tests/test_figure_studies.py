@@ -8,6 +8,20 @@ from lrcore.figures.best import best_parameters
 from lrcore.study_rows import load_studies
 
 
+def test_what_shows_transformers_that_are_too_narrow_says_so(tmp_path):
+    sample_data.fill(tmp_path / "data", tmp_path / "imgs")
+    found = load_studies(tmp_path / "data")
+    shown = studies.of_transformers(found, lambda study: best_parameters(study.generation))
+    parts = BeautifulSoup(shown.markup, "html.parser").select(".lrcore-choice")
+    notes = {part["data-choice"]: [note.text for note in part.select(".lrcore-note")] for part in parts}
+    assert notes["cifar10-cpu"] == [] and len(notes["smoke"]) == 1
+    assert "the transformer for RAE (width 64, 112 channels)." in notes["smoke"][0]
+
+
+def test_no_study_is_a_word_instead_of_a_switch():
+    assert "No study has rows" in studies.by_study({}, lambda study: best_parameters(study.generation)).markup
+
+
 def test_a_switch_has_what_is_published_and_every_study(tmp_path):
     sample_data.fill(tmp_path / "data", tmp_path / "imgs")
     found = load_studies(tmp_path / "data")

@@ -41,7 +41,7 @@ def test_two_protocols_are_refused(column: str, value: object) -> None:
 
 
 def test_rows_from_before_scores_were_by_the_frechet_distance_and_at_the_models_own_width() -> None:
-    rows = generation_rows().assign(model="DiT-Nano")  # 64 wide
+    rows = generation_rows().assign(model="DiT-Micro")  # 128 wide
     old = rows.assign(score="", width=math.nan, skip="")
     settings = findings.mean_over_seeds(pandas.concat([rows, old.assign(train_seed=1)]))
     assert set(settings["seeds"]) == {2} and set(settings["score"]) == {"fid"}
@@ -287,3 +287,15 @@ def test_noise_of_difference_pools_the_autoencoders() -> None:
     calm = [part.assign(fid=part["fid"].where(part["ae"] == "sd", some["fid"])) for part in seeds]
     assert findings.noise_of_difference(pandas.concat(calm)) == pytest.approx(2 * 2**0.5 * 0.1)  # half has none
     assert math.isnan(findings.noise_of_difference(rows))
+
+
+def test_narrow_transformers_are_named_by_both_widths() -> None:
+    rows = generation_rows()  # 128 wide, tokens of up to 112 channels
+    assert findings.narrow(rows).empty
+    few = rows.assign(width=64.0)
+    assert findings.narrow(few).to_numpy().tolist() == [["rae", 64.0, 112]]
+    assert findings.narrow(few.assign(skip="linear")).empty
+    old = rows.assign(width=math.nan, skip="", model="DiT-Nano")
+    assert findings.narrow(old).to_numpy().tolist() == [["rae", 64.0, 112]]
+    both = findings.narrow(pandas.concat([few, rows.assign(width=16.0)]))
+    assert both[["ae", "width"]].to_numpy().tolist() == [["flux2", 16.0], ["rae", 16.0], ["rae", 64.0]]

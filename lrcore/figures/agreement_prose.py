@@ -14,7 +14,7 @@ from lrcore.figures import style
 from lrcore.figures.embed import shown
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
-from lrcore.figures.wording import tau_text
+from lrcore.figures.wording import narrow_note, tau_text
 from lrcore.study_rows import StudyRows
 
 
@@ -26,7 +26,8 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
         study = studies[name]
         bullets.append(
-            f"- Study `{name}`: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)}"
+            f"- Study `{name}`: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
+            f"{narrow_note(study.generation)}".rstrip()
         )
     return "\n".join(bullets)
 

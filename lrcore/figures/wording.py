@@ -48,3 +48,19 @@ def named_spreads(wide: pandas.DataFrame) -> str:
         )
         parts.append(f"{style.PARAMETER_LABELS[parameter]} {ends}")
     return "; ".join(parts)
+
+
+def narrow_note(rows: pandas.DataFrame) -> str:
+    """A sentence that marks what no transformer of these generation rows could learn in full; "" where all could."""
+    found = findings.narrow(rows)
+    if found.empty:
+        return ""
+    named = [
+        f"{style.ae_style(ae).label} (width {width:.0f}, {channels} channels)"
+        for ae in style.in_order(found["ae"])
+        for width, channels in found.loc[found["ae"] == ae, ["width", "channels_per_token"]].itertuples(index=False)
+    ]
+    return (
+        f"Narrower than a token: the transformer for {', '.join(named)}. It cannot represent the velocity, however long "
+        "it trains (Zheng et al. 2025), so a large distance there says nothing of the latent space."
+    )

@@ -1,0 +1,184 @@
+"""What was learned of each latent space apart from its decoder, and the anchors that tell: `lrcore.learnability`."""
+
+from __future__ import annotations
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore import learnability, records
+from lrcore.errors import LrcoreError
+from lrcore.figures import style
+from lrcore.figures.embed import SiteFigure, Switch, shown
+from lrcore.findings import KID_SCALE
+from lrcore.study_rows import StudyRows
+
+_GREY = "rgb(128,128,128)"
+_ROW_HEIGHT = 34
+
+_ANCHORS = {
+    "reconstructions": ("their reconstructions", "line-ns-open"),
+    "gaussian": ("decoded Gaussian latents", "x-thin-open"),
+    "noise": ("decoded noise", "asterisk-open"),
+}
+"""Name and symbol of the anchors that differ between autoencoders."""
+
+
+def has_shares(study: StudyRows) -> bool:
+    """Whether anything is known of what was learned apart from the decoder."""
+    return not learnability.learned(study).empty
+
+
+def apart_from_decoder(study: StudyRows) -> Switch:
+    """The share that was learned, a point a training; or the distances behind it, each between its anchors.
+
+    Raises:
+        LrcoreError: no row has a distance to reconstructions.
+    """
+    trainings = learnability.learned(study)
+    if trainings.empty:
+        raise LrcoreError(f"no rows: study {study.name} has no distance of samples to reconstructions")
+    means = learnability.mean_of_trainings(trainings)
+    return Switch(
+        {"share learned": _shares(study, trainings, means), "distances": _distances(study, means)}, label="Shown"
+    )
+
+
+def learned_in_words(study: StudyRows) -> str:
+    """What a study says of learning apart from decoding, or that it says nothing yet."""
+    trainings = learnability.learned(study)
+    if trainings.empty:
+        return (
+            f"Study `{study.name}` has no distance of samples to reconstructions so far, so what was learned there "
+            "apart from the decoder is not known."
+        )
+    means = learnability.mean_of_trainings(trainings)
+    most, least = means.iloc[0], means.iloc[-1]
+    text = f"In study `{study.name}` {_named(most)} is learned best apart from its decoder"
+    if len(means) > 1:
+        text += f", {_named(least)} least"
+    grid = means[means["measured"] == learnability.GRID]
+    if grid.empty:
+        return f"{text}: by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
+    which = (
+        "all" if len(grid) == len(means) else ", ".join(style.ae_style(ae).label for ae in style.in_order(grid["ae"]))
+    )
+    return f"{text}; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
+
+
+def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFrame) -> SiteFigure:
+    """G of every training, by the kernel distance; of their mean, by either."""
+    figure = go.Figure()
+    labels = [style.ae_style(ae).label for ae in means["ae"]]
+    for _, mean in means.iterrows():
+        look, own = style.ae_style(str(mean["ae"])), trainings[trainings["ae"] == mean["ae"]]
+        common = {"name": look.label, "mode": "markers", "showlegend": False}
+        figure.add_trace(
+            go.Scatter(
+                x=own["g_kid"].tolist(),
+                y=[look.label] * len(own),
+                marker={"color": look.colour, "symbol": "line-ns-open", "size": 16, "line": {"width": 2}},
+                customdata=own["train_seed"].tolist(),
+                hovertemplate=f"{look.label}, seed %{{customdata}}: G %{{x:.3f}}<extra></extra>",
+                **common,
+            )
+        )
+        for column, symbol, size in (("g_fid", "circle-open", 9), ("g_kid", look.symbol, 13)):
+            figure.add_trace(
+                go.Scatter(
+                    x=[mean[column]],
+                    y=[look.label],
+                    marker={"color": look.colour, "symbol": symbol, "size": size},
+                    hovertemplate=f"{look.label}, mean by {_NAMES[column]}: G %{{x:.3f}}<extra></extra>",
+                    **common,
+                )
+            )
+    for name, symbol in (("mean, by KID", "circle"), ("one training", "line-ns-open"), ("mean, by FID", "circle-open")):
+        figure.add_trace(style.legend_entry(name, symbol, _GREY))
+    values = [0.0, 1.0, *trainings["g_kid"], *means["g_fid"].dropna()]
+    for at, said in ((0, "as a Gaussian"), (1, "as reconstructions")):
+        figure.add_vline(x=at, line={"color": _GREY, "width": 1, "dash": "dot"})
+        figure.add_annotation(x=at, y=1, yref="paper", yanchor="bottom", text=said, showarrow=False, font_size=11)
+    figure.update_xaxes(title="share learned G, higher is better", range=style.padded(values, 0.12))
+    title = f"Learned apart from the decoder: {labels[0]} most"
+    title += f", {labels[-1]} least" if len(labels) > 1 else ""
+    _lay_out(figure, f"{title}; study {study.name}", labels)
+    said = "; ".join(_named(mean) for _, mean in means.iterrows())
+    alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said}."
+    return SiteFigure(figure, trainings, f"{study.name}-share-learned", alt)
+
+
+def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
+    """The kernel distance to the reference of samples and anchors, those of an autoencoder in one line."""
+    anchors = learnability.anchors_of(study, means)
+    rows = anchors[anchors["target"] == "reference"].assign(distance=lambda found: KID_SCALE * found["kid"])
+    figure = go.Figure()
+    labels = [style.ae_style(ae).label for ae in means["ae"]]
+    label = records.distance_label(str(study.generation["feature_network"].iloc[0]), "kid")
+    for _, mean in means.iterrows():
+        look, own = style.ae_style(str(mean["ae"])), rows[rows["ae"] == mean["ae"]].set_index("anchor")["distance"]
+        samples = KID_SCALE * mean["kid"]
+        figure.add_trace(_line([own.get("reconstructions", samples), samples], look))
+        for anchor, (name, symbol) in _ANCHORS.items():
+            if anchor in own:
+                figure.add_trace(_mark(own[anchor], look.label, name, label, _GREY, symbol))
+        figure.add_trace(_mark(samples, look.label, "samples", label, look.colour, look.symbol))
+    for name, symbol in (("samples", "circle"), *_ANCHORS.values()):
+        figure.add_trace(style.legend_entry(name, symbol, _GREY))
+    test = rows.loc[rows["anchor"] == "test", "distance"]
+    if len(test):
+        figure.add_vline(x=test.mean(), line={"color": _GREY, "width": 1, "dash": "dot"})
+        figure.add_annotation(
+            x=test.mean(), y=1, yref="paper", yanchor="bottom", text="test images", showarrow=False, font_size=11
+        )
+    figure.update_xaxes(title=f"{label} to the reference, lower is better")
+    _lay_out(figure, f"Samples between their anchors, study {study.name}", labels)
+    said = "; ".join(
+        f"{style.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
+        f"{shown(KID_SCALE * mean['kid'])}"
+        for _, mean in means.iterrows()
+    )
+    made = pandas.concat([rows, means.assign(anchor="samples", distance=KID_SCALE * means["kid"])], ignore_index=True)
+    columns = ["ae", "anchor", "distance", "n_samples"]
+    return SiteFigure(figure, made[columns], f"{study.name}-anchors", f"{label} to the reference: {said}.")
+
+
+def _line(ends: list[float], look: style.AeStyle) -> go.Scatter:
+    line = {"color": look.colour, "width": 3}
+    return go.Scatter(x=ends, y=[look.label] * 2, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+
+
+def _mark(at: float, row: str, name: str, label: str, colour: str, symbol: str) -> go.Scatter:
+    return go.Scatter(
+        x=[at],
+        y=[row],
+        name=name,
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2, "color": colour}},
+        hovertemplate=f"{row}, {name}: {label} %{{x:.4g}}<extra></extra>",
+        showlegend=False,
+    )
+
+
+_NAMES = {"g_kid": "KID", "g_fid": "FID"}
+
+
+def _lay_out(figure: go.Figure, title: str, labels: list[str]) -> None:
+    figure.update_yaxes(categoryorder="array", categoryarray=labels, range=[len(labels) - 0.5, -0.5])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        title=style.title_at_the_edge(title),
+        height=210 + _ROW_HEIGHT * len(labels),
+        margin={"t": 95, "b": 95},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+    )
+
+
+def _named(mean: pandas.Series) -> str:
+    """'FLUX.2 (G 0.83 ± 0.02)'."""
+    label = style.ae_style(str(mean["ae"])).label
+    spread = "" if pandas.isna(mean["deviation"]) else f" ± {mean['deviation']:.2f}"
+    return f"{label} (G {mean['g_kid']:.2f}{spread})".replace("-", "\N{MINUS SIGN}")
+
+
+def _samples(means: pandas.DataFrame) -> str:
+    return " or ".join(shown(float(count)) for count in sorted(means["n_samples"].unique()))

@@ -1,0 +1,64 @@
+"""lrcore.figures.learnability: marks and words against the rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import sample_data
+from figure_rows import BASE, generation_rows, study, with_choice
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.learnability import apart_from_decoder, has_shares, learned_in_words
+from lrcore.study_rows import StudyRows, load_studies
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> StudyRows:
+    folder = tmp_path_factory.mktemp("learned")
+    sample_data.fill(folder / "data", folder / "imgs")
+    return load_studies(folder / "data")["cifar10-cpu"]
+
+
+def test_marks_are_the_shares() -> None:
+    shares = apart_from_decoder(study(generation_rows())).choices["share learned"]
+    expected = {ae: 1 - (base / 2 - 2) / 250 for ae, base in BASE.items()}
+    sd = [trace for trace in shares.figure.data if trace.name == "SD"]
+    assert [trace.x[0] for trace in sd] == pytest.approx([expected["sd"]] * 3)  # its training, and the mean by both
+    assert shares.figure.layout.title.text == "Learned apart from the decoder: RAE most, FLUX.1 least; study toy"
+    assert list(shares.figure.layout.yaxis.categoryarray) == ["RAE", "FLUX.2", "SD", "FLUX.1"]
+    assert "RAE (G 0.99); FLUX.2 (G 0.97); SD (G 0.93); FLUX.1 (G 0.91)" in shares.alt
+    assert set(shares.rows["ae"]) == set(BASE)
+
+
+def test_samples_stand_between_their_anchors(measured: StudyRows) -> None:
+    shown = apart_from_decoder(measured).choices["distances"]
+    marks = {trace.name: trace.x[0] for trace in shown.figure.data if trace.y is not None and trace.y[0] == "SD"}
+    rows = measured.decided[measured.decided.ae == "sd"]
+    assert marks["samples"] == pytest.approx(1000 * rows.kid.mean())
+    anchors = measured.anchors.query("ae == 'sd' and target == 'reference' and n_samples == 1000").set_index("anchor")
+    assert marks["decoded Gaussian latents"] == pytest.approx(1000 * anchors.kid["gaussian"])
+    assert marks["their reconstructions"] == pytest.approx(1000 * anchors.kid["reconstructions"])
+    assert shown.figure.layout.xaxis.title.text == "KID × 1000 to the reference, lower is better"
+    assert set(shown.rows["anchor"]) == {"samples", "test", "reconstructions", "gaussian", "noise"}
+
+
+def test_words_say_by_which_samples() -> None:
+    grid = study(generation_rows())
+    assert learned_in_words(grid) == (
+        "In study `toy` RAE (G 0.99) is learned best apart from its decoder, FLUX.1 (G 0.91) least; of all by the 64 "
+        "samples that chose the setting, which flatters a little."
+    )
+    chosen = with_choice(grid)
+    assert "by 128 new samples of 2 trainings of each." in learned_in_words(chosen)
+    some = dataclasses.replace(chosen, confirmed=chosen.confirmed.query("ae != 'sd'"))
+    assert "; of SD by the 64 samples that chose" in learned_in_words(some)
+
+
+def test_a_study_from_before_says_so_in_one_sentence() -> None:
+    old = study(generation_rows().assign(reconstruction_kid=math.nan))
+    assert not has_shares(old) and has_shares(study(generation_rows()))
+    assert learned_in_words(old).startswith("Study `toy` has no distance of samples to reconstructions so far")
+    with pytest.raises(LrcoreError, match="study toy has no distance of samples to reconstructions"):
+        apart_from_decoder(old)
