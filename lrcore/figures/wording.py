@@ -61,6 +61,6 @@ def narrow_note(rows: pandas.DataFrame) -> str:
         for width, channels in found.loc[found["ae"] == ae, ["width", "channels_per_token"]].itertuples(index=False)
     ]
     return (
-        f"Narrower than a token: the transformer for {', '.join(named)}. It cannot represent the velocity, however long "
-        "it trains (Zheng et al. 2025), so a large distance there says nothing of the latent space."
+        f"Narrower than a token: the transformer for {', '.join(named)}. It cannot represent the velocity, however "
+        "long it trains (Zheng et al. 2025), so a large distance there says nothing of the latent space."
     )
