@@ -264,6 +264,20 @@ def is_offline() -> bool:
     return os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
 
 
+@contextlib.contextmanager
+def offline() -> Iterator[None]:
+    """Nothing is fetched inside, as with LRCORE_OFFLINE=1."""
+    before = os.environ.get("LRCORE_OFFLINE")
+    os.environ["LRCORE_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LRCORE_OFFLINE"]
+        else:
+            os.environ["LRCORE_OFFLINE"] = before
+
+
 def _obtain(wanted: Asset) -> None:
     """Fill the cache from the first source that holds the pinned bytes: files at hand first, then downloads."""
     folder = cache_folder()

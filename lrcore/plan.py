@@ -3,51 +3,45 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from lrcore.autoencoders.base import Autoencoder, LatentShape
-from lrcore.compute import pass_flops
+from lrcore.costs import Costs
 from lrcore.engine import Todo, left_to_do
 from lrcore.errors import LrcoreError
-from lrcore.guidance import Guidance
 from lrcore.latent_shards import ShardPlan
-from lrcore.progress import duration
 from lrcore.records import read_generation
+from lrcore.rehearsal import Clock, rehearsal
 from lrcore.stages import choice
-from lrcore.stages.autoencoder import ensure_autoencoder, uses_features
+from lrcore.stages.autoencoder import uses_features
 from lrcore.stages.features import features_are_stored
 from lrcore.stages.generation import evaluations_done, evaluations_missing
-from lrcore.stages.latent_shape import latent_shape
+from lrcore.stages.latent_shape import has_posterior, latent_shape
 from lrcore.stages.latents import shard_plan, shard_settings
-from lrcore.stages.training import snapshot_path, steps_left
+from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import NO_REPA, NO_SKIP, Cell
-from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count, with_width
-
-TIMED_IMAGES = {"cpu": 4, "cuda": 64}
-"""Images of the batches that are timed, by device; the rest is scaled from these."""
-
-LONG = 2.0
-"""Seconds of a pass from which one is enough to go by."""
+from lrcore.studies import NO_REPA, Cell
+from lrcore.transformer import parameter_count
+from lrcore.workload import Kind, Operation, Workload, evaluations_left, workload
 
 FLOAT32 = 4
 
-ASSUMED_CLASSES = 1000
-"""Of a data set that is not there yet; they hardly cost anything."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of the transformers of one autoencoder: floating-point operations, bytes of latents and checkpoints."""
-
-    training_flops: float
-    sampling_flops: float
-    disk: float
+ROWS = {
+    "autoencoders' steps": (Kind.AUTOENCODER_STEP,),
+    "patch features": (Kind.PATCHES,),
+    "images encoded": (Kind.ENCODE,),
+    "images decoded": (Kind.DECODE,),
+    "reconstructions measured": (Kind.METRICS,),
+    "latents diagnosed": (Kind.DIAGNOSE, Kind.NEIGHBOURS),
+    "Gaussian latents": (Kind.GAUSSIAN,),
+    "training steps": (Kind.STEP,),
+    "passes in sampling": (Kind.PASS,),
+    "in the feature network": (Kind.FEATURES,),
+    "distances": (Kind.FRECHET, Kind.FACTOR, Kind.STATISTICS, Kind.KERNEL, Kind.MANIFOLD),
+    "networks loaded": (Kind.LOAD, Kind.LOAD_LPIPS),
+}
+"""Of the table of time: what is done so many times, and what belongs to it."""
 
 
 def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> str:
@@ -64,7 +58,7 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
         done = evaluations_done(work)
         missing = sum(len(evaluations_missing(work, cell, done)) for cell in todo.generate)
     except LrcoreError as error:
-        todo, absent = _all(work, stages, aes, cells), str(error)
+        todo, absent = everything(work, stages, aes, cells), str(error)
         missing = evaluations
     trained = [ae for ae in aes if study.autoencoders[ae].origin == "trained"]
     rows = [
@@ -89,7 +83,7 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     return "\n".join(lines)
 
 
-def _all(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> Todo:
+def everything(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> Todo:
     """What is left of a study that was never begun."""
     reconstruct, diagnose, anchor = (
         [*aes] if stage in stages else [] for stage in ("reconstruction", "diagnostics", "anchors")
@@ -108,159 +102,99 @@ def _grid(cells: Sequence[Cell]) -> list[str]:
 
 
 def _costs(work: Workspace, todo: Todo, begun: bool) -> list[str]:
-    """`begun`: whether a part of the work may have been done."""
-    study = work.study
-    costs: dict[str, Cost] = {}
-    unknown = []
-    for ae in dict.fromkeys(cell.ae for cell in todo.generate):
-        try:
-            costs[ae] = _cost(work, ae, [cell for cell in todo.generate if cell.ae == ae], begun)
-        except LrcoreError as error:
-            unknown.append(f"{'':24}without '{ae}', whose latents are not known yet: {error}")
-    training, sampling, disk = (
-        sum(getattr(cost, name) for cost in costs.values()) for name in Cost.__dataclass_fields__
-    )
-    timed = next((cell for cell in todo.generate if cell.ae in costs), None)
-    seconds = _seconds(work, timed, training, sampling) if timed else 0.0
-    try:
-        disk += _bytes_of_features(work, todo)
-    except LrcoreError as error:
-        unknown.append(f"{'':24}without the features that REPA reads: {error}")
-    steps = len(todo.train) * study.autoencoder_training.steps
+    """Time, operations and disk of what is left; `begun`: whether a part of the work may have been done."""
+    counted, clock = workload(work, todo, begun), Clock(work.device)
+    seconds: dict[Operation, float] = {}
+    unknown: dict[str, list[str]] = {}
+    with rehearsal(work, clock) as stage:
+        costs = Costs(work, stage, clock)
+        for operation in sorted(counted):
+            try:
+                seconds[operation] = costs.seconds(operation)
+            except LrcoreError as error:
+                unknown.setdefault(str(error), []).append(operation.described)
+        known = [operation for operation in counted if operation in seconds]
+        training, sampling = (
+            sum(counted[operation] * costs.flops(operation) for operation in known if operation.kind is kind)
+            for kind in (Kind.STEP, Kind.PASS)
+        )
+        disk = _bytes(work, todo, begun, costs, unknown)
     return [
-        f"{'training':24}{_flops(training)} in the transformers, {steps} steps of autoencoders beside",
+        *_times(work, counted, seconds),
+        *(f"{'':24}without {', '.join(dict.fromkeys(what))}: {reason}" for reason, what in unknown.items()),
+        "",
+        f"{'training':24}{_flops(training)} in the transformers",
         f"{'sampling':24}{_flops(sampling)} in the transformers",
-        f"{'time':24}{_duration(seconds)} of the transformers' passes, from a few timed on "
-        f"one device ({work.device.type}); autoencoders, decoding and metrics come on top",
         f"{'disk':24}{disk / 1e9:.2f} GB of latents, features and checkpoints under '{work.folders.runs}'",
-        *unknown,
     ]
 
 
-def _bytes_of_features(work: Workspace, todo: Todo) -> int:
+def _times(work: Workspace, counted: Workload, seconds: Mapping[Operation, float]) -> list[str]:
+    """The table of time; rows of which nothing is left, or nothing known, stay away."""
+    lines, total = [f"{'':24}{'count':>14}{'seconds each':>14}{'hours':>10}"], 0.0
+    for name, kinds in ROWS.items():
+        of = [operation for operation in seconds if operation.kind in kinds]
+        count = sum(counted[operation] for operation in of if operation.kind is kinds[0])
+        spent = sum(counted[operation] * seconds[operation] for operation in of)
+        total += spent
+        if count:
+            lines.append(f"{name:24}{count:>14,}{spent / count:>14.3g}{spent / 3600:>10.3f}")
+    unit = "core-hours" if work.device.type == "cpu" else "device-hours"
+    return [*lines, f"{'total':24}{'':28}{total / 3600:>10.3f} {unit}, from a few of each on one {work.device.type}"]
+
+
+def _bytes(work: Workspace, todo: Todo, begun: bool, costs: Costs, unknown: dict[str, list[str]]) -> float:
+    """That are written to runs/; `unknown` is told what cannot be said."""
+    cells = {found.cell for found in evaluations_left(work, todo, begun)}
+    total = 0.0
+    for ae in dict.fromkeys(cell.ae for cell in cells):
+        try:
+            total += _bytes_of_latents(work, ae, begun)
+            total += _bytes_of_checkpoints(
+                work, [cell for cell in cells if cell.ae == ae], {*todo.generate}, begun, costs
+            )
+        except LrcoreError as error:
+            unknown.setdefault(str(error), []).append(f"disk of '{ae}'")
+    try:
+        return total + _bytes_of_features(work, todo, cells)
+    except LrcoreError as error:
+        unknown.setdefault(str(error), []).append("disk of patch features")
+        return total
+
+
+def _bytes_of_latents(work: Workspace, ae: str, begun: bool) -> int:
+    posterior = has_posterior(work, ae)
+    shards = shard_plan(work, ae) if begun else ShardPlan(Path(), *shard_settings(work.study))
+    return 0 if posterior is None else shards.bytes_of(latent_shape(work, ae).dimension, posterior, shards.missing)
+
+
+def _bytes_of_checkpoints(work: Workspace, cells: Iterable[Cell], grid: set[Cell], begun: bool, costs: Costs) -> float:
+    """Of trainings of one autoencoder: an average stays for every evaluated step; weights, average and AdamW's two
+    moments of what is being trained."""
+    steps = work.study.training.evaluate_at
+    alike: dict[tuple[int, str], list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault((cell.width, cell.skip), []).append(cell)
+    kept = 0
+    for same in alike.values():
+        wanted = [(cell, step) for cell in same for step in (steps if cell in grid else steps[-1:])]
+        averages = sum(not (begun and snapshot_path(work, *pair).exists()) for pair in wanted)
+        first = same[0]
+        parameters = parameter_count(
+            costs.transformer(Operation(Kind.STEP, first.ae, width=first.width, skip=first.skip))
+        )
+        kept += (averages + 4 * min(work.stack, len(same))) * parameters
+    return kept * FLOAT32
+
+
+def _bytes_of_features(work: Workspace, todo: Todo, cells: Iterable[Cell]) -> int:
     """Of the patch features that are stored for autoencoders and for REPA."""
     by_autoencoders = any(uses_features(work.study.autoencoders[ae]) for ae in todo.train)
-    by_repa = any(cell.repa != NO_REPA for cell in todo.generate) and features_are_stored(work)
+    by_repa = any(cell.repa != NO_REPA for cell in cells) and features_are_stored(work)
     if not (by_autoencoders or by_repa):
         return 0
     encoder = work.encoder
     return work.study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
-
-
-def _cost(work: Workspace, ae: str, cells: Sequence[Cell], begun: bool = True) -> Cost:
-    """Of what is left to train of `cells` of one autoencoder, and of drawing the samples that have no row."""
-    latent, posterior = latent_shape(work, ae), _has_posterior(work, ae)
-    shards = shard_plan(work, ae) if begun else ShardPlan(Path(), *shard_settings(work.study))
-    kept = 0 if posterior is None else shards.bytes_of(latent.dimension, posterior, shards.missing)
-    alike: dict[tuple[int, str], list[Cell]] = {}
-    for cell in cells:
-        alike.setdefault((cell.width, cell.skip), []).append(cell)
-    costs = [_cost_of_network(work, latent, same, begun) for same in alike.values()]
-    return Cost(
-        training_flops=sum(cost.training_flops for cost in costs),
-        sampling_flops=sum(cost.sampling_flops for cost in costs),
-        disk=kept + sum(cost.disk for cost in costs),
-    )
-
-
-def _cost_of_network(work: Workspace, latent: LatentShape, cells: Sequence[Cell], begun: bool) -> Cost:
-    """Of cells of one autoencoder whose transformers are alike, without the latents."""
-    study = work.study
-    settings, evaluation = study.training, study.evaluation
-    model = _model(work, latent, "meta", cells[0])
-    forward, backward = pass_flops(model, latent)
-    steps = sum(steps_left(work, cell) if begun else settings.evaluate_at[-1] for cell in cells)
-    images = settings.batch_size * steps
-    pairs = len(settings.evaluate_at) * len(evaluation.sampleshifts)
-    done = evaluations_done(work)
-    drawn = sum(len(evaluations_missing(work, cell, done)) if begun else pairs for cell in cells) * evaluation.n_samples
-    passes = drawn * _passes_per_image(work)
-    # the average stays for every evaluated step; weights, average and AdamW's two moments of what is being trained
-    wanted = [(cell, step) for cell in cells for step in settings.evaluate_at]
-    averages = [pair for pair in wanted if not (begun and snapshot_path(work, *pair).exists())]
-    kept = (len(averages) + 4 * min(work.stack, len(cells))) * parameter_count(model) * FLOAT32
-    return Cost(
-        training_flops=images * (forward + backward),
-        sampling_flops=passes * forward,
-        disk=kept,
-    )
-
-
-def _has_posterior(work: Workspace, ae: str) -> bool | None:
-    """Whether stored latents have a deviation; None of an autoencoder whose latents are not stored."""
-    spec = work.study.autoencoders[ae]
-    if spec.origin == "custom":
-        autoencoder = ensure_autoencoder(work, ae)
-        return None if not autoencoder.cacheable else type(autoencoder).posterior_batch != Autoencoder.posterior_batch
-    if spec.family == "rae":
-        return False if spec.origin == "trained" else None
-    return spec.family not in ("patches", "taef2")
-
-
-def _passes_per_image(work: Workspace) -> int:
-    """Passes of the network for one sample."""
-    evaluation = work.study.evaluation
-    steps = evaluation.sampling_steps
-    evaluations = 2 * steps - 1 if evaluation.sampler == "heun" else steps
-    # where guidance holds there are two passes; over the whole interval at most
-    return evaluations if Guidance(evaluation.guidance).scale == 1 else 2 * evaluations
-
-
-def _model(work: Workspace, latent: LatentShape, device: str, cell: Cell) -> DiffusionTransformer:
-    shape, skip = with_width(SHAPES[work.study.training.model], cell.width), cell.skip != NO_SKIP
-    try:
-        classes = work.images.train.classes
-    except LrcoreError:
-        classes = ASSUMED_CLASSES
-    with torch.device(device), torch.random.fork_rng(devices=[]):
-        return DiffusionTransformer(shape, latent.channels_per_token, latent.grid, classes, skip)
-
-
-def _inputs(latent: LatentShape, images: int, device: str) -> tuple[torch.Tensor, ...]:
-    tokens = torch.zeros(images, latent.tokens, latent.channels_per_token, device=device)
-    return tokens, torch.zeros(images, device=device), torch.zeros(images, dtype=torch.long, device=device)
-
-
-def _seconds(work: Workspace, cell: Cell, training: float, sampling: float) -> float:
-    """That the study's device takes for so many operations, from a few passes of the transformer of `cell`."""
-    latent, device = latent_shape(work, cell.ae), work.device
-    forward_flops, backward_flops = pass_flops(_model(work, latent, "meta", cell), latent)
-    model, images = _model(work, latent, str(device), cell), TIMED_IMAGES[device.type]
-    inputs = _inputs(latent, images, str(device))
-
-    def finished(action: Callable[[], object]) -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=work.study.training.precision == "bfloat16"):
-            action()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    def forward() -> None:
-        with torch.no_grad():
-            model(*inputs)
-
-    def step() -> None:
-        model(*inputs).velocity.sum().backward()
-
-    pass_seconds = _typical_seconds(lambda: finished(forward)) / images
-    step_seconds = _typical_seconds(lambda: finished(step)) / images
-    return training / (forward_flops + backward_flops) * step_seconds + sampling / forward_flops * pass_seconds
-
-
-def _typical_seconds(action: Callable[[], None]) -> float:
-    """The median of three after a first one; that one alone where it takes long."""
-
-    def once() -> float:
-        began = time.perf_counter()
-        action()
-        return time.perf_counter() - began
-
-    first = once()
-    return first if first > LONG else sorted(once() for _ in range(3))[1]
-
-
-def _duration(seconds: float) -> str:
-    days = seconds / 86_400
-    return f"{days:,.0f} days" if days >= 3 else duration(seconds)
 
 
 def _flops(operations: float) -> str:

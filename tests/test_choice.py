@@ -8,6 +8,7 @@ import pytest
 from test_train import TINY
 
 from lrcore import train
+from lrcore.costs import Costs
 from lrcore.records import read_anchors, read_generation
 
 CHOICE = """
@@ -128,7 +129,8 @@ def test_done_once_it_is_not_done_again(done, capsys):
     pandas.testing.assert_frame_equal(before, read_generation(done / "data"))
 
 
-def test_a_part_of_the_candidates_is_not_chosen_from(tmp_path, capsys):
+def test_a_part_of_the_candidates_is_not_chosen_from(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Costs, "seconds", lambda costs, operation: 0.0)
     written(tmp_path)
     for narrowed, left in ((["--trainp", "ln"], "0"), ([], "6")):
         assert train.main(arguments(tmp_path, *narrowed, "--plan")) == 0

@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from lrcore import plan as planning
+from lrcore import costs as costing
 from lrcore import train
-from lrcore.compute import pass_flops
+from lrcore.costs import Costs
+from lrcore.engine import Todo
+from lrcore.errors import LrcoreError
+from lrcore.interruption import StopRequest
+from lrcore.rehearsal import Clock, rehearsal
+from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
+from lrcore.workload import Kind, Operation, workload
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 
@@ -18,9 +24,14 @@ TINY = str(Path(__file__).parent / "tiny.toml")
 @pytest.mark.parametrize("ae", ["sd", "flux1", "flux2", "rae"])
 def test_shapes_are_known_before_anything_is_trained(ae, tmp_path):
     work = Workspace(load_study("cifar10-cpu"), Folders(tmp_path, tmp_path, tmp_path), None, None)
-    found = planning.latent_shape(work, ae)
+    found = latent_shape(work, ae)
     assert (found.tokens, found.channels_per_token) == (64, {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}[ae])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def untimed(monkeypatch):
+    monkeypatch.setattr(Costs, "seconds", lambda costs, operation: 0.001)
 
 
 def lines(folder, capsys, *more):
@@ -31,17 +42,18 @@ def lines(folder, capsys, *more):
 
 def counts(found):
     """(all, left) of each kind of work."""
-    numbers = {line[:24].strip(): tuple(map(int, line[24:].split())) for line in found[3:8]}
+    numbers = {line[:24].strip(): tuple(map(int, line[24:].split())) for line in found[3:9]}
     assert all(every == done + left for every, done, left in numbers.values())
     return {kind: (every, left) for kind, (every, _, left) in numbers.items()}
 
 
-def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, capsys):
+def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, capsys, untimed):
     found = lines(tmp_path, capsys)
     assert counts(found) == {
         "autoencoders to train": (2, 2),
         "reconstructions": (2, 2),
         "latent diagnostics": (2, 2),
+        "anchors": (2, 2),
         "transformers": (4, 4),
         "evaluations of them": (16, 16),
     }
@@ -50,16 +62,16 @@ def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
     measured = lines(tmp_path, capsys, "--only", "reconstruction")
     assert counts(measured)["transformers"] == (4, 0) and counts(measured)["evaluations of them"] == (16, 0)
-    assert any(line.startswith("training                0.0 FLOP in the transformers, 12 steps") for line in measured)
+    assert any(line.startswith("training                0.0 FLOP") for line in measured)
+    assert any(line.startswith("autoencoders' steps") and line.split()[2] == "12" for line in measured)
     narrowed = counts(lines(tmp_path, capsys, "--ae", "rae", "--repa", "none"))
     assert narrowed["transformers"] == (1, 1) and narrowed["evaluations of them"] == (4, 4)
 
 
-def test_a_study_whose_data_are_not_there_is_planned_all_the_same(tmp_path, capsys, monkeypatch):
+def test_a_study_whose_data_are_not_there_is_planned_all_the_same(tmp_path, capsys, monkeypatch, untimed):
     """imagenet256 at its real size: counts, published FLOPs, disk; nothing is asked of a hub."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRCORE_OFFLINE", "1")
-    monkeypatch.setattr(planning, "_seconds", lambda work, cell, training, sampling: training / 1e15)
     assert train.main(["imagenet256", "--plan"]) == 0
     found = capsys.readouterr().out.splitlines()
     assert counts(found)["transformers"] == (120, 120) and counts(found)["evaluations of them"] == (2400, 2400)
@@ -73,35 +85,65 @@ def test_a_study_whose_data_are_not_there_is_planned_all_the_same(tmp_path, caps
     assert not list(tmp_path.iterdir())
 
 
+def counted(work, cells, kind):
+    todo = Todo([], [], [], [], cells, [], [])
+    return sum(count for operation, count in workload(work, todo, begun=True).items() if operation.kind is kind)
+
+
 def test_what_is_trained_already_is_not_planned_again(tmp_path):
     study = load_study(TINY)
     work = Workspace(study, Folders(tmp_path, tmp_path, tmp_path), None, None)
     cells = [cell for cell in study.cells if cell.ae == "flux2"]
-    before = planning._cost(work, "flux2", cells)
+    before = [counted(work, cells, kind) for kind in (Kind.STEP, Kind.PASS)]
     first = snapshot_path(work, cells[0], 3)
     for path in (first, first.with_name(first.name.replace("3", "6"))):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    after = planning._cost(work, "flux2", cells)
-    assert after.training_flops == before.training_flops / 2
-    assert after.sampling_flops == before.sampling_flops
+    assert [counted(work, cells, kind) for kind in (Kind.STEP, Kind.PASS)] == [before[0] / 2, before[1]]
 
 
-def test_training_flops_follow_from_the_grid(tmp_path):
-    """Steps x batch x FLOPs an image, for every cell; half of the cells, half of the cost."""
+def test_costs_follow_from_the_grid(tmp_path):
+    """Half of the cells, half of the steps; operations by the width; a stack of two costs two."""
     study = load_study(TINY)
-    work = Workspace(study, Folders(tmp_path, tmp_path, tmp_path), None, None)
+    work = Workspace(study, Folders(tmp_path, tmp_path, tmp_path), StopRequest(), lambda steps: None)
     cells = [cell for cell in study.cells if cell.ae == "flux2"]
-    cost, half = planning._cost(work, "flux2", cells), planning._cost(work, "flux2", cells[: len(cells) // 2])
-    latent = planning.latent_shape(work, "flux2")
-    forward, backward = pass_flops(planning._model(work, latent, "meta", cells[0]), latent)
-    images = study.training.batch_size * study.training.evaluate_at[-1]
-    assert cost.training_flops == len(cells) * images * (forward + backward)
-    assert cost.training_flops == 2 * half.training_flops
-    drawn = study.evaluation.n_samples * study.evaluation.sampling_steps
-    assert cost.sampling_flops == len(cells) * 2 * 2 * drawn * forward
-    assert cost.disk > half.disk
-    wider = [replace(cell, width=128) for cell in cells]
-    assert 2 * cost.training_flops < planning._cost(work, "flux2", wider).training_flops < 4 * cost.training_flops
-    both = planning._cost(work, "flux2", [*cells[: len(cells) // 2], *wider[len(cells) // 2 :]])
-    assert cost.training_flops < both.training_flops < planning._cost(work, "flux2", wider).training_flops
+    steps = study.training.evaluate_at[-1]
+    assert counted(work, cells, Kind.STEP) == len(cells) * steps == 2 * counted(work, cells[:1], Kind.STEP)
+    evaluations = len(cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
+    drawn = evaluations * study.evaluation.n_samples
+    assert counted(work, cells, Kind.DECODE) >= drawn
+    assert counted(work, cells, Kind.PASS) == drawn * study.evaluation.sampling_steps
+    clock = Clock(work.device)
+    with rehearsal(work, clock) as stage:
+        costs = Costs(work, stage, clock)
+        plain = Operation(Kind.STEP, "flux2", size=1)
+        assert 2 * costs.flops(plain) < costs.flops(replace(plain, width=256)) < 4 * costs.flops(plain)
+        one, two = costs.seconds(plain), costs.seconds(replace(plain, size=2))
+        assert one > 0 and two > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_table_adds_up(tmp_path, capsys):
+    found = lines(tmp_path, capsys, "--ae", "flux2", "--repa", "none")
+    table = found[found.index(next(line for line in found if "seconds each" in line)) + 1 :]
+    end = next(number for number, line in enumerate(table) if line.startswith("total"))
+    hours = [float(line.split()[-1]) for line in table[:end]]
+    assert all(line.split()[-3] != "0" for line in table[:end])
+    # each is rounded to a thousandth
+    assert float(table[end].split()[1]) == pytest.approx(sum(hours), abs=0.0005 * (len(hours) + 1))
+    assert "core-hours" in table[end]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_timed_is_named(tmp_path, capsys, monkeypatch):
+    """Without the weights of the feature network the rest is planned all the same."""
+
+    def absent(work):
+        raise LrcoreError("these weights are not there")
+
+    monkeypatch.setattr(costing, "load_network", absent)
+    found = lines(tmp_path, capsys, "--ae", "flux2", "--repa", "none", "--only", "generation")
+    missing = next(line for line in found if "these weights are not there" in line)
+    assert "image in the feature network" in missing and "Frechet distance" in missing
+    assert any(line.startswith("training steps") for line in found)
+    assert not any(line.startswith("in the feature network") for line in found)

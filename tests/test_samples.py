@@ -6,6 +6,7 @@ from PIL import Image
 from test_train import TINY
 
 from lrcore import train
+from lrcore.costs import Costs
 from lrcore.interruption import StopRequest
 from lrcore.records import read_generation
 from lrcore.stages import generation
@@ -65,7 +66,8 @@ def test_done_once_they_are_not_done_again_and_a_lost_one_comes_back_the_same(do
     assert lost.read_bytes() == before
 
 
-def test_what_is_half_measured_is_not_shown(done, tmp_path, capsys):
+def test_what_is_half_measured_is_not_shown(done, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Costs, "seconds", lambda costs, operation: 0.0)
     assert train.main(arguments(tmp_path, "--repa", "none", "--plan")) == 0
     counted = {line[:24].strip(): line.split()[-3:] for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert counted["pictures of samples"] == ["1", "1", "0"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -67,10 +68,11 @@ def anchors_recipe(work: Workspace, ae: str) -> str:
 
 def anchors_done(work: Workspace, ae: str) -> bool:
     """Whether all rows are there."""
-    return not _missing(work, ae)
+    return not missing(work, ae)
 
 
-def _missing(work: Workspace, ae: str) -> list[int]:
+def missing(work: Workspace, ae: str) -> list[int]:
+    """The numbers of images that have no rows yet."""
     rows = read_anchors(work.folders.data)
     rows = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == anchors_recipe(work, ae))]
     absent = set(work.sample_counts) - set(rows.n_samples)
@@ -80,7 +82,7 @@ def _missing(work: Workspace, ae: str) -> list[int]:
 
 def measure_anchors(work: Workspace, ae: str) -> None:
     """Write the rows of `ae` that are missing."""
-    for count in _missing(work, ae):
+    for count in missing(work, ae):
         write_anchors(work.folders.data, work.study.name, ae, _rows(work, ae, count))
 
 
@@ -144,19 +146,22 @@ def _row(work: Workspace, ae: str, anchor: str, target: str, count: int, judge: 
     )
 
 
+def features_path(work: Workspace, ae: str, anchor: str) -> Path:
+    """Where the features of an anchor's images are kept, as many as the largest of `counts`."""
+    made_of = work.data_recipe if anchor == "test" else autoencoder_recipe(work, ae)
+    key = network_recipe(work, made_of, work.study.seed, GAUSSIAN_IMAGES, counts(work)[-1])
+    return work.runs / "features" / f"{anchor}-{work.study.evaluation.feature_network}-{key}.safetensors"
+
+
 def _features(work: Workspace, ae: str, anchor: str, count: int) -> Tensor:
     """Features (count, dim) of an anchor's first images, on the study's device; made once, of all that are wanted."""
     most = counts(work)[-1]
-    made_of = work.data_recipe if anchor == "test" else autoencoder_recipe(work, ae)
-    key = network_recipe(work, made_of, work.study.seed, GAUSSIAN_IMAGES, most)
-    network = work.study.evaluation.feature_network
-    path = work.runs / "features" / f"{anchor}-{network}-{key}.safetensors"
     make = {"test": _test_images, RECONSTRUCTIONS: _reconstructions, "gaussian": _gaussian, "noise": _noise}[anchor]
 
     def features() -> Tensor:
         return all_features(load_network(work), watched(work, make(work, ae, most)))
 
-    return cached_tensor(path, features, work.check)[:count].to(work.device)
+    return cached_tensor(features_path(work, ae, anchor), features, work.check)[:count].to(work.device)
 
 
 def _chosen_images(work: Workspace, count: int) -> Tensor:

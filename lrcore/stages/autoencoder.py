@@ -93,6 +93,12 @@ def kept_folder(work: Workspace, ae: str) -> Path:
     return work.folders.data / "autoencoders" / f"study={work.study.name}" / name
 
 
+def training_checkpoint(work: Workspace, ae: str) -> Path:
+    """The file of the whole state of an autoencoder's training."""
+    folder = autoencoder_folder(work, ae)
+    return folder.with_name(f"{folder.name}.training.safetensors")
+
+
 def needs_training(work: Workspace, ae: str) -> bool:
     """Whether `ae` is one that the study trains and has not yet."""
     return work.study.autoencoders[ae].origin == "trained" and not autoencoder_folder(work, ae).exists()
@@ -138,7 +144,7 @@ def _obtained(work: Workspace, ae: str) -> Autoencoder:
     folder = autoencoder_folder(work, ae)
     if folder == kept_folder(work, ae):
         return _trained(work, spec, folder).to(work.device)
-    checkpoint = folder.with_name(f"{folder.name}.training.safetensors")
+    checkpoint = training_checkpoint(work, ae)
     with exclusive(folder, waiting=work.check):
         if not folder.exists():
             _train(work, ae, folder, checkpoint)
@@ -176,8 +182,12 @@ def _taef2(work: Workspace, ae: str) -> Autoencoder:
         raw.before_chunk = work.check
         return taef2.measured_moments(raw, work.images.train.images)
 
-    path = work.runs / "autoencoders" / f"taef2-{autoencoder_recipe(work, ae)}.safetensors"
-    return made(cached_tensor(path, measure, work.check))
+    return made(cached_tensor(taef2_moments_path(work, ae), measure, work.check))
+
+
+def taef2_moments_path(work: Workspace, ae: str) -> Path:
+    """Where the moments are kept that normalise the latents of one of the family "taef2"."""
+    return work.runs / "autoencoders" / f"taef2-{autoencoder_recipe(work, ae)}.safetensors"
 
 
 def _weights_fingerprint(spec: AutoencoderSpec) -> str:

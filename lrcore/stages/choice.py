@@ -108,7 +108,7 @@ def task_done(work: Workspace, task: Task, done: Done | None = None) -> bool:
     if not choosable(work, task.ae, set(), done):
         return False
     best = best_setting(work, task.ae)
-    return best is None or not _missing(work, task, best, done)
+    return best is None or not missing(work, task, best, done)
 
 
 def do_task(work: Workspace, task: Task) -> None:
@@ -116,13 +116,13 @@ def do_task(work: Workspace, task: Task) -> None:
     best, step = best_setting(work, task.ae), work.study.training.evaluate_at[-1]
     if best is None:
         return
-    cell, missing = cell_of(task, best), _missing(work, task, best, evaluations_done(work))
+    cell, wanted = cell_of(task, best), missing(work, task, best, evaluations_done(work))
     with exclusive(state_path(work, cell), work.check):
         with work.heartbeats.of([cell.name], step):
             ensure_trained(work, [cell], step)
         state_path(work, cell).unlink(missing_ok=True)
-    drawn = draw_samples(measuring(work, task, best, max(missing)), cell, step, best.sampleshift)
-    for count in missing:
+    drawn = draw_samples(measuring(work, task, best, max(wanted)), cell, step, best.sampleshift)
+    for count in wanted:
         again = measuring(work, task, best, count)
         row = measured(again, cell, step, best.sampleshift, drawn.first(count) if drawn else None)
         # a file of its own: one file holds rows of one recipe
@@ -136,7 +136,7 @@ def cell_of(task: Task, best: Best) -> Cell:
     return Cell(task.ae, task.repa, trainp, best.cell.trainshift, task.train_seed, task.width, task.skip)
 
 
-def _missing(work: Workspace, task: Task, best: Best, done: Done) -> list[int]:
+def missing(work: Workspace, task: Task, best: Best, done: Done) -> list[int]:
     """The numbers of samples without a row."""
     cell = cell_of(task, best)
     return [count for count in task.n_samples

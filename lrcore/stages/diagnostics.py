@@ -31,7 +31,7 @@ def diagnostics_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
     evaluation = work.study.evaluation
     weights = work.sha256_of_file(evaluation.feature_weights)
-    behind = (PROBE_IMAGES, evaluation.feature_network, weights, _interpolated_images(work))
+    behind = (PROBE_IMAGES, evaluation.feature_network, weights, interpolated_images(work))
     return recipe(autoencoder_recipe(work, ae), *behind)
 
 
@@ -83,14 +83,15 @@ def interpolation_metric(feature_network: str) -> str:
     return "ifid" if feature_network == "inception2015" else "ifd"
 
 
-def _interpolated_images(work: Workspace) -> int:
+def interpolated_images(work: Workspace) -> int:
+    """How many training images' latents are interpolated."""
     wanted = work.study.evaluation.n_interpolated or work.study.evaluation.n_reference
     return min(wanted, INTERPOLATED_IMAGES, work.study.data.train_images)
 
 
 def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
     """The interpolated FID over the first training images."""
-    images = work.images.train.first(_interpolated_images(work))
+    images = work.images.train.first(interpolated_images(work))
     network = load_network(work)
     distance = interpolated_frechet(
         autoencoder,

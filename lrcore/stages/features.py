@@ -46,18 +46,27 @@ def features_are_stored(work: Workspace) -> bool:
 
 def training_features(work: Workspace) -> Tensor:
     """Patch features (train images, N, F), float32, of the training images."""
-    folder = work.runs / "features" / f"{work.study.encoder.name}-{features_recipe(work)}"
-    images = work.images.train.images
-    starts = {folder / f"{start // PART_IMAGES:05d}.safetensors": start for start in range(0, len(images), PART_IMAGES)}
+    images, starts = work.images.train.images, feature_parts(work)
 
     def make(path: Path) -> None:
-        start = starts[path]
-        part = images.narrow(0, start, min(PART_IMAGES, len(images) - start))
+        part = images.narrow(0, *starts[path])
         with atomic_path(path) as temporary:
             save_file({"tensor": torch.cat(list(_patches(work, part)))}, temporary)
 
     make_missing(list(starts), make, work.check)
     return torch.cat([_stored(path) for path in starts])
+
+
+def feature_parts(work: Workspace) -> dict[Path, tuple[int, int]]:
+    """The files of the patch features: the first of the training images that are in each, and how many are."""
+    folder, images = (
+        work.runs / "features" / f"{work.study.encoder.name}-{features_recipe(work)}",
+        len(work.images.train.labels),
+    )
+    return {
+        folder / f"{start // PART_IMAGES:05d}.safetensors": (start, min(PART_IMAGES, images - start))
+        for start in range(0, images, PART_IMAGES)
+    }
 
 
 def _patches(work: Workspace, images: Tensor) -> Iterator[Tensor]:
@@ -105,14 +114,19 @@ def measured_statistics(work: Workspace, split: str, images: int) -> GaussianSta
     pixels = work.images.train if split == "train" else work.images.validation
     return cached_statistics(
         work,
-        f"{split}-{name}-{network_recipe(work, work.data_recipe, images)}",
+        statistics_path(work, split, images),
         lambda: statistics(load_network(work), watched(work, pixels.first(images))),
     )
 
 
-def cached_statistics(work: Workspace, name: str, make: Callable[[], GaussianStatistics]) -> GaussianStatistics:
-    """The statistics kept under `name`, made and stored first where they are absent."""
-    path = work.runs / "features" / f"{name}.safetensors"
+def statistics_path(work: Workspace, split: str, images: int) -> Path:
+    """Where `measured_statistics` are kept that do not ship."""
+    name = f"{split}-{work.study.evaluation.feature_network}-{network_recipe(work, work.data_recipe, images)}"
+    return work.runs / "features" / f"{name}.safetensors"
+
+
+def cached_statistics(work: Workspace, path: Path, make: Callable[[], GaussianStatistics]) -> GaussianStatistics:
+    """The statistics in `path`, made and stored first where they are absent."""
     with exclusive(path, work.check):
         if not path.exists():
             make().save(path)

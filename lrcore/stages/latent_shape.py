@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lrcore.autoencoders import patch_autoencoder, taef2
-from lrcore.autoencoders.base import LatentShape, token_grid
+from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.widths import check_widths
@@ -41,6 +41,21 @@ def latent_shape(work: Workspace, ae: str) -> LatentShape:
         return LatentShape(resolution, (work.encoder.grid, work.encoder.grid), work.encoder.patch_channels)
     grid = token_grid(resolution, 2 ** (len(spec.widths) - 1), spec.patch)
     return LatentShape(resolution, grid, spec.latent_channels * spec.patch**2, spec.patch)
+
+
+def has_posterior(work: Workspace, ae: str) -> bool | None:
+    """Whether stored latents have a deviation; None of an autoencoder whose latents are not stored.
+
+    Raises:
+        LrcoreError: one of your own cannot be made.
+    """
+    spec = work.study.autoencoders[ae]
+    if spec.origin == "custom":
+        autoencoder = ensure_autoencoder(work, ae)
+        return None if not autoencoder.cacheable else type(autoencoder).posterior_batch != Autoencoder.posterior_batch
+    if spec.family == "rae":
+        return False if spec.origin == "trained" else None
+    return spec.family not in ("patches", "taef2")
 
 
 def require_wide_enough(work: Workspace, aes: Iterable[str]) -> None:

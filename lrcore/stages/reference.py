@@ -80,30 +80,55 @@ def reference_statistics(work: Workspace) -> GaussianStatistics:
     evaluation = work.study.evaluation
     if not evaluation.reference:
         return measured_statistics(work, "train", evaluation.n_reference)
-    source = _source(work)
+    source, path = _source(work), own_statistics_path(work)
     if source.statistics is None:
-        assert source.images is not None
+        assert source.images is not None and path is not None
         _require_count(work, source.images.count)
         images = _stoppable(work, source.images.batches(CHUNK))
-        key = network_recipe(work, reference_fingerprint(work))
-        return cached_statistics(work, f"reference-{key}", lambda: statistics(load_network(work), images))
+        return cached_statistics(work, path, lambda: statistics(load_network(work), images))
     _require_fit(work, source.statistics)
     return source.statistics.gaussian
 
 
 def compared_features(work: Workspace) -> Tensor:
     """Features (N, D) of at most `COMPARED_IMAGES` reference images: what KID, precision and recall need."""
-    evaluation = work.study.evaluation
-    images = None if not evaluation.reference else _source(work).images
+    images = _own_images(work)
     if images is None:
-        count = _compared_images(work)
-        key = network_recipe(work, work.data_recipe, count)
-        chunks = watched(work, work.images.train.first(count))
+        chunks = watched(work, work.images.train.first(_compared_images(work)))
+    else:
+        chunks = _stoppable(work, _spread(images, COMPARED_IMAGES))
+    return cached_tensor(compared_path(work), lambda: all_features(load_network(work), chunks), work.check)
+
+
+def compared_path(work: Workspace) -> Path:
+    """Where `compared_features` are kept."""
+    if _own_images(work) is None:
+        key = network_recipe(work, work.data_recipe, _compared_images(work))
     else:
         key = network_recipe(work, reference_fingerprint(work))
-        chunks = _stoppable(work, _spread(images, COMPARED_IMAGES))
-    path = work.runs / "features" / f"compared-{evaluation.feature_network}-{key}.safetensors"
-    return cached_tensor(path, lambda: all_features(load_network(work), chunks), work.check)
+    return work.runs / "features" / f"compared-{work.study.evaluation.feature_network}-{key}.safetensors"
+
+
+def compared_count(work: Workspace) -> int:
+    """How many images `compared_features` are of."""
+    images = _own_images(work)
+    return _compared_images(work) if images is None else min(COMPARED_IMAGES, images.count)
+
+
+def own_statistics_path(work: Workspace) -> Path | None:
+    """Where the statistics of the reference file's images are kept; None of training images, or a file of statistics.
+
+    Raises:
+        LrcoreError: the file is missing or damaged.
+    """
+    if not work.study.evaluation.reference or _source(work).statistics is not None:
+        return None
+    return work.runs / "features" / f"reference-{network_recipe(work, reference_fingerprint(work))}.safetensors"
+
+
+def _own_images(work: Workspace) -> ImageFolder | ImageArray | None:
+    """Images of the reference file, if it has any."""
+    return _source(work).images if work.study.evaluation.reference else None
 
 
 def _compared_images(work: Workspace) -> int:
