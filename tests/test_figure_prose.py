@@ -23,8 +23,8 @@ def test_protocol() -> None:
 def test_best_of_study() -> None:
     text = prose.best_of_study(generation_rows())
     assert text.startswith(
-        "Study `toy`, from the lowest to the highest best FD (EfficientNet-Lite0): RAE (4; ln, train shift 1.78, "
-        "sample shift 1.00, with REPA, step 200), FLUX.2 (8;"
+        "Study `toy`, from the lowest to the highest best FD (EfficientNet-Lite0) of 64 samples: RAE (4; ln, train "
+        "shift 1.78, sample shift 1.00, with REPA, step 200), FLUX.2 (8;"
     )
     with pytest.raises(LrcoreError, match="every run diverged"):
         prose.best_of_study(diverged(generation_rows(), study="toy"))

@@ -57,7 +57,9 @@ def best_of_study(generation: pandas.DataFrame) -> str:
         for _, row in best.iterrows()
     ]
     study = str(generation["study"].iloc[0])
-    return f"Study `{study}`, from the lowest to the highest best {label}: {', '.join(named)}."
+    seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
+    trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
+    return f"Study `{study}`, from the lowest to the highest best {label} of {trainings}: {', '.join(named)}."
 
 
 def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:
