@@ -39,9 +39,8 @@ def generation_rows(feature_network: str = "efficientnet_lite0", aes: tuple[str,
         "guidance_high": 1.0, "sample_seed": 0, "dataset": "toy", "resolution": 32,
         "model": "DiT-Toy", "feature_protocol": "toy", "score": "fid", "width": 128.0, "skip": "none",
     }  # fmt: skip
-    found = pandas.DataFrame(rows).assign(
-        channels_per_token=lambda made: made["ae"].map(CHANNELS), **protocol, sample_precision=0.6, sample_recall=0.3
-    )
+    found = pandas.DataFrame(rows).assign(**protocol, sample_precision=0.6, sample_recall=0.3)
+    found = found.assign(channels_per_token=found["ae"].map(CHANNELS).fillna(48).astype(int))
     floor = {"floor_fid": 2.0, "reconstruction_fid": found.fid - 2, "gaussian_fid": 250.0}
     found = found.assign(kid=found.fid / 1000, **floor)
     return found.assign(**{name.replace("fid", "kid"): found[name] / 1000 for name in floor})

@@ -59,6 +59,14 @@ def test_where_the_kernel_distance_decides_the_fid_stands_beside_it() -> None:
     assert last.to_dict() == {"rae": 4, "flux2": 3, "sd": 2, "flux1": 1}
 
 
+def test_what_no_published_setting_has_stands_in_no_row_and_takes_no_place() -> None:
+    mine = generation_rows(aes=("mine",))
+    rows = pandas.concat([generation_rows(), mine.assign(fid=mine["fid"] / 100)], ignore_index=True)
+    shown = agreement.ranks(study(rows), PUBLISHED).rows.query("row.str.startswith('Study')")
+    assert shown.set_index("ae")["rank"].to_dict() == {"rae": 1, "flux2": 2, "sd": 3, "flux1": 4}
+    assert set(agreement.ranks(study(mine), PUBLISHED).rows.query("row.str.startswith('Study')")["ae"]) == {"mine"}
+
+
 def test_ranks_of_a_study_that_has_hardly_begun() -> None:
     shown = agreement.ranks(begun(), PUBLISHED)
     assert len(shown.rows[shown.rows["row"].str.startswith("Study toy")]) == 1

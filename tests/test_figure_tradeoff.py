@@ -80,3 +80,11 @@ def test_names_keep_clear_of_the_nearest_point() -> None:
     traces = markers(study_tradeoff(rows.assign(fid=near), reconstruction_rows()))
     low, high = sorted(("FLUX.1", "FLUX.2"), key=lambda name: traces[name].y[0])
     assert (traces[low].textposition, traces[high].textposition) == ("bottom center", "top center")
+
+
+def test_many_points_are_named_by_a_legend() -> None:
+    aes = (*(f"mine{number}" for number in range(style.FEW)), "sd")
+    made = study_tradeoff(generation_rows(aes=aes), reconstruction_rows(aes))
+    assert len(made.figure.data) == len(aes)  # no arrows
+    assert {trace.mode for trace in made.figure.data} == {"markers"} and made.figure.layout.showlegend
+    assert made.figure.layout.height > study_tradeoff(generation_rows(), reconstruction_rows()).figure.layout.height

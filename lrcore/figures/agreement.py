@@ -50,12 +50,16 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
 def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
     """The place of each autoencoder in every published setting, and in the study: 1 has the lowest distance.
 
-    A line leads from row to row for each autoencoder; it skips the settings that lack it.
+    A line leads from row to row for each autoencoder; it skips the settings that lack it. Of the study's autoencoders
+    those stand here that some published setting has, unless there is none.
 
     Raises:
         LrcoreError: no rows, or no published setting with enough autoencoders.
     """
-    rows = pandas.concat([_published_ranks(published), _own_ranks(study)], ignore_index=True)
+    told, own = _published_ranks(published), _own_ranks(study)
+    if (shared := own["ae"].isin(told["ae"])).any():
+        own = _places(own[shared])
+    rows = pandas.concat([told, own], ignore_index=True)
     settings = rows["row"].unique().tolist()
     aes = style.in_order(rows["ae"])
     figure = go.Figure()
@@ -154,8 +158,12 @@ def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
 
 
 def _ranked(row: str, distances: Mapping[str, float]) -> pandas.DataFrame:
-    found = pandas.DataFrame({"row": row, "ae": list(distances), "distance": list(distances.values())}).dropna()
-    return found.assign(rank=found["distance"].rank(method="min").astype(int))
+    return _places(pandas.DataFrame({"row": row, "ae": list(distances), "distance": list(distances.values())}).dropna())
+
+
+def _places(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """With the place of each autoencoder in its row."""
+    return rows.assign(rank=rows.groupby("row", sort=False)["distance"].rank(method="min").astype(int))
 
 
 def _published_ranks(published: pandas.DataFrame) -> pandas.DataFrame:

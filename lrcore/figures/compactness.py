@@ -108,7 +108,7 @@ def _draw(points: pandas.DataFrame, cost: str, distance: str, metric: str, where
                 x=[point["fidelity"]],
                 y=[point["distance"]],
                 name=ae.label,
-                mode="markers+text",
+                mode="markers+text" if len(points) <= style.FEW else "markers",
                 text=[f"<b>{ae.label}</b><br>{_told(point, cost)}"],
                 textposition=place,
                 marker={
@@ -128,6 +128,9 @@ def _draw(points: pandas.DataFrame, cost: str, distance: str, metric: str, where
         height=HEIGHT,
         showlegend=False,
     )
+    if len(points) > style.FEW:
+        style.legend_of_many(figure, len(points))
+        figure.update_layout(legend_itemsizing="constant")
     tradeoff_axes(figure, points, distance, look)
     values = "; ".join(
         f"{style.ae_style(str(row['ae'])).label} {distance} {shown(row['distance'])}, "

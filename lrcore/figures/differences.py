@@ -63,6 +63,8 @@ def against_noise(study: StudyRows) -> SiteFigure:
         title=style.title_at_the_edge(f"Differences beside the noise of the seed, study {study.name}"),
         height=170 + 55 * len(kinds),
     )
+    if len(aes) > style.FEW:
+        style.legend_of_many(figure, len(aes))
     said = "; ".join(
         f"{kind} "
         + ", ".join(f"{style.ae_style(ae).label} {style.percent(value, signed=False)}" for ae, value in pairs)

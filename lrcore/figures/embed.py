@@ -281,7 +281,7 @@ def _plot(figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:
     return (
         f'<div class="lrcore-figure-scroll" tabindex="0" role="group" aria-label="Figure">'
         f'<div class="lrcore-plot" role="img" aria-label="{said}" style="{style}">'
-        f'<p class="lrcore-alt">{said}</p></div></div>'
+        f'<p class="lrcore-alt" style="max-height:{height}px">{said}</p></div></div>'
     )
 
 

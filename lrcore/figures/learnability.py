@@ -95,13 +95,12 @@ def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFra
     for name, symbol in (("mean, by KID", "circle"), ("one training", "line-ns-open"), ("mean, by FID", "circle-open")):
         figure.add_trace(style.legend_entry(name, symbol, _GREY))
     values = [0.0, 1.0, *trainings["g_kid"], *means["g_fid"].dropna()]
-    for at, said in ((0, "as a Gaussian"), (1, "as reconstructions")):
-        figure.add_vline(x=at, line={"color": _GREY, "width": 1, "dash": "dot"})
-        figure.add_annotation(x=at, y=1, yref="paper", yanchor="bottom", text=said, showarrow=False, font_size=11)
+    _upright(figure, 0, "Gaussian", "center")
+    _upright(figure, 1, "reconstructions", "right")  # ends there, where a narrow screen does
     figure.update_xaxes(title="share learned G, higher is better", range=style.padded(values, 0.12))
-    title = f"Learned apart from the decoder: {labels[0]} most"
-    title += f", {labels[-1]} least" if len(labels) > 1 else ""
-    _lay_out(figure, f"{title}; study {study.name}", labels)
+    title = f"Learned apart from the decoder: most {labels[0]}"
+    title += f", least {labels[-1]}" if len(labels) > 1 else ""
+    _lay_out(figure, f"{title} (study {study.name})", labels)
     said = "; ".join(_named(mean) for _, mean in means.iterrows())
     alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said}."
     return SiteFigure(figure, trainings, f"{study.name}-share-learned", alt)
@@ -126,12 +125,13 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
         figure.add_trace(style.legend_entry(name, symbol, _GREY))
     test = rows.loc[rows["anchor"] == "test", "distance"]
     if len(test):
-        figure.add_vline(x=test.mean(), line={"color": _GREY, "width": 1, "dash": "dot"})
-        figure.add_annotation(
-            x=test.mean(), y=1, yref="paper", yanchor="bottom", text="test images", showarrow=False, font_size=11
-        )
-    figure.update_xaxes(title=f"{label} to the reference, lower is better")
-    _lay_out(figure, f"Samples between their anchors, study {study.name}", labels)
+        _upright(figure, test.mean(), "test images", "center")
+    figure.update_xaxes(title=f"{label}, lower is better")
+    floors = dict(zip(labels, means["floor_kid"] / means["kid"], strict=True))
+    order = sorted(floors, key=lambda ae: floors[ae])
+    ends = [f"{style.percent(floors[ae], signed=False)} ({ae})" for ae in (order[0], order[-1])]
+    title = f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
+    _lay_out(figure, f"{title}, study {study.name}", labels)
     said = "; ".join(
         f"{style.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
         f"{shown(KID_SCALE * mean['kid'])}"
@@ -140,6 +140,14 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     made = pandas.concat([rows, means.assign(anchor="samples", distance=KID_SCALE * means["kid"])], ignore_index=True)
     columns = ["ae", "anchor", "distance", "n_samples"]
     return SiteFigure(figure, made[columns], f"{study.name}-anchors", f"{label} to the reference: {said}.")
+
+
+def _upright(figure: go.Figure, at: float, said: str, anchor: str) -> None:
+    """A dotted line through all rows, named above."""
+    figure.add_vline(x=at, line={"color": _GREY, "width": 1, "dash": "dot"})
+    figure.add_annotation(
+        x=at, y=1, yref="paper", xanchor=anchor, yanchor="bottom", text=said, showarrow=False, font_size=11
+    )
 
 
 def _line(ends: list[float], look: style.AeStyle) -> go.Scatter:

@@ -45,6 +45,9 @@ AES = {
 _OTHER_COLOURS = ("#D55E00", "#56B4E9", "#8C6BB1", "#8D8D00")
 _OTHER_SYMBOLS = ("star", "cross", "hexagon", "pentagon")
 
+FEW = 6
+"""Of more points than this names would lie on one another: a legend and what appears on pointing name them."""
+
 REPA_LABELS = {False: "without REPA", True: "with REPA"}
 PARAMETER_LABELS = {"trainp": "training density", "trainshift": "train shift", "sampleshift": "sample shift"}
 DENSITY_LABELS = {"ts": "shifted uniform (ts)", "ln": "logit-normal (ln)", "pln": "plateau logit-normal (pln)"}
@@ -128,6 +131,11 @@ def padded(values: Iterable[float], share: float) -> list[float]:
 def title_at_the_edge(title: str) -> dict[str, object]:
     """A title that starts at the edge of the figure, where long names of rows leave the plot little width."""
     return {"text": title, "xref": "container", "x": 0.01}
+
+
+def legend_of_many(figure: go.Figure, entries: int) -> None:
+    """A legend, and height for it: a narrow screen shows its entries one below the other under the plot."""
+    figure.update_layout(showlegend=True, height=figure.layout.height + 14 * entries)
 
 
 def legend_entry(name: str, symbol: str, colour: str) -> go.Scatter:

@@ -90,18 +90,20 @@ def _by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
 def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, where: str, name: str) -> SiteFigure:
     look = style.metric_style(metric)
     figure = go.Figure()
-    start = points[points["ae"] == baseline]
+    start, few = points[points["ae"] == baseline], len(points) <= style.FEW
     for _, point in points.iterrows():
-        if len(start) and point["ae"] != baseline:
+        if few and len(start) and point["ae"] != baseline:
             figure.add_trace(_arrow(start.iloc[0], point))
     for (_, point), place in zip(points.iterrows(), _label_places(points), strict=True):
-        figure.add_trace(_marker(point, distance, look, place))
+        figure.add_trace(_marker(point, distance, look, place, few))
     figure.update_layout(
         template=style.TEMPLATE,
         title=f"Learnability against fidelity, {where}",
         height=HEIGHT,
         showlegend=False,
     )
+    if not few:
+        style.legend_of_many(figure, len(points))
     tradeoff_axes(figure, points, distance, look)
     values = "; ".join(
         f"{style.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
@@ -141,7 +143,7 @@ def _label_places(points: pandas.DataFrame) -> list[str]:
     return places
 
 
-def _marker(point: pandas.Series, distance: str, metric: style.Metric, place: str) -> go.Scatter:
+def _marker(point: pandas.Series, distance: str, metric: style.Metric, place: str, named: bool) -> go.Scatter:
     look = style.ae_style(str(point["ae"]))
     text = f"<b>{look.label}</b>"
     if point["distance_change"] and not math.isnan(point["distance_change"]):
@@ -153,11 +155,11 @@ def _marker(point: pandas.Series, distance: str, metric: style.Metric, place: st
         y=[point["distance"]],
         error_x={"type": "data", "array": error, "thickness": 1.5} if error else None,
         name=look.label,
-        mode="markers+text",
+        mode="markers+text" if named else "markers",
         text=[text],
         textposition=place,
         marker={"color": look.colour, "symbol": look.symbol, "size": 14},
-        hovertemplate=f"{look.label}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
+        hovertemplate=f"%{{text}}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
         cliponaxis=False,
     )
 
