@@ -20,7 +20,9 @@ from lrcore.metrics.kernel import KernelReference
 from lrcore.metrics.latents import LatentSample, diagnose
 from lrcore.metrics.manifold import ManifoldReference
 from lrcore.metrics.moment_matched import moment_matched
+from lrcore.metrics.probe import LEAST_TRAINING_IMAGES
 from lrcore.metrics.reconstruction import LPIPS_PROTOCOL, load_lpips, psnr, ssim
+from lrcore.operations import Kind, Operation
 from lrcore.rehearsal import (
     AUTOENCODER_IMAGES,
     IMAGES,
@@ -37,7 +39,7 @@ from lrcore.stages.training import new_transformer
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import Cell
 from lrcore.transformer import DiffusionTransformer
-from lrcore.workload import Kind, Operation, passes_per_sample
+from lrcore.workload import passes_per_sample
 
 TIMED_PIXELS = {"cpu": 2**14, "cuda": 2**22}
 """Pixels of a batch that an autoencoder encodes and decodes for this, by device; the rest is scaled."""
@@ -50,8 +52,14 @@ TIMED_SAMPLES = {"cpu": 32, "cuda": 1024}
 
 TIMED_STEPS = 4
 
-TIMED_SET, TIMED_NUMBERS = 512, 2**24
-"""Images of sets whose pairs are counted or whose latents are looked at, of these at most so many numbers in all."""
+TIMED_SET = 512
+"""Images of sets whose pairs are counted or whose latents are looked at."""
+
+TIMED_NUMBERS = 2**21
+"""Numbers in the latents that are looked at, which may be fewer therefore."""
+
+TIMED_GAUSSIANS = 2**24
+"""Numbers in the Gaussian latents that are drawn at a time."""
 
 LONGEST = {"cpu": 2e11, "cuda": 1e16}
 """Floating-point operations of a training step, or of samples, beyond which passes of one image are timed instead."""
@@ -186,7 +194,7 @@ class Costs:
     def _diagnose(self, operation: Operation) -> float:
         latent = latent_shape(self.work, operation.ae)
         autoencoder, labels = stand_in(self.stage, operation.ae, latent), self.stage.images.train.labels
-        count = self._latents(operation, operation.size // 2)
+        count = self._few(operation, operation.size // 2)
         images = self._pixels(count)
         labels = labels.repeat(-(-count // len(labels)))[:count]
         tokens = autoencoder.encode(images)
@@ -197,13 +205,14 @@ class Costs:
         return self._timed(lambda: diagnose(sample)) * operation.size / (2 * count)
 
     def _neighbours(self, operation: Operation) -> float:
-        count = self._latents(operation, operation.size)
+        count = self._few(operation, operation.size)
         tokens = self._tokens(operation.ae, count)
         return self._timed(lambda: nearest_neighbours(tokens)) * (operation.size / count) ** 2
 
     def _gaussian(self, operation: Operation) -> float:
         images = min(operation.size, 2 * CHUNK)
-        count = self._latents(operation, min(GAUSSIAN_SAMPLES, self.work.sample_counts[-1]), GAUSSIAN_SAMPLES)
+        dimension = latent_shape(self.work, operation.ae).dimension
+        count = min(GAUSSIAN_SAMPLES, self.work.sample_counts[-1], TIMED_GAUSSIANS // dimension)
         tokens = self._tokens(operation.ae, images)
         mean = tokens.double().mean(0)
         made = self._timed(lambda: moment_matched(torch.randn(count, images), mean, tokens.split(CHUNK)))
@@ -260,10 +269,10 @@ class Costs:
         found.update(self._set(min(size, found.dim + 1)))
         return found
 
-    def _latents(self, operation: Operation, wanted: int, most: int = TIMED_SET) -> int:
+    def _few(self, operation: Operation, wanted: int) -> int:
         """How many latents are looked at of those `wanted`."""
         dimension = latent_shape(self.work, operation.ae).dimension
-        return min(wanted, most, TIMED_NUMBERS // dimension)
+        return min(wanted, TIMED_SET, max(LEAST_TRAINING_IMAGES, TIMED_NUMBERS // dimension))
 
     def _tokens(self, ae: str, count: int) -> Tensor:
         latent = latent_shape(self.work, ae)

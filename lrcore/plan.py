@@ -11,6 +11,7 @@ from lrcore.costs import Costs
 from lrcore.engine import Todo, left_to_do
 from lrcore.errors import LrcoreError
 from lrcore.latent_shards import ShardPlan
+from lrcore.operations import Kind, Operation, Workload
 from lrcore.records import read_generation
 from lrcore.rehearsal import Clock, rehearsal
 from lrcore.stages import choice
@@ -23,7 +24,7 @@ from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_REPA, Cell
 from lrcore.transformer import parameter_count
-from lrcore.workload import Kind, Operation, Workload, evaluations_left, workload
+from lrcore.workload import evaluations_left, workload
 
 FLOAT32 = 4
 

@@ -11,12 +11,13 @@ from lrcore.costs import Costs
 from lrcore.engine import Todo
 from lrcore.errors import LrcoreError
 from lrcore.interruption import StopRequest
+from lrcore.operations import Kind, Operation
 from lrcore.rehearsal import Clock, rehearsal
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
-from lrcore.workload import Kind, Operation, workload
+from lrcore.workload import workload
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 

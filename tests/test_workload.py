@@ -13,12 +13,13 @@ from lrcore.engine import STAGES, left_to_do
 from lrcore.flow_matching import FlowMatching
 from lrcore.metrics import frechet, interpolation, kernel, manifold
 from lrcore.metrics.features import FeatureNetwork
+from lrcore.operations import Kind
 from lrcore.plan import everything
 from lrcore.stages import anchors, diagnostics, features, reconstruction
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
 from lrcore.transformer import DiffusionTransformer
-from lrcore.workload import Kind, workload
+from lrcore.workload import workload
 
 STUDY = f"""
 extends = "{Path(__file__).parent / "tiny.toml"}"
