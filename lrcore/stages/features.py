@@ -86,7 +86,8 @@ def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], 
             with atomic_path(path) as temporary:
                 save_file({"tensor": tensor}, temporary)
             return tensor
-    return _stored(path)
+    # a copy, since results of matrix products may depend on where in memory a mapped file begins
+    return _stored(path).clone()
 
 
 def _stored(path: Path) -> Tensor:
