@@ -37,8 +37,8 @@ from lrcore.stages.generation import sample
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import new_transformer
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import Cell
-from lrcore.transformer import DiffusionTransformer
+from lrcore.studies import SELF_REPA, Cell
+from lrcore.transformer import SHAPES, DiffusionTransformer
 from lrcore.workload import passes_per_sample
 
 TIMED_PIXELS = {"cpu": 2**14, "cuda": 2**22}
@@ -162,7 +162,7 @@ class Costs:
             return new_transformer(self.stage, latent_shape(self.work, operation.ae), self._cell(operation))
 
     def flops(self, operation: Operation) -> float:
-        """Floating-point operations of a `STEP` or `PASS` in the transformer."""
+        """Floating-point operations of a `STEP` or `PASS` in the transformer, and in its average where REPA has it."""
         latent = latent_shape(self.work, operation.ae)
         key = (latent.grid, latent.channels_per_token, operation.width, operation.skip)
         if key not in self._flops:
@@ -170,7 +170,9 @@ class Costs:
         forward, backward = self._flops[key]
         if operation.kind is Kind.PASS:
             return forward
-        return self.work.study.training.batch_size * (forward + backward)
+        settings = self.work.study.training
+        own = settings.self_block / SHAPES[settings.model].depth if operation.repa == SELF_REPA else 0.0
+        return settings.batch_size * ((1 + own) * forward + backward)
 
     def _cell(self, operation: Operation, trainshift: float = 1.0) -> Cell:
         of = operation

@@ -33,7 +33,7 @@ from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import NO_REPA, Cell, Study
+from lrcore.studies import Cell, Study, needs_encoder
 
 STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generation", "choice", "samples")
 
@@ -71,6 +71,11 @@ class Todo:
             *self.show,
         ]
         return list(dict.fromkeys(used))
+
+    @property
+    def repas(self) -> set[str]:
+        """The kinds of REPA of what is left to train."""
+        return {*(cell.repa for cell in self.generate), *(task.repa for task in self.choose)}
 
     def __str__(self) -> str:
         return (
@@ -351,7 +356,8 @@ def _assets(study: Study, todo: Todo) -> list[str]:
     """What the work left reads from outside, all of it fetched before any of it."""
     named = ["cifar10"] if study.data.dataset == "cifar10" else []
     with_features = [ae for ae in todo.train if uses_features(study.autoencoders[ae])]
-    if with_features or any(cell.repa != NO_REPA for cell in todo.generate) or _has_trained_rae(study):
+    by_repa = any(map(needs_encoder, todo.repas))
+    if with_features or by_repa or _has_trained_rae(study):
         named.append(study.encoder.name)
     if any(study.autoencoders[ae].family == "taef2" for ae in todo.measured):
         named += taef2.WEIGHTS

@@ -45,6 +45,7 @@ KID_SCALE = 1000
 """Kernel distances are shown in thousandths, as is usual."""
 
 NO_REPA = "none"
+SELF_REPA = "self"
 NO_SKIP = "none"
 
 _OWN_WIDTH = {name: float(shape.width) for name, shape in SHAPES.items()}
@@ -315,11 +316,13 @@ def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier:
 
 
 def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """What REPA changes for each ae and step: `best`, of the best settings with it to those without it, relative.
+    """What REPA towards an encoder changes for each ae and step: `best`, of the best settings with it to those without,
+    relative.
 
     `paired` is the median over the `pairs` of runs that differ in REPA alone. Negative where REPA helps; steps and
     autoencoders without both are left out. Columns ae, step, best, paired, pairs.
     """
+    settings = settings[settings["repa"] != SELF_REPA]
     on = settings["repa"] != NO_REPA
     held = ["ae", "step", *PARAMETERS]
     both = (

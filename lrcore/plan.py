@@ -22,7 +22,7 @@ from lrcore.stages.latent_shape import has_posterior, latent_shape
 from lrcore.stages.latents import shard_plan, shard_settings
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import NO_REPA, Cell
+from lrcore.studies import Cell, needs_encoder
 from lrcore.transformer import parameter_count
 from lrcore.workload import evaluations_left, workload
 
@@ -191,7 +191,7 @@ def _bytes_of_checkpoints(work: Workspace, cells: Iterable[Cell], grid: set[Cell
 def _bytes_of_features(work: Workspace, todo: Todo, cells: Iterable[Cell]) -> int:
     """Of the patch features that are stored for autoencoders and for REPA."""
     by_autoencoders = any(uses_features(work.study.autoencoders[ae]) for ae in todo.train)
-    by_repa = any(cell.repa != NO_REPA for cell in cells) and features_are_stored(work)
+    by_repa = any(needs_encoder(cell.repa) for cell in cells) and features_are_stored(work)
     if not (by_autoencoders or by_repa):
         return 0
     encoder = work.encoder

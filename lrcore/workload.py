@@ -23,7 +23,7 @@ from lrcore.stages.generation import evaluations_done, evaluations_missing, stac
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import state_path, steps_left, trained
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import NO_REPA, Cell, Evaluation
+from lrcore.studies import Cell, Evaluation, needs_encoder
 from lrcore.tally import Tally
 
 
@@ -198,7 +198,7 @@ class _Stages(Tally):
             self.latents(first.ae)
         if not self.cacheable(first.ae):
             self.add(Kind.ENCODE, batch * max(steps), first.ae)
-        if first.repa != NO_REPA and max(steps):
+        if needs_encoder(first.repa) and max(steps):
             if self.features_are_stored():
                 self.patch_features()
             else:

@@ -1,11 +1,12 @@
 """Cells of a study by several processes: `torchrun distributed_cells.py STUDY FOLDER:MODE:CHECKS ...`, job after job.
 
-MODE is `whole`, `sharded`, `pictures`: draw samples with the weights that are there and store them, or `complete`: what
-the command does where all rows are there. After so many looks at whether to stop, the first process is asked to (0 is
-never).
+MODE is `whole`, `sharded`, `itself`: train the first cell with REPA towards itself, `pictures`: draw samples with the
+weights that are there and store them, or `complete`: what the command does where all rows are there. After so many
+looks at whether to stop, the first process is asked to (0 is never).
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from lrcore.engine import Job
 from lrcore.executors.torchrun import run_together
 from lrcore.interruption import StopRequest, StudyInterrupted
 from lrcore.stages.generation import own_batches, run_cells, sample, stacks
-from lrcore.stages.training import load_snapshot
+from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
 
@@ -57,6 +58,9 @@ def main():
                 run_together(together, Job(study, folders, device, ["generation"], ["flux2"], study.cells), stop)
                 continue
             work = Workspace(study, folders, stop, lambda steps: None, device, world=together)
+            if mode == "itself":
+                ensure_trained(work, [replace(study.cells[0], repa="self")], study.training.evaluate_at[-1])
+                continue
             if mode == "pictures":
                 store_pictures(work, root)
                 continue

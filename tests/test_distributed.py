@@ -18,13 +18,15 @@ from lrcore.executors.torchrun import run_together
 from lrcore.interruption import StopRequest
 from lrcore.records import GENERATION_KEY, read_generation
 from lrcore.stages.generation import run_cells, sample, stacks
-from lrcore.stages.training import load_snapshot
+from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
 
 HERE = Path(__file__).parent
 STUDY = """
 extends = "{tiny}"
+[training]
+self_block = 3
 [[grid]]
 ae = ["flux2"]
 trainp = ["ln"]
@@ -70,17 +72,24 @@ def snapshots(root):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """`alone`: by one process; by two: `whole` (DDP), `sharded` (FSDP2), `moved` (stopped, then one process),
-    `sampled` (pictures alone, with the weights of `alone`). What `alone` holds is nothing to do for two."""
+    `sampled` (pictures alone, with the weights of `alone`), `itself` (REPA towards itself). What `alone` holds is
+    nothing to do for two."""
     root = tmp_path_factory.mktemp("distributed")
     (root / "grid.toml").write_text(STUDY.format(tiny=HERE / "tiny.toml"))
     study = load_study(str(root / "grid.toml"))
     run_alone(study, root / "alone")
     shared = root / "alone" / "runs" / study.name
-    for name in ("whole", "sharded", "moved", "sampled"):
+    for name in ("whole", "sharded", "moved", "sampled", "itself"):
         for part in ("autoencoders", "latents", "features", *(["transformers"] if name == "sampled" else [])):
             shutil.copytree(shared / part, root / name / "runs" / study.name / part)
         shutil.copytree(root / "alone" / "data" / "anchors", root / name / "data" / "anchors")
-    jobs = {"whole": "whole:0", "sharded": "sharded:0", "moved": "sharded:5", "sampled": "pictures:0"}
+    jobs = {
+        "whole": "whole:0",
+        "sharded": "sharded:0",
+        "moved": "sharded:5",
+        "sampled": "pictures:0",
+        "itself": "itself:0",
+    }
     named = [f"{root / name}:{job}" for name, job in {**jobs, "alone": "complete:0"}.items()]
     done = torchrun(HERE / "distributed_cells.py", root / "grid.toml", *named)
     for rank in (0, 1):
@@ -104,9 +113,22 @@ def test_two_processes_give_the_rows_of_one(folders, name):
     expected, found = snapshots(folders / "alone"), snapshots(folders / name)
     assert expected.keys() == found.keys() and len(expected) == 4
     for path, weights in expected.items():
-        for key, weight in weights.items():
-            # six steps of AdamW at 1e-3: where a gradient is rounding alone, its sign may differ
-            torch.testing.assert_close(found[path][key], weight, rtol=1e-2, atol=5e-4, msg=lambda m, key=key: key + m)
+        same(found[path], weights)
+
+
+def same(found, expected):
+    for key, weight in expected.items():
+        # six steps of AdamW at 1e-3: where a gradient is rounding alone, its sign may differ
+        torch.testing.assert_close(found[key], weight, rtol=1e-2, atol=5e-4, msg=lambda m, key=key: key + m)
+
+
+def test_a_training_that_aligns_with_itself_is_that_of_one_process(folders, tmp_path):
+    study = load_study(str(folders / "grid.toml"))
+    for part in ("autoencoders", "latents"):
+        shutil.copytree(folders / "alone" / "runs" / study.name / part, tmp_path / "runs" / study.name / part)
+    ensure_trained(workspace(study, tmp_path), [replace(study.cells[0], repa="self")], 6)
+    (expected,), (found,) = snapshots(tmp_path).values(), snapshots(folders / "itself").values()
+    same(found, expected)
 
 
 def test_samples_do_not_depend_on_the_number_of_processes(folders):

@@ -19,7 +19,7 @@ from lrcore.engine import Diverged, Job, Todo, in_this_process, run_study, train
 from lrcore.errors import LrcoreError
 from lrcore.interruption import StopRequest, StudyInterrupted
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import Cell
+from lrcore.studies import SELF_REPA, Cell
 
 
 def run_together(world: World, job: Job, stop: StopRequest) -> int:
@@ -28,7 +28,8 @@ def run_together(world: World, job: Job, stop: StopRequest) -> int:
     Returns the exit status, of processes other than the first always 0.
 
     Raises:
-        LrcoreError: a batch cannot be divided evenly, or trainings are to be stacked; else as `run_study`.
+        LrcoreError: a batch cannot be divided evenly, trainings are to be stacked, or weights to be divided of one that
+            aligns with itself; else as `run_study`.
         StudyInterrupted: stopped as asked.
     """
     batch_size = job.study.training.batch_size
@@ -39,6 +40,11 @@ def run_together(world: World, job: Job, stop: StopRequest) -> int:
         )
     if job.stack > 1:
         raise LrcoreError("--stack trains several at once in one process: start it without torchrun")
+    if world.sharded and (own := [cell.name for cell in job.cells if cell.repa == SELF_REPA]):
+        # its target comes from the middle of the averaged model, whose weights are put together for whole passes alone
+        raise LrcoreError(
+            f"--shard cannot train '{own[0]}', which aligns with itself: leave --shard out, or narrow with --repa"
+        )
     if not world.first:
         _follow(world, job, stop)
         return 0

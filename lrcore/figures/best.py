@@ -9,6 +9,8 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable
 
+_REPA = {findings.NO_REPA: "no", findings.SELF_REPA: "towards itself"}
+
 
 def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     """One row per autoencoder, REPA and step with the density and the shifts of lowest distance.
@@ -26,7 +28,7 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     table = pandas.DataFrame(
         {
             "autoencoder": [style.ae_style(ae).label for ae in best["ae"]],
-            "REPA": ["no" if repa == findings.NO_REPA else "yes" for repa in best["repa"]],
+            "REPA": [_REPA.get(repa, "yes") for repa in best["repa"]],
             "step": best["step"].to_numpy(),
             "density": best["trainp"].to_numpy(),
             "train shift": best["trainshift"].to_numpy(),

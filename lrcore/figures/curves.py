@@ -15,7 +15,7 @@ _PANEL_HEIGHT = 190
 
 
 def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
-    """A row of panels per autoencoder, a column without and one with REPA.
+    """A row of panels per autoencoder, a column without REPA and one for each kind of it.
 
     Faint: every setting. Dotted: those without timeshift (both shifts 1). Bold: the setting that is best at the last
     step. Lines end where a run diverged. Panels of a row share their logarithmic axis.
@@ -29,7 +29,7 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
         raise LrcoreError("no rows: every run diverged")
     columns = _repa_columns(settings)
     aes = style.in_order(settings["ae"])
-    titles = [f"{style.ae_style(ae).label} {style.REPA_LABELS[r != findings.NO_REPA]}" for ae in aes for r in columns]
+    titles = [f"{style.ae_style(ae).label} {style.repa_label(r)}" for ae in aes for r in columns]
     figure = make_subplots(
         len(aes),
         len(columns),
@@ -61,10 +61,11 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
 
 
 def _repa_columns(settings: pandas.DataFrame) -> list[str]:
-    encoders = sorted(set(settings["repa"]) - {findings.NO_REPA})
+    kinds = set(settings["repa"])
+    encoders = sorted(kinds - {findings.NO_REPA, findings.SELF_REPA})
     if len(encoders) > 1:
         raise LrcoreError(f"runs with different REPA encoders in one figure: {', '.join(encoders)}; keep those of one")
-    return [findings.NO_REPA, *encoders]
+    return [findings.NO_REPA, *encoders, *sorted(kinds & {findings.SELF_REPA})]
 
 
 def _of(rows: pandas.DataFrame, ae: str, repa: str) -> pandas.DataFrame:
@@ -123,6 +124,6 @@ def _alt(best: pandas.DataFrame, label: str) -> str:
     ends = []
     for (ae, repa), line in best.groupby(["ae", "repa"]):
         last = line.dropna(subset="distance").sort_values("step").iloc[-1]
-        named = f"{style.ae_style(str(ae)).label} {style.REPA_LABELS[repa != findings.NO_REPA]}"
+        named = f"{style.ae_style(str(ae)).label} {style.repa_label(str(repa))}"
         ends.append(f"{named} {shown(float(last['fid']))} at step {last['step']}")
     return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {'; '.join(ends)}."

@@ -19,7 +19,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.comparison import Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
-from lrcore.findings import NO_REPA
+from lrcore.findings import NO_REPA, SELF_REPA
 from lrcore.images import png_text
 
 SAME = ("ae", "trainp", "trainshift", "sampleshift", "step", "train_seed", "sample_seed", "columns", "resolution")
@@ -115,7 +115,7 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
     cells = "".join(
         f'<div><img src="{html.escape(f"{link}/{sheet.path.name}")}" width="{sheet.width}" height="{sheet.height}" '
         f'alt="{html.escape(f"Samples in the latent space of {name} {label}")}"> {label}</div>'
-        for sheet, label in ((without, style.REPA_LABELS[False]), (repa, style.REPA_LABELS[True]))
+        for sheet, label in ((sheet, style.repa_label(sheet.said["repa"])) for sheet in (without, repa))
     )
     caption = html.escape(_setting(repa))
     return f'<div class="lrcore-pair" role="group" aria-label="{html.escape(name)}"><p>{caption}</p>{cells}</div>'
@@ -123,9 +123,9 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
 
 def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
     """`named`: with the encoder, where pairs of several have to be told apart."""
-    left = Picture(style.REPA_LABELS[False], f"{link}/{without.path.name}")
-    right = Picture(style.REPA_LABELS[True], f"{link}/{repa.path.name}")
-    label = f"{_name(without)}, {repa.said['repa']}" if named else _name(without)
+    left = Picture(style.repa_label(NO_REPA), f"{link}/{without.path.name}")
+    right = Picture(style.repa_label(repa.said["repa"]), f"{link}/{repa.path.name}")
+    label = f"{_name(without)}, {_target(repa)}" if named else _name(without)
     return Compared(label, without.width, without.height, left, (right,), caption=_setting(repa))
 
 
@@ -134,8 +134,13 @@ def _setting(repa: Sheet) -> str:
     density = style.DENSITY_LABELS.get(said["trainp"], said["trainp"])
     return (
         f"{_name(repa)}: {density}, train shift {said['trainshift']}, sample shift {said['sampleshift']}, after "
-        f"{int(said['step']):,} steps; REPA towards {said['repa']}; seed {said['sample_seed']} for both"
+        f"{int(said['step']):,} steps; REPA towards {_target(repa)}; seed {said['sample_seed']} for both"
     )
+
+
+def _target(sheet: Sheet) -> str:
+    repa = sheet.said["repa"]
+    return "itself" if repa == SELF_REPA else repa
 
 
 def _name(sheet: Sheet) -> str:

@@ -53,7 +53,7 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     named = [
         f"{style.ae_style(row['ae']).label} ({shown(row['fid'])}; {row['trainp']}, train shift "
         f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
-        f"{style.REPA_LABELS[row['repa'] != findings.NO_REPA]}, step {row['step']})"
+        f"{style.repa_label(row['repa'])}, step {row['step']})"
         for _, row in best.iterrows()
     ]
     study = str(generation["study"].iloc[0])

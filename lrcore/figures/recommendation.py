@@ -160,7 +160,7 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
     found = best.assign(
         study=name,
         channels_per_token=best["ae"].map(sizes.first()).astype(int),
-        condition=[style.REPA_LABELS[repa != findings.NO_REPA] for repa in best["repa"]],
+        condition=[style.repa_label(str(repa)) for repa in best["repa"]],
         distance=best["distance"],
     )
     return _in_columns(found)

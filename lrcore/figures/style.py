@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from lrcore import findings
 from lrcore.errors import unknown
 
 
@@ -48,7 +49,6 @@ _OTHER_SYMBOLS = ("star", "cross", "hexagon", "pentagon")
 FEW = 6
 """Of more points than this names would lie on one another: a legend and what appears on pointing name them."""
 
-REPA_LABELS = {False: "without REPA", True: "with REPA"}
 PARAMETER_LABELS = {"trainp": "training density", "trainshift": "train shift", "sampleshift": "sample shift"}
 DENSITY_LABELS = {"ts": "shifted uniform (ts)", "ln": "logit-normal (ln)", "pln": "plateau logit-normal (pln)"}
 
@@ -86,6 +86,11 @@ TEMPLATE = go.layout.Template(
     }
 )
 """Colours of text and grid are the page's, which `site/figures.js` puts in for its light and dark theme."""
+
+
+def repa_label(repa: str) -> str:
+    """How runs are called whose column `repa` says this."""
+    return {findings.NO_REPA: "without REPA", findings.SELF_REPA: "with REPA towards itself"}.get(repa, "with REPA")
 
 
 def ae_style(ae: str) -> AeStyle:

@@ -35,7 +35,7 @@ from lrcore.stages.training import (
     training_recipe,
 )
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import NO_REPA, Cell
+from lrcore.studies import Cell, needs_encoder
 from lrcore.transformer import DiffusionTransformer, parameter_count
 
 
@@ -109,7 +109,7 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
 def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
     """Have made and stored what takes long, after which processes that work together keep in step."""
     training_latents(work, cells[0].ae, ensure_autoencoder(work, cells[0].ae))
-    if cells[0].repa != NO_REPA and features_are_stored(work):
+    if needs_encoder(cells[0].repa) and features_are_stored(work):
         training_features(work)
     load_judge(work)
     if work.world.first:

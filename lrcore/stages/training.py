@@ -22,7 +22,7 @@ from lrcore.checkpoints import TrainingState, saved_step
 from lrcore.distributed import shard, whole
 from lrcore.errors import LrcoreError
 from lrcore.files import atomic_path, write_json
-from lrcore.flow_matching import FlowMatching, Losses, draw
+from lrcore.flow_matching import FlowMatching, Losses, draw, own_features, repa_losses, self_losses
 from lrcore.loop import DivergedError, LoopSettings, restore, train
 from lrcore.loss_log import LossLog, loss_rows
 from lrcore.numerics import numerical_path
@@ -33,7 +33,7 @@ from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.features import features_recipe
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import NO_REPA, NO_SKIP, Cell
+from lrcore.studies import NO_REPA, NO_SKIP, SELF_REPA, Cell, Training, needs_encoder
 from lrcore.timesteps import density
 from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
 
@@ -44,9 +44,12 @@ NUMERICAL_PATH = "numerical_path"
 def training_recipe(work: Workspace, cell: Cell) -> str:
     """What the weights of a cell depend on at any step."""
     study = work.study
-    # when a training is looked at and saved does not change it
+    # when a training is looked at and saved does not change it, nor do keys of what it does without
     training = dataclasses.replace(study.training, evaluate_at=(), checkpoint_every=0)
-    features = features_recipe(work) if cell.repa != NO_REPA else ""
+    if cell.repa != SELF_REPA:
+        own = {name: getattr(Training, name) for name in ("self_block", "self_gap", "self_weight")}
+        training = dataclasses.replace(training, **own)
+    features = features_recipe(work) if needs_encoder(cell.repa) else ""
     return recipe(cell, autoencoder_recipe(work, cell.ae), training, study.seed, features, REVISION)
 
 
@@ -146,15 +149,18 @@ class _Training:
         study = work.study
         self.work, self.cells = work, cells
         self.autoencoder = ensure_autoencoder(work, cells[0].ae)
-        repa = cells[0].repa != NO_REPA
-        self.projected_to = work.encoder.patch_channels if repa else None
-        self.batches = TrainingBatches(work, cells[0].ae, self.autoencoder, repa, cells[0].train_seed)
+        first = cells[0]
+        self.towards_itself, with_encoder = first.repa == SELF_REPA, needs_encoder(first.repa)
+        self.encoder_channels = work.encoder.patch_channels if with_encoder else None
+        self.batches = TrainingBatches(work, first.ae, self.autoencoder, with_encoder, first.train_seed)
         self.densities = [density(cell.trainp, cell.trainshift) for cell in cells]
         objective = stack([self._objective(cell) for cell in cells]).to(work.device)
         settings = study.training
         self.state = TrainingState.start(objective, settings.learning_rate, settings.ema_decay, self._divide)
         if work.compiled:
             compile_blocks(self.state.model.transformer)
+            if self.towards_itself:
+                compile_blocks(self.state.averaged.transformer)
         self.parallel = work.world.parallel(self.state.model)
         paths = tuple(state_path(work, cell) for cell in cells)
         self.log = LossLog(len(cells), device=work.device)
@@ -202,19 +208,27 @@ class _Training:
             # the cells of an autoencoder and a seed start from the same weights: they differ in what is studied alone
             torch.manual_seed(generator(cell.train_seed, "transformer", cell.ae).initial_seed())
             model = new_transformer(self.work, self.autoencoder.shape, cell)
-            if self.projected_to is None:
+            if cell.repa == NO_REPA:
                 return FlowMatching(model, precision=settings.precision)
-            projector = RepaProjector(model.shape.width, self.projected_to, settings.repa_hidden)
-        return FlowMatching(model, projector, settings.repa_block, settings.repa_weight, settings.precision)
+            width = model.shape.width
+            projector = RepaProjector(width, self.encoder_channels or width, settings.repa_hidden)
+        if self.towards_itself:
+            weight, loss = settings.self_weight, self_losses
+        else:
+            weight, loss = settings.repa_weight, repa_losses
+        return FlowMatching(model, projector, settings.repa_block, weight, settings.precision, loss)
 
     def _losses_at(self, step: int) -> Tensor:
         """The loss of every run (S,) on the batch of `step`."""
         batch, classes = self.batches(step), self.state.model.transformer.classes
         randomness = generator(self.cells[0].train_seed, "training", step, device=self.work.device)
-        dropout = self.work.study.training.class_dropout
-        drawn = draw(batch, self.densities, classes, dropout, randomness, self.work.world)
+        settings, world, runs = self.work.study.training, self.work.world, len(self.cells)
+        drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness, world)
+        if self.towards_itself:
+            averaged, block, gap = self.state.averaged, settings.self_block, settings.self_gap
+            drawn = drawn._replace(features=own_features(averaged, drawn, block, gap, runs, randomness, world))
         losses: Losses = self.parallel(drawn)
         self.log.add(drawn.t, losses.velocity)
         for cell in self.cells:
             self.work.heartbeats.beat(cell.name, step)
-        return losses.objective.view(len(self.cells), -1).mean(1)
+        return losses.objective.view(runs, -1).mean(1)

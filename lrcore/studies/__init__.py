@@ -32,10 +32,18 @@ UNREADABLE = ("refuse", "skip")
 LATENTS = ("mode", "sample")
 LATENT_PRECISIONS = ("float32", "float16")
 NO_REPA = "none"
+SELF_REPA = "self"
+"""REPA towards the averaged transformer's own deeper block instead of an encoder."""
+
 SCORES = ("fid", "kid")
 NO_SKIP = "none"
 SKIPS = (NO_SKIP, "linear")
 """What leads around the transformer: nothing, or `lrcore.transformer.LinearSkip`."""
+
+
+def needs_encoder(repa: str) -> bool:
+    """Whether this kind of REPA reads features of the frozen encoder."""
+    return repa not in (NO_REPA, SELF_REPA)
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,10 @@ class Training:
     losses and the sampler's state in float32. They see the `latent` of each image, one of `LATENTS`: the posterior's
     "mode", or another "sample" of it at each step, where the autoencoder has a posterior. `flip` shows half of the
     images mirrored left to right. `latent_precision`: of latents on disk.
+
+    REPA towards itself (`SELF_REPA`) takes the averaged transformer's tokens after `self_block` blocks, more than
+    `repa_block`, at times up to `self_gap` nearer to the data, and weighs its loss by `self_weight`; gap and weight are
+    those of its authors (Jiang et al. 2025, arXiv 2505.02831).
     """
 
     model: str
@@ -156,6 +168,9 @@ class Training:
     latent: str = "mode"
     flip: bool = False
     latent_precision: str = "float32"
+    self_block: int = 0
+    self_gap: float = 0.2
+    self_weight: float = 0.2
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lrcore.studies import (
     NO_TRAINING,
     PRECISIONS,
     SCORES,
+    SELF_REPA,
     SKIPS,
     UNREADABLE,
     AutoencoderSpec,
@@ -68,6 +69,12 @@ def check(study: Study) -> None:
     depth, block = SHAPES[study.training.model].depth, study.training.repa_block
     if not 1 <= block <= depth:
         raise LrcoreError(f"training.repa_block must be 1 to {depth} for {study.training.model}, got {block}")
+    target = study.training.self_block
+    if any(SELF_REPA in group.repa for group in groups) and not block < target <= depth:
+        raise LrcoreError(
+            f"training.self_block must be above training.repa_block, {block}, and at most {depth} for "
+            f"{study.training.model} where repa is '{SELF_REPA}', got {target}"
+        )
     _positive("evaluation.sampleshifts", study.evaluation.sampleshifts)
     _check_sampler(study)
     for grid in study.grid:
@@ -96,7 +103,7 @@ def _check_group(study: Study, group: Grid | Choice) -> None:
     for trainp in group.trainp:
         _one_of("trainp", trainp, TRAINING_DENSITIES)
     for repa in group.repa:
-        _one_of("repa", repa, (NO_REPA, study.encoder.name))
+        _one_of("repa", repa, (NO_REPA, SELF_REPA, study.encoder.name))
     for skip in group.skip:
         _one_of("skip", skip, SKIPS)
     for width in group.width:
@@ -176,7 +183,9 @@ def _check_bounds(study: Study) -> None:
                 raise LrcoreError(f"{name} must be from 0 to below 1, got {value}")
             if field.name == "learning_rate":
                 _positive(name, (value,))
-            if field.name in ("lpips_weight", "gan_weight", "repa_weight") and not 0 <= value < math.inf:
+            if field.name == "self_gap" and not 0 <= value <= 1:
+                raise LrcoreError(f"{name} must be from 0 to 1, got {value}")
+            if field.name in ("lpips_weight", "gan_weight", "repa_weight", "self_weight") and not 0 <= value < math.inf:
                 raise LrcoreError(f"{name} must be a number from 0, got {value}")
 
 
