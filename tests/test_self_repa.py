@@ -259,7 +259,7 @@ def test_no_encoder_is_fetched_for_it(study):
     [
         ("self_block = 0", "self_block must be above training.repa_block, 2, and at most 3 .* 'self', got 0"),
         ("self_block = 2", "self_block must be above training.repa_block, 2, .*, got 2"),
-        ("self_block = 4", "self_block must be .* at most 3 for DiT-Nano .*, got 4"),
+        ("self_block = 4", "self_block must be .* at most 3 for DiT-Micro .*, got 4"),
         ("self_block = 3\nself_gap = 1.5", "training.self_gap must be from 0 to 1, got 1.5"),
         ("self_block = 3\nself_weight = -1.0", "training.self_weight must be a number from 0, got -1.0"),
     ],
@@ -275,5 +275,5 @@ def test_divided_weights_are_refused_before_any_work(study, tmp_path):
     job = Job(
         study, Folders(tmp_path, tmp_path, tmp_path), torch.device("cpu"), ["generation"], ["pixels"], study.cells
     )
-    with pytest.raises(LrcoreError, match=r"--shard cannot train 'pixels-self-ln-1\.00'"):
+    with pytest.raises(LrcoreError, match=r"--shard cannot train 'pixels-self-ln-1\.00"):
         run_together(World(size=2, sharded=True), job, StopRequest())
