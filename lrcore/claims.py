@@ -57,8 +57,9 @@ class Evidence:
     """What claims are judged by: the rows of one study at one step, and what was published.
 
     `settings`: of `findings.mean_over_seeds`; so are `decided`, at the chosen settings alone and measured anew (no rows
-    unless all are), and `varied`, what else was tried there; `aes`: the autoencoders of the study, measured or not;
-    `noise`: relative, NaN where it is not known; `label`: what the distance is called.
+    unless all are), and `varied`, what else was tried there; `aes`: the study's autoencoders, measured or not, that
+    published studies have too (all, if none is); `noise`: relative, NaN where it is not known; `label`: what the
+    distance is called.
     """
 
     settings: pandas.DataFrame
@@ -110,14 +111,22 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
     Raises:
         LrcoreError: no rows, two protocols, or no step in common.
     """
-    settings = findings.mean_over_seeds(study.generation)
+    told = set(published["ae"])
+    # what was found of the published autoencoders is asked of their relatives, unless a study has none
+    aes = [ae for ae in study.aes if ae in told] or study.aes
+
+    def of_these(rows: pandas.DataFrame) -> pandas.DataFrame:
+        settings = findings.mean_over_seeds(rows)
+        return settings[settings["ae"].isin(aes)]
+
+    settings = of_these(study.generation)
     places = {ae: place for place, ae in enumerate(style.in_order(published["ae"]))}
     none = settings.head(0)
     return Evidence(
         settings=settings[settings["step"] == findings.last_common_step(settings)],
-        decided=findings.mean_over_seeds(study.compared) if study.anew else none,
-        varied=none if study.varied.empty else findings.mean_over_seeds(study.varied),
-        aes=study.aes,
+        decided=of_these(study.compared) if study.anew else none,
+        varied=none if study.varied.empty else of_these(study.varied),
+        aes=aes,
         channels=study.channels,
         reconstruction=study.reconstruction,
         latents=study.latents,

@@ -262,3 +262,15 @@ def test_a_transformer_that_is_too_narrow_is_a_caution_to_every_claim() -> None:
     found = claims.judged(study(generation_rows().assign(width=64.0)), published_rows())
     assert all("RAE (width 64, 112 channels)" in claim.caution for claim in found)
     assert not any(claim.caution for claim in claims.judged(study(generation_rows()), published_rows()))
+
+
+def test_published_findings_are_asked_of_the_relatives_of_published_autoencoders() -> None:
+    mine = generation_rows(aes=("mine",)).query("trainp == 'ln'")  # would be no whole comparison
+    rows = study(pandas.concat([generation_rows(), mine], ignore_index=True))
+    more = rows.reconstruction[rows.reconstruction["ae"] == "sd"].assign(ae="mine")
+    both = dataclasses.replace(rows, reconstruction=pandas.concat([rows.reconstruction, more]))
+    found = claims.evidence(both, published_rows())
+    assert found.aes == list(EVERY_AE) and set(found.settings["ae"]) == set(EVERY_AE)
+    assert claims.best_density(found).verdict == "holds"
+    alone = dataclasses.replace(rows, generation=mine, reconstruction=more)
+    assert claims.evidence(alone, published_rows()).aes == ["mine"]

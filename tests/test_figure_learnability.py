@@ -63,3 +63,11 @@ def test_a_study_from_before_says_so_in_one_sentence() -> None:
     assert learned_in_words(old).startswith("Study `toy` has no distance of samples to reconstructions so far")
     with pytest.raises(LrcoreError, match="study toy has no distance of samples to reconstructions"):
         apart_from_decoder(old)
+
+
+def test_a_study_of_one_autoencoder_says_so_of_that() -> None:
+    one = with_choice(study(generation_rows(aes=("sd",))))
+    assert learned_in_words(one).startswith(
+        "In study `toy` SD (G 0.93 ± 0.00) is learned best apart from its decoder: by"
+    )
+    assert "most SD (study toy)" in apart_from_decoder(one).choices["share learned"].figure.layout.title.text

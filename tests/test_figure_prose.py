@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
-from figure_rows import diverged, generation_rows, published_rows, two_networks
+from figure_rows import diverged, generation_rows, published_rows, study, two_networks, with_choice
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose
@@ -28,6 +30,16 @@ def test_best_of_study() -> None:
     )
     with pytest.raises(LrcoreError, match="every run diverged"):
         prose.best_of_study(diverged(generation_rows(), study="toy"))
+
+
+def test_what_was_measured_beside_the_grid() -> None:
+    rows = study(generation_rows())
+    assert prose.measured_again(rows) == ""
+    more = dataclasses.replace(with_choice(with_choice(rows), 256), widths=rows.generation.head(3).assign(width=64.0))
+    assert prose.measured_again(more) == (
+        "Beside these the study `toy` measured the settings that it chose, and what else was tried there, by 128 and "
+        "256 new samples (seed 1) in 16 evaluations; and transformers of width 64 in 3 evaluations, kept apart."
+    )
 
 
 def test_published_sentences() -> None:

@@ -38,9 +38,10 @@ def noise_in_words(study: StudyRows) -> str:
     if noise.empty:
         return "No setting was trained with two seeds, so its noise is not known, and verdicts go by the sign alone."
     limit = findings.noise_of_difference(study.repeated)
-    each = ", ".join(
+    few = noise if len(noise) <= style.FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
+    each = (", " if len(few) == len(noise) else " to ").join(
         f"{_percent(deviation)} for {style.ae_style(ae).label}"
-        for ae, deviation in zip(noise["ae"], noise["relative_deviation"], strict=True)
+        for ae, deviation in zip(few["ae"], few["relative_deviation"], strict=True)
     )
     return (
         f"Another seed moves a distance by {each} (relative standard deviation), so a difference of two trainings "
@@ -116,7 +117,7 @@ def predictors_in_words(study: StudyRows) -> str:
     by_chance = shown(len(found) / math.factorial(count))
     return (
         f"In study `{study.name}` {len(perfect)} of {len(found)} properties have the order of learnability{named}. Of "
-        f"{count} autoencoders 1 order in {math.factorial(count)} agrees by chance, and {len(found)} properties were "
+        f"{count} autoencoders 1 order in {math.factorial(count):,} agrees by chance, and {len(found)} properties were "
         f"tried, so {by_chance} agreements are to be expected from chance alone."
     )
 
@@ -144,8 +145,10 @@ def _again_in_words(study: StudyRows) -> str:
     best = findings.best_per_ae(findings.mean_over_seeds(rows))
     ranges = {findings.label(rows): best["distance"]}
     ranges[records.distance_label(str(rows["feature_network"].iloc[0]))] = best["fid"]
-    said = " and ".join(f"{name} of {shown(low)} to {shown(high)}" for name, low, high in
-                        ((name, values.min(), values.max()) for name, values in ranges.items()))  # fmt: skip
+    said = " and ".join(
+        f"{name} of {' to '.join(dict.fromkeys((shown(values.min()), shown(values.max()))))}"
+        for name, values in ranges.items()
+    )
     samples = shown(float(rows["n_samples"].iloc[0]))
     return f" Measured once more over {samples} samples, the autoencoders' best settings have {said}."
 

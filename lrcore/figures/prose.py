@@ -13,6 +13,7 @@ from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import shown
+from lrcore.study_rows import StudyRows
 
 
 def protocol(generation: pandas.DataFrame) -> str:
@@ -37,6 +38,22 @@ def protocol(generation: pandas.DataFrame) -> str:
     if findings.label(generation) != "FID":
         text += " It is not FID, and must not be compared with any published FID."
     return text
+
+
+def measured_again(study: StudyRows) -> str:
+    """What a study measured beside its grid: at the settings that it chose, and of other widths; "" for nothing."""
+    parts = []
+    if len(study.confirmed):
+        samples = " and ".join(shown(float(count)) for count in sorted(study.confirmed["n_samples"].unique()))
+        seeds = ", ".join(str(seed) for seed in sorted(study.confirmed["sample_seed"].unique()))
+        parts.append(
+            f"the settings that it chose, and what else was tried there, by {samples} new samples (seed {seeds}) in "
+            f"{len(study.confirmed)} evaluations"
+        )
+    if len(study.widths):
+        widths = ", ".join(f"{width:.0f}" for width in sorted(study.widths["width"].unique()))
+        parts.append(f"transformers of width {widths} in {len(study.widths)} evaluations, kept apart")
+    return f"Beside these the study `{study.name}` measured {'; and '.join(parts)}." if parts else ""
 
 
 def best_of_study(generation: pandas.DataFrame) -> str:

@@ -37,9 +37,9 @@ AES = {
     "pca16": AeStyle("PCA 16", "#914EF5", "triangle-right"),
     "pca32": AeStyle("PCA 32", "#7E1AE0", "triangle-ne"),
     "taef2": AeStyle("TAEF2", "#FF5542", "hourglass"),
-    "flux2-plain": AeStyle("FLUX.2, not aligned", "#3A6B55", "diamond-wide"),
-    "flux1-aligned": AeStyle("FLUX.1, aligned", "#A84300", "square-cross"),
-    "flux2-again": AeStyle("FLUX.2, once more", "#5EC99B", "diamond-tall"),
+    "flux2-plain": AeStyle("FLUX.2 unaligned", "#3A6B55", "diamond-wide"),
+    "flux1-aligned": AeStyle("FLUX.1 aligned", "#A84300", "square-cross"),
+    "flux2-again": AeStyle("FLUX.2 again", "#5EC99B", "diamond-tall"),
 }
 """In the order in which they are listed and drawn."""
 
