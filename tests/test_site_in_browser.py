@@ -121,6 +121,7 @@ def test_pointing_at_a_setting_marks_it_in_every_panel(browser: Browser, address
         name = figure.get_attribute("id")
         figure.scroll_into_view_if_needed()
         page.wait_for_selector(f"#{name}[data-drawn]", timeout=WAIT)
+        figure.locator(".mlayer .point").first.scroll_into_view_if_needed()  # the figure may be higher than the window
         setting, x, y = figure.locator(".lrcore-plot").evaluate(LONELY)
         page.mouse.move(x, y)
         page.wait_for_function(f"id => ({MARKED})(id).length", arg=name, timeout=WAIT)
