@@ -58,6 +58,9 @@ TIMED_SET = 512
 TIMED_NUMBERS = 2**21
 """Numbers in the latents that are looked at, which may be fewer therefore."""
 
+PROBED_CLASSES = 10
+"""At most: the linear probe of few images among many classes would say nothing of that of many."""
+
 TIMED_GAUSSIANS = 2**24
 """Numbers in the Gaussian latents that are drawn at a time."""
 
@@ -101,8 +104,8 @@ class Costs:
 
     def _autoencoder(self, ae: str) -> dict[Kind, float]:
         autoencoder, step = rehearsed_autoencoder(self.stage, ae, self.clock)
-        batch, resolution = self.work.study.autoencoder_training.batch_size, self.work.study.data.resolution
-        images = self._pixels(max(1, min(IMAGES, TIMED_PIXELS[self.device] // resolution**2)))
+        batch = self.work.study.autoencoder_training.batch_size
+        images = self._pixels(self._few_pixels(1))
         tokens = autoencoder.encode(images)
         return {
             Kind.AUTOENCODER_STEP: step * max(1.0, batch / AUTOENCODER_IMAGES[self.device]),
@@ -183,7 +186,7 @@ class Costs:
         return self._timed(lambda: encoder.patches_only(images)) / len(images)
 
     def _metrics(self, operation: Operation) -> float:
-        images = self._pixels(2 * TIMED_IMAGES[self.device])
+        images = self._pixels(self._few_pixels(2))
         lpips = [load_lpips(name, self.work.device) for name in LPIPS_PROTOCOL]
         metrics: list[Callable[[Tensor, Tensor], Tensor]] = [psnr, ssim, *lpips]
 
@@ -194,17 +197,13 @@ class Costs:
         return self._timed(measure) / len(images)
 
     def _diagnose(self, operation: Operation) -> float:
-        latent = latent_shape(self.work, operation.ae)
-        autoencoder, labels = stand_in(self.stage, operation.ae, latent), self.stage.images.train.labels
-        count = self._few(operation, operation.size // 2)
-        images = self._pixels(count)
-        labels = labels.repeat(-(-count // len(labels)))[:count]
-        tokens = autoencoder.encode(images)
-        sample = LatentSample(
-            tokens, labels, tokens, labels, images, autoencoder.encode_batch, latent.grid, latent.patch,
-            self.stage.images.train.classes,
-        )  # fmt: skip
-        return self._timed(lambda: diagnose(sample)) * operation.size / (2 * count)
+        latent, count = latent_shape(self.work, operation.ae), self._few(operation, operation.size // 2)
+        autoencoder, images = stand_in(self.stage, operation.ae, latent), self._pixels(count)
+        tokens, labels = autoencoder.encode(images), torch.arange(count) % PROBED_CLASSES
+        looked_at = LatentSample(
+            tokens, labels, tokens, labels, images, autoencoder.encode_batch, latent.grid, latent.patch, PROBED_CLASSES
+        )
+        return self._timed(lambda: diagnose(looked_at)) * operation.size / (2 * count)
 
     def _neighbours(self, operation: Operation) -> float:
         count = self._few(operation, operation.size)
@@ -270,6 +269,10 @@ class Costs:
         found = GaussianStatistics(self._network.dim, self._kept_on)
         found.update(self._set(min(size, found.dim + 1)))
         return found
+
+    def _few_pixels(self, least: int) -> int:
+        """How many images an autoencoder or a metric of pairs sees, at `least`."""
+        return max(least, min(IMAGES, TIMED_PIXELS[self.device] // self.work.study.data.resolution**2))
 
     def _few(self, operation: Operation, wanted: int) -> int:
         """How many latents are looked at of those `wanted`."""

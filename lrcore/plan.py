@@ -132,16 +132,16 @@ def _costs(work: Workspace, todo: Todo, begun: bool) -> list[str]:
 
 def _times(work: Workspace, counted: Workload, seconds: Mapping[Operation, float]) -> list[str]:
     """The table of time; rows of which nothing is left, or nothing known, stay away."""
-    lines, total = [f"{'':24}{'count':>14}{'seconds each':>14}{'hours':>10}"], 0.0
+    lines, total = [f"{'':24}{'count':>14}{'seconds each':>14}{'hours':>16}"], 0.0
     for name, kinds in ROWS.items():
         of = [operation for operation in seconds if operation.kind in kinds]
         count = sum(counted[operation] for operation in of if operation.kind is kinds[0])
         spent = sum(counted[operation] * seconds[operation] for operation in of)
         total += spent
         if count:
-            lines.append(f"{name:24}{count:>14,}{spent / count:>14.3g}{spent / 3600:>10.3f}")
+            lines.append(f"{name:24}{count:>14,}{_digits(spent / count):>14}{spent / 3600:>16,.3f}")
     unit = "core-hours" if work.device.type == "cpu" else "device-hours"
-    return [*lines, f"{'total':24}{'':28}{total / 3600:>10.3f} {unit}, from a few of each on one {work.device.type}"]
+    return [*lines, f"{'total':24}{'':28}{total / 3600:>16,.3f} {unit}, from a few of each on one {work.device.type}"]
 
 
 def _bytes(work: Workspace, todo: Todo, begun: bool, costs: Costs, unknown: dict[str, list[str]]) -> float:
@@ -196,6 +196,15 @@ def _bytes_of_features(work: Workspace, todo: Todo, cells: Iterable[Cell]) -> in
         return 0
     encoder = work.encoder
     return work.study.data.train_images * encoder.grid**2 * encoder.patch_channels * FLOAT32
+
+
+def _digits(seconds: float) -> str:
+    """At least three of them.
+
+    >>> _digits(0.02081), _digits(6900.0)
+    ('0.0208', '6,900')
+    """
+    return f"{seconds:.3g}" if seconds < 1000 else f"{seconds:,.0f}"
 
 
 def _flops(operations: float) -> str:

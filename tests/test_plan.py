@@ -128,7 +128,7 @@ def test_the_table_adds_up(tmp_path, capsys):
     found = lines(tmp_path, capsys, "--ae", "flux2", "--repa", "none")
     table = found[found.index(next(line for line in found if "seconds each" in line)) + 1 :]
     end = next(number for number, line in enumerate(table) if line.startswith("total"))
-    hours = [float(line.split()[-1]) for line in table[:end]]
+    hours = [float(line.split()[-1].replace(",", "")) for line in table[:end]]
     assert all(line.split()[-3] != "0" for line in table[:end])
     # each is rounded to a thousandth
     assert float(table[end].split()[1]) == pytest.approx(sum(hours), abs=0.0005 * (len(hours) + 1))
