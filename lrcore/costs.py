@@ -13,10 +13,13 @@ from torch import Tensor
 
 from lrcore.compute import pass_flops
 from lrcore.images import to_float
+from lrcore.metrics.deviations import class_deviations
 from lrcore.metrics.features import FeatureNetwork
 from lrcore.metrics.frechet import FrechetReference, GaussianStatistics
+from lrcore.metrics.gaussian_loss import FITTED, GROUPS, TIMES, loss_of_variances
 from lrcore.metrics.interpolation import nearest_neighbours
 from lrcore.metrics.kernel import KernelReference
+from lrcore.metrics.kronecker import kronecker_covariance
 from lrcore.metrics.latents import LatentSample, diagnose
 from lrcore.metrics.manifold import ManifoldReference
 from lrcore.metrics.moment_matched import moment_matched
@@ -63,6 +66,9 @@ PROBED_CLASSES = 10
 
 TIMED_GAUSSIANS = 2**24
 """Numbers in the Gaussian latents that are drawn at a time."""
+
+TIMED_SIDE = 1024
+"""Rows of a covariance of latents at most, of which eigenvectors are computed."""
 
 LONGEST = {"cpu": 2e11, "cuda": 1e16}
 """Floating-point operations of a training step, or of samples, beyond which passes of one image are timed instead."""
@@ -204,6 +210,21 @@ class Costs:
             tokens, labels, tokens, labels, images, autoencoder.encode_batch, latent.grid, latent.patch, PROBED_CLASSES
         )
         return self._timed(lambda: diagnose(looked_at)) * operation.size / (2 * count)
+
+    def _linear(self, operation: Operation) -> float:
+        """Of products of all latents, eigenvectors as the cube of their number, and losses; or of flip-flop alone."""
+        dimension = latent_shape(self.work, operation.ae).dimension
+        count = self._few(operation, operation.size)
+        tokens, rounds = self._tokens(operation.ae, count), operation.size / count
+        if operation.size * (FITTED - 1) < dimension * FITTED:
+            one_class = class_deviations(tokens, torch.zeros(count, dtype=torch.int64))
+            return rounds * self._timed(lambda: kronecker_covariance(one_class))
+        some = tokens.flatten(1)[:, :TIMED_SIDE].double()
+        larger, square = dimension / some.shape[1], some.T @ some
+        products = rounds * larger**2 * self._timed(lambda: some.T @ some)
+        eigenvectors = larger**3 * self._timed(lambda: torch.linalg.eigh(square))
+        losses = larger * self._timed(lambda: loss_of_variances(square.diagonal(), TIMES))
+        return products + eigenvectors + losses * (1 + GROUPS) * self.stage.images.train.classes
 
     def _neighbours(self, operation: Operation) -> float:
         count = self._few(operation, operation.size)

@@ -16,6 +16,7 @@ from lrcore.engine import Todo
 from lrcore.errors import LrcoreError
 from lrcore.guidance import Guidance
 from lrcore.metrics.equivariance import EQUIVARIANCE_PROTOCOL, SMALLEST_SHIFT_GRID
+from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS
 from lrcore.operations import Kind, Operation, Workload
 from lrcore.stages import anchors, choice, diagnostics, samples
 from lrcore.stages.autoencoder import taef2_moments_path, training_checkpoint, uses_features
@@ -123,6 +124,13 @@ class _Stages(Tally):
         self.add(Kind.FRECHET, 1, size=images)
 
     def diagnose(self, ae: str) -> None:
+        measured = diagnostics.measured_metrics(self.work, ae) if self.begun else set()
+        if GAUSSIAN_LOSS not in measured:
+            images = diagnostics.linear_images(self.work, latent_shape(self.work, ae))
+            self.add(Kind.ENCODE, images, ae)
+            self.add(Kind.LINEAR, 1, ae, images)
+        if measured - {GAUSSIAN_LOSS}:
+            return
         data = self.study.data
         probed = min(diagnostics.PROBE_IMAGES, data.train_images)
         looked_at = min(diagnostics.DIAGNOSED_IMAGES, data.validation_images)

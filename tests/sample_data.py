@@ -212,10 +212,11 @@ def latent_rows(ae: str) -> list[LatentRow]:
     named += [("spectrum_slope", -1, -1.5), ("flip_error", -1, 0.1), ("shift_error", -1, 0.2)]
     named += [("probe_accuracy", -1, 0.4), ("ifd", -1, 2 * _like(DISTANCE, ae))]
     named += [("channel_kurtosis", 0, 0.2), ("channel_kurtosis", 1, -0.3)]
+    times = [("gaussian_loss", k, k / 4, 1 / ((k / 4) ** 2 + (1 - k / 4) ** 2)) for k in range(5)]  # of white latents
     rings = [("spectrum_power", ring, (ring + 1) / 16, ((ring + 1) / 16) ** -1.5) for ring in range(8)]
     return [
         LatentRow(metric=m, index=i, x=x, value=v, standard_error=abs(v) / 50, lrcore_version="0", **shared)
-        for m, i, x, v in [*((m, i, math.nan, v) for m, i, v in named), *rings]
+        for m, i, x, v in [*((m, i, math.nan, v) for m, i, v in named), *rings, *times]
     ]
 
 

@@ -46,8 +46,8 @@ class LatentSample:
 class Diagnostic:
     """One number about a latent space.
 
-    `index` counts channels or rings of frequencies from 0, and is -1 for a metric of the whole; `x` is a ring's
-    frequency in cycles per token, NaN elsewhere. `n_images` are those the standard error is over.
+    `index` counts channels, rings of frequencies or times from 0, and is -1 for a metric of the whole; `x` is a ring's
+    frequency in cycles per token or a time, NaN elsewhere. `n_images` are those the number is from.
     """
 
     metric: str

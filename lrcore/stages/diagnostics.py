@@ -6,9 +6,10 @@ import dataclasses
 import math
 
 import lrcore
-from lrcore.autoencoders.base import Autoencoder, encode_all
+from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.images import to_uint8
 from lrcore.metrics.frechet import FrechetReference
+from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, GAUSSIAN_PROTOCOL, TIMES, gaussian_loss
 from lrcore.metrics.interpolation import interpolated_frechet
 from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose
 from lrcore.records import LatentRow, read_latents, write_latents
@@ -26,6 +27,9 @@ DIAGNOSED_IMAGES = 10_000
 INTERPOLATED_IMAGES = 10_000
 """Of at most so many training images latents are interpolated: all of them are in memory, 8 GB for the widest."""
 
+LINEAR_IMAGES, LINEAR_NUMBERS = 50_000, 2**31
+"""Of at most so many training images, and numbers of all their latents, a linear denoiser is made: 8 GB of memory."""
+
 
 def diagnostics_recipe(work: Workspace, ae: str) -> str:
     """What the rows depend on."""
@@ -35,18 +39,53 @@ def diagnostics_recipe(work: Workspace, ae: str) -> str:
     return recipe(autoencoder_recipe(work, ae), *behind)
 
 
-def diagnostics_done(work: Workspace, ae: str) -> bool:
-    """Whether the rows are there; they are written all at once."""
+def measured_metrics(work: Workspace, ae: str) -> set[str]:
+    """Those that there are rows of."""
     rows = read_latents(work.folders.data)
     found = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == diagnostics_recipe(work, ae))]
-    return not found.empty
+    return set(found.metric)
+
+
+def diagnostics_done(work: Workspace, ae: str) -> bool:
+    """Whether all rows are there."""
+    measured = measured_metrics(work, ae)
+    return GAUSSIAN_LOSS in measured and len(measured) > 1
 
 
 def measure_latents(work: Workspace, ae: str) -> None:
-    """Write the rows of `ae`, unless they are there: measured on the validation images, the probe fitted on others."""
+    """Write the rows of `ae` that are not there yet.
+
+    The loss of the best linear denoiser is on its own, since studies were measured before it was; all else is written
+    at once.
+    """
     if diagnostics_done(work, ae):
         return
     autoencoder = ensure_autoencoder(work, ae)
+    measured = measured_metrics(work, ae)
+    diagnostics: list[Diagnostic] = []
+    if not measured - {GAUSSIAN_LOSS}:
+        diagnostics += [*_diagnosed(work, autoencoder), _interpolated(work, autoencoder)]
+    if GAUSSIAN_LOSS not in measured:
+        diagnostics += _linear(work, autoencoder)
+    found = diagnostics_recipe(work, ae)
+    rows = [
+        LatentRow(
+            ae=ae,
+            **dataclasses.asdict(diagnostic),
+            dataset=(work.images.validation if diagnostic.split == "validation" else work.images.train).name,
+            resolution=autoencoder.shape.resolution,
+            tokens=autoencoder.shape.tokens,
+            channels_per_token=autoencoder.shape.channels_per_token,
+            recipe=found,
+            lrcore_version=lrcore.__version__,
+        )
+        for diagnostic in diagnostics
+    ]
+    write_latents(work.folders.data, work.study.name, ae, rows)
+
+
+def _diagnosed(work: Workspace, autoencoder: Autoencoder) -> list[Diagnostic]:
+    """Measured on the validation images, the probe fitted on others."""
     train, validation = work.images.train, work.images.validation
     images = validation.first(DIAGNOSED_IMAGES)
     sample = LatentSample(
@@ -61,21 +100,25 @@ def measure_latents(work: Workspace, ae: str) -> None:
         patch=autoencoder.shape.patch,
         classes=train.classes,
     )
-    found = diagnostics_recipe(work, ae)
-    rows = [
-        LatentRow(
-            ae=ae,
-            **dataclasses.asdict(diagnostic),
-            dataset=validation.name if diagnostic.split == "validation" else train.name,
-            resolution=autoencoder.shape.resolution,
-            tokens=autoencoder.shape.tokens,
-            channels_per_token=autoencoder.shape.channels_per_token,
-            recipe=found,
-            lrcore_version=lrcore.__version__,
-        )
-        for diagnostic in [*diagnose(sample), _interpolated(work, autoencoder)]
+    return diagnose(sample)
+
+
+def linear_images(work: Workspace, latent: LatentShape) -> int:
+    """Of how many training images a linear denoiser is made and measured."""
+    return min(LINEAR_IMAGES, LINEAR_NUMBERS // latent.dimension, work.study.data.train_images)
+
+
+def _linear(work: Workspace, autoencoder: Autoencoder) -> list[Diagnostic]:
+    """The loss of the best linear denoiser at each of `TIMES`, of the first training images."""
+    train = work.images.train
+    images = train.first(min(LINEAR_IMAGES, LINEAR_NUMBERS // autoencoder.shape.dimension))
+    found = gaussian_loss(encode_all(autoencoder, images), train.labels[: len(images)], TIMES, work.check)
+    numbers = zip(TIMES.tolist(), found.value.tolist(), found.standard_error.tolist(), strict=True)
+    protocol = f"the first {len(images)} training images; {GAUSSIAN_PROTOCOL}"
+    return [
+        Diagnostic(GAUSSIAN_LOSS, index, t, value, error, found.n_images, protocol, split="train")
+        for index, (t, value, error) in enumerate(numbers)
     ]
-    write_latents(work.folders.data, work.study.name, ae, rows)
 
 
 def interpolation_metric(feature_network: str) -> str:

@@ -1,0 +1,87 @@
+"""The training loss over that of a linear denoiser: at which noise levels a model knows more than second moments."""
+
+from __future__ import annotations
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore import denoising
+from lrcore.figures import style
+from lrcore.figures.embed import SiteFigure, shown
+from lrcore.study_rows import StudyRows
+
+_GREY = "rgb(128,128,128)"
+
+
+def loss_over_gaussian(study: StudyRows) -> SiteFigure:
+    """The ratio of `denoising.over_gaussian` over the training time t, one line per autoencoder; 1 is drawn as a line.
+
+    Bars are two standard errors of the linear denoiser's loss. The title names the lowest ratio.
+
+    Raises:
+        LrcoreError: there is nothing to divide, see `denoising.over_gaussian`.
+    """
+    rows = denoising.over_gaussian(study.losses, study.latents)
+    figure = go.Figure()
+    for ae in style.in_order(rows["ae"]):
+        look, line = style.ae_style(ae), rows[rows["ae"] == ae]
+        figure.add_trace(
+            go.Scatter(
+                x=(line["t_low"] + line["t_high"]) / 2,
+                y=line["ratio"],
+                error_y={"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1},
+                name=look.label,
+                mode="lines+markers",
+                line={"color": look.colour, "width": 2},
+                marker={"symbol": look.symbol, "size": 7, "color": look.colour},
+                text=[f"{low:.2f} to {high:.2f}" for low, high in zip(line["t_low"], line["t_high"], strict=True)],
+                customdata=line[["loss", "gaussian_loss", "count"]],
+                hovertemplate=f"{look.label}, t %{{text}}: %{{y:.3f}}<br>loss %{{customdata[0]:.3f}} over "
+                "%{customdata[1]:.3f}, %{customdata[2]:,} images<extra></extra>",
+            )
+        )
+    figure.add_hline(y=1, line={"color": _GREY, "dash": "dash", "width": 1})
+    figure.add_annotation(x=1, y=1, text="linear denoiser", showarrow=False, xanchor="right", yanchor="bottom")
+    figure.update_layout(template=style.TEMPLATE, title=f"{_title(rows)}, study {study.name}", height=450)
+    figure.update_layout(legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}, margin_b=90)
+    figure.update_xaxes(title="training time t (0 data, 1 noise)", range=[0, 1])
+    figure.update_yaxes(title="loss over a linear denoiser's")
+    alt = f"Training loss over that of a linear denoiser, by training time. {finding(rows)}. {_extremes(rows)}."
+    return SiteFigure(figure, rows, f"{study.name}-loss-over-gaussian", alt)
+
+
+def in_words(study: StudyRows) -> str:
+    """The finding and the range of each autoencoder's ratio, a paragraph of Markdown.
+
+    Raises:
+        LrcoreError: as `loss_over_gaussian`.
+    """
+    rows = denoising.over_gaussian(study.losses, study.latents)
+    return f"Study `{study.name}`, loss over a linear denoiser's. **{finding(rows)}.** {_extremes(rows)}."
+
+
+def finding(rows: pandas.DataFrame) -> str:
+    """Which autoencoder's model is furthest below the linear denoiser, and where, of rows of `over_gaussian`."""
+    lowest = rows.sort_values("ratio").iloc[0]
+    where = f"at t {lowest['t_low']:.1f} to {lowest['t_high']:.1f}"
+    if lowest["ratio"] + 2 * lowest["standard_error"] >= 1:
+        return "No model is better than a linear denoiser"
+    label = style.ae_style(str(lowest["ae"])).label
+    return f"{label} is furthest below a linear denoiser: {style.percent(1 - lowest['ratio'], signed=False)} {where}"
+
+
+def _title(rows: pandas.DataFrame) -> str:
+    """The finding in lines that a phone has room for."""
+    return finding(rows).replace(": ", ":<br>")
+
+
+def _extremes(rows: pandas.DataFrame) -> str:
+    """Where each autoencoder's ratio is lowest and highest."""
+    parts = []
+    for ae in style.in_order(rows["ae"]):
+        ends = rows[rows["ae"] == ae].sort_values("ratio").iloc[[0, -1]]
+        told = " to ".join(
+            f"{shown(end['ratio'])} (t {end['t_low']:.1f}–{end['t_high']:.1f})" for _, end in ends.iterrows()
+        )
+        parts.append(f"{style.ae_style(ae).label} {told}")
+    return "; ".join(parts)

@@ -1,0 +1,84 @@
+"""lrcore.denoising: bins are compared with means of the curve under each training's density of t."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+import pytest
+from scipy import integrate
+
+from lrcore.denoising import over_gaussian
+from lrcore.errors import LrcoreError
+
+EDGES = ((0.0, 0.5), (0.5, 1.0))
+
+
+def curve(t: float) -> float:
+    return 2.0 - t
+
+
+def latents(ae: str = "sd") -> pandas.DataFrame:
+    """A straight line, which no interpolation bends, with a tenth of it as error; and a metric of another kind."""
+    rows = [(ae, "gaussian_loss", k, k / 10, curve(k / 10), curve(k / 10) / 10) for k in range(11)]
+    rows.append((ae, "spectrum_power", 0, 0.1, 50.0, 1.0))
+    return pandas.DataFrame(rows, columns=["ae", "metric", "index", "x", "value", "standard_error"])
+
+
+def losses(*runs: tuple[str, float, float, int], ae: str = "sd", repa: str = "none") -> pandas.DataFrame:
+    """Rows of trainings (density, shift, loss, images a bin) at two steps, the first of which is another loss."""
+    rows = [
+        (ae, repa, trainp, shift, seed, step, *edges, loss + (9 if step == 10 else 0), count)
+        for seed, (trainp, shift, loss, count) in enumerate(runs)
+        for step in (10, 20)
+        for edges in EDGES
+    ]
+    columns = ["ae", "repa", "trainp", "trainshift", "train_seed", "step", "t_low", "t_high"]
+    return pandas.DataFrame(rows, columns=[*columns, "loss", "count"])
+
+
+def test_a_uniform_density_gives_the_middle_of_a_line():
+    found = over_gaussian(losses(("ts", 1.0, 0.7, 100)), latents())
+    assert found["gaussian_loss"].tolist() == pytest.approx([1.75, 1.25])
+    assert found["ratio"].tolist() == pytest.approx([0.7 / 1.75, 0.7 / 1.25])
+    assert found["standard_error"].tolist() == pytest.approx([0.07 / 1.75, 0.07 / 1.25])
+    assert found[["ae", "step", "count"]].to_numpy().tolist() == [["sd", 20, 100]] * 2
+
+
+@pytest.mark.parametrize(("edges", "place"), [(EDGES[0], 0), (EDGES[1], 1)])
+def test_a_shifted_density_weighs_the_bin(edges: tuple[float, float], place: int):
+    """Against scipy's adaptive quadrature of the shifted uniform density a / (a + (1 - a) t)^2."""
+    a = 6.93
+
+    def pdf(t: float) -> float:
+        return a / (a + (1 - a) * t) ** 2
+
+    expected = integrate.quad(lambda t: pdf(t) * curve(t), *edges)[0] / integrate.quad(pdf, *edges)[0]
+    found = over_gaussian(losses(("ts", a, 1.0, 1)), latents())["gaussian_loss"][place]
+    # midpoints of width h err by at most h^2 / 24 times the range of the slope, here below 200
+    assert found == pytest.approx(expected, abs=(0.5 / 200) ** 2 / 24 * 200)
+
+
+def test_trainings_count_by_their_images():
+    runs = (("ts", 1.0, 0.5, 100), ("ts", 2.95, 1.5, 300))
+    found = over_gaussian(losses(*runs), latents())
+    one, other = (over_gaussian(losses(run), latents())["gaussian_loss"] for run in runs)
+    assert found["loss"].tolist() == pytest.approx([1.25, 1.25])
+    assert found["gaussian_loss"].tolist() == pytest.approx(((one + 3 * other) / 4).tolist())
+    assert found["count"].tolist() == [400, 400]
+
+
+def test_bins_without_images_and_trainings_with_repa_do_not_count():
+    plain = losses(("ts", 1.0, 0.7, 100), ("ts", 1.0, 0.7, 100))
+    empty = losses(("ts", 1.0, math.nan, 0))
+    aligned = losses(("ts", 1.0, 5.0, 100), repa="encoder")
+    found = over_gaussian(pandas.concat([plain, empty, aligned]), latents())
+    assert found["loss"].tolist() == pytest.approx([0.7, 0.7])
+    assert found["count"].tolist() == [200, 200]
+
+
+def test_an_autoencoder_whose_covariance_was_not_measured_is_left_out():
+    both = pandas.concat([losses(("ts", 1.0, 0.7, 100)), losses(("ts", 1.0, 0.7, 100), ae="rae")])
+    assert set(over_gaussian(both, latents())["ae"]) == {"sd"}
+    with pytest.raises(LrcoreError, match="no training without REPA has both"):
+        over_gaussian(losses(("ts", 1.0, 0.7, 100)), latents("rae"))
