@@ -39,6 +39,6 @@ def test_width_and_skip_are_those_of_the_cell(work):
     assert snapshot_path(work, cell, 3) != snapshot_path(work, changed, 3)
     assert len({training_recipe(work, one) for one in (cell, changed, replace(cell, width=96))}) == 3
     model, other = load_snapshot(work, cell, 3), load_snapshot(work, changed, 3)
-    assert (model.shape.width, model.shape.depth, model.skip) == (64, 3, None)
+    assert (model.shape.width, model.shape.depth, model.skip) == (128, 3, None)
     assert (other.shape.width, other.shape.depth, other.shape.heads) == (96, 3, 3)
     assert other.skip.gate[1].weight.any()  # it was trained
