@@ -107,7 +107,7 @@ def test_rows_of_generation_carry_them_and_done_is_done(done, capsys):
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_fewer_test_images_than_samples_leave_the_columns_empty(tmp_path):
+def test_fewer_test_images_than_samples_leave_the_columns_empty_and_say_so(tmp_path, capsys):
     folder = tmp_path / "images"
     generator = numpy.random.RandomState(0)
 
@@ -120,6 +120,7 @@ def test_fewer_test_images_than_samples_leave_the_columns_empty(tmp_path):
     text = f'[data]\ndataset = "folder"\npath = "{folder}"\n[evaluation]\nn_samples = 9\n'
     line = study(tmp_path, text)
     assert train.main([*line, "--only", "anchors", "generation", "--ae", "flux2", "--repa", "none"]) == 0
+    assert "no anchors of 9 images, as many as samples: " in capsys.readouterr().err
     rows = read_generation(tmp_path / "data")
     assert len(rows) == 4 and rows.fid.notna().all()
     assert rows[["floor_fid", "reconstruction_kid", "gaussian_kid"]].isna().all(axis=None)

@@ -5,7 +5,7 @@ from test_train import TINY
 
 from lrcore import train
 from lrcore.errors import LrcoreError
-from lrcore.studies import load_study, study_names
+from lrcore.studies import load_study
 from lrcore.studies.widths import known_channels
 
 
@@ -67,9 +67,14 @@ def make(resolution):
 """
 
 
-@pytest.mark.parametrize("name", study_names())
-def test_channels_that_keys_tell_are_those_of_the_latents(name):
-    known = known_channels(load_study(name))
-    for ae, channels in {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}.items():
-        if ae in known:
-            assert known[ae] == channels
+FAMILIES = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
+OTHERS = {"pixels": 48, "pca4": 4, "pca8": 8, "pca16": 16, "pca32": 32, "taef2": 32}
+ONCE_MORE = {"flux2-plain": 32, "flux1-aligned": 16, "flux2-again": 32}
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("smoke", FAMILIES), ("cifar10", FAMILIES), ("cifar10-cpu", FAMILIES | OTHERS | ONCE_MORE), ("imagenet256", {})],
+)
+def test_channels_are_known_of_all_whose_keys_tell(name, channels):
+    assert known_channels(load_study(name)) == channels

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,8 @@ class Workspace:
     def _more_test_images(self, count: int) -> ImageSet | None:
         try:
             return load_splits(dataclasses.replace(self.study.data, validation_images=count)).validation
-        except LrcoreError:
+        except LrcoreError as error:
+            print(f"no anchors of {count} images, as many as samples: {error}", file=sys.stderr)
             return None
 
     @functools.cached_property

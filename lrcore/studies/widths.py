@@ -1,7 +1,7 @@
 """The width rule: a transformer must be at least as wide as a token has channels.
 
 A narrower one cannot represent the velocity: of the noise in a token's C channels it passes on W, and at t = 1 its loss
-is at least (C - W) / C above the best one's, however long it trains (Zheng et al. 2025, arXiv 2510.11690, sec. 4).
+is at least (C - W) / C above the best one's, however long it trains (Zheng et al. 2025, arXiv 2510.11690).
 """
 
 from __future__ import annotations
