@@ -15,7 +15,10 @@ import pytest
 from browser import FLAGS, chromium
 from playwright.sync_api import Browser
 
-LEAST = {"performance": 90, "accessibility": 95, "best-practices": 95, "seo": 95}
+LEAST = {"performance": 75, "accessibility": 95, "best-practices": 95, "seo": 95}
+"""In per cent. Performance is measured in time, and one page came to 84 and to 96 on one idle machine within minutes:
+the bound is far below the 90 that pages are built for, so that it fails for a page that grew heavy, not for a busy
+machine."""
 DESKTOP = 1000
 """Lighthouse's index of a machine's speed, from which on its score of performance says something of the page: its
 thresholds are those of a desktop, and half of one takes twice as long for the same script."""
