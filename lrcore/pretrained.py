@@ -9,6 +9,7 @@ takes seconds.
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from pathlib import Path
@@ -33,8 +34,11 @@ def sha256(name: str) -> str:
     return assets.asset(name).sha256
 
 
+@functools.cache  # every training and every comparison asks for it, and timm takes as long as a small training
 def efficientnet_lite0() -> torch.nn.Module:
     """EfficientNet-Lite0 with ImageNet weights and classifier: timm's `tf_efficientnet_lite0`.
+
+    Built once and shared: copy it before you change it.
 
     Input: float (B, 3, H, W); the network was trained on (pixels - 127) / 128, which images in [-1, 1] meet to 1/128.
     Output: logits (B, 1000); `forward_features` gives (B, 1280, H/32, W/32). Source: Tan and Le, 2019.

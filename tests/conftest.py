@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,39 +30,18 @@ os.environ["OMP_NUM_THREADS"] = "1"  # workers of pytest-xdist divide the cores;
 pytest_plugins = ["progress_lines"]
 
 SLOWEST = (
-    *("test_executors.py", "test_distributed.py", "test_train.py", "test_torture.py"),
-    *("test_page_quality.py", "test_site_in_browser.py", "test_shipped_statistics.py", "test_train_autoencoder.py"),
-    *("test_llms_txt.py", "test_full_disk.py", "test_stacking.py", "test_comparison_in_browser.py"),
-    *("test_sampling.py", "test_reconstruction_metrics.py", "test_picker_in_browser.py", "test_preview.py"),
-    *("test_autoencoders.py", "test_metrics_command.py", "test_encoders.py"),
+    *("executors", "distributed", "train", "torture", "page_quality", "site_in_browser", "shipped_statistics"),
+    *("lighthouse", "train_autoencoder", "llms_txt", "full_disk", "stacking", "comparison_in_browser", "sampling"),
+    *("reconstruction_metrics", "picker_in_browser", "preview", "autoencoders", "metrics_command", "encoders"),
 )
 """The longest files, longest first: were one begun last, its core would be busy long after the others."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "alone: measures the machine, so that nothing else runs meanwhile; comes last")
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest files first, what must be alone last; workers of pytest-xdist take files in this order."""
+    """The slowest files first; workers of pytest-xdist take files in this order."""
     places = {name: place for place, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: (_is_alone(item), places.get(item.path.name, len(places))))
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test that must be alone waits until every worker's test has ended, and theirs wait for it."""
-    with Path(__file__).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
-        try:
-            return (yield)
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)  # also where a process that the test forked still has it
-
-
-def _is_alone(item: pytest.Item) -> bool:
-    return item.get_closest_marker("alone") is not None
+    items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(places)))
 
 
 @pytest.fixture(scope="session")
