@@ -34,9 +34,9 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILTo
 
 from lrcore.autoencoders.kl import KLAutoencoder
 from lrcore.datasets.folders import FolderImages
+from lrcore.datasets.images import to_float
 from lrcore.datasets.lazy import LazyImages
-from lrcore.images import to_float
-from lrcore.latent_shards import ShardPlan, ensure_shards
+from lrcore.stages.latent_shards import ShardPlan, ensure_shards
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 BATCH = 64

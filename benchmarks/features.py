@@ -17,7 +17,8 @@ import time
 import torch
 from torch import Tensor
 
-from lrcore import cifar10, pretrained
+from lrcore.assets import pretrained
+from lrcore.datasets import cifar10
 from lrcore.metrics.features import statistics_of
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.inception import Inception2015, resize_tensorflow1

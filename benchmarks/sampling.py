@@ -21,9 +21,9 @@ from diffusers import DiTTransformer2DModel, FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 from training_step import CLASSES, PEAKS, forward_flops, in_turns
 
-from lrcore.guidance import Guidance, guided
-from lrcore.sampling import integrate, sampler_grid, starting_noise
-from lrcore.transformer import SHAPES, DiffusionTransformer, parameter_count
+from lrcore.flow.guidance import Guidance, guided
+from lrcore.flow.sampling import integrate, sampler_grid, starting_noise
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer, parameter_count
 
 PATCH = 2
 

@@ -32,11 +32,11 @@ import torch
 from torch.nn.functional import mse_loss
 from torch.utils.flop_counter import FlopCounterMode
 
-from lrcore.checkpoints import TrainingState
-from lrcore.flow_matching import Batch, FlowMatching, draw
-from lrcore.stacking import stack
-from lrcore.timesteps import density
-from lrcore.transformer import SHAPES, DiffusionTransformer, compile_blocks, parameter_count
+from lrcore.flow.objective import Batch, FlowMatching, draw
+from lrcore.flow.stacking import stack
+from lrcore.flow.timesteps import density
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer, compile_blocks, parameter_count
+from lrcore.training.checkpoints import TrainingState
 
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bfloat16 operations per second, from NVIDIA's data sheets (SXM)."""

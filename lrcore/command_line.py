@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.interruption import StopRequest, StudyInterrupted, parse_duration
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted, parse_duration
 from lrcore.stages.workspace import Folders
 
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import pandas
 
 from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
-from lrcore.engine import Job, run_study
-from lrcore.interruption import StopRequest
-from lrcore.records import read_reconstruction
+from lrcore.records.schema import read_reconstruction
+from lrcore.runtime.interruption import StopRequest
+from lrcore.stages.engine import Job, run_study
 from lrcore.studies import load_study
 
 

@@ -3,7 +3,7 @@
     python -m lrcore.status                          # the study `smoke`
     python -m lrcore.status cifar10-cpu --watch 10   # again every 10 seconds, until Ctrl-C
 
-Reads the disk alone: Parquet, the small tensors of checkpoints and the heartbeats of `lrcore.heartbeat`. It takes no
+Reads the disk alone: Parquet, the small tensors of checkpoints and the heartbeats of `lrcore.runtime.heartbeat`. It takes no
 lock and loads no weights, so it can be asked at any time, also on a machine that shares the folders.
 """
 
@@ -23,14 +23,13 @@ from pathlib import Path
 import pandas
 from safetensors import SafetensorError, safe_open
 
-from lrcore.checkpoints import saved_step
 from lrcore.command_line import Parser, folders_of, run_command
 from lrcore.errors import LrcoreError
-from lrcore.heartbeat import Beat, autoencoder_unit, heartbeat_path, read_beat
-from lrcore.interruption import StopRequest
-from lrcore.loss_log import PREFIX, mean_loss, stored_intervals
-from lrcore.progress import duration
-from lrcore.records import read_generation, read_losses
+from lrcore.flow.transformer import SHAPES
+from lrcore.records.schema import read_generation, read_losses
+from lrcore.runtime.heartbeat import Beat, autoencoder_unit, heartbeat_path, read_beat
+from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.progress import duration
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_done
 from lrcore.stages.autoencoder import autoencoder_folder, needs_training
@@ -40,7 +39,8 @@ from lrcore.stages.reconstruction import reconstruction_done
 from lrcore.stages.training import diverged, state_path, steps_left
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_SKIP, Cell, load_study
-from lrcore.transformer import SHAPES
+from lrcore.training.checkpoints import saved_step
+from lrcore.training.loss_log import PREFIX, mean_loss, stored_intervals
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ import pandas
 
 from lrcore.command_line import Parser, run_command
 from lrcore.errors import LrcoreError
-from lrcore.files import require_writable
-from lrcore.interruption import StopRequest
-from lrcore.records import distance_label, read_generation, read_losses
+from lrcore.records.schema import distance_label, read_generation, read_losses
+from lrcore.runtime.files import require_writable
+from lrcore.runtime.interruption import StopRequest
 from lrcore.studies import NO_SKIP, Cell, load_study
 
 if TYPE_CHECKING:

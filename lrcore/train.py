@@ -20,13 +20,13 @@ import sys
 from collections.abc import Sequence
 
 from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
-from lrcore.distributed import joined
-from lrcore.engine import STAGES, Job, in_this_process, run_study
 from lrcore.errors import LrcoreError
 from lrcore.executors import add_options, executor_of
 from lrcore.executors.torchrun import run_together
-from lrcore.interruption import StopRequest
-from lrcore.plan import plan
+from lrcore.plan.report import plan
+from lrcore.runtime.distributed import joined
+from lrcore.runtime.interruption import StopRequest
+from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
 from lrcore.studies import Cell, Study, load_study
 
 

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
-from lrcore.engine import Job, run_study
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder, kept_folder
+from lrcore.stages.engine import Job, run_study
 from lrcore.studies import load_study
 
 

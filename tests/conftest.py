@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import lrcore  # noqa: F401  sets how torch's threads wait, which must come before torch itself
-from lrcore.files import exclusive
+from lrcore.runtime.files import exclusive
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

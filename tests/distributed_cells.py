@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from lrcore.distributed import SharedStop, joined
-from lrcore.engine import Job
 from lrcore.executors.torchrun import run_together
-from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.distributed import SharedStop, joined
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.stages.engine import Job
 from lrcore.stages.generation import own_batches, run_cells, sample, stacks
 from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Folders, Workspace

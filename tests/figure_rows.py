@@ -7,8 +7,9 @@ import math
 
 import pandas
 
-from lrcore import findings, published, records
-from lrcore.study_rows import StudyRows
+from lrcore.records import schema as records
+from lrcore.results import findings, published
+from lrcore.results.study_rows import StudyRows
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")
 CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}

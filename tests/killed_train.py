@@ -15,8 +15,9 @@ import processes
 import pyarrow.parquet
 import torch
 
-from lrcore import checkpoints, train
-from lrcore.checkpoints import TrainingState
+from lrcore import train
+from lrcore.training import checkpoints
+from lrcore.training.checkpoints import TrainingState
 
 
 def die():

@@ -16,8 +16,9 @@ import numpy
 import torch
 from PIL import Image
 
-from lrcore.images import save_png
-from lrcore.records import (
+from lrcore.datasets.images import save_png
+from lrcore.flow.transformer import SHAPES
+from lrcore.records.schema import (
     AnchorRow,
     GenerationRow,
     LatentRow,
@@ -31,7 +32,6 @@ from lrcore.records import (
 )
 from lrcore.studies import Cell, Study, load_study
 from lrcore.studies.widths import known_channels
-from lrcore.transformer import SHAPES
 
 MADE_UP = "made up for a test"
 STUDIES = ("cifar10-cpu", "smoke")

@@ -1,4 +1,4 @@
-"""lrcore.agreement: orders of autoencoders against published ones and against predictors, on orders that are known."""
+"""lrcore.results.agreement: orders of autoencoders against published ones and against predictors, on orders that are known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas
 import pytest
 from figure_rows import BASE, generation_rows, published_rows
 
-from lrcore import findings
-from lrcore.agreement import PREDICTORS, among_published, chance, kendall, of_predictors, pairs, with_published
+from lrcore.results import findings
+from lrcore.results.agreement import PREDICTORS, among_published, chance, kendall, of_predictors, pairs, with_published
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from lrcore.ahead import Ahead
+from lrcore.runtime.ahead import Ahead
 
 
 def test_every_step_gets_its_own_in_any_order():

@@ -7,12 +7,12 @@ from PIL import Image
 from test_train import TINY
 
 from lrcore import train
-from lrcore.interruption import StopRequest
 from lrcore.metrics.features import all_features, statistics_of
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.kernel import KernelReference
-from lrcore.numerics import numerical_path
-from lrcore.records import read_anchors, read_generation
+from lrcore.records.schema import read_anchors, read_generation
+from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.numerical_path import numerical_path
 from lrcore.stages import anchors
 from lrcore.stages.features import load_network
 from lrcore.stages.reconstruction import reconstructed

@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lrcore import archives
+from lrcore.assets import archives
 from lrcore.errors import LrcoreError
 
 

@@ -18,7 +18,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lrcore import archives, assets
+from lrcore.assets import archives
+from lrcore.assets import table as assets
 from lrcore.errors import LrcoreError
 
 CONTENT = bytes(range(256)) * 40

@@ -18,10 +18,10 @@ from lrcore.autoencoders.adversarial import (
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.objectives import AlignedKLObjective, KLObjective, RaeObjective, ReconstructionLoss
 from lrcore.autoencoders.patches import to_tokens
-from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
-from lrcore.seeds import generator
+from lrcore.runtime.seeds import generator
 from lrcore.studies import AutoencoderSpec, AutoencoderTraining
+from lrcore.training.checkpoints import TrainingState
 
 FAMILIES = ("kl", "flux2", "rae")
 PLAIN = AutoencoderTraining(30, 4, 2e-3, 0.9, 10, "alex", 0.5, gan_width=8, gan_layers=2)

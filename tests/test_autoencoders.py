@@ -23,9 +23,9 @@ from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.loading import load_model
 from lrcore.autoencoders.patches import from_tokens, to_tokens
-from lrcore.encoders import load_encoder
+from lrcore.datasets.images import to_float
+from lrcore.encoders.base import load_encoder
 from lrcore.errors import LrcoreError
-from lrcore.images import to_float
 from lrcore.studies import AutoencoderSpec, load_study
 
 SPEC = AutoencoderSpec("kl", widths=(8, 8), latent_channels=4, patch=2)

@@ -8,8 +8,8 @@ import pytest
 from test_train import TINY
 
 from lrcore import train
-from lrcore.costs import Costs
-from lrcore.records import read_anchors, read_generation
+from lrcore.plan.costs import Costs
+from lrcore.records.schema import read_anchors, read_generation
 
 CHOICE = """
 extends = "{tiny}"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lrcore import cifar10
+from lrcore.datasets import cifar10
 from lrcore.errors import LrcoreError
 
 

@@ -1,4 +1,4 @@
-"""lrcore.claims and lrcore.verdicts: each claim on rows that bear it out, that refute it, and that cannot tell."""
+"""lrcore.results.claims and lrcore.results.verdicts: each claim on rows that bear it out, that refute it, and that cannot tell."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from figure_rows import (
     without,
 )
 
-from lrcore import claims, verdicts
-from lrcore.claims import Claim, Evidence
 from lrcore.errors import LrcoreError
+from lrcore.results import claims, verdicts
+from lrcore.results.claims import Claim, Evidence
 
 
 def given(generation: pandas.DataFrame | None = None, noise: float = 0.05, **latents: float) -> Evidence:

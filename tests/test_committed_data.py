@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lrcore.interruption import StopRequest
-from lrcore.records import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
+from lrcore.records.schema import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_recipe
 from lrcore.stages.autoencoder import needs_training

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lrcore.autoencoders.base import LatentShape
-from lrcore.compute import pass_flops, training_flops_per_image
-from lrcore.transformer import SHAPES, DiffusionTransformer
+from lrcore.flow.compute import pass_flops, training_flops_per_image
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer
 
 
 def test_flops_of_xl_are_the_published_ones():

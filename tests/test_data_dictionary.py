@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lrcore import records
+from lrcore.records import schema as records
 
 TEXT = (Path(__file__).parent.parent / "data" / "README.md").read_text()
 TYPES = {"int": "integer", "float": "float", "str": "text"}

@@ -1,4 +1,4 @@
-"""lrcore.denoising: bins are compared with means of the curve under each training's density of t."""
+"""lrcore.results.denoising: bins are compared with means of the curve under each training's density of t."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pandas
 import pytest
 from scipy import integrate
 
-from lrcore.denoising import over_gaussian
 from lrcore.errors import LrcoreError
+from lrcore.results.denoising import over_gaussian
 
 EDGES = ((0.0, 0.5), (0.5, 1.0))
 

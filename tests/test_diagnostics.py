@@ -8,7 +8,7 @@ from test_custom_autoencoder import EXAMPLE, study_with
 
 from lrcore import train
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, TIMES
-from lrcore.records import LatentRow, latents_folder, read_latents, write_latents
+from lrcore.records.schema import LatentRow, latents_folder, read_latents, write_latents
 
 FIELDS = [field.name for field in dataclasses.fields(LatentRow)]
 

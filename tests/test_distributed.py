@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lrcore.distributed import ALONE, World, joined
-from lrcore.engine import Job
 from lrcore.errors import LrcoreError
 from lrcore.executors.torchrun import run_together
-from lrcore.interruption import StopRequest
-from lrcore.records import GENERATION_KEY, read_generation
+from lrcore.records.schema import GENERATION_KEY, read_generation
+from lrcore.runtime.distributed import ALONE, World, joined
+from lrcore.runtime.interruption import StopRequest
+from lrcore.stages.engine import Job
 from lrcore.stages.generation import run_cells, sample, stacks
 from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Folders, Workspace

@@ -11,10 +11,12 @@ from rounding import assert_as_exact, in_float64
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from lrcore import encoders, pretrained, timm_encoder
-from lrcore.encoders import VisionEncoder, check_encoder_name, load_encoder, patches_at
+from lrcore.assets import pretrained
+from lrcore.encoders import base as encoders
+from lrcore.encoders import timm_model as timm_encoder
+from lrcore.encoders.base import VisionEncoder, check_encoder_name, load_encoder, patches_at
+from lrcore.encoders.timm_model import TimmEncoder
 from lrcore.errors import LrcoreError
-from lrcore.timm_encoder import TimmEncoder
 
 
 def random_network() -> torch.nn.Module:

@@ -14,14 +14,14 @@ import pytest
 from test_train import TINY, arguments, stored
 
 from lrcore import train
-from lrcore.engine import Unit, work_off
 from lrcore.errors import LrcoreError
 from lrcore.executors.ray import _drive, _room, share_of_machine
 from lrcore.executors.report import Report
-from lrcore.files import claimed
-from lrcore.interruption import StopRequest, StudyInterrupted
-from lrcore.progress import Progress
+from lrcore.runtime.files import claimed
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.progress import Progress
 from lrcore.stages.autoencoder import AutoencoderDivergedError
+from lrcore.stages.engine import Unit, work_off
 
 
 class Units:

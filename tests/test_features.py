@@ -6,10 +6,10 @@ import torch
 from rounding import assert_as_exact, in_float64
 from safetensors.torch import save_file
 
-from lrcore import pretrained
-from lrcore.encoders import VisionEncoder
+from lrcore.assets import pretrained
+from lrcore.datasets.images import to_float
+from lrcore.encoders.base import VisionEncoder
 from lrcore.errors import LrcoreError
-from lrcore.images import to_float
 from lrcore.metrics import features
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 

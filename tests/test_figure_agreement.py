@@ -9,9 +9,9 @@ import pandas
 import pytest
 from figure_rows import begun, diverged, generation_rows, published_rows, study, with_choice, with_seeds, without
 
-from lrcore import claims
 from lrcore.errors import LrcoreError
 from lrcore.figures import agreement, agreement_prose, differences, predictors
+from lrcore.results import claims
 
 PUBLISHED = published_rows()
 LAST = "study toy"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from figure_rows import begun, generation_rows, published_rows, study, with_choice, with_seeds, without
 
-from lrcore import claims
-from lrcore.claims import Claim
 from lrcore.errors import LrcoreError
 from lrcore.figures import agreement_prose
+from lrcore.results import claims
+from lrcore.results.claims import Claim
 
 PUBLISHED = published_rows()
 

@@ -3,9 +3,9 @@
 import pytest
 from figure_rows import generation_rows, published_rows, reconstruction_rows, two_networks
 
-from lrcore.compute import training_flops_per_image
 from lrcore.errors import LrcoreError
 from lrcore.figures.compactness import published_costs, study_costs
+from lrcore.flow.compute import training_flops_per_image
 
 
 @pytest.fixture

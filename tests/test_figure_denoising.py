@@ -6,7 +6,7 @@ import test_denoising
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.denoising import in_words, loss_over_gaussian
-from lrcore.study_rows import StudyRows
+from lrcore.results.study_rows import StudyRows
 
 
 def study(**loss):

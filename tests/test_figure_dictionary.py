@@ -7,8 +7,8 @@ import sample_data
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.dictionary import data_dictionary, rows_of_studies
+from lrcore.results.study_rows import load_studies
 from lrcore.studies import load_study
-from lrcore.study_rows import load_studies
 
 README = Path(__file__).parent.parent / "data" / "README.md"
 

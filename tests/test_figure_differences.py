@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from figure_rows import BASE, begun, generation_rows, published_rows, study, with_seeds
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures.differences import against_noise, spreads_beside_published
+from lrcore.results import findings
 
 PUBLISHED = published_rows()
 

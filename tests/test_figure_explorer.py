@@ -1,11 +1,11 @@
-"""lrcore.figures.explorer: every stop of the slider shows what lrcore.timesteps computes."""
+"""lrcore.figures.explorer: every stop of the slider shows what lrcore.flow.timesteps computes."""
 
 import numpy
 import pytest
 import torch
 
 from lrcore.figures.explorer import STEPS, explored_shifts, shares_of_time, timestep_explorer
-from lrcore.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
+from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
 
 
 def test_every_stop_shows_the_library_s_curves() -> None:

@@ -11,7 +11,7 @@ from figure_rows import BASE, generation_rows, study, with_choice
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.learnability import apart_from_decoder, has_shares, learned_in_words
-from lrcore.study_rows import StudyRows, load_studies
+from lrcore.results.study_rows import StudyRows, load_studies
 
 
 @pytest.fixture(scope="module")

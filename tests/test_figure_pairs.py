@@ -11,9 +11,9 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
+from lrcore.datasets.images import save_png
 from lrcore.errors import LrcoreError
 from lrcore.figures.pairs import repa_pairs, shown_aes
-from lrcore.images import save_png
 
 SAID = {
     "trainp": "pln", "trainshift": "2.95", "sampleshift": "6.93", "step": "1500", "train_seed": "0", "sample_seed": "3",

@@ -5,7 +5,7 @@ from bs4 import BeautifulSoup
 
 from lrcore.figures import studies
 from lrcore.figures.best import best_parameters
-from lrcore.study_rows import load_studies
+from lrcore.results.study_rows import load_studies
 
 
 def test_what_shows_transformers_that_are_too_narrow_says_so(tmp_path):

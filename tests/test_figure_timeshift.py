@@ -1,4 +1,4 @@
-"""lrcore.figures.timeshift: the curves are those of lrcore.timesteps."""
+"""lrcore.figures.timeshift: the curves are those of lrcore.flow.timesteps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from lrcore.figures.timeshift import density_curves, timeshift_curves
-from lrcore.timesteps import SHIFTS, TRAINING_DENSITIES
+from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
 
 
 def test_timeshift_curves() -> None:

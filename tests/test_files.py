@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, exclusive, require_writable, write_json
+from lrcore.runtime.files import atomic_path, exclusive, require_writable, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -1,4 +1,4 @@
-"""lrcore.findings: best settings, spreads and refusals, on a grid whose answers are known."""
+"""lrcore.results.findings: best settings, spreads and refusals, on a grid whose answers are known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas
 import pytest
 from figure_rows import BASE, diverged, generation_rows, two_networks
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
+from lrcore.results import findings
 
 
 def test_of_study_names_the_nearest() -> None:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from lrcore.distributed import World
-from lrcore.flow_matching import Batch, FlowMatching, draw, interpolate, repa_losses
-from lrcore.seeds import generator
-from lrcore.timesteps import density
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.flow.objective import Batch, FlowMatching, draw, interpolate, repa_losses
+from lrcore.flow.timesteps import density
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.runtime.distributed import World
+from lrcore.runtime.seeds import generator
 
 
 def batch(images=64):

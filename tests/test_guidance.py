@@ -9,11 +9,11 @@ from gaussian_mixture import GaussianMixture, plane_mixture
 from rounding import in_float64
 
 from lrcore.errors import LrcoreError
-from lrcore.guidance import Guidance, guided
-from lrcore.samplers import euler, heun, score, sde_grid
-from lrcore.sampling import integrate, step_noise
-from lrcore.timesteps import sampling_grid
-from lrcore.transformer import DiffusionTransformer, Prediction, TransformerShape
+from lrcore.flow.guidance import Guidance, guided
+from lrcore.flow.samplers import euler, heun, score, sde_grid
+from lrcore.flow.sampling import integrate, step_noise
+from lrcore.flow.timesteps import sampling_grid
+from lrcore.flow.transformer import DiffusionTransformer, Prediction, TransformerShape
 
 LABELS = torch.tensor([3, 0, 9, 3])
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lrcore.images import save_png, to_float, to_uint8
+from lrcore.datasets.images import save_png, to_float, to_uint8
 
 
 def test_every_pixel_value_survives_the_round_trip():

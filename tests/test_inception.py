@@ -7,7 +7,8 @@ from rounding import assert_as_exact
 from skimage import data
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from lrcore import cifar10, pretrained
+from lrcore.assets import pretrained
+from lrcore.datasets import cifar10
 from lrcore.metrics.inception import Inception2015, resize_tensorflow1
 
 

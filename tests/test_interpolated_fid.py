@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
-from lrcore.images import to_float
 from lrcore.metrics import interpolation
 from lrcore.metrics.features import FeatureNetwork, statistics
 from lrcore.metrics.frechet import FrechetReference

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest, StudyInterrupted, parse_duration
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted, parse_duration
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("25m", 1500), ("1.5h", 5400), ("1h30m", 5400)])

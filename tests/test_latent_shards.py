@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from lrcore import latent_shards
 from lrcore.autoencoders.base import Autoencoder, LatentShape, Posterior
 from lrcore.autoencoders.rae import TimmRaeAutoencoder
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest, StudyInterrupted
-from lrcore.latent_shards import LatentShards, ShardPlan, ensure_shards
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.stages import latent_shards
 from lrcore.stages.batches import TrainingBatches
+from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.training import training_recipe
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study

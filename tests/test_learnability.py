@@ -1,4 +1,4 @@
-"""lrcore.learnability: shares whose answers are known."""
+"""lrcore.results.learnability: shares whose answers are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas
 import pytest
 from figure_rows import BASE, diverged, generation_rows, study, with_choice
 
-from lrcore import learnability
+from lrcore.results import learnability
 
 
 def test_samples_as_good_as_reconstructions_have_learned_all_and_a_gaussian_nothing() -> None:

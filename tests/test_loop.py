@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from lrcore import loop
-from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest, StudyInterrupted
-from lrcore.loop import DivergedError, LoopSettings, resume, train
-from lrcore.loss_log import LossLog
-from lrcore.seeds import generator
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.seeds import generator
+from lrcore.training import loop
+from lrcore.training.checkpoints import TrainingState
+from lrcore.training.loop import DivergedError, LoopSettings, resume, train
+from lrcore.training.loss_log import LossLog
 
 
 def start():

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lrcore.errors import LrcoreError
-from lrcore.loss_log import LossInterval, LossLog, loss_rows, mean_loss
-from lrcore.records import losses_folder, read_losses, write_losses
+from lrcore.records.schema import losses_folder, read_losses, write_losses
 from lrcore.studies import Cell
+from lrcore.training.loss_log import LossInterval, LossLog, loss_rows, mean_loss
 
 CELL = Cell("sd", "none", "ln", 2.95, 3)
 

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from lrcore import assets
+from lrcore.assets import table as assets
+from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
-from lrcore.images import rgb
 from lrcore.metrics import __main__ as command
 from lrcore.metrics import reference_files, sources
 from lrcore.metrics.extrapolation import extrapolated_frechet

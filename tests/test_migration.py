@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from lrcore import migration
-from lrcore.records import SCHEMA_VERSION, GenerationRow, LossRow, read_generation, read_losses, write_generation
+from lrcore.records import migration
+from lrcore.records.schema import SCHEMA_VERSION, GenerationRow, LossRow, read_generation, read_losses, write_generation
 
 NEW = {
     GenerationRow: [

@@ -14,10 +14,10 @@ from lrcore.autoencoders.base import CollapsedError, encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.patch_autoencoder import PatchAutoencoder, patch_moments, principal_components
 from lrcore.autoencoders.patches import to_tokens
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
-from lrcore.images import to_float
-from lrcore.interruption import StopRequest
-from lrcore.records import read_generation, read_reconstruction
+from lrcore.records.schema import read_generation, read_reconstruction
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder, needs_training
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.workspace import Folders, Workspace

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from lrcore.paths import PathShape
-from lrcore.sampling import SAMPLERS, integrate, sampler_grid
+from lrcore.flow.path_shape import PathShape
+from lrcore.flow.sampling import SAMPLERS, integrate, sampler_grid
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from lrcore import costs as costing
 from lrcore import train
-from lrcore.costs import Costs
-from lrcore.engine import Todo
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest
-from lrcore.operations import Kind, Operation
-from lrcore.rehearsal import Clock, rehearsal
+from lrcore.plan import costs as costing
+from lrcore.plan.costs import Costs
+from lrcore.plan.operations import Kind, Operation
+from lrcore.plan.rehearsal import Clock, rehearsal
+from lrcore.plan.workload import workload
+from lrcore.runtime.interruption import StopRequest
+from lrcore.stages.engine import Todo
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
-from lrcore.workload import workload
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 

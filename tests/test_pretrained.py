@@ -8,7 +8,8 @@ import pytest
 import torch
 from rounding import assert_as_exact
 
-from lrcore import archives, assets, pretrained
+from lrcore.assets import archives, pretrained
+from lrcore.assets import table as assets
 from lrcore.errors import LrcoreError
 
 NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {

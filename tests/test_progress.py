@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from lrcore.heartbeat import Pace
-from lrcore.progress import Progress
+from lrcore.runtime.heartbeat import Pace
+from lrcore.runtime.progress import Progress
 
 
 class Clock:

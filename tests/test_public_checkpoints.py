@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError
-from lrcore.public_checkpoints import from_public, load_public, to_public
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector, TransformerShape
+from lrcore.flow.public_checkpoints import from_public, load_public, to_public
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector, TransformerShape
 
 WIDTH, DEPTH, HEADS = 64, 3, 2  # DiT-Nano
 CLASSES, SIDE = 10, 8

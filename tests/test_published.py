@@ -1,4 +1,4 @@
-"""lrcore.published: the committed Parquet is the CSV, and every source can be cited."""
+"""lrcore.results.published: the committed Parquet is the CSV, and every source can be cited."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas
 import pytest
 
-from lrcore import published, records
 from lrcore.errors import LrcoreError
+from lrcore.records import schema as records
+from lrcore.results import published
 
 ROOT = Path(__file__).parent.parent
 HEADER = ",".join(published.COLUMNS)

@@ -16,9 +16,9 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import resize
 
-from lrcore import pretrained
+from lrcore.assets import pretrained
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
-from lrcore.images import to_float
 from lrcore.metrics.reconstruction import (
     LPIPS_PROTOCOL,
     PSNR_PROTOCOL,

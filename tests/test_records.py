@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from lrcore.errors import LrcoreError
-from lrcore.records import (
+from lrcore.records.schema import (
     SCHEMA_VERSION,
     GenerationRow,
     LatentRow,

@@ -5,12 +5,12 @@ import pytest
 import torch
 from test_train import TINY
 
+from lrcore.datasets.images import save_png
 from lrcore.errors import LrcoreError
-from lrcore.images import save_png
-from lrcore.interruption import StopRequest
 from lrcore.metrics.features import all_features
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.reference_files import FeatureStatistics, write_images, write_statistics
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import reference
 from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.generation import row_recipe

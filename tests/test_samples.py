@@ -6,9 +6,9 @@ from PIL import Image
 from test_train import TINY
 
 from lrcore import train
-from lrcore.costs import Costs
-from lrcore.interruption import StopRequest
-from lrcore.records import read_generation
+from lrcore.plan.costs import Costs
+from lrcore.records.schema import read_generation
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import generation
 from lrcore.stages.training import load_snapshot
 from lrcore.stages.workspace import Folders, Workspace

@@ -11,10 +11,10 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from gaussian_mixture import GaussianMixture, plane_mixture
 
 from lrcore.errors import LrcoreError
-from lrcore.samplers import SDE_LAST_STEP, euler, euler_maruyama, heun, score, sde_grid
-from lrcore.sampling import SAMPLERS, drawn_labels, integrate, sampler_grid, starting_noise, step_noise
-from lrcore.timesteps import SHIFTS, sampling_grid, timeshift
-from lrcore.transformer import DiffusionTransformer, TransformerShape
+from lrcore.flow.samplers import SDE_LAST_STEP, euler, euler_maruyama, heun, score, sde_grid
+from lrcore.flow.sampling import SAMPLERS, drawn_labels, integrate, sampler_grid, starting_noise, step_noise
+from lrcore.flow.timesteps import SHIFTS, sampling_grid, timeshift
+from lrcore.flow.transformer import DiffusionTransformer, TransformerShape
 
 SAMPLES = 20_000
 MIXTURE = plane_mixture()

@@ -2,7 +2,7 @@
 
 import torch
 
-from lrcore.seeds import batch_indices, generator
+from lrcore.runtime.seeds import batch_indices, generator
 
 
 def test_generators_repeat_and_differ():

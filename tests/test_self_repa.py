@@ -7,20 +7,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lrcore.checkpoints import TrainingState
-from lrcore.distributed import World
-from lrcore.engine import Job, Todo, _assets
 from lrcore.errors import LrcoreError
 from lrcore.executors.torchrun import run_together
-from lrcore.flow_matching import Batch, FlowMatching, draw, own_features, self_losses
-from lrcore.interruption import StopRequest, StudyInterrupted
-from lrcore.seeds import generator
+from lrcore.flow.objective import Batch, FlowMatching, draw, own_features, self_losses
+from lrcore.flow.timesteps import density
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.runtime.distributed import World
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.seeds import generator
 from lrcore.stages import training
+from lrcore.stages.engine import Job, Todo, _assets
 from lrcore.stages.training import ensure_trained, snapshot_path, state_path, training_recipe
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
-from lrcore.timesteps import density
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.training.checkpoints import TrainingState
 
 DENSITIES = (density("ln", 1.0), density("ts", 2.95))
 TINY = Path(__file__).parent / "tiny.toml"

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-from lrcore import cifar10, pretrained
+from lrcore.assets import pretrained
+from lrcore.datasets import cifar10
 from lrcore.metrics.features import load_features, statistics
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.reference_files import read_statistics

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from lrcore.checkpoints import TrainingState
 from lrcore.errors import LrcoreError
-from lrcore.flow_matching import Batch, FlowMatching, draw
-from lrcore.interruption import StopRequest
-from lrcore.records import GENERATION_KEY, read_generation
-from lrcore.seeds import generator
-from lrcore.stacking import of_network, of_stack, stack
+from lrcore.flow.objective import Batch, FlowMatching, draw
+from lrcore.flow.stacking import of_network, of_stack, stack
+from lrcore.flow.timesteps import density
+from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.records.schema import GENERATION_KEY, read_generation
+from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.seeds import generator
 from lrcore.stages.generation import run_cells, stacks
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import Cell, load_study
-from lrcore.timesteps import density
-from lrcore.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.training.checkpoints import TrainingState
 
 DENSITIES = [density("ln", 1.0), density("pln", 2.95), density("ts", 6.93)]
 

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from lrcore import status
-from lrcore.files import claimed, exclusive
-from lrcore.heartbeat import (
+from lrcore.records.schema import GenerationRow, write_generation, write_losses
+from lrcore.runtime.files import claimed, exclusive
+from lrcore.runtime.heartbeat import (
     BEAT_EVERY,
     STALE_AFTER,
     Beat,
@@ -25,14 +26,13 @@ from lrcore.heartbeat import (
     heartbeat_path,
     read_beat,
 )
-from lrcore.interruption import StopRequest
-from lrcore.loss_log import LossLog, loss_rows
-from lrcore.records import GenerationRow, write_generation, write_losses
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.training import snapshot_path, state_path, training_folder
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
+from lrcore.training.loss_log import LossLog, loss_rows
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 NOW = 1_000_000.0

@@ -7,9 +7,9 @@ import pandas
 import pytest
 import sample_data
 
-from lrcore import findings, study_rows
 from lrcore.errors import LrcoreError
-from lrcore.records import read_generation
+from lrcore.records.schema import read_generation
+from lrcore.results import findings, study_rows
 from lrcore.studies import load_study
 
 

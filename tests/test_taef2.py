@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save_file
 from skimage import data
 
-from lrcore import assets
+from lrcore.assets import table as assets
 from lrcore.autoencoders import taef2
 from lrcore.autoencoders.base import encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.patches import from_tokens
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder, needs_training, require_pretrained
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.workspace import Folders, Workspace

@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from scipy import integrate, optimize, special, stats
 
 from lrcore.errors import LrcoreError
-from lrcore.seeds import generator
-from lrcore.timesteps import SHIFTS, TRAINING_DENSITIES, PlateauLogitNormal, density, sample, sampling_grid, timeshift
+from lrcore.flow.timesteps import (
+    SHIFTS,
+    TRAINING_DENSITIES,
+    PlateauLogitNormal,
+    density,
+    sample,
+    sampling_grid,
+    timeshift,
+)
+from lrcore.runtime.seeds import generator
 
 SHIFT = st.floats(1e-3, 1e3)
 UNIT = st.floats(0.0, 1.0)

@@ -9,7 +9,7 @@ import killed_train
 import pandas
 import pytest
 
-from lrcore.records import GENERATION_KEY, read_generation
+from lrcore.records.schema import GENERATION_KEY, read_generation
 
 TINY = Path(__file__).parent / "tiny.toml"
 STUDY = f"""

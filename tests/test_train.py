@@ -9,8 +9,9 @@ import pandas
 import pytest
 import torch
 
-from lrcore import assets, train
-from lrcore.records import read_generation, read_reconstruction
+from lrcore import train
+from lrcore.assets import table as assets
+from lrcore.records.schema import read_generation, read_reconstruction
 from lrcore.stages.reconstruction import set_metric
 
 TINY = str(Path(__file__).parent / "tiny.toml")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lrcore.interruption import StopRequest
+from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.training import ensure_trained, load_snapshot, snapshot_path, training_recipe
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study

@@ -5,8 +5,8 @@ import torch
 from rounding import assert_as_exact, in_float64
 from test_train import TINY
 
-from lrcore.images import to_float
-from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.datasets.images import to_float
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import features
 from lrcore.stages.features import training_features
 from lrcore.stages.workspace import Folders, Workspace

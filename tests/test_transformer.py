@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lrcore.errors import LrcoreError
-from lrcore.flow_matching import repa_losses
-from lrcore.transformer import (
+from lrcore.flow.objective import repa_losses
+from lrcore.flow.transformer import (
     SHAPES,
     DiffusionTransformer,
     LinearSkip,

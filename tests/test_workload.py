@@ -8,18 +8,18 @@ import pytest
 
 from lrcore import train
 from lrcore.autoencoders.base import Autoencoder
-from lrcore.checkpoints import TrainingState
-from lrcore.engine import STAGES, left_to_do
-from lrcore.flow_matching import FlowMatching
+from lrcore.flow.objective import FlowMatching
+from lrcore.flow.transformer import DiffusionTransformer
 from lrcore.metrics import frechet, interpolation, kernel, manifold
 from lrcore.metrics.features import FeatureNetwork
-from lrcore.operations import Kind
-from lrcore.plan import everything
+from lrcore.plan.operations import Kind
+from lrcore.plan.report import everything
+from lrcore.plan.workload import workload
 from lrcore.stages import anchors, diagnostics, features, reconstruction
+from lrcore.stages.engine import STAGES, left_to_do
 from lrcore.stages.workspace import Folders, Workspace
 from lrcore.studies import load_study
-from lrcore.transformer import DiffusionTransformer
-from lrcore.workload import workload
+from lrcore.training.checkpoints import TrainingState
 
 STUDY = f"""
 extends = "{Path(__file__).parent / "tiny.toml"}"

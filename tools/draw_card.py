@@ -15,8 +15,8 @@ from pathlib import Path
 import yaml
 from playwright.sync_api import sync_playwright
 
-from lrcore import records
 from lrcore.figures import tradeoff
+from lrcore.records import schema as records
 
 WIDTH, HEIGHT = 1200, 630  # pixels, what open-graph cards are made for
 PAGE = """<!DOCTYPE html>

@@ -19,7 +19,7 @@ try:
     from plotly_bundle import plotly_script
 
     from lrcore.errors import LrcoreError
-    from lrcore.files import atomic_path
+    from lrcore.runtime.files import atomic_path
 except ImportError as error:
     sys.exit(f"{error}: run this with the Python that lrcore is installed in (`make site` does)")
 

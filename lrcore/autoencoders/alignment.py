@@ -24,7 +24,7 @@ import math
 
 from torch import Tensor
 
-from lrcore.encoders import patches_at
+from lrcore.encoders.base import patches_at
 from lrcore.errors import LrcoreError
 
 

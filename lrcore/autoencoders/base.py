@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from lrcore.autoencoders.patches import to_tokens
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
-from lrcore.images import to_float
 
 
 class CollapsedError(LrcoreError):

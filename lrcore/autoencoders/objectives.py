@@ -23,9 +23,9 @@ from lrcore.autoencoders.adversarial import Adversary, autocast
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.patches import to_tokens
 from lrcore.autoencoders.rae import TimmRaeDecoder
-from lrcore.flow_matching import repa_losses
+from lrcore.flow.objective import repa_losses
+from lrcore.flow.transformer import RepaProjector
 from lrcore.studies import AutoencoderSpec
-from lrcore.transformer import RepaProjector
 
 
 class Objective(Protocol):

@@ -2,7 +2,7 @@
 
 Zheng et al. 2025 (arXiv 2510.11690). `RaeAutoencoder` is the published model, diffusers' AutoencoderRAE, whose encoder
 is one of three transformer families. `TimmRaeAutoencoder` is trained here: it takes any encoder of
-`lrcore.encoders` and shares diffusers' decoder.
+`lrcore.encoders.base` and shares diffusers' decoder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from diffusers.models.autoencoders.autoencoder_rae import RAEDecoder
 from torch import Tensor
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
-from lrcore.encoders import VisionEncoder
+from lrcore.encoders.base import VisionEncoder
 from lrcore.errors import LrcoreError
 
 DEVIATION_FLOOR = 1e-5

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrcore import assets
+from lrcore.assets import table as assets
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError

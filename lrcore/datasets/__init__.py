@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lrcore import cifar10
-from lrcore.datasets import folders, shards
+from lrcore.datasets import cifar10, folders, shards
 from lrcore.datasets.decoding import CROP, IMAGE_ENDINGS, read_image
 from lrcore.datasets.lazy import LazyImages
 from lrcore.datasets.sets import ImageSet, Splits

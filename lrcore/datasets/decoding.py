@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lrcore.images import rgb
+from lrcore.datasets.images import rgb
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -38,7 +38,7 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
 
 
 def read_image(file: Path | BinaryIO, resolution: int) -> Tensor:
-    """One image as uint8 (3, resolution, resolution): RGB by `lrcore.images.rgb`, then `centre_crop`.
+    """One image as uint8 (3, resolution, resolution): RGB by `lrcore.datasets.images.rgb`, then `centre_crop`.
 
     Raises:
         One of `UNREADABLE`: it cannot be decoded.

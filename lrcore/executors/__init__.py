@@ -1,6 +1,6 @@
 """Who does the units of a study: processes on this machine (`local`), or a Ray cluster (`ray`).
 
-Whichever it is, a unit is done under its claim (`lrcore.engine.Unit`), a lock under runs/: executors, and processes
+Whichever it is, a unit is done under its claim (`lrcore.stages.engine.Unit`), a lock under runs/: executors, and processes
 started by hand, may work on one study at the same time.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 
-from lrcore.engine import Executor, in_this_process
 from lrcore.errors import LrcoreError, unknown
 from lrcore.executors.local import LocalExecutor
 from lrcore.executors.ray import RayExecutor, require_ray, share_of_machine
+from lrcore.stages.engine import Executor, in_this_process
 
 EXECUTORS = ("local", "ray")
 

@@ -22,10 +22,10 @@ from typing import TextIO, cast
 
 import torch
 
-from lrcore.engine import Diverged, Job, Todo
 from lrcore.errors import LrcoreError
 from lrcore.executors.report import Report, report_of
-from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.stages.engine import Diverged, Job, Todo
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import torch
 
-from lrcore.engine import Diverged, Job, Todo, Unit, units
 from lrcore.errors import LrcoreError
 from lrcore.executors.report import Report, report_of
-from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.stages.engine import Diverged, Job, Todo, Unit, units
 from lrcore.stages.workspace import Folders
 
 RETRIES = 5

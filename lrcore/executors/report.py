@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrcore.engine import Diverged, Job, Todo, in_this_process
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.stages.engine import Diverged, Job, Todo, in_this_process
 
 
 @dataclass(frozen=True)

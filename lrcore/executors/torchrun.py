@@ -4,7 +4,7 @@
     torchrun --standalone --nproc-per-node 8 -m lrcore.train imagenet256 --shard
 
 The first process is an executor like the others: it claims units, and does alone what is no training of transformers;
-the others follow it. The mathematics is in `lrcore.distributed`.
+the others follow it. The mathematics is in `lrcore.runtime.distributed`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from lrcore.distributed import World
-from lrcore.engine import Diverged, Job, Todo, in_this_process, run_study, train_cells
 from lrcore.errors import LrcoreError
-from lrcore.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.distributed import World
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.stages.engine import Diverged, Job, Todo, in_this_process, run_study, train_cells
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import SELF_REPA, Cell
 

@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import agreement, claims, findings, records, verdicts
-from lrcore.claims import Claim
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, SiteTable, shown
 from lrcore.figures.literature import QUANTITIES, STUDIES
-from lrcore.figures.wording import tau_text
-from lrcore.study_rows import StudyRows
+from lrcore.records import schema as records
+from lrcore.results import agreement, claims, findings, verdicts
+from lrcore.results.claims import Claim
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import tau_text
 
 _GREY = "rgb(128,128,128)"
 _ROW_HEIGHT = 78

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas
 
-from lrcore import agreement, findings, records, verdicts
-from lrcore.claims import Claim
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import shown
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
-from lrcore.figures.wording import narrow_note, tau_text
-from lrcore.study_rows import StudyRows
+from lrcore.records import schema as records
+from lrcore.results import agreement, findings, verdicts
+from lrcore.results.claims import Claim
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import narrow_note, tau_text
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pandas
 
-from lrcore import findings, records
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable
+from lrcore.records import schema as records
+from lrcore.results import findings
 
 _REPA = {findings.NO_REPA: "no", findings.SELF_REPA: "towards itself"}
 

@@ -10,12 +10,12 @@ import math
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import findings
-from lrcore.compute import training_flops_per_image
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, Switch, shown
 from lrcore.figures.tradeoff import tradeoff_axes
+from lrcore.flow.compute import training_flops_per_image
+from lrcore.results import findings
 
 HEIGHT = 460
 _LARGEST = 70

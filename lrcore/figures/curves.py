@@ -6,10 +6,10 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, shown
+from lrcore.results import findings
 
 _PANEL_HEIGHT = 190
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import denoising
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, shown
-from lrcore.study_rows import StudyRows
+from lrcore.results import denoising
+from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
-from lrcore.study_rows import StudyRows
+from lrcore.results import findings
+from lrcore.results.study_rows import StudyRows
 
 
 def data_dictionary(readme: Path | str = "data/README.md") -> str:

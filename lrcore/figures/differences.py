@@ -12,11 +12,11 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
-from lrcore.study_rows import StudyRows
+from lrcore.results import findings
+from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
 

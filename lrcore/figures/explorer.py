@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable, SteppedFigure
-from lrcore.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
+from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
 
 STEPS = 50
 """Sampling steps, as in the studies."""

@@ -1,16 +1,17 @@
-"""What was learned of each latent space apart from its decoder, and the anchors that tell: `lrcore.learnability`."""
+"""What was learned of each latent space apart from its decoder, and the anchors that tell: `lrcore.results.learnability`."""
 
 from __future__ import annotations
 
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import learnability, records
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, Switch, shown
-from lrcore.findings import KID_SCALE
-from lrcore.study_rows import StudyRows
+from lrcore.records import schema as records
+from lrcore.results import learnability
+from lrcore.results.findings import KID_SCALE
+from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
 _ROW_HEIGHT = 34

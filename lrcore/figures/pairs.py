@@ -15,12 +15,12 @@ from pathlib import Path
 import pandas
 from PIL import Image
 
+from lrcore.datasets.images import png_text
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.comparison import Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
-from lrcore.findings import NO_REPA, SELF_REPA
-from lrcore.images import png_text
+from lrcore.results.findings import NO_REPA, SELF_REPA
 
 SAME = ("ae", "trainp", "trainshift", "sampleshift", "step", "train_seed", "sample_seed", "columns", "resolution")
 """What two pictures must say alike for REPA to be all that differs."""

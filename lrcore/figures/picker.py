@@ -14,7 +14,6 @@ from dataclasses import asdict
 
 import pandas
 
-from lrcore import records
 from lrcore.figures import style
 from lrcore.figures.embed import Markup, SiteTable, script_json
 from lrcore.figures.recommendation import (
@@ -28,6 +27,7 @@ from lrcore.figures.recommendation import (
     study_rows,
 )
 from lrcore.figures.studies import PUBLISHED
+from lrcore.records import schema as records
 
 MOST_CHANNELS = 4096
 START = 64

@@ -8,13 +8,13 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import agreement
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.latents import DIAGNOSTICS
-from lrcore.figures.wording import tau_text
-from lrcore.study_rows import StudyRows
+from lrcore.results import agreement
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import tau_text
 
 
 def predictors(study: StudyRows) -> SiteFigure:

@@ -9,11 +9,11 @@ import math
 
 import pandas
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import shown
-from lrcore.study_rows import StudyRows
+from lrcore.results import findings
+from lrcore.results.study_rows import StudyRows
 
 
 def protocol(generation: pandas.DataFrame) -> str:

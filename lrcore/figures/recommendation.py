@@ -1,6 +1,6 @@
 """Timestep settings for a latent of c channels per token: what the measured latents say, and whether a rule agrees.
 
-The rule is sqrt(c / n), n the fewest channels in a study (`lrcore.timesteps.timeshift`). What is recommended is what
+The rule is sqrt(c / n), n the fewest channels in a study (`lrcore.flow.timesteps.timeshift`). What is recommended is what
 was best for the measured latent nearest to c in log channels, never a value in between.
 
     evidence = study_evidence("smoke", generation)
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import pandas
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.studies import PUBLISHED
-from lrcore.timesteps import SHIFTS
+from lrcore.flow.timesteps import SHIFTS
+from lrcore.results import findings
 
 _SHIFTS = ("trainshift", "sampleshift")
 _FAR = 2.0

@@ -8,11 +8,11 @@ import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
-from lrcore.timesteps import TRAINING_DENSITIES
+from lrcore.flow.timesteps import TRAINING_DENSITIES
+from lrcore.results import findings
 
 _PANEL_HEIGHT = 180
 

@@ -6,8 +6,8 @@ import html
 from collections.abc import Callable, Mapping
 
 from lrcore.figures.embed import Embedded, Markup, Switch
-from lrcore.figures.wording import narrow_note
-from lrcore.study_rows import StudyRows
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import narrow_note
 
 PUBLISHED = "published"
 """The choice of a switch that shows figures from the literature."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from lrcore import findings
 from lrcore.errors import unknown
+from lrcore.results import findings
 
 
 @dataclass(frozen=True)

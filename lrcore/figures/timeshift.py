@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
-from lrcore.timesteps import SHIFTS, TRAINING_DENSITIES, density, timeshift
+from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, timeshift
 
 POINTS = 201
 _COLOURS = ("#8A8A8A", "#3C9BC4", "#55A630", "#D98B1F", "#C4473A")

@@ -11,10 +11,10 @@ import math
 import pandas
 import plotly.graph_objects as go
 
-from lrcore import findings
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, shown
+from lrcore.results import findings
 
 HEIGHT = 480
 

@@ -40,8 +40,6 @@ from tqdm import tqdm
 import lrcore
 from lrcore.command_line import DEVICES, Parser, device_of, run_command
 from lrcore.errors import LrcoreError, unknown
-from lrcore.files import require_writable, write_json
-from lrcore.interruption import StopRequest
 from lrcore.metrics.bootstrap import bootstrap_interval
 from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import CHUNK, FeatureNetwork, check_feature_network, load_features
@@ -50,7 +48,9 @@ from lrcore.metrics.kernel import kernel_distance
 from lrcore.metrics.manifold import NEIGHBOURS, precision_recall
 from lrcore.metrics.reference_files import FeatureStatistics, ImageArray, write_images, write_statistics
 from lrcore.metrics.sources import PIXEL_RULE, ImageFolder, Source, open_source
-from lrcore.records import distance_label
+from lrcore.records.schema import distance_label
+from lrcore.runtime.files import require_writable, write_json
+from lrcore.runtime.interruption import StopRequest
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from lrcore.errors import LrcoreError
 from lrcore.metrics.feature_sets import checked_set
 from lrcore.metrics.frechet import FrechetReference, GaussianStatistics
-from lrcore.seeds import generator
+from lrcore.runtime.seeds import generator
 
 
 @dataclass(frozen=True)

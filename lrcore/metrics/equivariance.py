@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError, unknown
-from lrcore.images import to_float
 from lrcore.metrics.jackknife import Estimate, check_grid, check_tokens
 from lrcore.metrics.reconstruction import summarise
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lrcore import pretrained
-from lrcore.encoders import ALIASES, ENCODERS, RESIZE_RULE, load_encoder
+from lrcore.assets import pretrained
+from lrcore.datasets.images import to_float
+from lrcore.encoders.base import ALIASES, ENCODERS, RESIZE_RULE, load_encoder
 from lrcore.errors import LrcoreError, unknown
-from lrcore.images import to_float
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.inception import Inception2015
 
@@ -102,7 +102,7 @@ def check_feature_network(name: str) -> None:
     """
     if name in FEATURE_NETWORKS or name in ALIASES:
         return
-    from lrcore import timm_encoder  # takes seconds, and only names that are not pinned need it
+    from lrcore.encoders import timm_model as timm_encoder  # takes seconds, and only names that are not pinned need it
 
     near = timm_encoder.nearest_names(name, (*FEATURE_NETWORKS, *ALIASES))
     if near is not None:

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path
+from lrcore.runtime.files import atomic_path
 
 
 class GaussianStatistics:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
+from lrcore.datasets.images import to_uint8
 from lrcore.errors import LrcoreError
-from lrcore.images import to_uint8
 from lrcore.metrics.features import FeatureNetwork, statistics
 from lrcore.metrics.frechet import FrechetReference
 

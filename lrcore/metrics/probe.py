@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lrcore.errors import LrcoreError
 from lrcore.metrics.jackknife import Estimate, check_tokens, chunks
-from lrcore.seeds import generator
+from lrcore.runtime.seeds import generator
 
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)
 """Weights of the L2 penalty that are tried, strongest first."""

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrcore import pretrained
+from lrcore.assets import pretrained
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError, unknown
-from lrcore.images import to_float
 from lrcore.metrics._similarity import mean_ssim, squared_error
 
 PSNR_PROTOCOL = (

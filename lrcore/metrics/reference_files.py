@@ -39,8 +39,8 @@ from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.files import atomic_path
 from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.runtime.files import atomic_path
 
 STATISTICS_ENDINGS = (".npz", ".parquet", ".safetensors")
 """What statistics are read from; they are written to the first two."""

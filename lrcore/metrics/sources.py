@@ -30,8 +30,8 @@ from PIL import Image
 from torch import Tensor
 
 from lrcore import datasets
+from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
-from lrcore.images import rgb
 from lrcore.metrics import shipped
 from lrcore.metrics.reference_files import (
     STATISTICS_ENDINGS,

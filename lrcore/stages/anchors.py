@@ -3,7 +3,7 @@
 A distance of samples to images mixes what the transformer has learned with what the decoder loses. At the same number
 of images, the reconstructions' distance is what a perfect transformer would reach; that of decoded Gaussian latents,
 which have the training latents' mean and covariance, is what one reaches that has learned second moments alone.
-`lrcore.learnability` makes one number of them.
+`lrcore.results.learnability` makes one number of them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 import lrcore
-from lrcore.images import UINT8_RULE, to_uint8
+from lrcore.datasets.images import UINT8_RULE, to_uint8
+from lrcore.flow.sampling import starting_noise
 from lrcore.metrics.features import all_features
 from lrcore.metrics.moment_matched import mean_of, moment_matched
-from lrcore.records import AnchorRow, read_anchors, write_anchors
-from lrcore.sampling import starting_noise
-from lrcore.seeds import generator
+from lrcore.records.schema import AnchorRow, read_anchors, write_anchors
+from lrcore.runtime.seeds import generator
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import cached_tensor, load_network, network_recipe, watched
 from lrcore.stages.judge import Distance, Judge, Target, judge_recipe, load_judge

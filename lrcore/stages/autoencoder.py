@@ -14,8 +14,7 @@ from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE
 from safetensors import SafetensorError
 from torch import Tensor
 
-from lrcore import pretrained
-from lrcore.ahead import Ahead
+from lrcore.assets import pretrained
 from lrcore.autoencoders import flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
@@ -29,17 +28,18 @@ from lrcore.autoencoders.objectives import (
     ReconstructionLoss,
 )
 from lrcore.autoencoders.patch_autoencoder import PatchAutoencoder, patch_moments
-from lrcore.checkpoints import TrainingState
-from lrcore.encoders import load_encoder
+from lrcore.datasets.images import to_float
+from lrcore.encoders.base import load_encoder
 from lrcore.errors import LrcoreError
-from lrcore.files import exclusive, sha256_of
-from lrcore.heartbeat import autoencoder_unit
-from lrcore.images import to_float
-from lrcore.loop import DivergedError, LoopSettings, resume, train
-from lrcore.seeds import batch_indices, generator
+from lrcore.runtime.ahead import Ahead
+from lrcore.runtime.files import exclusive, sha256_of
+from lrcore.runtime.heartbeat import autoencoder_unit
+from lrcore.runtime.seeds import batch_indices, generator
 from lrcore.stages.features import cached_tensor, features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import AutoencoderSpec
+from lrcore.training.checkpoints import TrainingState
+from lrcore.training.loop import DivergedError, LoopSettings, resume, train
 
 
 class AutoencoderDivergedError(LrcoreError):

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lrcore.ahead import Ahead
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.base import Autoencoder, Posterior
-from lrcore.flow_matching import Batch
-from lrcore.images import to_float
-from lrcore.seeds import batch_indices, generator
+from lrcore.datasets.images import to_float
+from lrcore.flow.objective import Batch
+from lrcore.runtime.ahead import Ahead
+from lrcore.runtime.seeds import batch_indices, generator
 from lrcore.stages.features import features_are_stored, training_features
 from lrcore.stages.latents import training_latents
 from lrcore.stages.workspace import Workspace

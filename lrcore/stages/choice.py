@@ -12,16 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from lrcore.files import exclusive
-from lrcore.records import read_generation, write_generation
-from lrcore.stages.generation import (
-    Done,
-    draw_samples,
-    evaluations_done,
-    evaluations_missing,
-    measured,
-    row_recipe,
-)
+from lrcore.records.schema import read_generation, write_generation
+from lrcore.runtime.files import exclusive
+from lrcore.stages.generation import Done, draw_samples, evaluations_done, evaluations_missing, measured, row_recipe
 from lrcore.stages.training import ensure_trained, state_path
 from lrcore.stages.workspace import Workspace
 from lrcore.studies import NO_REPA, NO_SKIP, Cell

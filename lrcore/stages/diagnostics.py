@@ -7,12 +7,12 @@ import math
 
 import lrcore
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
-from lrcore.images import to_uint8
+from lrcore.datasets.images import to_uint8
 from lrcore.metrics.frechet import FrechetReference
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, GAUSSIAN_PROTOCOL, TIMES, gaussian_loss
 from lrcore.metrics.interpolation import interpolated_frechet
 from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose
-from lrcore.records import LatentRow, read_latents, write_latents
+from lrcore.records.schema import LatentRow, read_latents, write_latents
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.workspace import Workspace, recipe

@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, exclusive, make_missing
-from lrcore.images import to_float
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.shipped import shipped_statistics
+from lrcore.runtime.files import atomic_path, exclusive, make_missing
 from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 import lrcore
-from lrcore.files import exclusive
-from lrcore.guidance import Guidance, guided
-from lrcore.images import UINT8_RULE, to_uint8
-from lrcore.loop import DivergedError
-from lrcore.numerics import numerical_path
-from lrcore.paths import PathShape
-from lrcore.records import GenerationRow, read_generation, write_generation
-from lrcore.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
+from lrcore.datasets.images import UINT8_RULE, to_uint8
+from lrcore.flow.guidance import Guidance, guided
+from lrcore.flow.path_shape import PathShape
+from lrcore.flow.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
+from lrcore.flow.transformer import DiffusionTransformer, parameter_count
+from lrcore.records.schema import GenerationRow, read_generation, write_generation
+from lrcore.runtime.files import exclusive
+from lrcore.runtime.numerical_path import numerical_path
 from lrcore.stages.anchors import load_anchors, sample_seed
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored, training_features
@@ -36,7 +36,7 @@ from lrcore.stages.training import (
 )
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import Cell, needs_encoder
-from lrcore.transformer import DiffusionTransformer, parameter_count
+from lrcore.training.loop import DivergedError
 
 
 def row_recipe(work: Workspace, cell: Cell) -> str:
@@ -124,7 +124,7 @@ def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) ->
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see `lrcore.paths`;
+    """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see `lrcore.flow.path_shape`;
     `numerical_path`, on what the training and the sampling were computed."""
 
     features: Tensor

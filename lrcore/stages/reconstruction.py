@@ -11,8 +11,7 @@ from torch import Tensor
 import lrcore
 from lrcore.autoencoders import taef2
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
-from lrcore.files import exclusive, sweep_leftovers
-from lrcore.images import save_png, to_uint8
+from lrcore.datasets.images import save_png, to_uint8
 from lrcore.metrics.features import statistics
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.reconstruction import (
@@ -24,7 +23,8 @@ from lrcore.metrics.reconstruction import (
     ssim,
     summarise,
 )
-from lrcore.records import ReconstructionRow, read_reconstruction, write_reconstruction
+from lrcore.records.schema import ReconstructionRow, read_reconstruction, write_reconstruction
+from lrcore.runtime.files import exclusive, sweep_leftovers
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched
 from lrcore.stages.workspace import Workspace, recipe

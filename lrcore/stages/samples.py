@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torchvision.utils import make_grid
 
-from lrcore.files import exclusive, sweep_leftovers
-from lrcore.images import png_text, save_png
-from lrcore.records import read_generation
+from lrcore.datasets.images import png_text, save_png
+from lrcore.records.schema import read_generation
+from lrcore.runtime.files import exclusive, sweep_leftovers
 from lrcore.stages.anchors import sample_seed
 from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, sample
 from lrcore.stages.training import ensure_trained, load_snapshot, state_path

@@ -18,24 +18,24 @@ from torch import Tensor
 
 import lrcore
 from lrcore.autoencoders.base import LatentShape
-from lrcore.checkpoints import TrainingState, saved_step
-from lrcore.distributed import shard, whole
 from lrcore.errors import LrcoreError
-from lrcore.files import atomic_path, write_json
-from lrcore.flow_matching import FlowMatching, Losses, draw, own_features, repa_losses, self_losses
-from lrcore.loop import DivergedError, LoopSettings, restore, train
-from lrcore.loss_log import LossLog, loss_rows
-from lrcore.numerics import numerical_path
-from lrcore.records import write_losses
-from lrcore.seeds import generator
-from lrcore.stacking import of_network, stack
+from lrcore.flow.objective import FlowMatching, Losses, draw, own_features, repa_losses, self_losses
+from lrcore.flow.stacking import of_network, stack
+from lrcore.flow.timesteps import density
+from lrcore.flow.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
+from lrcore.records.schema import write_losses
+from lrcore.runtime.distributed import shard, whole
+from lrcore.runtime.files import atomic_path, write_json
+from lrcore.runtime.numerical_path import numerical_path
+from lrcore.runtime.seeds import generator
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.features import features_recipe
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.studies import NO_REPA, NO_SKIP, SELF_REPA, Cell, Training, needs_encoder
-from lrcore.timesteps import density
-from lrcore.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
+from lrcore.training.checkpoints import TrainingState, saved_step
+from lrcore.training.loop import DivergedError, LoopSettings, restore, train
+from lrcore.training.loss_log import LossLog, loss_rows
 
 NUMERICAL_PATH = "numerical_path"
 """What a snapshot says in its metadata of where it was trained."""

@@ -17,12 +17,12 @@ import torch
 
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.datasets import ImageSet, Splits, fingerprint, load_splits
-from lrcore.distributed import ALONE, SharedStop, World
-from lrcore.encoders import VisionEncoder, load_encoder
+from lrcore.encoders.base import VisionEncoder, load_encoder
 from lrcore.errors import LrcoreError
-from lrcore.files import sha256_of
-from lrcore.heartbeat import Heartbeats
-from lrcore.interruption import StopRequest
+from lrcore.runtime.distributed import ALONE, SharedStop, World
+from lrcore.runtime.files import sha256_of
+from lrcore.runtime.heartbeat import Heartbeats
+from lrcore.runtime.interruption import StopRequest
 from lrcore.studies import Study
 
 Kept = TypeVar("Kept")

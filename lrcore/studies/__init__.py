@@ -38,7 +38,7 @@ SELF_REPA = "self"
 SCORES = ("fid", "kid")
 NO_SKIP = "none"
 SKIPS = (NO_SKIP, "linear")
-"""What leads around the transformer: nothing, or `lrcore.transformer.LinearSkip`."""
+"""What leads around the transformer: nothing, or `lrcore.flow.transformer.LinearSkip`."""
 
 
 def needs_encoder(repa: str) -> bool:
@@ -178,7 +178,7 @@ class Evaluation:
     """How samples are drawn and compared.
 
     `feature_network` is one that `metrics.features.load_features` knows, `feature_weights` a file of its weights, ""
-    those that come with the name. `sampler` is one of `lrcore.sampling.SAMPLERS`; `guidance` the scale of
+    those that come with the name. `sampler` is one of `lrcore.flow.sampling.SAMPLERS`; `guidance` the scale of
     classifier-free guidance (1 is none), which holds for times in (first, second] of `guidance_interval`. `reference`
     is what samples are compared with, `n_reference` images: "" the first training images, else a folder, a file that
     `lrcore.metrics.sources` opens, or a name of `lrcore.metrics.shipped`. `score`, one of `SCORES`, is the distance

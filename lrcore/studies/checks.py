@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields
 
 from lrcore.errors import LrcoreError, unknown
+from lrcore.flow.timesteps import TRAINING_DENSITIES
+from lrcore.flow.transformer import SHAPES, with_width
 from lrcore.studies import (
     DATASETS,
     LATENT_PRECISIONS,
@@ -28,8 +30,6 @@ from lrcore.studies import (
     Study,
 )
 from lrcore.studies.widths import check_widths, known_channels
-from lrcore.timesteps import TRAINING_DENSITIES
-from lrcore.transformer import SHAPES, with_width
 
 LEAST = {
     "n_samples": 2, "n_reference": 2, "validation_images": 2, "gan_start": 0, "sample_seed": 0, "n_interpolated": 0,
@@ -47,7 +47,7 @@ def check(study: Study) -> None:
     for kind, name in [("study", study.name), *(("autoencoder", name) for name in study.autoencoders)]:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
             raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
-    from lrcore.encoders import check_encoder_name
+    from lrcore.encoders.base import check_encoder_name
     from lrcore.metrics.features import check_feature_network
 
     _check_data(study.data)
@@ -152,8 +152,8 @@ def _check_data(data: Data) -> None:
 
 
 def _check_sampler(study: Study) -> None:
-    from lrcore.guidance import Guidance
-    from lrcore.sampling import SAMPLERS, sampler_grid
+    from lrcore.flow.guidance import Guidance
+    from lrcore.flow.sampling import SAMPLERS, sampler_grid
 
     evaluation = study.evaluation
     _one_of("sampler", evaluation.sampler, SAMPLERS)

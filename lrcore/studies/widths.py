@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lrcore.errors import LrcoreError
+from lrcore.flow.transformer import SHAPES
 from lrcore.studies import Choice, Grid, Study
-from lrcore.transformer import SHAPES
 
 ENCODER_CHANNELS = {"efficientnet_lite0": 112, "dinov2b": 768}
 """Channels of the patch features that are a trained RAE's tokens, by encoder."""
