@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import pandas
 
 from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
-from lrcore.records.schema import read_reconstruction
+from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job, run_study
 from lrcore.studies import load_study

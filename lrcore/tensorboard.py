@@ -22,7 +22,8 @@ import pandas
 
 from lrcore.command_line import Parser, run_command
 from lrcore.errors import LrcoreError
-from lrcore.records.schema import distance_label, read_generation, read_losses
+from lrcore.records.reading import read_generation, read_losses
+from lrcore.records.schema import distance_label
 from lrcore.runtime.files import require_writable
 from lrcore.runtime.interruption import StopRequest
 from lrcore.studies import NO_SKIP, Cell, load_study

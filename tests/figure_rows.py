@@ -7,7 +7,7 @@ import math
 
 import pandas
 
-from lrcore.records import schema as records
+from lrcore.records import reading
 from lrcore.results import findings, published
 from lrcore.results.study_rows import StudyRows
 
@@ -89,7 +89,7 @@ def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = 
         [("toy", ae, "ifd", -1, value, math.nan) for ae, value in (interpolated or BASE).items()],
         columns=["study", "ae", "metric", "index", "value", "standard_error"],
     )
-    none, no_anchors = generation.head(0), records.read_anchors("no such folder")
+    none, no_anchors = generation.head(0), reading.read_anchors("no such folder")
     return StudyRows("toy", generation, none, reconstruction, latents, pandas.DataFrame(), no_anchors, none)
 
 

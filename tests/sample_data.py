@@ -18,18 +18,8 @@ from PIL import Image
 
 from lrcore.datasets.images import save_png
 from lrcore.flow.transformer import SHAPES
-from lrcore.records.schema import (
-    AnchorRow,
-    GenerationRow,
-    LatentRow,
-    LossRow,
-    ReconstructionRow,
-    write_anchors,
-    write_generation,
-    write_latents,
-    write_losses,
-    write_reconstruction,
-)
+from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
+from lrcore.records.writing import write_anchors, write_generation, write_latents, write_losses, write_reconstruction
 from lrcore.studies import Cell, Study, load_study
 from lrcore.studies.widths import known_channels
 

@@ -10,7 +10,7 @@ from lrcore import train
 from lrcore.metrics.features import all_features, statistics_of
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.kernel import KernelReference
-from lrcore.records.schema import read_anchors, read_generation
+from lrcore.records.reading import read_anchors, read_generation
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.stages import anchors

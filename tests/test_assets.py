@@ -18,8 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lrcore.assets import archives
-from lrcore.assets import table as assets
+from lrcore.assets import archives, table
+from lrcore.assets import cache as assets
+from lrcore.assets.__main__ import main
 from lrcore.errors import LrcoreError
 
 CONTENT = bytes(range(256)) * 40
@@ -77,18 +78,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LRCORE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("LRCORE_OFFLINE", raising=False)
-    monkeypatch.setattr(assets, "ASSETS", {})
+    monkeypatch.setattr(table, "ASSETS", {})
     return tmp_path / "cache"
 
 
-def url_source(url: str, content: bytes = CONTENT) -> assets.Source:
-    return assets.Source("url", url, url.rpartition("/")[2], sha256(content), len(content), read_bytes)
+def url_source(url: str, content: bytes = CONTENT) -> table.Source:
+    return table.Source("url", url, url.rpartition("/")[2], sha256(content), len(content), read_bytes)
 
 
-def register(folder: Path, *sources: assets.Source, name: str = "toy", content: bytes = CONTENT) -> assets.Asset:
+def register(folder: Path, *sources: table.Source, name: str = "toy", content: bytes = CONTENT) -> table.Asset:
     """Put an asset into the table, whose pinned bytes are those of `content`."""
-    asset = assets.Asset(name, converted_sha256(content, folder), len(content), "CC0", sources)
-    assets.ASSETS[name] = asset
+    asset = table.Asset(name, converted_sha256(content, folder), len(content), "CC0", sources)
+    table.ASSETS[name] = asset
     return asset
 
 
@@ -161,8 +162,8 @@ def test_offline_says_how_to_supply_the_file(
 ) -> None:
     sources = (
         url_source(f"{server}/toy.bin"),
-        assets.Source("pip", "toy==1.0", "toy-1.0.whl", "1" * 64, 2_000_000, read_bytes),
-        assets.Source("npm", "toy@1.0", "toy-1.0.tgz", "2" * 64, 3_000_000, read_bytes),
+        table.Source("pip", "toy==1.0", "toy-1.0.whl", "1" * 64, 2_000_000, read_bytes),
+        table.Source("npm", "toy@1.0", "toy-1.0.tgz", "2" * 64, 3_000_000, read_bytes),
     )
     asset = register(tmp_path, *sources)
     monkeypatch.setenv("LRCORE_OFFLINE", "1")
@@ -212,7 +213,7 @@ def test_one_download_fills_every_asset_in_it(cache: Path, tmp_path: Path, serve
     Server.files["both.tgz"] = buffer.getvalue()
     for name in ("first", "second"):
         packed = sha256(buffer.getvalue())
-        source = assets.Source("url", f"{server}/both.tgz", "both.tgz", packed, 1, read_bytes, (f"package/{name}",))
+        source = table.Source("url", f"{server}/both.tgz", "both.tgz", packed, 1, read_bytes, (f"package/{name}",))
         register(tmp_path, source, name=name, content=name.encode())
     assert content_of(assets.fetch("second")) == b"second"
     assert assets.is_present("first") and content_of(assets.fetch("first")) == b"first"
@@ -234,10 +235,10 @@ FETCH_IN_ANOTHER_PROCESS = """
 import sys
 sys.path.insert(0, {tests!r})
 import test_assets
-from lrcore import assets
-assets.ASSETS.clear()
+from lrcore.assets import cache as assets, table
+table.ASSETS.clear()
 source = test_assets.url_source({url!r})
-assets.ASSETS["toy"] = assets.Asset("toy", {sha256!r}, 1, "CC0", (source,))
+table.ASSETS["toy"] = table.Asset("toy", {sha256!r}, 1, "CC0", (source,))
 print(assets.fetch("toy"))
 """
 
@@ -282,9 +283,7 @@ def local_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_pip_source(cache: Path, tmp_path: Path, local_index: Path, capfd: pytest.CaptureFixture[str]) -> None:
     packed = sha256(local_index.read_bytes())
     members = ("lrcore_toy/toy.bin",)
-    register(
-        tmp_path, assets.Source("pip", "lrcore-toy==1.0", local_index.name, packed, 1_600_000, read_bytes, members)
-    )
+    register(tmp_path, table.Source("pip", "lrcore-toy==1.0", local_index.name, packed, 1_600_000, read_bytes, members))
     assert content_of(assets.fetch("toy")) == CONTENT
     said = capfd.readouterr().err.splitlines()
     assert said[0] == "fetching lrcore-toy==1.0 with pip (2 MB) ..."
@@ -292,14 +291,14 @@ def test_pip_source(cache: Path, tmp_path: Path, local_index: Path, capfd: pytes
 
 
 def test_pip_refuses_another_archive(cache: Path, tmp_path: Path, local_index: Path) -> None:
-    register(tmp_path, assets.Source("pip", "lrcore-toy==1.0", local_index.name, "0" * 64, 1, read_bytes))
+    register(tmp_path, table.Source("pip", "lrcore-toy==1.0", local_index.name, "0" * 64, 1, read_bytes))
     with pytest.raises(LrcoreError, match=r"lrcore-toy==1\.0: .*failed \(1\).*" + "0" * 64):
         assets.fetch("toy")
 
 
 def test_npm_is_not_installed(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    register(tmp_path, assets.Source("npm", "toy@1.0", "toy-1.0.tgz", "0" * 64, 1, read_bytes))
+    register(tmp_path, table.Source("npm", "toy@1.0", "toy-1.0.tgz", "0" * 64, 1, read_bytes))
     with pytest.raises(LrcoreError, match=r"toy@1\.0: npm is not installed"):
         assets.fetch("toy")
 
@@ -313,7 +312,7 @@ def test_npm_source(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (programs / "npm").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\ncat {tmp_path}/packed > toy-1.0.tgz\n')
     (programs / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    register(tmp_path, assets.Source("npm", "toy@1.0", "toy-1.0.tgz", sha256(CONTENT), 1, read_bytes))
+    register(tmp_path, table.Source("npm", "toy@1.0", "toy-1.0.tgz", sha256(CONTENT), 1, read_bytes))
     assert content_of(assets.fetch("toy")) == CONTENT
     assert (tmp_path / "called").read_text() == "pack toy@1.0 --ignore-scripts\n"
 
@@ -321,18 +320,18 @@ def test_npm_source(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_command_line(cache: Path, tmp_path: Path, server: str, capsys: pytest.CaptureFixture[str]) -> None:
     Server.files["toy.bin"] = CONTENT
     register(tmp_path, url_source(f"{server}/toy.bin"))
-    assert assets.main([]) == 0
+    assert main([]) == 0
     assert re.search(r"^toy +missing .*toy\.safetensors  \[CC0\]$", capsys.readouterr().out, re.MULTILINE)
-    assert assets.main(["fetch"]) == 0
+    assert main(["fetch"]) == 0
     assert re.search(r"^toy +present ", capsys.readouterr().out, re.MULTILINE)
-    assert assets.main(["fetch", "toys"]) == 2
+    assert main(["fetch", "toys"]) == 2
     assert capsys.readouterr().err == "unknown asset 'toys'; allowed: toy; did you mean 'toy'?\n"
 
 
 def test_the_table_is_whole() -> None:
     in_a_registry = ["cifar10", "efficientnet_lite0", "lpips_vgg16", "lpips_alexnet", "inception2015"]
-    assert list(assets.ASSETS) == [*in_a_registry, "taef2_encoder", "taef2_decoder"]
-    for asset in assets.ASSETS.values():
+    assert list(table.ASSETS) == [*in_a_registry, "taef2_encoder", "taef2_decoder"]
+    for asset in table.ASSETS.values():
         assert asset.licence and asset.size > 0
         assert asset.sources[-1].client in ("pip", "npm") or asset.name not in in_a_registry
         for pinned in (asset.sha256, *(source.sha256 for source in asset.sources)):

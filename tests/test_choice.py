@@ -9,7 +9,7 @@ from test_train import TINY
 
 from lrcore import train
 from lrcore.plan.costs import Costs
-from lrcore.records.schema import read_anchors, read_generation
+from lrcore.records.reading import read_anchors, read_generation
 
 CHOICE = """
 extends = "{tiny}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lrcore.records.schema import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
+from lrcore.records.reading import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_recipe

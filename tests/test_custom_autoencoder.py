@@ -16,7 +16,7 @@ from lrcore.autoencoders.base import Autoencoder
 from lrcore.autoencoders.custom import check_custom_name, custom_fingerprint, load_custom
 from lrcore.errors import LrcoreError
 from lrcore.figures.tradeoff import study_tradeoff
-from lrcore.records.schema import read_generation, read_latents, read_reconstruction
+from lrcore.records.reading import read_generation, read_latents, read_reconstruction
 
 TINY = Path(__file__).parent / "tiny.toml"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lrcore.records import schema as records
+from lrcore.records import schema
 
 TEXT = (Path(__file__).parent.parent / "data" / "README.md").read_text()
 TYPES = {"int": "integer", "float": "float", "str": "text"}
@@ -23,12 +23,12 @@ def section(name: str) -> str:
 @pytest.mark.parametrize(
     ("name", "row", "key"),
     [
-        ("generation", records.GenerationRow, records.GENERATION_KEY),
-        ("reconstruction", records.ReconstructionRow, records.RECONSTRUCTION_KEY),
-        ("latents", records.LatentRow, records.LATENTS_KEY),
-        ("anchors", records.AnchorRow, records.ANCHORS_KEY),
-        ("losses", records.LossRow, records.LOSSES_KEY),
-        ("published", records.PublishedRow, records.PUBLISHED_KEY),
+        ("generation", schema.GenerationRow, schema.GENERATION_KEY),
+        ("reconstruction", schema.ReconstructionRow, schema.RECONSTRUCTION_KEY),
+        ("latents", schema.LatentRow, schema.LATENTS_KEY),
+        ("anchors", schema.AnchorRow, schema.ANCHORS_KEY),
+        ("losses", schema.LossRow, schema.LOSSES_KEY),
+        ("published", schema.PublishedRow, schema.PUBLISHED_KEY),
     ],
 )
 def test_every_column_is_described(name: str, row: type, key: tuple[str, ...]) -> None:

@@ -8,7 +8,10 @@ from test_custom_autoencoder import EXAMPLE, study_with
 
 from lrcore import train
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, TIMES
-from lrcore.records.schema import LatentRow, latents_folder, read_latents, write_latents
+from lrcore.records.folders import latents_folder
+from lrcore.records.reading import read_latents
+from lrcore.records.schema import LatentRow
+from lrcore.records.writing import write_latents
 
 FIELDS = [field.name for field in dataclasses.fields(LatentRow)]
 

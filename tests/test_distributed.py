@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from lrcore.errors import LrcoreError
 from lrcore.executors.torchrun import run_together
-from lrcore.records.schema import GENERATION_KEY, read_generation
+from lrcore.records.reading import read_generation
+from lrcore.records.schema import GENERATION_KEY
 from lrcore.runtime.distributed import ALONE, World, joined
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job

@@ -9,7 +9,7 @@ import pytest
 from test_train import arguments, stored
 
 from lrcore import train
-from lrcore.records.schema import read_generation
+from lrcore.records.reading import read_generation
 
 PART = ("--ae", "flux2", "--repa", "none")
 SIZE = 128 * 2**20

@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lrcore.errors import LrcoreError
-from lrcore.records.schema import losses_folder, read_losses, write_losses
+from lrcore.records.folders import losses_folder
+from lrcore.records.reading import read_losses
+from lrcore.records.writing import write_losses
 from lrcore.studies import Cell
 from lrcore.training.loss_log import LossInterval, LossLog, loss_rows, mean_loss
 

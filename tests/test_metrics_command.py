@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from lrcore.assets import table as assets
+from lrcore.assets import table
 from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
 from lrcore.metrics import __main__ as command
@@ -597,7 +597,7 @@ def test_sources_hold_what_the_file_holds(tmp_path):
 
 
 @pytest.mark.skipif(
-    not assets.asset("efficientnet_lite0").path.is_file(), reason="the weights of EfficientNet-Lite0 are not cached"
+    not table.asset("efficientnet_lite0").path.is_file(), reason="the weights of EfficientNet-Lite0 are not cached"
 )
 def test_the_command_with_a_real_network(tmp_path):
     for seed in range(8):

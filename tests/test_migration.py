@@ -9,7 +9,9 @@ import pyarrow.parquet
 import pytest
 
 from lrcore.records import migration
-from lrcore.records.schema import SCHEMA_VERSION, GenerationRow, LossRow, read_generation, read_losses, write_generation
+from lrcore.records.reading import read_generation, read_losses
+from lrcore.records.schema import SCHEMA_VERSION, GenerationRow, LossRow
+from lrcore.records.writing import write_generation
 
 NEW = {
     GenerationRow: [

@@ -16,7 +16,7 @@ from lrcore.autoencoders.patch_autoencoder import PatchAutoencoder, patch_moment
 from lrcore.autoencoders.patches import to_tokens
 from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
-from lrcore.records.schema import read_generation, read_reconstruction
+from lrcore.records.reading import read_generation, read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder, needs_training
 from lrcore.stages.latent_shape import latent_shape

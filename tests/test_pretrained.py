@@ -8,8 +8,7 @@ import pytest
 import torch
 from rounding import assert_as_exact
 
-from lrcore.assets import archives, pretrained
-from lrcore.assets import table as assets
+from lrcore.assets import archives, cache, pretrained, table
 from lrcore.errors import LrcoreError
 
 NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
@@ -22,8 +21,8 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_comes_frozen_complete_and_silent(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    for asset in assets.ASSETS:
-        assets.fetch(asset)
+    for asset in table.ASSETS:
+        cache.fetch(asset)
     capfd.readouterr()
     random_state = torch.random.get_rng_state()
     with warnings.catch_warnings():
@@ -101,12 +100,12 @@ def test_unknown_names() -> None:
         pretrained.lpips_metric("vgg16", weighted=True)
     with pytest.raises(LrcoreError, match="unknown asset 'inception'"):
         pretrained.sha256("inception")
-    assert pretrained.sha256("inception2015") == assets.ASSETS["inception2015"].sha256
+    assert pretrained.sha256("inception2015") == table.ASSETS["inception2015"].sha256
 
 
 def test_inception_features_equal_those_of_the_torchscript(tmp_path: Path) -> None:
-    source = next(source for source in assets.ASSETS["inception2015"].sources if source.client == "pip")
-    wheel = assets.cache_folder() / source.file
+    source = next(source for source in table.ASSETS["inception2015"].sources if source.client == "pip")
+    wheel = table.cache_folder() / source.file
     if not wheel.is_file():
         pytest.skip(f"the original network to compare with is not there: put {source.file} into {wheel.parent}")
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x

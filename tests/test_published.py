@@ -11,7 +11,7 @@ import pandas
 import pytest
 
 from lrcore.errors import LrcoreError
-from lrcore.records import schema as records
+from lrcore.records import reading, schema
 from lrcore.results import published
 
 ROOT = Path(__file__).parent.parent
@@ -19,12 +19,12 @@ HEADER = ",".join(published.COLUMNS)
 
 
 def sorted_rows(frame: pandas.DataFrame) -> pandas.DataFrame:
-    return frame.sort_values(list(records.PUBLISHED_KEY)).reset_index(drop=True)
+    return frame.sort_values(list(schema.PUBLISHED_KEY)).reset_index(drop=True)
 
 
 def test_committed_parquet_equals_the_csv() -> None:
     from_csv = pandas.DataFrame([dataclasses.asdict(row) for row in published.read_csv()])
-    pandas.testing.assert_frame_equal(sorted_rows(records.read_published(ROOT / "data")), sorted_rows(from_csv))
+    pandas.testing.assert_frame_equal(sorted_rows(reading.read_published(ROOT / "data")), sorted_rows(from_csv))
 
 
 def test_every_source_is_in_the_bibliography() -> None:
@@ -45,10 +45,10 @@ def test_a_deleted_line_leaves_the_parquet(tmp_path: Path) -> None:
     lines = [f"key,t,d,sd,s,q{i},{i},,%,n" for i in range(2)]
     csv.write_text("\n".join([HEADER, *lines]) + "\n")
     published.write(tmp_path, csv)
-    assert len(records.read_published(tmp_path)) == 2
+    assert len(reading.read_published(tmp_path)) == 2
     csv.write_text("\n".join([HEADER, lines[1]]) + "\n")
     published.write(tmp_path, csv)
-    assert records.read_published(tmp_path)["quantity"].to_list() == ["q1"]
+    assert reading.read_published(tmp_path)["quantity"].to_list() == ["q1"]
 
 
 @pytest.mark.parametrize(

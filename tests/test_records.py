@@ -10,6 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from lrcore.errors import LrcoreError
+from lrcore.records.folders import latents_folder
+from lrcore.records.reading import read_generation, read_latents, read_published, read_reconstruction
 from lrcore.records.schema import (
     SCHEMA_VERSION,
     GenerationRow,
@@ -18,16 +20,8 @@ from lrcore.records.schema import (
     ReconstructionRow,
     arrow_schema,
     distance_label,
-    latents_folder,
-    read_generation,
-    read_latents,
-    read_published,
-    read_reconstruction,
-    write_generation,
-    write_latents,
-    write_published,
-    write_reconstruction,
 )
+from lrcore.records.writing import write_generation, write_latents, write_published, write_reconstruction
 
 
 def row(kind=GenerationRow, **changes):

@@ -7,7 +7,7 @@ from test_train import TINY
 
 from lrcore import train
 from lrcore.plan.costs import Costs
-from lrcore.records.schema import read_generation
+from lrcore.records.reading import read_generation
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import generation
 from lrcore.stages.training import load_snapshot

@@ -12,7 +12,8 @@ from lrcore.flow.objective import Batch, FlowMatching, draw
 from lrcore.flow.stacking import of_network, of_stack, stack
 from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
-from lrcore.records.schema import GENERATION_KEY, read_generation
+from lrcore.records.reading import read_generation
+from lrcore.records.schema import GENERATION_KEY
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.seeds import generator
 from lrcore.stages.generation import run_cells, stacks

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from lrcore import status
-from lrcore.records.schema import GenerationRow, write_generation, write_losses
+from lrcore.records.schema import GenerationRow
+from lrcore.records.writing import write_generation, write_losses
 from lrcore.runtime.files import claimed, exclusive
 from lrcore.runtime.heartbeat import (
     BEAT_EVERY,

@@ -8,7 +8,7 @@ import pytest
 import sample_data
 
 from lrcore.errors import LrcoreError
-from lrcore.records.schema import read_generation
+from lrcore.records.reading import read_generation
 from lrcore.results import findings, study_rows
 from lrcore.studies import load_study
 

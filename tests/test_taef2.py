@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from skimage import data
 
-from lrcore.assets import table as assets
+from lrcore.assets import cache, table
 from lrcore.autoencoders import taef2
 from lrcore.autoencoders.base import encode_all
 from lrcore.autoencoders.guard import guard_scale
@@ -28,7 +28,7 @@ UNIT = torch.tensor([0.0, 1.0])
 @pytest.fixture
 def weights():
     """Skips, and says so among the warnings of the run, where the author's weights are not in the cache."""
-    if missing := [name for name in taef2.WEIGHTS if not assets.is_present(name)]:
+    if missing := [name for name in taef2.WEIGHTS if not cache.is_present(name)]:
         message = f"not tested against the author's weights: python -m lrcore.assets fetch {' '.join(missing)}"
         warnings.warn(message, stacklevel=2)
         pytest.skip(message)
@@ -140,8 +140,8 @@ def test_plan_and_recipe_need_no_weights(tmp_path, monkeypatch):
     assert autoencoder_recipe(workspace(study(tmp_path, 32), tmp_path), "taef2") != known
     fewer = dataclasses.replace(wanted, data=dataclasses.replace(wanted.data, train_images=47))
     assert autoencoder_recipe(workspace(fewer, tmp_path), "taef2") != known
-    encoder = assets.ASSETS["taef2_encoder"]
-    monkeypatch.setitem(assets.ASSETS, "taef2_encoder", dataclasses.replace(encoder, sha256="0" * 64))
+    encoder = table.ASSETS["taef2_encoder"]
+    monkeypatch.setitem(table.ASSETS, "taef2_encoder", dataclasses.replace(encoder, sha256="0" * 64))
     assert autoencoder_recipe(workspace(wanted, tmp_path), "taef2") != known
 
 
@@ -156,7 +156,7 @@ def test_without_the_weights_it_says_where_they_come_from(tmp_path, monkeypatch)
 def test_a_file_of_other_weights_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "other.safetensors"
     save_file({"0.weight": torch.zeros(64, 3, 3, 3)}, path)
-    monkeypatch.setattr(assets, "fetch", lambda name: path)
+    monkeypatch.setattr(cache, "fetch", lambda name: path)
     with pytest.raises(LrcoreError, match=r"(?s)other.safetensors' does not hold .* of taef2_encoder: .*Missing"):
         taef2.load_networks()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lrcore import tensorboard
-from lrcore.records.schema import GenerationRow, LossRow, write_generation, write_losses
+from lrcore.records.schema import GenerationRow, LossRow
+from lrcore.records.writing import write_generation, write_losses
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 INSTALLED = importlib.util.find_spec("tensorboard") is not None

@@ -9,7 +9,8 @@ import killed_train
 import pandas
 import pytest
 
-from lrcore.records.schema import GENERATION_KEY, read_generation
+from lrcore.records.reading import read_generation
+from lrcore.records.schema import GENERATION_KEY
 
 TINY = Path(__file__).parent / "tiny.toml"
 STUDY = f"""

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lrcore import train
-from lrcore.assets import table as assets
-from lrcore.records.schema import read_generation, read_reconstruction
+from lrcore.assets import cache
+from lrcore.records.reading import read_generation, read_reconstruction
 from lrcore.stages.reconstruction import set_metric
 
 TINY = str(Path(__file__).parent / "tiny.toml")
@@ -102,7 +102,7 @@ def test_sampling_shifts_asked_for_later_are_added_to_the_same_trainings(undistu
 
 def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.*")}
-    monkeypatch.setattr(assets, "fetch", lambda name: pytest.fail("asked for an asset"))
+    monkeypatch.setattr(cache, "fetch", lambda name: pytest.fail("asked for an asset"))
     assert train.main(arguments(undisturbed)) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.*")} == before

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, AutoencoderKLFlux2
 from PIL import Image
 
 from lrcore import reconstruct, train, train_autoencoder
-from lrcore.records.schema import read_generation, read_reconstruction
+from lrcore.records.reading import read_generation, read_reconstruction
 from lrcore.studies import load_study
 
 TINY = str(Path(__file__).parent / "tiny.toml")

@@ -16,7 +16,7 @@ import yaml
 from playwright.sync_api import sync_playwright
 
 from lrcore.figures import tradeoff
-from lrcore.records import schema as records
+from lrcore.records import reading
 
 WIDTH, HEIGHT = 1200, 630  # pixels, what open-graph cards are made for
 PAGE = """<!DOCTYPE html>
@@ -36,7 +36,7 @@ PAGE = """<!DOCTYPE html>
 def card_html(project: Path) -> str:
     """The card as a page of its own, plotly.js inside."""
     website = yaml.safe_load((project / "_quarto.yml").read_text())["website"]
-    figure = tradeoff.published_tradeoff(records.read_published(project / "data")).figure
+    figure = tradeoff.published_tradeoff(reading.read_published(project / "data")).figure
     figure.update_layout(
         title=None, width=WIDTH - 96, height=HEIGHT - 145, margin={"t": 40, "b": 70}, font={"size": 20}
     )

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from lrcore.assets import table as assets
+from lrcore.assets import cache, table
 from lrcore.assets.archives import INCEPTION_CONVOLUTIONS
 from lrcore.errors import unknown
 
@@ -31,7 +31,7 @@ def sha256(name: str) -> str:
     Raises:
         LrcoreError: unknown name.
     """
-    return assets.asset(name).sha256
+    return table.asset(name).sha256
 
 
 @functools.cache  # every training and every comparison asks for it, and timm takes as long as a small training
@@ -115,7 +115,7 @@ def inception2015() -> torch.nn.Module:
 
 
 def _weights(name: str) -> dict[str, torch.Tensor]:
-    return load_file(assets.fetch(name))
+    return load_file(cache.fetch(name))
 
 
 def _frozen(network: torch.nn.Module) -> torch.nn.Module:

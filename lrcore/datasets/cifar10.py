@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from safetensors import safe_open
 
-from lrcore.assets import table as assets
+from lrcore.assets import cache
 from lrcore.errors import LrcoreError, unknown
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -29,5 +29,5 @@ def load(split: str, limit: int | None = None) -> tuple[torch.Tensor, torch.Tens
         raise unknown("split", split, SIZES)
     if limit is not None and not 1 <= limit <= SIZES[split]:
         raise LrcoreError(f"limit {limit} of CIFAR-10's {split} split; allowed: 1 to {SIZES[split]}")
-    with safe_open(assets.fetch("cifar10"), framework="pt") as file:
+    with safe_open(cache.fetch("cifar10"), framework="pt") as file:
         return file.get_slice(f"{split}_images")[:limit], file.get_slice(f"{split}_labels")[:limit]

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lrcore.assets.table import is_offline
+from lrcore.assets.cache import is_offline
 from lrcore.encoders.base import VisionEncoder, check_size, resized
 from lrcore.errors import LrcoreError
 from lrcore.runtime.files import sha256_of

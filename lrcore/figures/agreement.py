@@ -17,7 +17,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, SiteTable, shown
 from lrcore.figures.literature import QUANTITIES, STUDIES
-from lrcore.records import schema as records
+from lrcore.records import schema
 from lrcore.results import agreement, claims, findings, verdicts
 from lrcore.results.claims import Claim
 from lrcore.results.study_rows import StudyRows
@@ -187,7 +187,7 @@ def _own_ranks(study: StudyRows) -> pandas.DataFrame:
     for part, column in _again(study):
         again = findings.best_per_ae(findings.mean_over_seeds(part))
         network, samples = str(part["feature_network"].iloc[0]), shown(float(part["n_samples"].iloc[0]))
-        name = records.distance_label(network) if column == "fid" else findings.label(part)
+        name = schema.distance_label(network) if column == "fid" else findings.label(part)
         setting = f"best settings again, {samples} samples"
         rows.append(_ranked(_row_name(f"Study {study.name}", setting, name), _distances(again, column)))
     return pandas.concat(rows)

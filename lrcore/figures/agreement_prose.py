@@ -12,7 +12,7 @@ from lrcore.figures import style
 from lrcore.figures.embed import shown
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
-from lrcore.records import schema as records
+from lrcore.records import schema
 from lrcore.results import agreement, findings, verdicts
 from lrcore.results.claims import Claim
 from lrcore.results.study_rows import StudyRows
@@ -145,7 +145,7 @@ def _again_in_words(study: StudyRows) -> str:
     rows = max(study.again, key=lambda part: part["n_samples"].iloc[0])
     best = findings.best_per_ae(findings.mean_over_seeds(rows))
     ranges = {findings.label(rows): best["distance"]}
-    ranges[records.distance_label(str(rows["feature_network"].iloc[0]))] = best["fid"]
+    ranges[schema.distance_label(str(rows["feature_network"].iloc[0]))] = best["fid"]
     said = " and ".join(
         f"{name} of {' to '.join(dict.fromkeys((shown(values.min()), shown(values.max()))))}"
         for name, values in ranges.items()

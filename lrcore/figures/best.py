@@ -7,7 +7,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable
-from lrcore.records import schema as records
+from lrcore.records import schema
 from lrcore.results import findings
 
 _REPA = {findings.NO_REPA: "no", findings.SELF_REPA: "towards itself"}
@@ -48,5 +48,5 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
 def _accompanying(best: pandas.DataFrame) -> dict[str, object]:
     """The distance that does not decide, under its name."""
     if best["score"].iloc[0] == "kid":
-        return {records.distance_label(str(best["feature_network"].iloc[0])): best["fid"].to_numpy()}
+        return {schema.distance_label(str(best["feature_network"].iloc[0])): best["fid"].to_numpy()}
     return {"kernel distance": best["kid"].to_numpy()}

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, Switch, shown
-from lrcore.records import schema as records
+from lrcore.records import schema
 from lrcore.results import learnability
 from lrcore.results.findings import KID_SCALE
 from lrcore.results.study_rows import StudyRows
@@ -114,7 +114,7 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     rows = anchors[anchors["target"] == "reference"].assign(distance=lambda found: KID_SCALE * found["kid"])
     figure = go.Figure()
     labels = [style.ae_style(ae).label for ae in means["ae"]]
-    label = records.distance_label(str(study.generation["feature_network"].iloc[0]), "kid")
+    label = schema.distance_label(str(study.generation["feature_network"].iloc[0]), "kid")
     for _, mean in means.iterrows():
         look, own = style.ae_style(str(mean["ae"])), rows[rows["ae"] == mean["ae"]].set_index("anchor")["distance"]
         samples = KID_SCALE * mean["kid"]

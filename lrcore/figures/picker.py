@@ -27,7 +27,7 @@ from lrcore.figures.recommendation import (
     study_rows,
 )
 from lrcore.figures.studies import PUBLISHED
-from lrcore.records import schema as records
+from lrcore.records import schema
 
 MOST_CHANNELS = 4096
 START = 64
@@ -37,7 +37,7 @@ START = 64
 def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFrame]) -> Markup:
     """The picker over the published study and studies of ours, above a table of the latents that were measured.
 
-    `published`: rows of `records.read_published`; `generation`: for each study its generation rows in one feature
+    `published`: rows of `reading.read_published`; `generation`: for each study its generation rows in one feature
     network. Without scripts only the table is shown.
 
     Raises:
@@ -117,7 +117,7 @@ def _table(rows: pandas.DataFrame) -> SiteTable:
             "sample shift": rows["sampleshift"].astype(float),
             "distance": rows["distance"].astype(float),
             "kind": [
-                records.distance_label(name, score) if isinstance(name, str) else "–"
+                schema.distance_label(name, score) if isinstance(name, str) else "–"
                 for name, score in zip(rows["feature_network"], rows["score"], strict=True)
             ],
         }

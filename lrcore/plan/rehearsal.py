@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lrcore.assets.table import offline
+from lrcore.assets.cache import offline
 from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.datasets import ImageSet, Splits
 from lrcore.errors import LrcoreError

@@ -13,7 +13,7 @@ from lrcore.plan.costs import Costs
 from lrcore.plan.operations import Kind, Operation, Workload
 from lrcore.plan.rehearsal import Clock, rehearsal
 from lrcore.plan.workload import evaluations_left, workload
-from lrcore.records.schema import read_generation
+from lrcore.records.reading import read_generation
 from lrcore.stages import choice
 from lrcore.stages.autoencoder import uses_features
 from lrcore.stages.engine import Todo, left_to_do

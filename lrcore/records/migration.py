@@ -19,17 +19,17 @@ import pyarrow.parquet
 
 from lrcore.command_line import Parser, run_command
 from lrcore.errors import LrcoreError
-from lrcore.records import schema as records
+from lrcore.records import reading, schema
 from lrcore.runtime.files import atomic_path, exclusive
 from lrcore.runtime.interruption import StopRequest
 
 TABLES = {
-    "generation": records.GenerationRow,
-    "reconstruction": records.ReconstructionRow,
-    "latents": records.LatentRow,
-    "losses": records.LossRow,
-    "anchors": records.AnchorRow,
-    "published": records.PublishedRow,
+    "generation": schema.GenerationRow,
+    "reconstruction": schema.ReconstructionRow,
+    "latents": schema.LatentRow,
+    "losses": schema.LossRow,
+    "anchors": schema.AnchorRow,
+    "published": schema.PublishedRow,
 }
 """Row class of each folder under `data/`."""
 
@@ -44,27 +44,27 @@ def migrate(path: Path, row: type) -> bool:
         LrcoreError: the file cannot be read, or is of a schema from before that one.
     """
     with exclusive(path.parent):
-        version = records.stored_version(path)
-        if version == records.SCHEMA_VERSION:
+        version = reading.stored_version(path)
+        if version == schema.SCHEMA_VERSION:
             return False
-        if version != records.SCHEMA_VERSION - 1:
+        if version != schema.SCHEMA_VERSION - 1:
             raise LrcoreError(
-                f"'{path}' has schema version {version or 'unknown'}; only {records.SCHEMA_VERSION - 1} can be brought "
-                f"up to {records.SCHEMA_VERSION}"
+                f"'{path}' has schema version {version or 'unknown'}; only {schema.SCHEMA_VERSION - 1} can be brought "
+                f"up to {schema.SCHEMA_VERSION}"
             )
-        schema = records.arrow_schema(row)
+        wanted = schema.arrow_schema(row)
         # ParquetFile reads the one file: read_table would add the partition column of its folder
         with pa.parquet.ParquetFile(path) as stored:
             old = stored.read()
-        columns = [_column(old, field) for field in schema]
+        columns = [_column(old, field) for field in wanted]
         with atomic_path(path) as temporary:
-            pa.parquet.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+            pa.parquet.write_table(pa.Table.from_arrays(columns, schema=wanted), temporary)
     return True
 
 
 def _column(old: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
     if field.name == "schema_version":
-        return pa.array([records.SCHEMA_VERSION] * len(old), field.type)
+        return pa.array([schema.SCHEMA_VERSION] * len(old), field.type)
     if field.name in old.column_names:
         return old[field.name]
     return pa.array([UNKNOWN[field.type]] * len(old), field.type)
@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         for path in sorted((options.data / folder).rglob("*.parquet")):
             stop.check()
             changed += migrate(path, row) if not path.name.startswith(".") else 0
-    print(f"brought {changed} files up to schema version {records.SCHEMA_VERSION}")
+    print(f"brought {changed} files up to schema version {schema.SCHEMA_VERSION}")
     return 0
 
 

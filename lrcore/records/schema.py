@@ -1,37 +1,21 @@
 """The data on disk: the one owner of every schema under `data/`.
 
-    data/generation/study=<name>/<run>.parquet        one row per evaluation
-    data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
-    data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
-    data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
-    data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
-    data/published/figures.parquet                    figures from the literature
-
-Each file belongs to one unit of work (a training run, an autoencoder), so processes that work on
-different units never touch the same file; `upsert` locks the folder, merges by key and replaces the file in one
-step, so a re-run never duplicates a row and a reader never sees half a file.
-
-    >>> import pandas
-    >>> pandas.read_parquet("data/generation")   # doctest: +SKIP
+data/generation/study=<name>/<run>.parquet        one row per evaluation
+data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
+data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
+data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
+data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
+data/published/figures.parquet                    figures from the literature
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import pandas
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
-
-from lrcore.errors import LrcoreError
-from lrcore.runtime.files import atomic_path, exclusive, sweep_leftovers
 
 SCHEMA_VERSION = 4
 """Raised by one at every change of a field below; readers refuse files of another version, see `lrcore.records.migration`."""
@@ -250,11 +234,22 @@ GENERATION_KEY = (
     "feature_network", "feature_protocol", "sampler", "sampling_steps", "guidance", "guidance_low", "guidance_high",
     "n_samples", "train_seed", "sample_seed", "width", "skip",
 )  # fmt: skip
+
+
 ANCHORS_KEY = ("ae", "anchor", "target", "feature_network", "feature_protocol", "n_samples", "sample_seed")
+
+
 RECONSTRUCTION_KEY = ("ae", "metric", "network", "split", "n_images")
+
+
 LATENTS_KEY = ("ae", "metric", "index")
+
+
 LOSSES_KEY = ("ae", "repa", "trainp", "trainshift", "train_seed", "width", "skip", "step", "t_low")
+
+
 PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
+
 
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
 
@@ -263,115 +258,6 @@ def arrow_schema(row: type) -> pa.Schema:
     """The Parquet schema of a row class: its fields in order, int64 / float64 / string."""
     fields = [pa.field(f.name, _ARROW[str(f.type)], nullable=False) for f in dataclasses.fields(row)]
     return pa.schema(fields, metadata={"lrcore_schema": row.__name__, "lrcore_schema_version": str(SCHEMA_VERSION)})
-
-
-def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
-    """Put `rows` (all of one row class) into the Parquet file `path`; a row replaces one of the same key.
-
-    Stored rows of another recipe go: the file belongs to one unit of work, whose study has changed since.
-    Rows are stored sorted by key, so the bytes do not depend on the order of the writes.
-    """
-    schema = arrow_schema(type(rows[0]))
-    # one lock a folder, so that the data folder is not strewn with them; each write is short
-    with exclusive(path.parent):
-        sweep_leftovers(path)
-        merged: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-        new = [dataclasses.asdict(row) for row in rows]
-        for row in [*_of_same_recipe(_stored_rows(path, schema), new), *new]:
-            merged[tuple(_comparable(row[name]) for name in key)] = row
-        ordered = [merged[k] for k in sorted(merged)]
-        with atomic_path(path) as temporary:
-            pa.parquet.write_table(pa.Table.from_pylist(ordered, schema), temporary)
-
-
-def _comparable(value: Any) -> Any:
-    """A part of a key: NaN, which a migration leaves where nothing is known, equals nothing and has no order."""
-    return -1.0 if isinstance(value, float) and math.isnan(value) else value
-
-
-def generation_folder(data: Path, study: str) -> Path:
-    """`<data>/generation/study=<study>`."""
-    return Path(data) / "generation" / f"study={_checked_name(study)}"
-
-
-def reconstruction_folder(data: Path, study: str) -> Path:
-    """`<data>/reconstruction/study=<study>`."""
-    return Path(data) / "reconstruction" / f"study={_checked_name(study)}"
-
-
-def latents_folder(data: Path, study: str) -> Path:
-    """`<data>/latents/study=<study>`."""
-    return Path(data) / "latents" / f"study={_checked_name(study)}"
-
-
-def anchors_folder(data: Path, study: str) -> Path:
-    """`<data>/anchors/study=<study>`."""
-    return Path(data) / "anchors" / f"study={_checked_name(study)}"
-
-
-def losses_folder(data: Path, study: str) -> Path:
-    """`<data>/losses/study=<study>`."""
-    return Path(data) / "losses" / f"study={_checked_name(study)}"
-
-
-def write_generation(data: Path, study: str, run: str, rows: Sequence[GenerationRow]) -> None:
-    """Add the rows of training run `run` (a file name without its ending)."""
-    upsert(generation_folder(data, study) / f"{run}.parquet", rows, GENERATION_KEY)
-
-
-def write_reconstruction(data: Path, study: str, ae: str, rows: Sequence[ReconstructionRow]) -> None:
-    """Add the rows of autoencoder `ae`."""
-    upsert(reconstruction_folder(data, study) / f"{ae}.parquet", rows, RECONSTRUCTION_KEY)
-
-
-def write_latents(data: Path, study: str, ae: str, rows: Sequence[LatentRow]) -> None:
-    """Add the latent metrics of autoencoder `ae`."""
-    upsert(latents_folder(data, study) / f"{ae}.parquet", rows, LATENTS_KEY)
-
-
-def write_anchors(data: Path, study: str, ae: str, rows: Sequence[AnchorRow]) -> None:
-    """Add the anchors of autoencoder `ae`."""
-    upsert(anchors_folder(data, study) / f"{ae}.parquet", rows, ANCHORS_KEY)
-
-
-def write_losses(data: Path, study: str, run: str, rows: Sequence[LossRow]) -> None:
-    """Add the losses of training run `run` (a file name without its ending)."""
-    upsert(losses_folder(data, study) / f"{run}.parquet", rows, LOSSES_KEY)
-
-
-def write_published(data: Path, rows: Sequence[PublishedRow]) -> None:
-    """Add figures from the literature."""
-    upsert(Path(data) / "published" / "figures.parquet", rows, PUBLISHED_KEY)
-
-
-def read_generation(data: Path | str = "data") -> pandas.DataFrame:
-    """Every evaluation of every study, with the column `study`; no rows where nothing has been measured."""
-    return _read(Path(data) / "generation", GenerationRow, partitioned=True)
-
-
-def read_reconstruction(data: Path | str = "data") -> pandas.DataFrame:
-    """Every reconstruction metric of every study, with the column `study`."""
-    return _read(Path(data) / "reconstruction", ReconstructionRow, partitioned=True)
-
-
-def read_latents(data: Path | str = "data") -> pandas.DataFrame:
-    """Every latent metric of every study, with the column `study`."""
-    return _read(Path(data) / "latents", LatentRow, partitioned=True)
-
-
-def read_anchors(data: Path | str = "data") -> pandas.DataFrame:
-    """Every anchor of every study, with the column `study`."""
-    return _read(Path(data) / "anchors", AnchorRow, partitioned=True)
-
-
-def read_losses(data: Path | str = "data") -> pandas.DataFrame:
-    """The training losses of every study, with the column `study`."""
-    return _read(Path(data) / "losses", LossRow, partitioned=True)
-
-
-def read_published(data: Path | str = "data") -> pandas.DataFrame:
-    """Every figure taken from the literature."""
-    return _read(Path(data) / "published", PublishedRow, partitioned=False)
 
 
 def distance_label(feature_network: str, score: str = "fid") -> str:
@@ -387,72 +273,3 @@ def distance_label(feature_network: str, score: str = "fid") -> str:
         return name
     names = {"efficientnet_lite0": "EfficientNet-Lite0"}
     return f"{other} ({names.get(feature_network, feature_network)})"
-
-
-def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
-    schema = arrow_schema(row)
-    partitioning = None
-    if partitioned:
-        partition = pa.schema([pa.field("study", pa.string())])
-        partitioning = pa.dataset.partitioning(partition, flavor="hive")
-        schema = schema.append(partition.field("study"))
-    paths = sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith("."))
-    for path in paths:
-        _check_version(path)
-    if not paths:
-        empty: pandas.DataFrame = schema.empty_table().to_pandas()
-        return empty
-    found = pa.dataset.dataset(
-        [str(p) for p in paths],
-        schema=schema,
-        format="parquet",
-        partitioning=partitioning,
-        partition_base_dir=str(folder),
-    )
-    table: pandas.DataFrame = found.to_table().to_pandas()
-    return table
-
-
-def _stored_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    _check_version(path)
-    # ParquetFile reads the one file: read_table would add the partition column of its folder.
-    with pa.parquet.ParquetFile(path) as stored:
-        return list(stored.read().select(schema.names).to_pylist())
-
-
-def _of_same_recipe(stored: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [row for row in stored if row.get("recipe") == new[0].get("recipe")]
-
-
-def stored_version(path: Path) -> int:
-    """The schema version of a file of rows; 0 where it says none.
-
-    Raises:
-        LrcoreError: it is no readable Parquet file.
-    """
-    try:
-        schema = pa.parquet.read_schema(path)
-    except pa.ArrowInvalid as error:
-        message = f"'{path}' is no readable Parquet file ({error}): delete it and run the study again"
-        raise LrcoreError(message) from error
-    return int((schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
-
-
-def _check_version(path: Path) -> None:
-    version = stored_version(path)
-    if version == SCHEMA_VERSION:
-        return
-    mend = "use the lrcore that wrote it, or move the file away and run the study again"
-    if version == SCHEMA_VERSION - 1:
-        mend = "`python -m lrcore.records.migration` brings it up to date"
-    raise LrcoreError(
-        f"'{path}' has schema version {version or 'unknown'}; this lrcore reads version {SCHEMA_VERSION}: {mend}"
-    )
-
-
-def _checked_name(study: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", study):
-        raise LrcoreError(f"study name {study!r} must be lower-case letters, digits and '-', starting with a letter")
-    return study

@@ -4,7 +4,7 @@ Every function takes and returns data frames and touches no file: rows with the 
 settings, which `mean_over_seeds` makes of them. What decides is a setting's `distance`: lower is better, NaN where a
 run diverged.
 
-    rows = findings.of_study(records.read_generation("data"), "smoke")
+    rows = findings.of_study(reading.read_generation("data"), "smoke")
     findings.best_settings(findings.mean_over_seeds(rows))
 """
 
@@ -18,7 +18,7 @@ import pandas
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.flow.transformer import SHAPES
-from lrcore.records import schema as records
+from lrcore.records import schema
 
 NumberT = TypeVar("NumberT", float, pandas.Series)
 
@@ -100,7 +100,7 @@ def deciding(rows: pandas.DataFrame) -> pandas.Series:
 
 def label(rows: pandas.DataFrame) -> str:
     """What the deciding distance of rows, or settings, of one protocol may be called."""
-    return records.distance_label(str(rows["feature_network"].iloc[0]), str(rows["score"].iloc[0]))
+    return schema.distance_label(str(rows["feature_network"].iloc[0]), str(rows["score"].iloc[0]))
 
 
 def require_one_protocol(rows: pandas.DataFrame) -> None:

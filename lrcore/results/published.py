@@ -3,7 +3,7 @@
     python -m lrcore.published              # writes data/published/figures.parquet
     python -m lrcore.published --data PATH
 
-Each line of the CSV is one `records.PublishedRow`; `source` is a key of `posts/references.bib`. An empty
+Each line of the CSV is one `schema.PublishedRow`; `source` is a key of `posts/references.bib`. An empty
 `standard_error` means that the source gives none.
 """
 
@@ -18,14 +18,14 @@ import tempfile
 from pathlib import Path
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.records import schema as records
+from lrcore.records import schema, writing
 from lrcore.runtime.files import atomic_path
 
 CSV = Path(__file__).with_name("published.csv")
 COLUMNS = ("source", "table", "dataset", "ae", "setting", "quantity", "value", "standard_error", "unit", "note")
 
 
-def read_csv(path: Path = CSV) -> list[records.PublishedRow]:
+def read_csv(path: Path = CSV) -> list[schema.PublishedRow]:
     """The rows of a CSV with the columns `COLUMNS`, in the file's order.
 
     Raises:
@@ -52,19 +52,19 @@ def write(data: Path, path: Path = CSV) -> Path:
     """
     target = Path(data) / "published" / "figures.parquet"
     with tempfile.TemporaryDirectory() as folder:
-        records.write_published(Path(folder), read_csv(path))
+        writing.write_published(Path(folder), read_csv(path))
         with atomic_path(target) as temporary:
             shutil.copyfile(Path(folder) / "published" / "figures.parquet", temporary)
     return target
 
 
-def _row(file: str, number: int, line: dict[str, str]) -> records.PublishedRow:
+def _row(file: str, number: int, line: dict[str, str]) -> schema.PublishedRow:
     try:
         value = float(line["value"])
         standard_error = float(line["standard_error"] or math.nan)
     except ValueError as error:
         raise LrcoreError(f"'{file}', line {number}: {error}") from error
-    return records.PublishedRow(
+    return schema.PublishedRow(
         source=line["source"],
         table=line["table"],
         dataset=line["dataset"],
@@ -78,10 +78,10 @@ def _row(file: str, number: int, line: dict[str, str]) -> records.PublishedRow:
     )
 
 
-def _refuse_doubles(file: str, rows: list[records.PublishedRow]) -> None:
+def _refuse_doubles(file: str, rows: list[schema.PublishedRow]) -> None:
     seen = set()
     for row in rows:
-        key = tuple(getattr(row, name) for name in records.PUBLISHED_KEY)
+        key = tuple(getattr(row, name) for name in schema.PUBLISHED_KEY)
         if key in seen:
             raise LrcoreError(f"'{file}' has two rows of {', '.join(key)}")
         seen.add(key)

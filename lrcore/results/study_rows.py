@@ -13,7 +13,7 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.style import in_order
-from lrcore.records import schema as records
+from lrcore.records import reading
 from lrcore.results import findings
 
 ORDER = ("imagenet256", "cifar10", "cifar10-cpu", "smoke")
@@ -123,8 +123,8 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
     Raises:
         LrcoreError: there is none.
     """
-    generation, reconstruction = records.read_generation(data), records.read_reconstruction(data)
-    latents, losses, anchors = records.read_latents(data), records.read_losses(data), records.read_anchors(data)
+    generation, reconstruction = reading.read_generation(data), reading.read_reconstruction(data)
+    latents, losses, anchors = reading.read_latents(data), reading.read_losses(data), reading.read_anchors(data)
     whole = set(generation["study"]) & set(reconstruction["study"]) & set(latents["study"])
 
     def of(rows: pandas.DataFrame, name: str) -> pandas.DataFrame:

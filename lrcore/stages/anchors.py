@@ -20,7 +20,9 @@ from lrcore.datasets.images import UINT8_RULE, to_uint8
 from lrcore.flow.sampling import starting_noise
 from lrcore.metrics.features import all_features
 from lrcore.metrics.moment_matched import mean_of, moment_matched
-from lrcore.records.schema import AnchorRow, read_anchors, write_anchors
+from lrcore.records.reading import read_anchors
+from lrcore.records.schema import AnchorRow
+from lrcore.records.writing import write_anchors
 from lrcore.runtime.seeds import generator
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import cached_tensor, load_network, network_recipe, watched

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from lrcore.records.schema import read_generation, write_generation
+from lrcore.records.reading import read_generation
+from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
 from lrcore.stages.generation import Done, draw_samples, evaluations_done, evaluations_missing, measured, row_recipe
 from lrcore.stages.training import ensure_trained, state_path

@@ -12,7 +12,9 @@ from lrcore.metrics.frechet import FrechetReference
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, GAUSSIAN_PROTOCOL, TIMES, gaussian_loss
 from lrcore.metrics.interpolation import interpolated_frechet
 from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose
-from lrcore.records.schema import LatentRow, read_latents, write_latents
+from lrcore.records.reading import read_latents
+from lrcore.records.schema import LatentRow
+from lrcore.records.writing import write_latents
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.workspace import Workspace, recipe

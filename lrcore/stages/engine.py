@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from lrcore.assets import table as assets
+from lrcore.assets import cache, table
 from lrcore.autoencoders import taef2
 from lrcore.runtime.files import claimed, require_writable
 from lrcore.runtime.interruption import StopRequest
@@ -338,7 +338,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         return 0
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
     for asset in _assets(study, todo):
-        assets.fetch(asset)
+        cache.fetch(asset)
     for ae in todo.measured:
         require_pretrained(work, ae)
     require_wide_enough(work, {*(cell.ae for cell in todo.generate), *(task.ae for task in todo.choose)})
@@ -367,7 +367,7 @@ def _assets(study: Study, todo: Todo) -> list[str]:
         named += ["lpips_vgg16", "lpips_alexnet"]
     if todo.reconstruct or todo.diagnose or todo.anchor or todo.generate or todo.choose:
         named.append(study.evaluation.feature_network)
-    return [name for name in dict.fromkeys(named) if name in assets.ASSETS]
+    return [name for name in dict.fromkeys(named) if name in table.ASSETS]
 
 
 def _has_trained_rae(study: Study) -> bool:

@@ -16,7 +16,9 @@ from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.path_shape import PathShape
 from lrcore.flow.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
 from lrcore.flow.transformer import DiffusionTransformer, parameter_count
-from lrcore.records.schema import GenerationRow, read_generation, write_generation
+from lrcore.records.reading import read_generation
+from lrcore.records.schema import GenerationRow
+from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.stages.anchors import load_anchors, sample_seed

@@ -23,7 +23,9 @@ from lrcore.metrics.reconstruction import (
     ssim,
     summarise,
 )
-from lrcore.records.schema import ReconstructionRow, read_reconstruction, write_reconstruction
+from lrcore.records.reading import read_reconstruction
+from lrcore.records.schema import ReconstructionRow
+from lrcore.records.writing import write_reconstruction
 from lrcore.runtime.files import exclusive, sweep_leftovers
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched

@@ -14,7 +14,7 @@ import torch
 from torchvision.utils import make_grid
 
 from lrcore.datasets.images import png_text, save_png
-from lrcore.records.schema import read_generation
+from lrcore.records.reading import read_generation
 from lrcore.runtime.files import exclusive, sweep_leftovers
 from lrcore.stages.anchors import sample_seed
 from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, sample

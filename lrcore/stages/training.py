@@ -23,7 +23,7 @@ from lrcore.flow.objective import FlowMatching, Losses, draw, own_features, repa
 from lrcore.flow.stacking import of_network, stack
 from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
-from lrcore.records.schema import write_losses
+from lrcore.records.writing import write_losses
 from lrcore.runtime.distributed import shard, whole
 from lrcore.runtime.files import atomic_path, write_json
 from lrcore.runtime.numerical_path import numerical_path
