@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def study_file(folder: Path, name: str, trainings: int, steps: int, samples: int) -> Path:

@@ -20,7 +20,7 @@ from lrcore.command_line import chosen, device_of, folders_of, run_command, stud
 from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job, run_study
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,6 +30,7 @@ from lrcore.records.reading import read_generation, read_losses
 from lrcore.runtime.heartbeat import Beat, autoencoder_unit, heartbeat_path, read_beat
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.progress import duration
+from lrcore.spec.study import NO_SKIP, Cell
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_done
 from lrcore.stages.autoencoder import autoencoder_folder, needs_training
@@ -38,7 +39,7 @@ from lrcore.stages.generation import evaluations_done, row_recipe
 from lrcore.stages.reconstruction import reconstruction_done
 from lrcore.stages.training import diverged, state_path, steps_left
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import NO_SKIP, Cell, load_study
+from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import saved_step
 from lrcore.training.loss_log import PREFIX, mean_loss, stored_intervals
 

@@ -26,7 +26,8 @@ from lrcore.records.reading import read_generation, read_losses
 from lrcore.records.schema import distance_label
 from lrcore.runtime.files import require_writable
 from lrcore.runtime.interruption import StopRequest
-from lrcore.studies import NO_SKIP, Cell, load_study
+from lrcore.spec.study import NO_SKIP, Cell
+from lrcore.studies.loading import load_study
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -26,8 +26,9 @@ from lrcore.executors.torchrun import run_together
 from lrcore.plan.report import plan
 from lrcore.runtime.distributed import joined
 from lrcore.runtime.interruption import StopRequest
+from lrcore.spec.study import Cell, Study
 from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
-from lrcore.studies import Cell, Study, load_study
+from lrcore.studies.loading import load_study
 
 
 def parser() -> Parser:

@@ -22,7 +22,7 @@ from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder, kept_folder
 from lrcore.stages.engine import Job, run_study
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

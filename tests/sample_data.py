@@ -20,7 +20,8 @@ from lrcore.datasets.images import save_png
 from lrcore.flow.transformer import SHAPES
 from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
 from lrcore.records.writing import write_anchors, write_generation, write_latents, write_losses, write_reconstruction
-from lrcore.studies import Cell, Study, load_study
+from lrcore.spec.study import Cell, Study
+from lrcore.studies.loading import load_study
 from lrcore.studies.widths import known_channels
 
 MADE_UP = "made up for a test"

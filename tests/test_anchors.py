@@ -17,7 +17,7 @@ from lrcore.stages import anchors
 from lrcore.stages.features import load_network
 from lrcore.stages.reconstruction import reconstructed
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def study(folder, text=""):

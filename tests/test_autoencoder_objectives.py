@@ -20,7 +20,7 @@ from lrcore.autoencoders.objectives import AlignedKLObjective, KLObjective, RaeO
 from lrcore.autoencoders.patches import to_tokens
 from lrcore.errors import LrcoreError
 from lrcore.runtime.seeds import generator
-from lrcore.studies import AutoencoderSpec, AutoencoderTraining
+from lrcore.spec.study import AutoencoderSpec, AutoencoderTraining
 from lrcore.training.checkpoints import TrainingState
 
 FAMILIES = ("kl", "flux2", "rae")

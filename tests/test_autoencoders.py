@@ -26,7 +26,8 @@ from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.datasets.images import to_float
 from lrcore.encoders.base import load_encoder
 from lrcore.errors import LrcoreError
-from lrcore.studies import AutoencoderSpec, load_study
+from lrcore.spec.study import AutoencoderSpec
+from lrcore.studies.loading import load_study
 
 SPEC = AutoencoderSpec("kl", widths=(8, 8), latent_channels=4, patch=2)
 

@@ -14,7 +14,7 @@ from lrcore.stages.generation import row_recipe
 from lrcore.stages.reconstruction import reconstruction_recipe
 from lrcore.stages.training import training_recipe
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 PROJECT = Path(__file__).parent.parent
 AES = ("sd", "flux1", "flux2", "rae")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lrcore.datasets import fingerprint, load_splits, read_image
 from lrcore.errors import LrcoreError
-from lrcore.studies import Data
+from lrcore.spec.study import Data
 
 FOLDER = Data("folder", 16, 4, 2)
 

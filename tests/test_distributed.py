@@ -21,7 +21,7 @@ from lrcore.stages.engine import Job
 from lrcore.stages.generation import run_cells, sample, stacks
 from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 HERE = Path(__file__).parent
 STUDY = """

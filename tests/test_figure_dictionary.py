@@ -8,7 +8,7 @@ import sample_data
 from lrcore.errors import LrcoreError
 from lrcore.figures.dictionary import data_dictionary, rows_of_studies
 from lrcore.results.study_rows import load_studies
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 README = Path(__file__).parent.parent / "data" / "README.md"
 

@@ -11,7 +11,7 @@ from skimage.color import rgb2lab
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def test_looks_differ_in_colour_and_marker() -> None:

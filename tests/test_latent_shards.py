@@ -19,7 +19,7 @@ from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.training import training_recipe
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 TINY = Path(__file__).parent / "tiny.toml"
 

@@ -13,7 +13,7 @@ from lrcore.errors import LrcoreError
 from lrcore.records.folders import losses_folder
 from lrcore.records.reading import read_losses
 from lrcore.records.writing import write_losses
-from lrcore.studies import Cell
+from lrcore.spec.study import Cell
 from lrcore.training.loss_log import LossInterval, LossLog, loss_rows, mean_loss
 
 CELL = Cell("sd", "none", "ln", 2.95, 3)

@@ -17,7 +17,7 @@ from lrcore.stages.engine import Todo
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 

@@ -16,7 +16,7 @@ from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.reference import compared_features, reference_name, reference_statistics
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def workspace(folder, evaluation=""):

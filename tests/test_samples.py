@@ -12,7 +12,7 @@ from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import generation
 from lrcore.stages.training import load_snapshot
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 def arguments(folder, *more):

@@ -19,7 +19,7 @@ from lrcore.stages import training
 from lrcore.stages.engine import Job, Todo, _assets
 from lrcore.stages.training import ensure_trained, snapshot_path, state_path, training_recipe
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 
 DENSITIES = (density("ln", 1.0), density("ts", 2.95))

@@ -16,9 +16,10 @@ from lrcore.records.reading import read_generation
 from lrcore.records.schema import GENERATION_KEY
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.seeds import generator
+from lrcore.spec.study import Cell
 from lrcore.stages.generation import run_cells, stacks
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import Cell, load_study
+from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 
 DENSITIES = [density("ln", 1.0), density("pln", 2.95), density("ts", 6.93)]

@@ -32,7 +32,7 @@ from lrcore.stages.autoencoder import autoencoder_folder
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.training import snapshot_path, state_path, training_folder
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 from lrcore.training.loss_log import LossLog, loss_rows
 
 TINY = str(Path(__file__).parent / "tiny.toml")

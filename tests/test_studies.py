@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lrcore.errors import LrcoreError
-from lrcore.studies import Cell, load_study, study_names
+from lrcore.spec.study import Cell
+from lrcore.studies.loading import load_study, study_names
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 

@@ -10,7 +10,7 @@ import sample_data
 from lrcore.errors import LrcoreError
 from lrcore.records.reading import read_generation
 from lrcore.results import findings, study_rows
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder, needs_training, require_pretrained
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 UNIT = torch.tensor([0.0, 1.0])

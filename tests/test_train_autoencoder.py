@@ -12,7 +12,7 @@ from PIL import Image
 
 from lrcore import reconstruct, train, train_autoencoder
 from lrcore.records.reading import read_generation, read_reconstruction
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 TINY = str(Path(__file__).parent / "tiny.toml")
 

@@ -8,7 +8,7 @@ import pytest
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.training import ensure_trained, load_snapshot, snapshot_path, training_recipe
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 STUDY = f"""
 extends = "{Path(__file__).parent / "tiny.toml"}"

@@ -10,7 +10,7 @@ from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import features
 from lrcore.stages.features import training_features
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 
 
 @pytest.fixture

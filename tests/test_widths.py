@@ -5,7 +5,7 @@ from test_train import TINY
 
 from lrcore import train
 from lrcore.errors import LrcoreError
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 from lrcore.studies.widths import known_channels
 
 

@@ -18,7 +18,7 @@ from lrcore.plan.workload import workload
 from lrcore.stages import anchors, diagnostics, features, reconstruction
 from lrcore.stages.engine import STAGES, left_to_do
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import load_study
+from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 
 STUDY = f"""

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn.functional import relu
 
 from lrcore.errors import LrcoreError
-from lrcore.studies import AutoencoderTraining
+from lrcore.spec.study import AutoencoderTraining
 
 GRADIENT_FLOOR = 1e-4
 """Added to the norm of the adversarial gradient, as delta in Esser et al. 2021, eq. 7 (there 1e-6)."""

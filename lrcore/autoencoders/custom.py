@@ -52,7 +52,7 @@ import torch
 from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.errors import LrcoreError, unknown
 from lrcore.runtime.files import sha256_of
-from lrcore.studies import AUTOENCODER_FAMILIES
+from lrcore.spec.study import AUTOENCODER_FAMILIES
 
 GROUP = "lrcore.autoencoders"
 

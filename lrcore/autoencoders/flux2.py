@@ -11,7 +11,7 @@ from torch import Tensor
 from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, Posterior, encode_all, token_grid
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.precision import accumulate_in_float32
-from lrcore.studies import AutoencoderSpec
+from lrcore.spec.study import AutoencoderSpec
 
 
 def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKLFlux2:

@@ -17,7 +17,7 @@ from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, P
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.errors import LrcoreError
-from lrcore.studies import AutoencoderSpec
+from lrcore.spec.study import AutoencoderSpec
 
 
 def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKL:

@@ -25,7 +25,7 @@ from lrcore.autoencoders.patches import to_tokens
 from lrcore.autoencoders.rae import TimmRaeDecoder
 from lrcore.flow.objective import repa_losses
 from lrcore.flow.transformer import RepaProjector
-from lrcore.studies import AutoencoderSpec
+from lrcore.spec.study import AutoencoderSpec
 
 
 class Objective(Protocol):

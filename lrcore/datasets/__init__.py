@@ -22,7 +22,7 @@ from lrcore.datasets.decoding import CROP, IMAGE_ENDINGS, read_image
 from lrcore.datasets.lazy import LazyImages
 from lrcore.datasets.sets import ImageSet, Splits
 from lrcore.errors import LrcoreError, unknown
-from lrcore.studies import Data
+from lrcore.spec.study import Data
 
 __all__ = ["IMAGE_ENDINGS", "ImageSet", "LazyImages", "Splits", "fingerprint", "load_splits", "read_image"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from lrcore.datasets.decoding import IMAGE_ENDINGS
 from lrcore.datasets.sets import Readable, Splits, shuffled
 from lrcore.errors import LrcoreError
-from lrcore.studies import Data
+from lrcore.spec.study import Data
 
 
 @dataclass(frozen=True)

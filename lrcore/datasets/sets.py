@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lrcore.datasets.lazy import AHEAD, REMEDY, EncodedImages, LazyImages, decode, described
 from lrcore.errors import LrcoreError
-from lrcore.studies import Data
+from lrcore.spec.study import Data
 
 IN_MEMORY = 2**30
 """Sets up to so many bytes of pixels are decoded once and kept."""

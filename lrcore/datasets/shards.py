@@ -20,7 +20,7 @@ from lrcore.datasets.parquet_shards import ParquetImages
 from lrcore.datasets.sets import Readable, Splits, shuffled
 from lrcore.datasets.tar_shards import TarImages
 from lrcore.errors import LrcoreError
-from lrcore.studies import Data
+from lrcore.spec.study import Data
 
 _SPECIAL = re.compile(r"[*?\[{]")
 

@@ -17,9 +17,9 @@ from typing import cast
 from lrcore.errors import LrcoreError
 from lrcore.runtime.distributed import World
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.spec.study import SELF_REPA, Cell
 from lrcore.stages.engine import Diverged, Job, Todo, in_this_process, run_study, train_cells
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import SELF_REPA, Cell
 
 
 def run_together(world: World, job: Job, stop: StopRequest) -> int:

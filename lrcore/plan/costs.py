@@ -29,13 +29,13 @@ from lrcore.metrics.reconstruction import LPIPS_PROTOCOL, load_lpips, psnr, ssim
 from lrcore.plan.operations import Kind, Operation
 from lrcore.plan.rehearsal import AUTOENCODER_IMAGES, IMAGES, Clock, rehearsed_autoencoder, rehearsed_training, stand_in
 from lrcore.plan.workload import passes_per_sample
+from lrcore.spec.study import SELF_REPA, Cell
 from lrcore.stages.anchors import GAUSSIAN_SAMPLES
 from lrcore.stages.features import CHUNK, load_network
 from lrcore.stages.generation import sample
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import new_transformer
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import SELF_REPA, Cell
 
 TIMED_PIXELS = {"cpu": 2**14, "cuda": 2**22}
 """Pixels of a batch that an autoencoder encodes and decodes for this, by device; the rest is scaled."""

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lrcore.studies import NO_REPA, NO_SKIP
+from lrcore.spec.study import NO_REPA, NO_SKIP
 
 
 class Kind(StrEnum):

@@ -14,6 +14,7 @@ from lrcore.plan.operations import Kind, Operation, Workload
 from lrcore.plan.rehearsal import Clock, rehearsal
 from lrcore.plan.workload import evaluations_left, workload
 from lrcore.records.reading import read_generation
+from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages import choice
 from lrcore.stages.autoencoder import uses_features
 from lrcore.stages.engine import Todo, left_to_do
@@ -24,7 +25,6 @@ from lrcore.stages.latent_shards import ShardPlan
 from lrcore.stages.latents import shard_plan, shard_settings
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import Cell, needs_encoder
 
 FLOAT32 = 4
 

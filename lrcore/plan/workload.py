@@ -17,6 +17,7 @@ from lrcore.metrics.equivariance import EQUIVARIANCE_PROTOCOL, SMALLEST_SHIFT_GR
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS
 from lrcore.plan.operations import Kind, Operation, Workload
 from lrcore.plan.tally import Tally
+from lrcore.spec.study import Cell, Evaluation, needs_encoder
 from lrcore.stages import anchors, choice, diagnostics, samples
 from lrcore.stages.autoencoder import taef2_moments_path, training_checkpoint, uses_features
 from lrcore.stages.engine import Todo
@@ -24,7 +25,6 @@ from lrcore.stages.generation import evaluations_done, evaluations_missing, stac
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import state_path, steps_left, trained
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import Cell, Evaluation, needs_encoder
 from lrcore.training.checkpoints import saved_step
 
 

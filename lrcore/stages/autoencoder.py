@@ -35,9 +35,9 @@ from lrcore.runtime.ahead import Ahead
 from lrcore.runtime.files import exclusive, sha256_of
 from lrcore.runtime.heartbeat import autoencoder_unit
 from lrcore.runtime.seeds import batch_indices, generator
+from lrcore.spec.study import AutoencoderSpec
 from lrcore.stages.features import cached_tensor, features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import AutoencoderSpec
 from lrcore.training.checkpoints import TrainingState
 from lrcore.training.loop import DivergedError, LoopSettings, resume, train
 

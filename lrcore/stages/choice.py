@@ -15,10 +15,10 @@ from itertools import product
 from lrcore.records.reading import read_generation
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
+from lrcore.spec.study import NO_REPA, NO_SKIP, Cell
 from lrcore.stages.generation import Done, draw_samples, evaluations_done, evaluations_missing, measured, row_recipe
 from lrcore.stages.training import ensure_trained, state_path
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import NO_REPA, NO_SKIP, Cell
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lrcore.autoencoders import taef2
 from lrcore.runtime.files import claimed, require_writable
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.progress import Progress
+from lrcore.spec.study import Cell, Study, needs_encoder
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_done, measure_anchors
 from lrcore.stages.autoencoder import (
@@ -33,7 +34,6 @@ from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Folders, Workspace
-from lrcore.studies import Cell, Study, needs_encoder
 
 STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generation", "choice", "samples")
 

@@ -21,6 +21,7 @@ from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
 from lrcore.runtime.numerical_path import numerical_path
+from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages.anchors import load_anchors, sample_seed
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored, training_features
@@ -37,7 +38,6 @@ from lrcore.stages.training import (
     training_recipe,
 )
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import Cell, needs_encoder
 from lrcore.training.loop import DivergedError
 
 

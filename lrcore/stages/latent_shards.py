@@ -26,7 +26,7 @@ from torch import Tensor
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder, Posterior
 from lrcore.errors import LrcoreError
 from lrcore.runtime.files import atomic_path, make_missing
-from lrcore.studies import LATENT_PRECISIONS
+from lrcore.spec.study import LATENT_PRECISIONS
 
 SHARD_IMAGES = 4096
 """Images of a shard: few enough that little is lost with the process that makes it."""

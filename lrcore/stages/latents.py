@@ -9,11 +9,11 @@ from torch import Tensor
 
 from lrcore.autoencoders.base import Autoencoder, encode_all
 from lrcore.autoencoders.guard import guard_scale
+from lrcore.spec.study import Study
 from lrcore.stages.autoencoder import autoencoder_recipe
 from lrcore.stages.features import CHUNK
 from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.workspace import Workspace
-from lrcore.studies import Study
 
 GUARDED_IMAGES = 512
 """So many of the first images are encoded to see whether the latents are normalised, before all of them are."""

@@ -27,10 +27,10 @@ from lrcore.records.reading import read_reconstruction
 from lrcore.records.schema import ReconstructionRow
 from lrcore.records.writing import write_reconstruction
 from lrcore.runtime.files import exclusive, sweep_leftovers
+from lrcore.spec.study import AutoencoderSpec
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import AutoencoderSpec
 
 CROPS = 4
 """Validation images written to `imgs/<study>/`, for the original and every autoencoder."""

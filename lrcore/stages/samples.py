@@ -16,11 +16,11 @@ from torchvision.utils import make_grid
 from lrcore.datasets.images import png_text, save_png
 from lrcore.records.reading import read_generation
 from lrcore.runtime.files import exclusive, sweep_leftovers
+from lrcore.spec.study import NO_REPA, NO_SKIP, Cell
 from lrcore.stages.anchors import sample_seed
 from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, sample
 from lrcore.stages.training import ensure_trained, load_snapshot, state_path
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import NO_REPA, NO_SKIP, Cell
 
 COLUMNS, ROWS = 8, 2
 """Samples of a picture: the first ones that the evaluations draw, row after row."""

@@ -28,11 +28,11 @@ from lrcore.runtime.distributed import shard, whole
 from lrcore.runtime.files import atomic_path, write_json
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.runtime.seeds import generator
+from lrcore.spec.study import NO_REPA, NO_SKIP, SELF_REPA, Cell, Training, needs_encoder
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.features import features_recipe
 from lrcore.stages.workspace import Workspace, recipe
-from lrcore.studies import NO_REPA, NO_SKIP, SELF_REPA, Cell, Training, needs_encoder
 from lrcore.training.checkpoints import TrainingState, saved_step
 from lrcore.training.loop import DivergedError, LoopSettings, restore, train
 from lrcore.training.loss_log import LossLog, loss_rows

@@ -23,7 +23,7 @@ from lrcore.runtime.distributed import ALONE, SharedStop, World
 from lrcore.runtime.files import sha256_of
 from lrcore.runtime.heartbeat import Heartbeats
 from lrcore.runtime.interruption import StopRequest
-from lrcore.studies import Study
+from lrcore.spec.study import Study
 
 Kept = TypeVar("Kept")
 

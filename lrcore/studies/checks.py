@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields
 from lrcore.errors import LrcoreError, unknown
 from lrcore.flow.timesteps import TRAINING_DENSITIES
 from lrcore.flow.transformer import SHAPES, with_width
-from lrcore.studies import (
+from lrcore.spec.study import (
     DATASETS,
     LATENT_PRECISIONS,
     LATENTS,

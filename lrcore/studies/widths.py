@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.transformer import SHAPES
-from lrcore.studies import Choice, Grid, Study
+from lrcore.spec.study import Choice, Grid, Study
 
 ENCODER_CHANNELS = {"efficientnet_lite0": 112, "dinov2b": 768}
 """Channels of the patch features that are a trained RAE's tokens, by encoder."""

@@ -20,7 +20,7 @@ from torch import Tensor, distributed
 
 from lrcore.errors import LrcoreError
 from lrcore.records.schema import LossRow
-from lrcore.studies import Cell
+from lrcore.spec.study import Cell
 
 PREFIX = "loss_log."
 """Of the names of the log's tensors, beside those of a checkpoint."""
