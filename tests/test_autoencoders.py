@@ -24,7 +24,7 @@ from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.loading import load_model
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.datasets.images import to_float
-from lrcore.encoders.base import load_encoder
+from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import AutoencoderSpec
 from lrcore.studies.loading import load_study

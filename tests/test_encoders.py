@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from lrcore.assets import pretrained
-from lrcore.encoders import base as encoders
-from lrcore.encoders import timm_model as timm_encoder
-from lrcore.encoders.base import VisionEncoder, check_encoder_name, load_encoder, patches_at
+from lrcore.encoders import loading, timm_model
+from lrcore.encoders import pinned, timm_model
+from lrcore.encoders.base import VisionEncoder, patches_at
+from lrcore.encoders.loading import check_encoder_name, load_encoder
+from lrcore.encoders.pinned import EfficientNetLite0
 from lrcore.encoders.timm_model import TimmEncoder
 from lrcore.errors import LrcoreError
 
@@ -39,7 +41,7 @@ def network() -> torch.nn.Module:
 
 @pytest.fixture(scope="module")
 def encoder(network: torch.nn.Module) -> VisionEncoder:
-    return VisionEncoder("efficientnet_lite0", network, size=64, sha256="0" * 64)
+    return EfficientNetLite0("efficientnet_lite0", network, size=64, sha256="0" * 64)
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_features_are_those_of_timms_network(encoder, network, images):
 
 def test_network_given_is_left_as_it_was(network):
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    VisionEncoder("efficientnet_lite0", network, size=64, sha256="")
+    EfficientNetLite0("efficientnet_lite0", network, size=64, sha256="")
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -87,7 +89,7 @@ def test_patches_only_equals_the_whole_pass_and_skips_later_stages(encoder, imag
 @pytest.fixture
 def double_inputs(monkeypatch):
     """Encoders take images of their own size in float64."""
-    for module in (encoders, timm_encoder):
+    for module in (pinned, timm_model):
         monkeypatch.setattr(module, "resized", lambda images, size: images)
 
 
@@ -141,7 +143,7 @@ def test_refuses_what_is_not_a_batch_of_float_images(encoder, bad):
 @pytest.mark.parametrize("size", [0, -16, 100])
 def test_refuses_a_size_that_is_not_whole_patches(network, size):
     with pytest.raises(LrcoreError, match=f"size {size} .*multiple of 16"):
-        VisionEncoder("efficientnet_lite0", network, size=size, sha256="")
+        EfficientNetLite0("efficientnet_lite0", network, size=size, sha256="")
 
 
 def test_load_encoder_carries_name_size_and_hash(monkeypatch, network):
@@ -155,7 +157,7 @@ def test_load_encoder_carries_name_size_and_hash(monkeypatch, network):
 def test_unknown_encoder_names_the_nearest():
     with pytest.raises(LrcoreError, match="did you mean 'efficientnet_lite0'"):
         load_encoder("efficientnet_lite")
-    assert encoders.ENCODERS == ("efficientnet_lite0",)
+    assert loading.ENCODERS == ("efficientnet_lite0",)
 
 
 def test_pinned_weights_are_not_replaced(tmp_path):
@@ -311,7 +313,7 @@ def test_hash_is_that_of_the_file_and_the_random_state_is_kept(vit_file):
 
 
 def test_alias_loads_the_model_it_stands_for(tmp_path, monkeypatch):
-    monkeypatch.setitem(encoders.ALIASES, "dinov2b", "vit_small_patch14_reg4_dinov2.lvd142m")  # a quarter the size
+    monkeypatch.setitem(loading.ALIASES, "dinov2b", "vit_small_patch14_reg4_dinov2.lvd142m")  # a quarter the size
     model = random_model("vit_small_patch14_reg4_dinov2", num_classes=0, img_size=28)
     loaded = load_encoder("dinov2b", 28, weights_file(tmp_path, model))
     assert (loaded.name, loaded.grid, loaded.patch_channels) == ("dinov2b", 2, 384)
@@ -319,7 +321,7 @@ def test_alias_loads_the_model_it_stands_for(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
 def test_weights_in_torchs_format(tmp_path, vit, vit_file, images, wrapper):
-    state = timm_encoder.load_file(vit_file)
+    state = timm_model.load_file(vit_file)
     torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "model.pth")
     loaded = load_encoder("test_vit", 64, str(tmp_path / "model.pth"))
     assert torch.equal(loaded(images).patches, vit(images).patches)
@@ -331,7 +333,7 @@ class Intruder:
 
 def damaged(folder: Path, kind: str, good: str) -> str:
     path = folder / ("model.pth" if kind in ("pickle", "list", "cut pth") else "model.safetensors")
-    state = timm_encoder.load_file(good)
+    state = timm_model.load_file(good)
     if kind == "cut":
         path.write_bytes(Path(good).read_bytes()[:-1000])
     elif kind == "empty":
@@ -375,7 +377,7 @@ def changed(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]
 )
 def test_weights_that_do_not_fit_are_named(tmp_path, vit_file, how, said):
     path = tmp_path / "changed.safetensors"
-    save_file(changed(timm_encoder.load_file(vit_file), how), path)
+    save_file(changed(timm_model.load_file(vit_file), how), path)
     with pytest.raises(LrcoreError, match=f"changed.safetensors' are not those of timm model 'test_vit'.*{said}"):
         load_encoder("test_vit", 64, str(path))
 
@@ -388,7 +390,7 @@ def test_weights_of_another_architecture_are_refused(vit_file, name):
 
 def test_missing_head_is_fine(tmp_path, vit, vit_file, images):
     path = tmp_path / "headless.safetensors"
-    save_file({k: v for k, v in timm_encoder.load_file(vit_file).items() if not k.startswith("head.")}, path)
+    save_file({k: v for k, v in timm_model.load_file(vit_file).items() if not k.startswith("head.")}, path)
     assert torch.equal(load_encoder("test_vit", 64, str(path))(images).pooled, vit(images).pooled)
 
 
@@ -469,7 +471,7 @@ def test_model_without_any_weights_says_so():
 
 
 @pytest.mark.parametrize(
-    "name", ["efficientnet_lite0", "dinov2b", "resnet18", "resnet18.a1_in1k", encoders.ALIASES["dinov2b"]]
+    "name", ["efficientnet_lite0", "dinov2b", "resnet18", "resnet18.a1_in1k", loading.ALIASES["dinov2b"]]
 )
 def test_known_names(name, monkeypatch):
     monkeypatch.setattr(timm, "create_model", None)  # nothing is built

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from lrcore.assets import pretrained
 from lrcore.datasets.images import to_float
-from lrcore.encoders.base import VisionEncoder
+from lrcore.encoders.pinned import EfficientNetLite0
 from lrcore.errors import LrcoreError
 from lrcore.metrics import features
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
@@ -51,7 +51,7 @@ def toy_network(seen: list[int] | None = None) -> FeatureNetwork:
 def test_efficientnet_gives_the_encoders_pooled_features():
     network = load_features("efficientnet_lite0")
     pixels = random_pixels(2, size=32)
-    encoder = VisionEncoder("efficientnet_lite0", pretrained.efficientnet_lite0(), 128, "")
+    encoder = EfficientNetLite0("efficientnet_lite0", pretrained.efficientnet_lite0(), 128, "")
     found = network(pixels)
     assert found.shape == (2, network.dim) == (2, 1280) and found.dtype == torch.float32
     torch.testing.assert_close(found, encoder(to_float(pixels)).pooled, rtol=0, atol=0)

@@ -1,19 +1,12 @@
-"""Frozen vision encoders: patch features for REPA, semantic alignment and the RAE-like autoencoder, pooled
+"""What a frozen vision encoder is: patch features for REPA, semantic alignment and the RAE-like autoencoder, pooled
 features as a space for Frechet distances.
 
-    >>> encoder = load_encoder("efficientnet_lite0")   # doctest: +SKIP
-    >>> encoder(images).pooled.shape                   # doctest: +SKIP
-    torch.Size([8, 1280])
-    >>> load_encoder("dinov2b", size=224).grid         # doctest: +SKIP
-    16
-
-EfficientNet-Lite0 is read here, with weights pinned by `lrcore.assets.pretrained`; every other image model of timm by
-`lrcore.encoders.timm_model`.
+`lrcore.encoders.loading` makes one by its name.
 """
 
 from __future__ import annotations
 
-import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,19 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from lrcore.assets import pretrained
-from lrcore.errors import LrcoreError, unknown
-
-ENCODERS = ("efficientnet_lite0",)
-"""The encoders whose weights are pinned; each is also a value of `repa` in the data."""
-
-ALIASES = {"dinov2b": "vit_base_patch14_reg4_dinov2.lvd142m"}
-"""Short names of timm models."""
-
-PATCH_STRIDE = 16
-"""Input pixels per patch of EfficientNet-Lite0, in each direction."""
+from lrcore.errors import LrcoreError
 
 RESIZE_RULE = "antialiased bicubic, half-pixel centres"
 """How images reach the encoder's input size."""
@@ -51,8 +33,8 @@ class Features:
     pooled: Tensor
 
 
-class VisionEncoder(nn.Module):
-    """A frozen image network read at two depths, here EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946).
+class VisionEncoder(nn.Module, ABC):
+    """A frozen image network read at two depths.
 
     Images are float in [-1, 1], (B, 3, H, W), any H and W; they are resized to `size` px by `RESIZE_RULE`.
     Always in eval mode and float32, autocast or not, and without gradients, so that its features are the
@@ -66,11 +48,11 @@ class VisionEncoder(nn.Module):
         grid: rows, and columns, of the patch map.
     """
 
-    patch_channels: int = 112
-    pooled_dim: int = 1280
+    patch_channels: int
+    pooled_dim: int
 
     def __init__(self, name: str, network: Any, size: int, sha256: str) -> None:
-        """`network`: timm's EfficientNet-Lite0 (copied); `sha256`: of the file its weights came from.
+        """`network`: of which `_prepared` is kept; `sha256`: of its weights.
 
         Raises:
             LrcoreError: `size` is not whole patches.
@@ -107,78 +89,27 @@ class VisionEncoder(nn.Module):
         """Stays in eval mode: batch statistics would move when a module that holds this one is trained."""
         return super().train(False)
 
-    # What differs between networks; `lrcore.encoders.timm_model` has its own of these.
+    # What differs between networks.
 
+    @abstractmethod
     def _stride(self, network: Any) -> int:
         """Input pixels per patch."""
-        return PATCH_STRIDE
 
+    @abstractmethod
     def _prepared(self, network: Any) -> nn.Module:
-        folded = copy.deepcopy(network).eval()
-        _fold_normalisation(folded)
-        # On a CPU twice the speed of the default layout (depthwise convolutions).
-        prepared: nn.Module = folded.to(memory_format=torch.channels_last)
-        return prepared
+        """The network as it is computed."""
 
+    @abstractmethod
     def _input(self, images: Tensor) -> Tensor:
-        # (pixel - 127) / 128 with pixel = 127.5 * (image + 1): the input these weights were trained with.
-        inputs = (127.5 * resized(images, self.size) + 0.5) / 128.0
-        return inputs.contiguous(memory_format=torch.channels_last)
+        """Images (B, 3, H, W) in [-1, 1] as the network takes them."""
 
+    @abstractmethod
     def _patches(self, inputs: Tensor) -> Tensor:
-        network: Any = self.network
-        features: Tensor = network.blocks[:5](network.bn1(network.conv_stem(inputs)))
-        return features
+        """Patches (B, patch_channels, grid, grid) of one part of a batch."""
 
+    @abstractmethod
     def _read(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Patches and pooled features of one part of a batch."""
-        network: Any = self.network
-        patches = self._patches(inputs)
-        last = network.bn2(network.conv_head(network.blocks[5:](patches)))
-        return patches, network.global_pool(last)
-
-
-def load_encoder(name: str, size: int = 128, weights: str = "") -> VisionEncoder:
-    """The encoder `name`, on the CPU, taking images at `size` px.
-
-    Args:
-        name: one of `ENCODERS` or `ALIASES`, or any image model of timm, with or without the tag of its weights.
-            `efficientnet_lite0` is the pinned one; timm's own model of that name needs its tag.
-        size: a multiple of the patch size (transformers) or of 16 (other networks), in px.
-        weights: a local state dict of the model, in safetensors or torch's format; "" takes the pinned weights, or
-            those that timm fetches and caches.
-
-    Raises:
-        LrcoreError: unknown name, a size that does not fit, or weights that cannot be had, are damaged or belong to
-            another architecture.
-    """
-    check_encoder_name(name)
-    if name not in ENCODERS:
-        from lrcore.encoders import timm_model as timm_encoder
-
-        return timm_encoder.load(name, ALIASES.get(name, name), size, weights)
-    if weights:
-        raise LrcoreError(
-            f"encoder {name!r} has pinned weights and takes no others, but '{weights}' is given; "
-            f"its architecture with other weights is encoder 'tf_{name}'"
-        )
-    check_size(size, PATCH_STRIDE)
-    return VisionEncoder(name, pretrained.efficientnet_lite0(), size, pretrained.sha256(name))
-
-
-def check_encoder_name(name: str) -> None:
-    """Check `name` as `load_encoder` would, building nothing. Takes seconds once, to import timm, unless it is pinned.
-
-    Raises:
-        LrcoreError: no encoder has that name; says which name is nearest.
-    """
-    if name in ENCODERS or name in ALIASES:
-        return
-    from lrcore.encoders import timm_model as timm_encoder
-
-    near = timm_encoder.nearest_names(name, (*ENCODERS, *ALIASES))
-    if near is not None:
-        raise unknown("encoder", name, (*near, "any other of timm.list_models()"))
+        """Patches and pooled features (B, pooled_dim) of one part of a batch."""
 
 
 def check_size(size: int, stride: int) -> None:
@@ -232,19 +163,3 @@ def _check(images: Tensor) -> None:
 def _parts(images: Tensor) -> Sequence[Tensor]:
     """The batch as it is computed: on a CPU in small parts, whose feature maps its cache holds (twice as fast)."""
     return torch.split(images, 16) if images.device.type == "cpu" else [images]
-
-
-def _fold_normalisation(network: Any) -> None:
-    """Put each frozen batch normalisation into the convolution before it: half as fast again on a CPU."""
-    pairs = [(network, "conv_stem", "bn1"), (network, "conv_head", "bn2")]
-    for block in (block for stage in network.blocks for block in stage):
-        # Depthwise-separable blocks have two convolutions, inverted residuals three.
-        expands = hasattr(block, "conv_pwl")
-        names = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")
-        pairs += [(block, name, f"bn{place}") for place, name in enumerate(names, start=1)]
-    for parent, convolution_name, normalisation_name in pairs:
-        convolution, bn = getattr(parent, convolution_name), getattr(parent, normalisation_name)
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
-            convolution.weight, convolution.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
-        )
-        setattr(parent, normalisation_name, bn.act)  # timm's normalisation carries the activation

@@ -1,4 +1,4 @@
-"""Any image model of timm as a frozen vision encoder; `lrcore.encoders.base.load_encoder` is the way in.
+"""Any image model of timm as a frozen vision encoder; `lrcore.encoders.loading.load_encoder` is the way in.
 
 Transformers (every level of the same stride) are read at their last block, after the final normalisation, class and
 register tokens left out; other networks at their last feature map of stride 16. Both through timm's
@@ -110,7 +110,7 @@ def load(name: str, model: str, size: int, weights: str = "") -> TimmEncoder:
         weights: a local state dict; "" takes timm's own.
 
     Raises:
-        LrcoreError: see `lrcore.encoders.base.load_encoder`.
+        LrcoreError: see `lrcore.encoders.loading.load_encoder`.
     """
     with torch.random.fork_rng(devices=[]):
         blank = _skeleton(model, num_classes=0)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from lrcore.assets import pretrained
 from lrcore.datasets.images import to_float
-from lrcore.encoders.base import ALIASES, ENCODERS, RESIZE_RULE, load_encoder
+from lrcore.encoders.base import RESIZE_RULE
+from lrcore.encoders.loading import ALIASES, ENCODERS, load_encoder
 from lrcore.errors import LrcoreError, unknown
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.inception import Inception2015
@@ -102,9 +103,9 @@ def check_feature_network(name: str) -> None:
     """
     if name in FEATURE_NETWORKS or name in ALIASES:
         return
-    from lrcore.encoders import timm_model as timm_encoder  # takes seconds, and only names that are not pinned need it
+    from lrcore.encoders import timm_model  # takes seconds, and only names that are not pinned need it
 
-    near = timm_encoder.nearest_names(name, (*FEATURE_NETWORKS, *ALIASES))
+    near = timm_model.nearest_names(name, (*FEATURE_NETWORKS, *ALIASES))
     if near is not None:
         raise unknown("feature network", name, (*near, "any other of timm.list_models()"))
 

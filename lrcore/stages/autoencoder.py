@@ -29,7 +29,7 @@ from lrcore.autoencoders.objectives import (
 )
 from lrcore.autoencoders.patch_autoencoder import PatchAutoencoder, patch_moments
 from lrcore.datasets.images import to_float
-from lrcore.encoders.base import load_encoder
+from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.runtime.ahead import Ahead
 from lrcore.runtime.files import exclusive, sha256_of

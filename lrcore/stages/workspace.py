@@ -17,7 +17,8 @@ import torch
 
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.datasets import ImageSet, Splits, fingerprint, load_splits
-from lrcore.encoders.base import VisionEncoder, load_encoder
+from lrcore.encoders.base import VisionEncoder
+from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.runtime.distributed import ALONE, SharedStop, World
 from lrcore.runtime.files import sha256_of

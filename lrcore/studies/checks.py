@@ -47,7 +47,7 @@ def check(study: Study) -> None:
     for kind, name in [("study", study.name), *(("autoencoder", name) for name in study.autoencoders)]:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
             raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
-    from lrcore.encoders.base import check_encoder_name
+    from lrcore.encoders.loading import check_encoder_name
     from lrcore.metrics.features import check_feature_network
 
     _check_data(study.data)
