@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 
 from lrcore.errors import LrcoreError, unknown
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted, parse_duration
-from lrcore.stages.workspace import Folders
 
 T = TypeVar("T")
 

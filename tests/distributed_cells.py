@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 
 from lrcore.executors.torchrun import run_together
 from lrcore.runtime.distributed import SharedStop, joined
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages.engine import Job
 from lrcore.stages.generation import own_batches, run_cells, sample, stacks
 from lrcore.stages.training import ensure_trained, load_snapshot
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 

@@ -8,7 +8,9 @@ import math
 import pandas
 
 from lrcore.records import reading
-from lrcore.results import findings, published
+from lrcore. import published
+from lrcore.results import published
+from lrcore.results import findings
 from lrcore.results.study_rows import StudyRows
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")

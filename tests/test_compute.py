@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from lrcore.autoencoders.base import LatentShape
 from lrcore.flow.compute import pass_flops, training_flops_per_image
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer
 

@@ -16,7 +16,8 @@ from bs4 import BeautifulSoup
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import embed
-from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, raw_html, script_json, shown
+from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, raw_html, script_json
+from lrcore.results.numbers import shown
 
 ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan")], "step": [100, 200]})
 

@@ -12,8 +12,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from lrcore.assets import pretrained
-from lrcore.encoders import loading, timm_model
-from lrcore.encoders import pinned, timm_model
+from lrcore.encoders import loading, pinned, timm_model
 from lrcore.encoders.base import VisionEncoder, patches_at
 from lrcore.encoders.loading import check_encoder_name, load_encoder
 from lrcore.encoders.pinned import EfficientNetLite0

@@ -10,8 +10,8 @@ import pytest
 from figure_rows import diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.curves import distance_over_steps
+from lrcore.results import naming
 
 
 def traces(figure: Any, panel: int) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def test_lines_of_a_panel() -> None:
 def test_colours_titles_and_axes() -> None:
     figure = distance_over_steps(generation_rows()).figure
     assert {trace.line.color for trace in figure.data} == {
-        style.AES[ae].colour for ae in ("sd", "flux1", "flux2", "rae")
+        naming.AES[ae].colour for ae in ("sd", "flux1", "flux2", "rae")
     }
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:2] == ["SD without REPA", "SD with REPA"] and titles[-1] == "RAE with REPA"

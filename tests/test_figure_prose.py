@@ -9,6 +9,7 @@ from figure_rows import diverged, generation_rows, published_rows, study, two_ne
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose
+from lrcore.results import published_wording
 
 
 def test_protocol() -> None:
@@ -44,12 +45,12 @@ def test_what_was_measured_beside_the_grid() -> None:
 
 def test_published_sentences() -> None:
     rows = published_rows()
-    assert prose.published_comparison(rows, "flux2", "sd") == "FLUX.2 against SD: gFID −52 %, LPIPS −72 %"
-    assert "train shift 61.5 % (RAE) to 86.42 % (FLUX.1)" in prose.published_spreads(rows)
-    assert "1.78 for SD (200k steps)" in prose.published_best(rows, "trainshift")
-    assert "6.93 for RAE" in prose.published_best(rows, "sampleshift")
-    for refused in (prose.published_spreads, lambda r: prose.published_best(r, "trainshift")):
+    assert published_wording.published_comparison(rows, "flux2", "sd") == "FLUX.2 against SD: gFID −52 %, LPIPS −72 %"
+    assert "train shift 61.5 % (RAE) to 86.42 % (FLUX.1)" in published_wording.published_spreads(rows)
+    assert "1.78 for SD (200k steps)" in published_wording.published_best(rows, "trainshift")
+    assert "6.93 for RAE" in published_wording.published_best(rows, "sampleshift")
+    for refused in (published_wording.published_spreads, lambda r: published_wording.published_best(r, "trainshift")):
         with pytest.raises(LrcoreError, match="no rows"):
             refused(rows.head(0))
     with pytest.raises(LrcoreError, match="no gfid of 'reptok'"):
-        prose.published_comparison(rows, "reptok", "sd")
+        published_wording.published_comparison(rows, "reptok", "sd")

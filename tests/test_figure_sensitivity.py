@@ -6,8 +6,8 @@ import pytest
 from figure_rows import diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.sensitivity import parameter_sensitivity
+from lrcore.results import naming
 
 
 def test_panels() -> None:
@@ -20,7 +20,7 @@ def test_panels() -> None:
     assert dict(zip(sampleshift.x, sampleshift.y, strict=True)) == pytest.approx({"1.00": 20.0, "1.78": 40.0})
     assert density.marker.size[density.x.index("ln")] > density.marker.size[density.x.index("ts")]
     assert [trace.line.color for trace in figure.data[1::6]] == [
-        style.AES[ae].colour for ae in ("sd", "flux1", "flux2", "rae")
+        naming.AES[ae].colour for ae in ("sd", "flux1", "flux2", "rae")
     ]
     titles = [annotation.text for annotation in figure.layout.annotations]
     assert titles[:3] == ["spread 50 %", "spread 20 %", "spread 100 %"]

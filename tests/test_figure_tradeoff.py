@@ -7,9 +7,10 @@ import pytest
 from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
+from lrcore.figures.style import FEW
 from lrcore.figures.tradeoff import published_tradeoff, study_tradeoff
+from lrcore.results import naming
 
 
 def markers(made: SiteFigure) -> dict[str, object]:
@@ -24,7 +25,7 @@ def test_published_points_and_changes() -> None:
     assert traces["RAE"].error_x.array[0] == 0.0057
     assert traces["FLUX.2"].text[0] == "<b>FLUX.2</b><br>gFID −52 %<br>LPIPS −72 %"
     assert traces["SD"].text[0] == "<b>SD</b>"
-    assert traces["FLUX.2"].marker.color == style.AES["flux2"].colour
+    assert traces["FLUX.2"].marker.color == naming.AES["flux2"].colour
     arrows = [trace for trace in made.figure.data if not trace.name]
     assert [(a.x[0], a.y[0], a.x[1]) for a in arrows] == [(0.9519, 7.72709, x) for x in (0.338, 0.2668, 1.6737)]
     assert made.figure.layout.yaxis.type == "log"
@@ -83,7 +84,7 @@ def test_names_keep_clear_of_the_nearest_point() -> None:
 
 
 def test_many_points_are_named_by_a_legend() -> None:
-    aes = (*(f"mine{number}" for number in range(style.FEW)), "sd")
+    aes = (*(f"mine{number}" for number in range(FEW)), "sd")
     made = study_tradeoff(generation_rows(aes=aes), reconstruction_rows(aes))
     assert len(made.figure.data) == len(aes)  # no arrows
     assert {trace.mode for trace in made.figure.data} == {"markers"} and made.figure.layout.showlegend

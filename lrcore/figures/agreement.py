@@ -15,11 +15,12 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, SiteTable, shown
+from lrcore.figures.embed import SiteFigure, SiteTable
 from lrcore.figures.literature import QUANTITIES, STUDIES
 from lrcore.records import schema
-from lrcore.results import agreement, claims, findings, verdicts
+from lrcore.results import agreement, claims, findings, naming, numbers, verdicts
 from lrcore.results.claims import Claim
+from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import tau_text
 
@@ -62,10 +63,10 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
         own = _places(own[shared])
     rows = pandas.concat([told, own], ignore_index=True)
     settings = rows["row"].unique().tolist()
-    aes = style.in_order(rows["ae"])
+    aes = naming.in_order(rows["ae"])
     figure = go.Figure()
     for ae in aes:
-        look, own = style.ae_style(ae), rows[rows["ae"] == ae]
+        look, own = naming.ae_style(ae), rows[rows["ae"] == ae]
         figure.add_trace(
             go.Scatter(
                 x=own["rank"].tolist(),
@@ -144,13 +145,13 @@ def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
     rows["verdict"] = [verdicts.verdict_on(ahead, noise) for ahead in rows["ahead"]]
     table = pandas.DataFrame(
         {
-            "more learnable": [style.ae_style(ae).label for ae in rows["first"]],
-            "than": [style.ae_style(ae).label for ae in rows["second"]],
+            "more learnable": [naming.ae_style(ae).label for ae in rows["first"]],
+            "than": [naming.ae_style(ae).label for ae in rows["second"]],
             "published settings": [
                 f"{agreeing} of {settings}"
                 for agreeing, settings in zip(rows["agreeing"], rows["settings"], strict=True)
             ],
-            f"lead in study {study.name}": [_unbroken(style.percent(ahead)) for ahead in rows["ahead"]],
+            f"lead in study {study.name}": [_unbroken(numbers.percent(ahead)) for ahead in rows["ahead"]],
             "verdict": rows["verdict"],
         }
     )
@@ -212,7 +213,7 @@ def _row_name(study: str, setting: str, distance: str) -> str:
 
 
 def _in_words(group: pandas.DataFrame) -> str:
-    return ", ".join(style.ae_style(ae).label for ae in group.sort_values("rank")["ae"])
+    return ", ".join(naming.ae_style(ae).label for ae in group.sort_values("rank")["ae"])
 
 
 def _unbroken(text: str) -> str:

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import shown
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
 from lrcore.records import schema
-from lrcore.results import agreement, findings, verdicts
+from lrcore.results import agreement, findings, naming, verdicts
 from lrcore.results.claims import Claim
+from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import narrow_note, tau_text
 
@@ -41,7 +40,7 @@ def noise_in_words(study: StudyRows) -> str:
     limit = findings.noise_of_difference(study.repeated)
     few = noise if len(noise) <= style.FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
     each = (", " if len(few) == len(noise) else " to ").join(
-        f"{_percent(deviation)} for {style.ae_style(ae).label}"
+        f"{_percent(deviation)} for {naming.ae_style(ae).label}"
         for ae, deviation in zip(few["ae"], few["relative_deviation"], strict=True)
     )
     return (
@@ -91,7 +90,7 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     best = study.best().sort_values("distance")
     if len(best) < agreement.FEWEST:
         return f"Of study `{study.name}` only {len(best)} autoencoders are measured so far: too few for an order."
-    order = ", ".join(style.ae_style(ae).label for ae in best["ae"])
+    order = ", ".join(naming.ae_style(ae).label for ae in best["ae"])
     text = f"Study `{study.name}` puts them in the order {order}, from the most to the least learnable: "
     found = agreement.with_published(best, published).dropna(subset="tau")
     if found.empty:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.embed import SiteTable
 from lrcore.records import schema
-from lrcore.results import findings
+from lrcore.results import findings, naming
 
 _REPA = {findings.NO_REPA: "no", findings.SELF_REPA: "towards itself"}
 
@@ -24,11 +23,11 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
     label = findings.label(settings)
-    order = {ae: number for number, ae in enumerate(style.in_order(best["ae"]))}
+    order = {ae: number for number, ae in enumerate(naming.in_order(best["ae"]))}
     best = best.sort_values(["ae", "repa", "step"], key=lambda c: c.map(order) if c.name == "ae" else c, kind="stable")
     table = pandas.DataFrame(
         {
-            "autoencoder": [style.ae_style(ae).label for ae in best["ae"]],
+            "autoencoder": [naming.ae_style(ae).label for ae in best["ae"]],
             "REPA": [_REPA.get(repa, "yes") for repa in best["repa"]],
             "step": best["step"].to_numpy(),
             "density": best["trainp"].to_numpy(),

@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, Switch, shown
+from lrcore.figures.embed import SiteFigure, Switch
 from lrcore.figures.tradeoff import tradeoff_axes
 from lrcore.flow.compute import training_flops_per_image
-from lrcore.results import findings
+from lrcore.results import findings, naming
+from lrcore.results.numbers import shown
 
 HEIGHT = 460
 _LARGEST = 70
@@ -34,7 +35,7 @@ def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, 
     settings = findings.mean_over_seeds(generation)
     best = findings.best_per_ae(settings).set_index("ae")
     measured = reconstruction[reconstruction["metric"] == metric].set_index("ae")
-    aes = style.in_order(set(best.index) & set(measured.index))
+    aes = naming.in_order(set(best.index) & set(measured.index))
     sizes = measured.loc[aes, ["resolution", "tokens", "channels_per_token"]].astype(int)
     run = generation.iloc[0]
     points = pandas.DataFrame(
@@ -73,7 +74,7 @@ def published_costs(published: pandas.DataFrame, metric: str = "lpips") -> SiteF
     distance = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")].set_index("ae")["value"]
     fidelity = study[(study["table"] == "reconstruction") & (study["quantity"] == metric)].set_index("ae")["value"]
     sizes = study[study["table"] == "latent size"].pivot(index="ae", columns="quantity", values="value")
-    aes = style.in_order(set(distance.index) & set(fidelity.index) & set(sizes.index))
+    aes = naming.in_order(set(distance.index) & set(fidelity.index) & set(sizes.index))
     if not aes:
         raise LrcoreError(f"no rows: no published autoencoder has a distance, {metric} and the size of its latent")
     values = sizes.loc[aes, "tokens"] * sizes.loc[aes, "channels_per_token"]
@@ -95,11 +96,11 @@ _COSTS = {"latent_values": "numbers per latent", "training_flops": "FLOP of trai
 def _draw(points: pandas.DataFrame, cost: str, distance: str, metric: str, where: str, name: str) -> SiteFigure:
     if points.empty:
         raise LrcoreError(f"no rows: no autoencoder has both a distance and {metric}")
-    look = style.metric_style(metric)
+    look = naming.metric_style(metric)
     figure = go.Figure()
     largest = points[cost].max()
     for _, point in points.sort_values(cost, ascending=False).iterrows():
-        ae = style.ae_style(str(point["ae"]))
+        ae = naming.ae_style(str(point["ae"]))
         diameter = max(_SMALLEST, _LARGEST * math.sqrt(point[cost] / largest))
         # small points would lie under their own name
         place = "middle center" if diameter > _LARGEST / 2 else "bottom center"
@@ -133,7 +134,7 @@ def _draw(points: pandas.DataFrame, cost: str, distance: str, metric: str, where
         figure.update_layout(legend_itemsizing="constant")
     tradeoff_axes(figure, points, distance, look)
     values = "; ".join(
-        f"{style.ae_style(str(row['ae'])).label} {distance} {shown(row['distance'])}, "
+        f"{naming.ae_style(str(row['ae'])).label} {distance} {shown(row['distance'])}, "
         f"{look.label} {shown(row['fidelity'])}, {_told(row, cost)}"
         for _, row in points.iterrows()
     )

@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.comparison import Box, Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
 from lrcore.metrics.reconstruction import psnr
+from lrcore.results import naming
 
 ORIGINAL = "orig"
 _BOX_SHARE = 3
@@ -63,7 +63,7 @@ def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int,
     things = []
     for number in range(count):
         pixels = _original(folder, aes, number)
-        pictures = [Picture(style.ae_style(ae).label, f"{link}/{ae}-{number:02d}.png") for ae in aes]
+        pictures = [Picture(naming.ae_style(ae).label, f"{link}/{ae}-{number:02d}.png") for ae in aes]
         things.append(
             Compared(
                 f"Image {number + 1}",
@@ -114,7 +114,7 @@ def _names(aes: Sequence[str], count: int) -> list[str]:
     """Names of the pictures of each image, in order, the original's first."""
     if not aes or count < 1:
         raise LrcoreError("no rows: zoomed crops need at least one autoencoder and one image")
-    return [ORIGINAL, *style.in_order(aes)]
+    return [ORIGINAL, *naming.in_order(aes)]
 
 
 def _original(folder: Path, names: Sequence[str], number: int) -> np.ndarray:
@@ -138,7 +138,7 @@ def _row(folder: Path, link: str, names: list[str], number: int) -> str:
 
 
 def _cell(name: str, number: int, link: str, width: int, height: int, box: Box) -> str:
-    label = "original" if name == ORIGINAL else style.ae_style(name).label
+    label = "original" if name == ORIGINAL else naming.ae_style(name).label
     alt = "the original" if name == ORIGINAL else f"its reconstruction by {label}"
     image = f'<image href="{html.escape(link)}" width="{width}" height="{height}"/>'
     # a stroke that stays thin whatever the size of the picture

@@ -8,8 +8,9 @@ from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, shown
-from lrcore.results import findings
+from lrcore.figures.embed import SiteFigure
+from lrcore.results import findings, naming
+from lrcore.results.numbers import shown
 
 _PANEL_HEIGHT = 190
 
@@ -28,8 +29,8 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
     columns = _repa_columns(settings)
-    aes = style.in_order(settings["ae"])
-    titles = [f"{style.ae_style(ae).label} {style.repa_label(r)}" for ae in aes for r in columns]
+    aes = naming.in_order(settings["ae"])
+    titles = [f"{naming.ae_style(ae).label} {naming.repa_label(r)}" for ae in aes for r in columns]
     figure = make_subplots(
         len(aes),
         len(columns),
@@ -75,7 +76,7 @@ def _of(rows: pandas.DataFrame, ae: str, repa: str) -> pandas.DataFrame:
 def _panel(settings: pandas.DataFrame, best: pandas.DataFrame, first: bool) -> list[go.Scatter]:
     if settings.empty:
         return []
-    look = style.ae_style(str(settings["ae"].iloc[0]))
+    look = naming.ae_style(str(settings["ae"].iloc[0]))
     plain = findings.no_shift(settings)
     return [
         _lines(settings, "all settings", first, look, {"width": 1}, opacity=0.3),
@@ -88,7 +89,7 @@ def _lines(
     rows: pandas.DataFrame,
     name: str,
     legend: bool,
-    look: style.AeStyle,
+    look: naming.AeStyle,
     line: dict[str, object],
     opacity: float,
     markers: bool = False,
@@ -124,6 +125,6 @@ def _alt(best: pandas.DataFrame, label: str) -> str:
     ends = []
     for (ae, repa), line in best.groupby(["ae", "repa"]):
         last = line.dropna(subset="distance").sort_values("step").iloc[-1]
-        named = f"{style.ae_style(str(ae)).label} {style.repa_label(str(repa))}"
+        named = f"{naming.ae_style(str(ae)).label} {naming.repa_label(str(repa))}"
         ends.append(f"{named} {shown(float(last['fid']))} at step {last['step']}")
     return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {'; '.join(ends)}."

@@ -6,8 +6,9 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, shown
-from lrcore.results import denoising
+from lrcore.figures.embed import SiteFigure
+from lrcore.results import denoising, naming, numbers
+from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
@@ -23,8 +24,8 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
     """
     rows = denoising.over_gaussian(study.losses, study.latents)
     figure = go.Figure()
-    for ae in style.in_order(rows["ae"]):
-        look, line = style.ae_style(ae), rows[rows["ae"] == ae]
+    for ae in naming.in_order(rows["ae"]):
+        look, line = naming.ae_style(ae), rows[rows["ae"] == ae]
         figure.add_trace(
             go.Scatter(
                 x=(line["t_low"] + line["t_high"]) / 2,
@@ -66,8 +67,8 @@ def finding(rows: pandas.DataFrame) -> str:
     where = f"at t {lowest['t_low']:.1f} to {lowest['t_high']:.1f}"
     if lowest["ratio"] + 2 * lowest["standard_error"] >= 1:
         return "No model is better than a linear denoiser"
-    label = style.ae_style(str(lowest["ae"])).label
-    return f"{label} is furthest below a linear denoiser: {style.percent(1 - lowest['ratio'], signed=False)} {where}"
+    label = naming.ae_style(str(lowest["ae"])).label
+    return f"{label} is furthest below a linear denoiser: {numbers.percent(1 - lowest['ratio'], signed=False)} {where}"
 
 
 def _title(rows: pandas.DataFrame) -> str:
@@ -78,10 +79,10 @@ def _title(rows: pandas.DataFrame) -> str:
 def _extremes(rows: pandas.DataFrame) -> str:
     """Where each autoencoder's ratio is lowest and highest."""
     parts = []
-    for ae in style.in_order(rows["ae"]):
+    for ae in naming.in_order(rows["ae"]):
         ends = rows[rows["ae"] == ae].sort_values("ratio").iloc[[0, -1]]
         told = " to ".join(
             f"{shown(end['ratio'])} (t {end['t_low']:.1f}–{end['t_high']:.1f})" for _, end in ends.iterrows()
         )
-        parts.append(f"{style.ae_style(ae).label} {told}")
+        parts.append(f"{naming.ae_style(ae).label} {told}")
     return "; ".join(parts)

@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
-from lrcore.results import findings
+from lrcore.results import findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
@@ -35,10 +35,10 @@ def against_noise(study: StudyRows) -> SiteFigure:
     rows = rows[rows["difference"] > 0]
     if rows.empty:
         raise LrcoreError(f"no rows: study {study.name} has nothing to compare yet")
-    kinds, aes = rows["kind"].unique().tolist(), style.in_order(rows["ae"])
+    kinds, aes = rows["kind"].unique().tolist(), naming.in_order(rows["ae"])
     figure = go.Figure()
     for place, ae in enumerate(aes):
-        look, own = style.ae_style(ae), rows[rows["ae"] == ae]
+        look, own = naming.ae_style(ae), rows[rows["ae"] == ae]
         beside = (place - (len(aes) - 1) / 2) * min(0.14, 0.8 / len(aes))  # points of one row would hide one another
         figure.add_trace(
             go.Scatter(
@@ -67,12 +67,12 @@ def against_noise(study: StudyRows) -> SiteFigure:
         style.legend_of_many(figure, len(aes))
     said = "; ".join(
         f"{kind} "
-        + ", ".join(f"{style.ae_style(ae).label} {style.percent(value, signed=False)}" for ae, value in pairs)
+        + ", ".join(f"{naming.ae_style(ae).label} {numbers.percent(value, signed=False)}" for ae, value in pairs)
         for kind, pairs in (
             (kind, zip(part["ae"], part["difference"], strict=True)) for kind, part in rows.groupby("kind", sort=False)
         )
     )
-    told = "not known" if math.isnan(noise) else style.percent(noise, signed=False)
+    told = "not known" if math.isnan(noise) else numbers.percent(noise, signed=False)
     alt = f"Relative differences between distances. Noise that verdicts use: {told}. {said}."
     return SiteFigure(figure, rows, f"{study.name}-against-noise", alt)
 
@@ -86,13 +86,13 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
         LrcoreError: no rows, two protocols, or no published spread.
     """
     rows = _spreads(study, published)
-    aes = style.in_order(rows["ae"])
-    names = [style.ae_style(ae).label for ae in aes]
+    aes = naming.in_order(rows["ae"])
+    names = [naming.ae_style(ae).label for ae in aes]
     figure = make_subplots(
         len(findings.PARAMETERS),
         1,
         shared_xaxes=True,
-        subplot_titles=[style.PARAMETER_LABELS[parameter] for parameter in findings.PARAMETERS],
+        subplot_titles=[naming.PARAMETER_LABELS[parameter] for parameter in findings.PARAMETERS],
         vertical_spacing=0.08,
     )
     for line, parameter in enumerate(findings.PARAMETERS, start=1):
@@ -113,8 +113,8 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     )
     figure.update_annotations(font_size=13)
     said = "; ".join(
-        f"{style.PARAMETER_LABELS[pair['parameter']]}, {style.ae_style(pair['ae']).label}: "
-        f"{style.percent(pair['published'], signed=False)} and {style.percent(pair['here'], signed=False)}"
+        f"{naming.PARAMETER_LABELS[pair['parameter']]}, {naming.ae_style(pair['ae']).label}: "
+        f"{numbers.percent(pair['published'], signed=False)} and {numbers.percent(pair['here'], signed=False)}"
         for _, pair in rows.iterrows()
     )
     alt = f"Relative spreads, published and in the study. {said}."
@@ -123,7 +123,7 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
 
 def _pair(pair: pandas.Series, study: str) -> go.Scatter:
     """Two spreads of one autoencoder, joined; a log axis has no place for none."""
-    look = style.ae_style(str(pair["ae"]))
+    look = naming.ae_style(str(pair["ae"]))
     ends = [(pair["published"], "published", f"{look.symbol}-open"), (pair["here"], f"study {study}", look.symbol)]
     ends = [end for end in ends if end[0] > 0]
     return go.Scatter(
@@ -153,7 +153,7 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     for parameter in findings.PARAMETERS:
         own = spread[spread["parameter"] == parameter]
         parts.append(
-            pandas.DataFrame({"kind": style.PARAMETER_LABELS[parameter], "ae": own["ae"], "difference": own["spread"]})
+            pandas.DataFrame({"kind": naming.PARAMETER_LABELS[parameter], "ae": own["ae"], "difference": own["spread"]})
         )
     at_choice = settings["repa"].nunique() < 2 and len(study.varied)
     with_repa = findings.mean_over_seeds(study.varied) if at_choice else settings
@@ -172,7 +172,7 @@ def _spreads(study: StudyRows, published: pandas.DataFrame) -> pandas.DataFrame:
     rows = []
     for parameter in findings.PARAMETERS:
         told = published[published["quantity"] == f"relative_spread_{parameter}"].set_index("ae")["value"]
-        for ae in style.in_order(told.index):
+        for ae in naming.in_order(told.index):
             rows.append((parameter, ae, told[ae] / 100, own.get((parameter, ae), math.nan)))
     if not rows:
         raise LrcoreError("no rows: no published relative spread")

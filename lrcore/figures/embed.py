@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import math
 import re
 import zlib
 from abc import ABC, abstractmethod
@@ -23,6 +22,7 @@ import plotly.graph_objects
 from itables.javascript import get_itables_extension_arguments
 
 from lrcore.errors import LrcoreError, unknown
+from lrcore.results.numbers import shown
 
 DEFAULT_HEIGHT = 450
 """Height in pixels of a figure whose layout names none."""
@@ -206,19 +206,6 @@ class Switch(Embedded):
         )
         legend = f"<legend>{html.escape(self.label)}</legend>"
         return f'<div class="lrcore-switch"><fieldset>{legend}{buttons}</fieldset>{parts}</div>'
-
-
-def shown(value: float) -> str:
-    """A measured number as a reader wants it: four significant digits, whole numbers above a thousand, '–' for NaN.
-
-    >>> [shown(x) for x in (1.78, 3.103955, 0.00571, 25.0, 123456.7, float("nan"))]
-    ['1.78', '3.104', '0.00571', '25', '123,457', '–']
-    """
-    if math.isnan(value):
-        return "–"
-    if math.isfinite(value) and abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value + 0.0:.4g}"  # + 0.0: no minus before a zero
 
 
 def figure_spec(figure: plotly.graph_objects.Figure) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable, SteppedFigure
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
+from lrcore.results import naming
 
 STEPS = 50
 """Sampling steps, as in the studies."""
@@ -104,7 +105,7 @@ def _frame(rows: pandas.DataFrame, a: float) -> go.Figure:
         part = rows[rows["quantity"] == f"density {p}"]
         line = {"width": 2, "color": _COLOURS[p], "dash": _DASHES[p]}
         figure.add_trace(
-            go.Scatter(x=part["t"], y=part["value"], mode="lines", line=line, name=style.DENSITY_LABELS[p],
+            go.Scatter(x=part["t"], y=part["value"], mode="lines", line=line, name=naming.DENSITY_LABELS[p],
                        hovertemplate="t %{x}: %{y}"), 2, 1,
         )  # fmt: skip
     steps = rows[rows["quantity"] == "sampling step"]

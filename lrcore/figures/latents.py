@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteTable, shown
+from lrcore.figures.embed import SiteTable
 from lrcore.figures.reconstruction import with_error
+from lrcore.results import naming
+from lrcore.results.numbers import shown
 
 DIAGNOSTICS = {
     "effective_dimension": "effective dimension",
@@ -35,8 +36,8 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
     studies = sorted(set(latents["study"]))
     if len(studies) > 1:
         raise LrcoreError(f"rows of the studies {', '.join(studies)}: keep those of one")
-    aes = style.in_order(latents["ae"])
-    table = pandas.DataFrame({"autoencoder": [style.ae_style(ae).label for ae in aes]})
+    aes = naming.in_order(latents["ae"])
+    table = pandas.DataFrame({"autoencoder": [naming.ae_style(ae).label for ae in aes]})
     deviations = latents[latents["metric"] == "channel_std"].groupby("ae")["value"]
     table["channel std"] = [
         f"{shown(low)} – {shown(high)}" for low, high in zip(deviations.min()[aes], deviations.max()[aes], strict=True)

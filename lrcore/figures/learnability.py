@@ -7,10 +7,11 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, Switch, shown
+from lrcore.figures.embed import SiteFigure, Switch
 from lrcore.records import schema
-from lrcore.results import learnability
+from lrcore.results import learnability, naming, numbers
 from lrcore.results.findings import KID_SCALE
+from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
@@ -61,7 +62,7 @@ def learned_in_words(study: StudyRows) -> str:
     if grid.empty:
         return f"{text}: by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
     which = (
-        "all" if len(grid) == len(means) else ", ".join(style.ae_style(ae).label for ae in style.in_order(grid["ae"]))
+        "all" if len(grid) == len(means) else ", ".join(naming.ae_style(ae).label for ae in naming.in_order(grid["ae"]))
     )
     return f"{text}; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
 
@@ -69,9 +70,9 @@ def learned_in_words(study: StudyRows) -> str:
 def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFrame) -> SiteFigure:
     """G of every training, by the kernel distance; of their mean, by either."""
     figure = go.Figure()
-    labels = [style.ae_style(ae).label for ae in means["ae"]]
+    labels = [naming.ae_style(ae).label for ae in means["ae"]]
     for _, mean in means.iterrows():
-        look, own = style.ae_style(str(mean["ae"])), trainings[trainings["ae"] == mean["ae"]]
+        look, own = naming.ae_style(str(mean["ae"])), trainings[trainings["ae"] == mean["ae"]]
         common = {"name": look.label, "mode": "markers", "showlegend": False}
         figure.add_trace(
             go.Scatter(
@@ -113,10 +114,10 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     anchors = learnability.anchors_of(study, means)
     rows = anchors[anchors["target"] == "reference"].assign(distance=lambda found: KID_SCALE * found["kid"])
     figure = go.Figure()
-    labels = [style.ae_style(ae).label for ae in means["ae"]]
+    labels = [naming.ae_style(ae).label for ae in means["ae"]]
     label = schema.distance_label(str(study.generation["feature_network"].iloc[0]), "kid")
     for _, mean in means.iterrows():
-        look, own = style.ae_style(str(mean["ae"])), rows[rows["ae"] == mean["ae"]].set_index("anchor")["distance"]
+        look, own = naming.ae_style(str(mean["ae"])), rows[rows["ae"] == mean["ae"]].set_index("anchor")["distance"]
         samples = KID_SCALE * mean["kid"]
         figure.add_trace(_line([own.get("reconstructions", samples), samples], look))
         for anchor, (name, symbol) in _ANCHORS.items():
@@ -131,11 +132,11 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     figure.update_xaxes(title=f"{label}, lower is better")
     floors = dict(zip(labels, means["floor_kid"] / means["kid"], strict=True))
     order = sorted(floors, key=lambda ae: floors[ae])
-    ends = [f"{style.percent(floors[ae], signed=False)} ({ae})" for ae in (order[0], order[-1])]
+    ends = [f"{numbers.percent(floors[ae], signed=False)} ({ae})" for ae in (order[0], order[-1])]
     title = f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
     _lay_out(figure, f"{title}, study {study.name}", labels)
     said = "; ".join(
-        f"{style.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
+        f"{naming.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
         f"{shown(KID_SCALE * mean['kid'])}"
         for _, mean in means.iterrows()
     )
@@ -160,7 +161,7 @@ def _upright(figure: go.Figure, at: float, said: str, anchor: str, raised: int =
     )
 
 
-def _line(ends: list[float], look: style.AeStyle) -> go.Scatter:
+def _line(ends: list[float], look: naming.AeStyle) -> go.Scatter:
     line = {"color": look.colour, "width": 3}
     return go.Scatter(x=ends, y=[look.label] * 2, mode="lines", line=line, showlegend=False, hoverinfo="skip")
 
@@ -193,7 +194,7 @@ def _lay_out(figure: go.Figure, title: str, labels: list[str]) -> None:
 
 def _named(mean: pandas.Series) -> str:
     """'FLUX.2 (G 0.83 ± 0.02)'."""
-    label = style.ae_style(str(mean["ae"])).label
+    label = naming.ae_style(str(mean["ae"])).label
     spread = "" if pandas.isna(mean["deviation"]) else f" ± {mean['deviation']:.2f}"
     return f"{label} (G {mean['g_kid']:.2f}{spread})".replace("-", "\N{MINUS SIGN}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.embed import SiteTable
+from lrcore.results import naming
 
 STUDIES = {
     "bfl2025representation": "FLUX.2 representation comparison",
@@ -30,8 +30,8 @@ def published_rankings(published: pandas.DataFrame) -> SiteTable:
     if rows.empty:
         raise LrcoreError("no rows: no published study compares autoencoders by a distance")
     wide = rows.pivot(index=["source", "setting", "quantity"], columns="ae", values="value")
-    wide = wide[style.in_order(wide.columns)].dropna(thresh=FEWEST).reset_index()
-    table = wide.rename(columns={ae: style.ae_style(ae).label for ae in style.in_order(rows["ae"])})
+    wide = wide[naming.in_order(wide.columns)].dropna(thresh=FEWEST).reset_index()
+    table = wide.rename(columns={ae: naming.ae_style(ae).label for ae in naming.in_order(rows["ae"])})
     table["source"] = table["source"].map(STUDIES)
     table["quantity"] = table["quantity"].map(QUANTITIES)
     table.columns.name = None

@@ -7,7 +7,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, shown
+from lrcore.figures.embed import SiteFigure
+from lrcore.results import naming
+from lrcore.results.numbers import shown
 
 
 def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
@@ -28,8 +30,8 @@ def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
     rows["loss"] = rows["total"] / rows["count"]
     rows = rows[["ae", "step", "t_low", "t_high", "loss", "count"]]
     figure = go.Figure()
-    for ae in style.in_order(rows["ae"]):
-        look, line = style.ae_style(ae), rows[rows["ae"] == ae]
+    for ae in naming.in_order(rows["ae"]):
+        look, line = naming.ae_style(ae), rows[rows["ae"] == ae]
         figure.add_trace(
             go.Scatter(
                 x=(line["t_low"] + line["t_high"]) / 2,
@@ -49,7 +51,7 @@ def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
     figure.update_yaxes(title="mean squared error of the velocity", rangemode="tozero")
     lowest = rows.loc[rows.groupby("ae")["loss"].idxmin()]
     said = "; ".join(
-        f"{style.ae_style(str(row['ae'])).label} lowest with {shown(row['loss'])} at t {row['t_low']:.2f} to "
+        f"{naming.ae_style(str(row['ae'])).label} lowest with {shown(row['loss'])} at t {row['t_low']:.2f} to "
         f"{row['t_high']:.2f}"
         for _, row in lowest.iterrows()
     )

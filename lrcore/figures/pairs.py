@@ -17,9 +17,9 @@ from PIL import Image
 
 from lrcore.datasets.images import png_text
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.comparison import Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
+from lrcore.results import naming
 from lrcore.results.findings import NO_REPA, SELF_REPA
 
 SAME = ("ae", "trainp", "trainshift", "sampleshift", "step", "train_seed", "sample_seed", "columns", "resolution")
@@ -43,7 +43,7 @@ def shown_aes(imgs: Path | str, study: str) -> list[str]:
     """
     said = [png_text(path) for path in (Path(imgs) / study / "samples").glob("*.png")]
     kinds = {(text.get("ae", ""), text.get("repa", NO_REPA) == NO_REPA) for text in said}
-    return style.in_order(ae for ae, without in kinds if not without and (ae, True) in kinds)
+    return naming.in_order(ae for ae, without in kinds if not without and (ae, True) in kinds)
 
 
 def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "") -> Markup:
@@ -59,7 +59,7 @@ def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "
     if not aes:
         raise LrcoreError("no rows: pairs of samples need at least one autoencoder")
     folder = Path(imgs) / study / "samples"
-    pairs = [(without, repa) for ae in style.in_order(aes) for without, repa in _pairs_of(folder, ae)]
+    pairs = [(without, repa) for ae in naming.in_order(aes) for without, repa in _pairs_of(folder, ae)]
     link = f"{prefix}imgs/{study}/samples"
     drawn = "".join(_pair(without, repa, link) for without, repa in pairs)
     rows = pandas.DataFrame([{"file": sheet.path.name, **sheet.said} for pair in pairs for sheet in pair])
@@ -115,7 +115,7 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
     cells = "".join(
         f'<div><img src="{html.escape(f"{link}/{sheet.path.name}")}" width="{sheet.width}" height="{sheet.height}" '
         f'alt="{html.escape(f"Samples in the latent space of {name} {label}")}"> {label}</div>'
-        for sheet, label in ((sheet, style.repa_label(sheet.said["repa"])) for sheet in (without, repa))
+        for sheet, label in ((sheet, naming.repa_label(sheet.said["repa"])) for sheet in (without, repa))
     )
     caption = html.escape(_setting(repa))
     return f'<div class="lrcore-pair" role="group" aria-label="{html.escape(name)}"><p>{caption}</p>{cells}</div>'
@@ -123,15 +123,15 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
 
 def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
     """`named`: with the encoder, where pairs of several have to be told apart."""
-    left = Picture(style.repa_label(NO_REPA), f"{link}/{without.path.name}")
-    right = Picture(style.repa_label(repa.said["repa"]), f"{link}/{repa.path.name}")
+    left = Picture(naming.repa_label(NO_REPA), f"{link}/{without.path.name}")
+    right = Picture(naming.repa_label(repa.said["repa"]), f"{link}/{repa.path.name}")
     label = f"{_name(without)}, {_target(repa)}" if named else _name(without)
     return Compared(label, without.width, without.height, left, (right,), caption=_setting(repa))
 
 
 def _setting(repa: Sheet) -> str:
     said = repa.said
-    density = style.DENSITY_LABELS.get(said["trainp"], said["trainp"])
+    density = naming.DENSITY_LABELS.get(said["trainp"], said["trainp"])
     return (
         f"{_name(repa)}: {density}, train shift {said['trainshift']}, sample shift {said['sampleshift']}, after "
         f"{int(said['step']):,} steps; REPA towards {_target(repa)}; seed {said['sample_seed']} for both"
@@ -144,4 +144,4 @@ def _target(sheet: Sheet) -> str:
 
 
 def _name(sheet: Sheet) -> str:
-    return style.ae_style(sheet.said["ae"]).label
+    return naming.ae_style(sheet.said["ae"]).label

@@ -14,7 +14,6 @@ from dataclasses import asdict
 
 import pandas
 
-from lrcore.figures import style
 from lrcore.figures.embed import Markup, SiteTable, script_json
 from lrcore.figures.recommendation import (
     Answer,
@@ -28,6 +27,7 @@ from lrcore.figures.recommendation import (
 )
 from lrcore.figures.studies import PUBLISHED
 from lrcore.records import schema
+from lrcore.results import naming, numbers
 
 MOST_CHANNELS = 4096
 START = 64
@@ -105,12 +105,12 @@ def _table(rows: pandas.DataFrame) -> SiteTable:
     table = pandas.DataFrame(
         {
             "evidence": rows["study"],
-            "autoencoder": [style.ae_style(ae).label for ae in rows["ae"]],
+            "autoencoder": [naming.ae_style(ae).label for ae in rows["ae"]],
             "channels": rows["channels_per_token"],
             "measured": rows["condition"],
             "density": [name if isinstance(name, str) else "not known" for name in rows["trainp"]],
             "runner-up": [
-                f"{name}, {style.percent(margin)}" if isinstance(name, str) and name else "–"
+                f"{name}, {numbers.percent(margin)}" if isinstance(name, str) and name else "–"
                 for name, margin in zip(rows["runner_up"], rows["margin"], strict=True)
             ],
             "train shift": rows["trainshift"].astype(float),

@@ -12,7 +12,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.latents import DIAGNOSTICS
-from lrcore.results import agreement
+from lrcore.results import agreement, naming
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import tau_text
 
@@ -55,8 +55,8 @@ def predictors(study: StudyRows) -> SiteFigure:
         margin_t=110,
         legend={"orientation": "h", "y": -0.08, "yanchor": "top"},
     )
-    for ae in style.in_order(rows["ae"]):
-        look = style.ae_style(ae)
+    for ae in naming.in_order(rows["ae"]):
+        look = naming.ae_style(ae)
         figure.add_trace(style.legend_entry(look.label, look.symbol, look.colour), row=1, col=1)
     said = "; ".join(f"{DIAGNOSTICS[metric]} {tau_text(float(tau.get(metric, math.nan)))}" for metric in metrics)
     alt = (
@@ -67,7 +67,7 @@ def predictors(study: StudyRows) -> SiteFigure:
 
 
 def _point(point: pandas.Series) -> go.Scatter:
-    look = style.ae_style(str(point["ae"]))
+    look = naming.ae_style(str(point["ae"]))
     error = point["standard_error"]
     return go.Scatter(
         x=[point["value"]],

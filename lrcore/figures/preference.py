@@ -7,7 +7,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, shown
+from lrcore.figures.embed import SiteFigure
+from lrcore.results import naming
+from lrcore.results.numbers import shown
 
 HEIGHT = 260
 
@@ -26,7 +28,7 @@ def preference_bars(published: pandas.DataFrame) -> SiteFigure:
             x=rows["value"],
             y=rows["setting"],
             orientation="h",
-            marker_color=style.AES["flux2"].colour,
+            marker_color=naming.AES["flux2"].colour,
             text=[f"{shown(value)} %" for value in rows["value"]],
             textposition="inside",
             insidetextanchor="end",

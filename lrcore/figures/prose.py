@@ -5,14 +5,11 @@ Each function returns Markdown text; a page shows it with `IPython.display.Markd
 
 from __future__ import annotations
 
-import math
-
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import shown
-from lrcore.results import findings
+from lrcore.results import findings, naming
+from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 
 
@@ -68,68 +65,12 @@ def best_of_study(generation: pandas.DataFrame) -> str:
         raise LrcoreError("no rows: every run diverged")
     label = findings.label(settings)
     named = [
-        f"{style.ae_style(row['ae']).label} ({shown(row['fid'])}; {row['trainp']}, train shift "
+        f"{naming.ae_style(row['ae']).label} ({shown(row['fid'])}; {row['trainp']}, train shift "
         f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
-        f"{style.repa_label(row['repa'])}, step {row['step']})"
+        f"{naming.repa_label(row['repa'])}, step {row['step']})"
         for _, row in best.iterrows()
     ]
     study = str(generation["study"].iloc[0])
     seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
     trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
     return f"Study `{study}`, from the lowest to the highest best {label} of {trainings}: {', '.join(named)}."
-
-
-def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:
-    """How gFID and LPIPS of `ae` compare with those of `baseline` in the published study.
-
-    Raises:
-        LrcoreError: the study has no row of one of them.
-    """
-    gfid = findings.relative_change(_published(published, "gfid", ae), _published(published, "gfid", baseline))
-    lpips = findings.relative_change(_published(published, "lpips", ae), _published(published, "lpips", baseline))
-    names = style.ae_style(ae).label, style.ae_style(baseline).label
-    return f"{names[0]} against {names[1]}: gFID {style.percent(gfid)}, LPIPS {style.percent(lpips)}"
-
-
-def published_spreads(published: pandas.DataFrame) -> str:
-    """The relative spreads that the published study reports for each parameter, lowest and highest autoencoder.
-
-    Raises:
-        LrcoreError: no rows of it.
-    """
-    parts = []
-    for parameter in findings.PARAMETERS:
-        rows = published[published["quantity"] == f"relative_spread_{parameter}"].sort_values("value")
-        if rows.empty:
-            raise LrcoreError(f"no rows: no published relative spread of {parameter}")
-        low, high = rows.iloc[0], rows.iloc[-1]
-        part = (
-            f"{style.PARAMETER_LABELS[parameter]} {shown(low['value'])} % ({style.ae_style(low['ae']).label}) to "
-            f"{shown(high['value'])} % ({style.ae_style(high['ae']).label})"
-        )
-        parts.append(part + (f" ({low['note']})" if low["note"] else ""))
-    return "; ".join(parts)
-
-
-def published_best(published: pandas.DataFrame, parameter: str) -> str:
-    """The best values of `parameter` (trainshift or sampleshift) that the published study reports.
-
-    Raises:
-        LrcoreError: no rows of it.
-    """
-    rows = published[published["quantity"] == f"best_{parameter}"]
-    if rows.empty:
-        raise LrcoreError(f"no rows: no published best {parameter}")
-    return ", ".join(
-        f"{value:.2f} for {style.ae_style(ae).label}" + (f" ({setting})" if setting else "")
-        for ae, value, setting in zip(rows["ae"], rows["value"], rows["setting"], strict=True)
-    )
-
-
-def _published(published: pandas.DataFrame, quantity: str, ae: str) -> float:
-    study = published[(published["source"] == "bfl2025representation") & (published["ae"] == ae)]
-    values = study.loc[study["quantity"] == quantity, "value"]
-    value = float(values.iloc[0]) if len(values) else math.nan
-    if math.isnan(value):
-        raise LrcoreError(f"no rows: the published study has no {quantity} of {ae!r}")
-    return value

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
 from lrcore.figures.studies import PUBLISHED
 from lrcore.flow.timesteps import SHIFTS
-from lrcore.results import findings
+from lrcore.results import findings, naming, numbers
 
 _SHIFTS = ("trainshift", "sampleshift")
 _FAR = 2.0
@@ -55,7 +54,7 @@ class Latent:
 
     @property
     def label(self) -> str:
-        return f"{style.ae_style(self.ae).label} ({self.channels} channels)"
+        return f"{naming.ae_style(self.ae).label} ({self.channels} channels)"
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
     found = best.assign(
         study=name,
         channels_per_token=best["ae"].map(sizes.first()).astype(int),
-        condition=[style.repa_label(str(repa)) for repa in best["repa"]],
+        condition=[naming.repa_label(str(repa)) for repa in best["repa"]],
         distance=best["distance"],
     )
     return _in_columns(found)
@@ -212,7 +211,7 @@ def _runner_up(row: pandas.Series, noise: float) -> str:
     if not row["runner_up"]:
         return "no other was tried"
     within = ", which another seed may change" if row["margin"] < noise else ""
-    return f"{row['runner_up']} is {style.percent(row['margin'], signed=False)} worse{within}"
+    return f"{row['runner_up']} is {numbers.percent(row['margin'], signed=False)} worse{within}"
 
 
 def _rule_among(evidence: Evidence, parameter: str, channels: int) -> float:

@@ -7,8 +7,9 @@ import math
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteTable, shown
+from lrcore.figures.embed import SiteTable
+from lrcore.results import naming
+from lrcore.results.numbers import shown
 
 STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfid", "rfd")
 PUBLISHED_METRICS = ("psnr", "ssim", "lpips", "rfid")
@@ -50,11 +51,11 @@ def latent_sizes(reconstruction: pandas.DataFrame) -> SiteTable:
     """
     _require_rows(reconstruction)
     sizes = reconstruction.groupby("ae")[["resolution", "tokens", "channels_per_token"]].first()
-    sizes = sizes.loc[style.in_order(sizes.index)]
+    sizes = sizes.loc[naming.in_order(sizes.index)]
     values = sizes["tokens"] * sizes["channels_per_token"]
     table = pandas.DataFrame(
         {
-            "autoencoder": [style.ae_style(ae).label for ae in sizes.index],
+            "autoencoder": [naming.ae_style(ae).label for ae in sizes.index],
             "image (px)": sizes["resolution"].to_numpy(),
             "tokens": sizes["tokens"].to_numpy(),
             "channels per token": sizes["channels_per_token"].to_numpy(),
@@ -74,12 +75,12 @@ def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...]) -> pandas.DataFrame:
         raise LrcoreError(
             f"two rows of {first['quantity']} for {first['ae']}: keep those of one network, split and study"
         )
-    aes = style.in_order(rows["ae"])
-    table = pandas.DataFrame({"autoencoder": [style.ae_style(ae).label for ae in aes]})
+    aes = naming.in_order(rows["ae"])
+    table = pandas.DataFrame({"autoencoder": [naming.ae_style(ae).label for ae in aes]})
     for metric in (metric for metric in metrics if metric in set(rows["quantity"])):
         of_metric = rows[rows["quantity"] == metric].set_index("ae").reindex(aes)
-        label = style.metric_style(metric).label
-        arrow = "↑" if style.metric_style(metric).higher_is_better else "↓"
+        label = naming.metric_style(metric).label
+        arrow = "↑" if naming.metric_style(metric).higher_is_better else "↓"
         pairs = zip(of_metric["value"], of_metric["standard_error"], strict=True)
         table[f"{label} {arrow}"] = [with_error(value, error) for value, error in pairs]
     return table

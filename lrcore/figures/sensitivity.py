@@ -12,7 +12,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.flow.timesteps import TRAINING_DENSITIES
-from lrcore.results import findings
+from lrcore.results import findings, naming, numbers
 
 _PANEL_HEIGHT = 180
 
@@ -34,7 +34,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
     everything = settings[(settings["step"] == step) & (settings["repa"] == repa)].dropna(subset="distance")
     if rows.empty:
         raise LrcoreError(f"no rows: no finite distance at step {step} with repa {repa!r}")
-    aes = style.in_order(rows["ae"])
+    aes = naming.in_order(rows["ae"])
     label = findings.label(settings)
     figure = make_subplots(
         len(aes),
@@ -52,12 +52,12 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
         # given, since the panel of a single value would stretch the shared axis over decades
         limits = style.padded(everything.loc[everything["ae"] == ae, "distance"].map(math.log10), 0.1)
         figure.update_yaxes(type="log", range=limits, nticks=5, tickformat="~g", row=row)
-        figure.update_yaxes(title=f"{style.ae_style(ae).label}<br>{label}", row=row, col=1)
+        figure.update_yaxes(title=f"{naming.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
         values = _in_order(everything.loc[everything["ae"].isin(aes), parameter].map(findings.value_text))
         ends = [-0.5, len(values) - 0.5]
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=values, range=ends, col=column)
-        figure.update_xaxes(title=style.PARAMETER_LABELS[parameter], row=len(aes), col=column)
+        figure.update_xaxes(title=naming.PARAMETER_LABELS[parameter], row=len(aes), col=column)
     study = str(generation["study"].iloc[0])
     figure.update_layout(
         template=style.TEMPLATE,
@@ -83,11 +83,11 @@ def _in_order(values: pandas.Series) -> list[str]:
 
 def _panel_title(rows: pandas.DataFrame, ae: str, parameter: str) -> str:
     spread = findings.relative_spread(_of(rows, ae, parameter)["distance"])
-    return "one value only" if math.isnan(spread) else f"spread {style.percent(spread, signed=False)}"
+    return "one value only" if math.isnan(spread) else f"spread {numbers.percent(spread, signed=False)}"
 
 
 def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
-    look = style.ae_style(ae)
+    look = naming.ae_style(ae)
     return go.Scatter(
         x=rows["value"].tolist(),
         y=rows["distance"].tolist(),
@@ -106,7 +106,7 @@ def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
 
 
 def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> go.Scatter:
-    look = style.ae_style(ae)
+    look = naming.ae_style(ae)
     named = [
         f"{trainp}, train shift {trainshift:.2f}, sample shift {sampleshift:.2f}"
         for trainp, trainshift, sampleshift in settings[[*findings.PARAMETERS]].itertuples(index=False)
@@ -127,10 +127,10 @@ def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> g
 
 def _alt(rows: pandas.DataFrame, label: str, step: int) -> str:
     parts = []
-    for ae in style.in_order(rows["ae"]):
+    for ae in naming.in_order(rows["ae"]):
         spreads = ", ".join(
-            f"{style.PARAMETER_LABELS[p]} {_panel_title(rows, ae, p).removeprefix('spread ')}"
+            f"{naming.PARAMETER_LABELS[p]} {_panel_title(rows, ae, p).removeprefix('spread ')}"
             for p in findings.PARAMETERS
         )
-        parts.append(f"{style.ae_style(ae).label}: {spreads}")
+        parts.append(f"{naming.ae_style(ae).label}: {spreads}")
     return f"Spread of {label} at step {step} when one choice is varied and the others are held. {'; '.join(parts)}."

@@ -8,7 +8,9 @@ from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, shown
+from lrcore.figures.embed import SiteFigure
+from lrcore.results import naming
+from lrcore.results.numbers import shown
 
 CHANNEL_METRICS = {"channel_std": "standard deviation", "channel_kurtosis": "excess kurtosis"}
 """Shown of every channel; normal noise has deviation 1 and excess kurtosis 0."""
@@ -26,8 +28,8 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
     if rows.empty:
         raise LrcoreError("no rows: no spectrum has been measured yet; run `python -m lrcore.train` first")
     figure = go.Figure()
-    for ae in style.in_order(rows["ae"]):
-        look, line = style.ae_style(ae), rows[rows["ae"] == ae]
+    for ae in naming.in_order(rows["ae"]):
+        look, line = naming.ae_style(ae), rows[rows["ae"] == ae]
         figure.add_trace(
             go.Scatter(
                 x=line["x"],
@@ -45,7 +47,7 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
     figure.update_xaxes(title="spatial frequency (cycles per token)", type="log", dtick="D2", tickformat="~g")
     figure.update_yaxes(title="power", type="log", dtick="D2", tickformat="~g")
     slopes = latents[latents["metric"] == "spectrum_slope"].set_index("ae")["value"]
-    said = "; ".join(f"{style.ae_style(ae).label} {shown(float(slopes[ae]))}" for ae in style.in_order(slopes.index))
+    said = "; ".join(f"{naming.ae_style(ae).label} {shown(float(slopes[ae]))}" for ae in naming.in_order(slopes.index))
     return SiteFigure(figure, rows, f"{study}-spectrum", f"Power over spatial frequency. Slopes: {said}.")
 
 
@@ -66,8 +68,8 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
     titles = [name for metric, name in CHANNEL_METRICS.items() if metric in set(rows["metric"])]
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.12)
     for column, (metric, name) in enumerate(CHANNEL_METRICS.items(), start=1):
-        for ae in style.in_order(rows.loc[rows["metric"] == metric, "ae"]):
-            look, part = style.ae_style(ae), rows[(rows["metric"] == metric) & (rows["ae"] == ae)]
+        for ae in naming.in_order(rows.loc[rows["metric"] == metric, "ae"]):
+            look, part = naming.ae_style(ae), rows[(rows["metric"] == metric) & (rows["ae"] == ae)]
             trace = go.Scatter(
                 x=part["rank"],
                 y=part["value"],
@@ -88,7 +90,7 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
     figure.update_xaxes(title="channels, sorted", tickformat=".0%", range=[0, 1])
     ends = groups["value"].agg(["min", "max"])
     said = "; ".join(
-        f"{style.ae_style(ae).label} {CHANNEL_METRICS[metric]} {shown(float(low))} to {shown(float(high))}"
+        f"{naming.ae_style(ae).label} {CHANNEL_METRICS[metric]} {shown(float(low))} to {shown(float(high))}"
         for (metric, ae), (low, high) in zip(ends.index, ends.to_numpy(), strict=True)
     )
     return SiteFigure(figure, rows, f"{study}-channels", f"Numbers of every channel. {said}.", min_width=520)

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, timeshift
+from lrcore.results import naming
 
 POINTS = 201
 _COLOURS = ("#8A8A8A", "#3C9BC4", "#55A630", "#D98B1F", "#C4473A")
@@ -48,7 +49,7 @@ def density_curves(shifts: Sequence[float] = SHIFTS) -> SiteFigure:
         ],
         ignore_index=True,
     )
-    titles = [style.DENSITY_LABELS[p] for p in TRAINING_DENSITIES]
+    titles = [naming.DENSITY_LABELS[p] for p in TRAINING_DENSITIES]
     figure = make_subplots(len(titles), 1, shared_xaxes=True, vertical_spacing=0.08, subplot_titles=titles)
     for panel, p in enumerate(TRAINING_DENSITIES, start=1):
         for number, a in enumerate(shifts):

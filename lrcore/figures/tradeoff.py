@@ -13,8 +13,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, shown
-from lrcore.results import findings
+from lrcore.figures.embed import SiteFigure
+from lrcore.results import findings, naming, numbers
+from lrcore.results.numbers import shown
 
 HEIGHT = 480
 
@@ -52,7 +53,7 @@ def study_tradeoff(
     return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff")
 
 
-def tradeoff_axes(figure: go.Figure, points: pandas.DataFrame, distance: str, metric: style.Metric) -> None:
+def tradeoff_axes(figure: go.Figure, points: pandas.DataFrame, distance: str, metric: naming.Metric) -> None:
     """Axes of fidelity and, logarithmic, of distance, with room around `points` (columns fidelity, distance)."""
     figure.update_xaxes(title=f"{metric.label}, {metric.direction}", range=style.padded(points["fidelity"], 0.3))
     limits = style.padded(points["distance"].map(math.log10), 0.3)
@@ -61,11 +62,11 @@ def tradeoff_axes(figure: go.Figure, points: pandas.DataFrame, distance: str, me
 
 def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str, baseline: str) -> pandas.DataFrame:
     """ae, distance, fidelity, standard_error and the relative changes of both from `baseline` (NaN without it)."""
-    style.metric_style(metric)
+    naming.metric_style(metric)
     if measured["ae"].duplicated().any():
         raise LrcoreError(f"two rows of {metric} for one autoencoder: keep those of one network and image set")
     fidelity, errors = _by_ae(measured, "value"), _by_ae(measured, "standard_error")
-    aes = style.in_order(distances.keys() & fidelity.keys())
+    aes = naming.in_order(distances.keys() & fidelity.keys())
     if not aes:
         raise LrcoreError(f"no rows: no autoencoder has both a distance and {metric}")
     points = pandas.DataFrame(
@@ -88,7 +89,7 @@ def _by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
 
 
 def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, where: str, name: str) -> SiteFigure:
-    look = style.metric_style(metric)
+    look = naming.metric_style(metric)
     figure = go.Figure()
     start, few = points[points["ae"] == baseline], len(points) <= style.FEW
     for _, point in points.iterrows():
@@ -106,7 +107,7 @@ def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, w
         style.legend_of_many(figure, len(points))
     tradeoff_axes(figure, points, distance, look)
     values = "; ".join(
-        f"{style.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
+        f"{naming.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
         for ae, y, x in zip(points["ae"], points["distance"], points["fidelity"], strict=True)
     )
     return SiteFigure(figure, points, name, f"Scatter of {distance} against {look.label}, {where}. {values}.")
@@ -143,11 +144,11 @@ def _label_places(points: pandas.DataFrame) -> list[str]:
     return places
 
 
-def _marker(point: pandas.Series, distance: str, metric: style.Metric, place: str, named: bool) -> go.Scatter:
-    look = style.ae_style(str(point["ae"]))
+def _marker(point: pandas.Series, distance: str, metric: naming.Metric, place: str, named: bool) -> go.Scatter:
+    look = naming.ae_style(str(point["ae"]))
     text = f"<b>{look.label}</b>"
     if point["distance_change"] and not math.isnan(point["distance_change"]):
-        changes = style.percent(point["distance_change"]), style.percent(point["fidelity_change"])
+        changes = numbers.percent(point["distance_change"]), numbers.percent(point["fidelity_change"])
         text += f"<br>{_bare(distance)} {changes[0]}<br>{_bare(metric.label)} {changes[1]}"
     error = None if math.isnan(point["standard_error"]) else [point["standard_error"]]
     return go.Scatter(

@@ -17,11 +17,12 @@ from lrcore.assets.cache import offline
 from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.datasets import ImageSet, Splits
 from lrcore.errors import LrcoreError
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.training import ensure_trained
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 
 IMAGES = 64
 """Images of a rehearsal, for training and for validation each."""

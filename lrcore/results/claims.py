@@ -21,9 +21,8 @@ from dataclasses import dataclass
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import prose, style
-from lrcore.figures.embed import shown
-from lrcore.results import agreement, findings
+from lrcore.results import agreement, findings, naming, numbers, published_wording
+from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices, within
 from lrcore.results.wording import labels, named, named_choices, named_spreads, narrow_note, tau_text
@@ -120,7 +119,7 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         return settings[settings["ae"].isin(aes)]
 
     settings = of_these(study.generation)
-    places = {ae: place for place, ae in enumerate(style.in_order(published["ae"]))}
+    places = {ae: place for place, ae in enumerate(naming.in_order(published["ae"]))}
     none = settings.head(0)
     return Evidence(
         settings=settings[settings["step"] == findings.last_common_step(settings)],
@@ -162,7 +161,7 @@ def best_density(given: Evidence) -> Claim:
     if len(behind):
         here = (
             f"ts is behind in {int((behind > 0).sum())} of {len(behind)} comparisons, "
-            f"by {style.percent(behind.min())} to {style.percent(behind.max())}"
+            f"by {numbers.percent(behind.min())} to {numbers.percent(behind.max())}"
         )
     share = _figure(given, FOLLOWED, "best_trainp_is_ts")
     return Claim(
@@ -187,7 +186,7 @@ def train_shift_grows(given: Evidence) -> Claim:
     return Claim(
         "The best train shift grows with the channels per token.",
         FOLLOWED,
-        prose.published_best(given.published, "trainshift"),
+        published_wording.published_best(given.published, "trainshift"),
         here if shifts else _lacking(given, shifts),
         _of_all(given, set(shifts), [verdict]),
     )
@@ -214,7 +213,7 @@ def sample_shift_of_wide_latents(given: Evidence) -> Claim:
     return Claim(
         "The best sample shift is larger for the wide latents of FLUX.2 and RAE than for SD.",
         FOLLOWED,
-        prose.published_best(given.published, "sampleshift"),
+        published_wording.published_best(given.published, "sampleshift"),
         named_choices(shifts, needed) if whole else _lacking(given, shifts),
         verdict,
     )
@@ -237,7 +236,7 @@ def train_shift_matters_most(given: Evidence) -> Claim:
     return Claim(
         "The train shift matters most: more than the density and the sample shift.",
         FOLLOWED,
-        prose.published_spreads(given.published),
+        published_wording.published_spreads(given.published),
         named_spreads(wide) if len(wide) else _lacking(given, wide.index),
         _of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
     )
@@ -279,8 +278,8 @@ def repa_helps(given: Evidence) -> Claim:
     effect = findings.effect_of_repa(given.where("repa")).set_index("ae")
     told = given.published[given.published["source"] == "yu2025repa"]
     parts = [
-        f"{style.ae_style(ae).label} {style.percent(effect['paired'][ae])} (median of {effect['pairs'][ae]} pairs)"
-        for ae in style.in_order(effect.index)
+        f"{naming.ae_style(ae).label} {numbers.percent(effect['paired'][ae])} (median of {effect['pairs'][ae]} pairs)"
+        for ae in naming.in_order(effect.index)
     ]
     return Claim(
         "REPA makes every latent space more learnable.",
@@ -336,12 +335,12 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
     wanted = {key: findings.nearest_shift(tried, predicted[key[0]]) for key in groups}
     verdicts = [_is_value(values, wanted[key]) for key, values in groups.items()]
     agreeing = sum(values[0] == wanted[key] for key, values in groups.items())
-    sizes = ", ".join(f"{predicted[ae]:.2f} for {style.ae_style(ae).label}" for ae in style.in_order(predicted))
-    name = style.PARAMETER_LABELS[parameter]
+    sizes = ", ".join(f"{predicted[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(predicted))
+    name = naming.PARAMETER_LABELS[parameter]
     return Claim(
         f"The best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
         FOLLOWED,
-        prose.published_best(given.published, parameter),
+        published_wording.published_best(given.published, parameter),
         f"predicted {sizes}; the nearest value that was tried is the best in {agreeing} of {len(groups)} cases"
         if groups
         else _lacking(given, []),
@@ -354,12 +353,12 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
     ours = given.distances((ae, "sd"))
     change = findings.relative_change(ours[ae], ours["sd"]) if ours else math.nan
     blurred, noise = _fidelity_change(given.reconstruction, ae)
-    metric = style.metric_style(FIDELITY).label
+    metric = naming.metric_style(FIDELITY).label
     return Claim(
         claim,
         FOLLOWED,
-        prose.published_comparison(given.published, ae, "sd").split(": ", 1)[1],
-        f"{given.label} {style.percent(change)}, {metric} {style.percent(blurred)}",
+        published_wording.published_comparison(given.published, ae, "sd").split(": ", 1)[1],
+        f"{given.label} {numbers.percent(change)}, {metric} {numbers.percent(blurred)}",
         overall([verdict_on(-learnability * change, given.noise), verdict_on(-fidelity * blurred, noise)]),
     )
 

@@ -1,19 +1,14 @@
-"""Figures from the literature: `published.csv`, the source a person reviews, into Parquet.
+"""Figures from the literature: `published.csv`, the source a person reviews, into rows.
 
-    python -m lrcore.published              # writes data/published/figures.parquet
-    python -m lrcore.published --data PATH
-
-Each line of the CSV is one `schema.PublishedRow`; `source` is a key of `posts/references.bib`. An empty
+Each line of the CSV is one `records.schema.PublishedRow`; `source` is a key of `posts/references.bib`. An empty
 `standard_error` means that the source gives none.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -85,18 +80,3 @@ def _refuse_doubles(file: str, rows: list[schema.PublishedRow]) -> None:
         if key in seen:
             raise LrcoreError(f"'{file}' has two rows of {', '.join(key)}")
         seen.add(key)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the figures from the literature as Parquet.")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="data folder (default: %(default)s)")
-    try:
-        print(f"wrote {write(parser.parse_args().data)}")
-    except LrcoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

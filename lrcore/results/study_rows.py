@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.style import in_order
 from lrcore.records import reading
 from lrcore.results import findings
+from lrcore.results.naming import in_order
 
 ORDER = ("imagenet256", "cifar10", "cifar10-cpu", "smoke")
 """The project's own studies, that of most weight first; studies of others come before `smoke`, which is a check."""

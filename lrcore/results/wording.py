@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas
 
-from lrcore.figures import style
-from lrcore.figures.embed import shown
-from lrcore.results import findings
+from lrcore.results import findings, naming, numbers
+from lrcore.results.numbers import shown
 
 
 def tau_text(tau: float) -> str:
@@ -19,20 +18,20 @@ def tau_text(tau: float) -> str:
 
 def labels(aes: Iterable[str]) -> list[str]:
     """The names of autoencoders, in the order given."""
-    return [style.ae_style(ae).label for ae in aes]
+    return [naming.ae_style(ae).label for ae in aes]
 
 
 def named(values: Mapping[str, float]) -> str:
     """From the lowest to the highest: 'RAE 3.104, SD 7.727'."""
     return ", ".join(
-        f"{style.ae_style(ae).label} {shown(values[ae])}" for ae in sorted(values, key=lambda ae: values[ae])
+        f"{naming.ae_style(ae).label} {shown(values[ae])}" for ae in sorted(values, key=lambda ae: values[ae])
     )
 
 
 def named_choices(values: Mapping[str, list[float]], aes: Iterable[str]) -> str:
     """The best first, after it those that noise does not tell from it: '1.00 or 2.95 for SD'."""
     return ", ".join(
-        f"{' or '.join(findings.value_text(value) for value in values[ae])} for {style.ae_style(ae).label}"
+        f"{' or '.join(findings.value_text(value) for value in values[ae])} for {naming.ae_style(ae).label}"
         for ae in aes
     )
 
@@ -43,10 +42,10 @@ def named_spreads(wide: pandas.DataFrame) -> str:
     for parameter in findings.PARAMETERS:
         spread = {str(ae): float(value) for ae, value in wide[parameter].items()}
         ends = " to ".join(
-            f"{style.percent(spread[ae], signed=False)} ({style.ae_style(ae).label})"
+            f"{numbers.percent(spread[ae], signed=False)} ({naming.ae_style(ae).label})"
             for ae in (min(spread, key=lambda ae: spread[ae]), max(spread, key=lambda ae: spread[ae]))
         )
-        parts.append(f"{style.PARAMETER_LABELS[parameter]} {ends}")
+        parts.append(f"{naming.PARAMETER_LABELS[parameter]} {ends}")
     return "; ".join(parts)
 
 
@@ -56,8 +55,8 @@ def narrow_note(rows: pandas.DataFrame) -> str:
     if found.empty:
         return ""
     named = [
-        f"{style.ae_style(ae).label} (width {width:.0f}, {channels} channels)"
-        for ae in style.in_order(found["ae"])
+        f"{naming.ae_style(ae).label} (width {width:.0f}, {channels} channels)"
+        for ae in naming.in_order(found["ae"])
         for width, channels in found.loc[found["ae"] == ae, ["width", "channels_per_token"]].itertuples(index=False)
     ]
     return (

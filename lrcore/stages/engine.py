@@ -15,6 +15,7 @@ import torch
 from lrcore.assets import cache, table
 from lrcore.autoencoders import taef2
 from lrcore.runtime.files import claimed, require_writable
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.progress import Progress
 from lrcore.spec.study import Cell, Study, needs_encoder
@@ -33,7 +34,7 @@ from lrcore.stages.latent_shape import require_wide_enough
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.training import steps_left, training_folder
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 
 STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generation", "choice", "samples")
 

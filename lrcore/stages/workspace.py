@@ -9,7 +9,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,20 +21,12 @@ from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.runtime.distributed import ALONE, SharedStop, World
 from lrcore.runtime.files import sha256_of
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.heartbeat import Heartbeats
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Study
 
 Kept = TypeVar("Kept")
-
-
-@dataclass(frozen=True)
-class Folders:
-    """`data` takes the Parquet, `imgs` the pictures, `runs` weights, latents and checkpoints."""
-
-    data: Path
-    imgs: Path
-    runs: Path
 
 
 class Workspace:

@@ -1,0 +1,29 @@
+"""Figures from the literature: `results/published.csv`, the source a person reviews, into Parquet.
+
+python -m lrcore.published              # writes data/published/figures.parquet
+python -m lrcore.published --data PATH
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lrcore.errors import LrcoreError
+from lrcore.results.published import write
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the figures from the literature as Parquet.")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="data folder (default: %(default)s)")
+    try:
+        print(f"wrote {write(parser.parse_args().data)}")
+    except LrcoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
