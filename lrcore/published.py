@@ -1,7 +1,9 @@
-"""Figures from the literature: `results/published.csv`, the source a person reviews, into Parquet.
+"""Figures from the literature, `results/published.csv`, into Parquet.
 
-python -m lrcore.published              # writes data/published/figures.parquet
-python -m lrcore.published --data PATH
+    python -m lrcore.published              # writes data/published/figures.parquet
+    python -m lrcore.published --data PATH
+
+The CSV is the source: a person reads and reviews it.
 """
 
 from __future__ import annotations

@@ -8,9 +8,7 @@ import math
 import pandas
 
 from lrcore.records import reading
-from lrcore. import published
-from lrcore.results import published
-from lrcore.results import findings
+from lrcore.results import findings, published
 from lrcore.results.study_rows import StudyRows
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")

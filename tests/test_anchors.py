@@ -11,12 +11,13 @@ from lrcore.metrics.features import all_features, statistics_of
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.kernel import KernelReference
 from lrcore.records.reading import read_anchors, read_generation
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.stages import anchors
 from lrcore.stages.features import load_network
 from lrcore.stages.reconstruction import reconstructed
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 

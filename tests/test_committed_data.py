@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lrcore.records.reading import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_recipe
@@ -13,7 +14,7 @@ from lrcore.stages.diagnostics import diagnostics_recipe
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.reconstruction import reconstruction_recipe
 from lrcore.stages.training import training_recipe
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 PROJECT = Path(__file__).parent.parent

@@ -16,11 +16,12 @@ from lrcore.executors.torchrun import run_together
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GENERATION_KEY
 from lrcore.runtime.distributed import ALONE, World, joined
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job
 from lrcore.stages.generation import run_cells, sample, stacks
 from lrcore.stages.training import ensure_trained, load_snapshot
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 HERE = Path(__file__).parent

@@ -13,12 +13,13 @@ from torch import nn
 from lrcore.autoencoders.base import Autoencoder, LatentShape, Posterior
 from lrcore.autoencoders.rae import TimmRaeAutoencoder
 from lrcore.errors import LrcoreError
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import latent_shards
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.training import training_recipe
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 TINY = Path(__file__).parent / "tiny.toml"

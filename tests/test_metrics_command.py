@@ -20,8 +20,7 @@ from torch.nn import functional
 from lrcore.assets import table
 from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
-from lrcore.metrics import __main__ as command
-from lrcore.metrics import reference_files, sources
+from lrcore.metrics import __main__, reference_files, sides, sources
 from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import FrechetReference, frechet_distance
@@ -62,7 +61,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         protocol = f"protocol of {name}"
         return FeatureNetwork(name, 12, SHA256, protocol, torch.device("cpu"), lambda x: sign * quadrants(x))
 
-    monkeypatch.setattr(command, "load_features", load)
+    monkeypatch.setattr(__main__, "load_features", load)
     monkeypatch.setattr(reference_files, "_NETWORK_OF_DIM", {12: "inception2015"})
     return names
 
@@ -92,7 +91,7 @@ def from_files(folder: Path) -> np.ndarray:
 
 
 def run(*arguments: object) -> int:
-    return command.main([str(argument) for argument in arguments])
+    return __main__.main([str(argument) for argument in arguments])
 
 
 def measured(folder: Path, *arguments: object) -> dict:
@@ -218,7 +217,7 @@ def test_the_result_depends_on_neither_order_nor_batches(two_sets, tmp_path, mon
     expected = distance(tmp_path, a, b)
     assert distance(tmp_path, a, b) == expected, "the same command gives the same bits"
     for chunk in (1, 7, 1000):
-        monkeypatch.setattr(command, "CHUNK", chunk)
+        monkeypatch.setattr(sides, "CHUNK", chunk)
         assert distance(tmp_path, a, b) == pytest.approx(expected, rel=1e-9)
     files = sorted(b.rglob("*.png"))
     random.Random(0).shuffle(files)
@@ -228,14 +227,14 @@ def test_the_result_depends_on_neither_order_nor_batches(two_sets, tmp_path, mon
         shutil.copyfile(file, target)
     assert distance(tmp_path, a, tmp_path / "shuffled") == pytest.approx(expected, rel=1e-9)
     shutil.copytree(b, tmp_path / "elsewhere")
-    monkeypatch.setattr(command, "CHUNK", 64)
+    monkeypatch.setattr(sides, "CHUNK", 64)
     assert distance(tmp_path, a, tmp_path / "elsewhere") == expected, "nor on where the folder lies"
 
 
 def test_statistics_of_one_size_are_those_of_the_library(two_sets, tmp_path):
     """Bit for bit: the chunks are the same."""
     assert run(two_sets[0], "--save-statistics", tmp_path / "a.npz") == 0
-    network = command.load_features("inception2015", torch.device("cpu"))
+    network = __main__.load_features("inception2015", torch.device("cpu"))
     expected = statistics(network, ImageFolder(two_sets[0]).batches(13))
     assert np.array_equal(np.load(tmp_path / "a.npz")["sigma"], expected.covariance)
 
@@ -318,8 +317,8 @@ def test_statistics_choose_the_network(two_sets, tmp_path, loaded):
 
 def test_safetensors_are_taken_to_be_of_the_network_asked_for(two_sets, tmp_path):
     a, b = two_sets
-    network = command.load_features("efficientnet_lite0", torch.device("cpu"))
-    command._measured(open_source(b), network, keep=False)[0].save(tmp_path / "b.safetensors")
+    network = __main__.load_features("efficientnet_lite0", torch.device("cpu"))
+    sides.measured(open_source(b), network, keep=False)[0].save(tmp_path / "b.safetensors")
     report = measured(tmp_path, a, tmp_path / "b.safetensors", "--network", "efficientnet_lite0")
     assert report["B"]["notes"][1] == "network not recorded in the file: taken as efficientnet_lite0"
     assert report["metrics"][0]["value"] == pytest.approx(
@@ -345,8 +344,8 @@ def test_both_files_can_be_written_at_once(two_sets, tmp_path):
 
 
 def test_other_protocols_and_few_images_are_noted(two_sets, tmp_path, capsys):
-    network = command.load_features("inception2015", torch.device("cpu"))
-    gaussian, _ = command._measured(open_source(two_sets[1]), network, keep=False)
+    network = __main__.load_features("inception2015", torch.device("cpu"))
+    gaussian, _ = sides.measured(open_source(two_sets[1]), network, keep=False)
     other = FeatureStatistics(gaussian, 40, "inception2015", SHA256, "antialiased resize")
     write_statistics(tmp_path / "b.parquet", other)
     for seed in range(12):

@@ -17,10 +17,11 @@ from lrcore.autoencoders.patches import to_tokens
 from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
 from lrcore.records.reading import read_generation, read_reconstruction
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder, needs_training
 from lrcore.stages.latent_shape import latent_shape
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()

@@ -12,11 +12,12 @@ from lrcore.plan.costs import Costs
 from lrcore.plan.operations import Kind, Operation
 from lrcore.plan.rehearsal import Clock, rehearsal
 from lrcore.plan.workload import workload
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Todo
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.training import snapshot_path
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 TINY = str(Path(__file__).parent / "tiny.toml")

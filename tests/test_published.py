@@ -12,7 +12,6 @@ import pytest
 
 from lrcore.errors import LrcoreError
 from lrcore.records import reading, schema
-from lrcore. import published
 from lrcore.results import published
 
 ROOT = Path(__file__).parent.parent

@@ -10,12 +10,13 @@ from lrcore.errors import LrcoreError
 from lrcore.metrics.features import all_features
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.reference_files import FeatureStatistics, write_images, write_statistics
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import reference
 from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.reference import compared_features, reference_name, reference_statistics
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 

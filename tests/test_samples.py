@@ -8,10 +8,11 @@ from test_train import TINY
 from lrcore import train
 from lrcore.plan.costs import Costs
 from lrcore.records.reading import read_generation
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import generation
 from lrcore.stages.training import load_snapshot
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 

@@ -13,12 +13,13 @@ from lrcore.flow.objective import Batch, FlowMatching, draw, own_features, self_
 from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
 from lrcore.runtime.distributed import World
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.seeds import generator
 from lrcore.stages import training
 from lrcore.stages.engine import Job, Todo, _assets
 from lrcore.stages.training import ensure_trained, snapshot_path, state_path, training_recipe
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 

@@ -14,11 +14,12 @@ from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GENERATION_KEY
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.seeds import generator
 from lrcore.spec.study import Cell
 from lrcore.stages.generation import run_cells, stacks
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 

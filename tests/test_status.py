@@ -17,6 +17,7 @@ from lrcore import status
 from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation, write_losses
 from lrcore.runtime.files import claimed, exclusive
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.heartbeat import (
     BEAT_EVERY,
     STALE_AFTER,
@@ -31,7 +32,7 @@ from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.training import snapshot_path, state_path, training_folder
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 from lrcore.training.loss_log import LossLog, loss_rows
 

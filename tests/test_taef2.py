@@ -15,10 +15,11 @@ from lrcore.autoencoders.base import encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.patches import from_tokens
 from lrcore.errors import LrcoreError
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder, needs_training, require_pretrained
 from lrcore.stages.latent_shape import latent_shape
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()

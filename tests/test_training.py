@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.training import ensure_trained, load_snapshot, snapshot_path, training_recipe
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 STUDY = f"""

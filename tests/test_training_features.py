@@ -6,10 +6,11 @@ from rounding import assert_as_exact, in_float64
 from test_train import TINY
 
 from lrcore.datasets.images import to_float
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import features
 from lrcore.stages.features import training_features
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 

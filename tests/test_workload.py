@@ -15,9 +15,10 @@ from lrcore.metrics.features import FeatureNetwork
 from lrcore.plan.operations import Kind
 from lrcore.plan.report import everything
 from lrcore.plan.workload import workload
+from lrcore.runtime.folders import Folders
 from lrcore.stages import anchors, diagnostics, features, reconstruction
 from lrcore.stages.engine import STAGES, left_to_do
-from lrcore.stages.workspace import Folders, Workspace
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 

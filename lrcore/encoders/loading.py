@@ -1,10 +1,12 @@
 """Encoders by their names: EfficientNet-Lite0, whose weights are pinned, and any other image model of timm.
 
->>> encoder = load_encoder("efficientnet_lite0")   # doctest: +SKIP
->>> encoder(images).pooled.shape                   # doctest: +SKIP
-torch.Size([8, 1280])
->>> load_encoder("dinov2b", size=224).grid         # doctest: +SKIP
-16
+    >>> encoder = load_encoder("efficientnet_lite0")   # doctest: +SKIP
+    >>> encoder(images).pooled.shape                   # doctest: +SKIP
+    torch.Size([8, 1280])
+    >>> load_encoder("dinov2b", size=224).grid         # doctest: +SKIP
+    16
+
+timm is imported where a name is not pinned: it takes seconds.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
+from lrcore.figures.style import FEW
 from lrcore.records import schema
 from lrcore.results import agreement, findings, naming, verdicts
 from lrcore.results.claims import Claim
@@ -38,7 +39,7 @@ def noise_in_words(study: StudyRows) -> str:
     if noise.empty:
         return "No setting was trained with two seeds, so its noise is not known, and verdicts go by the sign alone."
     limit = findings.noise_of_difference(study.repeated)
-    few = noise if len(noise) <= style.FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
+    few = noise if len(noise) <= FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
     each = (", " if len(few) == len(noise) else " to ").join(
         f"{_percent(deviation)} for {naming.ae_style(ae).label}"
         for ae, deviation in zip(few["ae"], few["relative_deviation"], strict=True)

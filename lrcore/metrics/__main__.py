@@ -28,119 +28,19 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-from tqdm import tqdm
-
-import lrcore
 from lrcore.command_line import DEVICES, Parser, device_of, run_command
 from lrcore.errors import LrcoreError, unknown
-from lrcore.metrics.bootstrap import bootstrap_interval
-from lrcore.metrics.extrapolation import extrapolated_frechet
-from lrcore.metrics.features import CHUNK, FeatureNetwork, check_feature_network, load_features
-from lrcore.metrics.frechet import FrechetReference, GaussianStatistics, frechet_distance
-from lrcore.metrics.kernel import kernel_distance
-from lrcore.metrics.manifold import NEIGHBOURS, precision_recall
-from lrcore.metrics.reference_files import FeatureStatistics, ImageArray, write_images, write_statistics
-from lrcore.metrics.sources import PIXEL_RULE, ImageFolder, Source, open_source
-from lrcore.records.schema import distance_label
+from lrcore.metrics.comparison import METRICS, applicable, network_name, require_enough, require_one_network
+from lrcore.metrics.features import CHUNK, FeatureNetwork, load_features
+from lrcore.metrics.reference_files import ImageArray, write_images, write_statistics
+from lrcore.metrics.report import report_of, text_of
+from lrcore.metrics.sides import counted, side_of, sizes_of, with_bar
+from lrcore.metrics.sources import ImageFolder, Source, open_source
 from lrcore.runtime.files import require_writable, write_json
 from lrcore.runtime.interruption import StopRequest
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two sets: statistics of its features, the features where they are called for, what to say about it."""
-
-    source: Source
-    statistics: FeatureStatistics
-    features: Tensor | None
-    notes: tuple[str, ...]
-
-    @property
-    def gaussian(self) -> GaussianStatistics:
-        """The statistics by themselves."""
-        return self.statistics.gaussian
-
-    @property
-    def images(self) -> Tensor:
-        """Features (N, D) of the images, of a side that was measured for a metric that needs them."""
-        assert self.features is not None
-        return self.features
-
-    def about(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            "path": str(self.source.path),
-            "images": self.statistics.count,
-            "unreadable": _unreadable(self.source),
-            "notes": list(self.notes),
-        }
-
-    def __str__(self) -> str:
-        return f"{self.source.path}: {'; '.join([_counted(self.statistics.count, self.source), *self.notes])}"
-
-
-@dataclass(frozen=True)
-class Value:
-    """One measured number; `about` holds what belongs to it, such as its error."""
-
-    metric: str
-    value: float
-    about: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What `--metrics` may name: `least` is the number of images it needs of each side whose images it needs."""
-
-    measure: Callable[[str, Side, Side], list[Value]]
-    needs_images: str
-    least: int = 2
-    by_default: bool = True
-
-
-def _frechet(name: str, a: Side, b: Side) -> list[Value]:
-    return [Value(distance_label(name), frechet_distance(a.gaussian, b.gaussian), {})]
-
-
-def _kernel(name: str, a: Side, b: Side) -> list[Value]:
-    found = kernel_distance(a.images, b.images)
-    about: dict[str, float] = {"subsets": found.subsets, "subset_size": found.subset_size}
-    if found.subset_size < max(len(a.images), len(b.images)):  # else every subset is all of both
-        about["std"] = found.std
-    label = "KID" if name == "inception2015" else "KD" + distance_label(name).removeprefix("FD")
-    return [Value(label, found.mean, about)]
-
-
-def _manifold(name: str, a: Side, b: Side) -> list[Value]:
-    found = precision_recall(a.images, b.images)
-    return [Value(metric, value, {"neighbours": NEIGHBOURS}) for metric, value in asdict(found).items()]
-
-
-def _interval(name: str, a: Side, b: Side) -> list[Value]:
-    found = asdict(bootstrap_interval(a.images, FrechetReference(b.gaussian)))
-    return [Value(f"{distance_label(name)}, bootstrapped", found.pop("value"), found)]
-
-
-def _infinity(name: str, a: Side, b: Side) -> list[Value]:
-    found = extrapolated_frechet(a.images, FrechetReference(b.gaussian))
-    about = {"standard_error": found.standard_error, "points": len(found.sizes), "smallest": min(found.sizes)}
-    return [Value(f"{distance_label(name)} at infinity", found.value, about)]
-
-
-METRICS = {
-    "fid": Metric(_frechet, ""),
-    "kid": Metric(_kernel, "AB"),
-    "precision_recall": Metric(_manifold, "AB", least=NEIGHBOURS + 1),
-    "fid_interval": Metric(_interval, "A", by_default=False),
-    "fid_infinity": Metric(_infinity, "A", least=20, by_default=False),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,16 +82,16 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json:
         require_writable(options.json.parent)
     sources = [_opened(path, options) for path in (options.a, options.b)]
-    metrics = _applicable(wanted, sources)
-    name = _network_name(options.network, sources)
+    metrics = applicable(wanted, sources)
+    name = network_name(options.network, sources)
     load = _loader(name, options)
     needed = {letter for metric in metrics for letter in METRICS[metric].needs_images}
-    a, b = (_side(source, name, load, letter in needed) for letter, source in zip("AB", sources, strict=True))
-    _require_one_network(a, b)
-    _require_enough(metrics, a, b)
+    a, b = (side_of(source, name, load, letter in needed) for letter, source in zip("AB", sources, strict=True))
+    require_one_network(a, b)
+    require_enough(metrics, a, b)
     values = [value for metric in metrics for value in METRICS[metric].measure(name, a, b)]
-    report = _report(name, values, a, b)
-    print(_text(report, a, b))
+    report = report_of(name, values, a, b)
+    print(text_of(report, a, b))
     if options.json:
         write_json(options.json, report)
     return 0
@@ -207,14 +107,15 @@ def _save(options: argparse.Namespace) -> int:
         raise LrcoreError(f"images and statistics cannot both be written to '{options.save_batch}'")
     source = _opened(options.a, options)
     if options.save_batch:
-        count = write_images(options.save_batch, _progress(source, _images_of_one_size(source).batches(CHUNK)))
-        print(f"wrote {options.save_batch}: {_counted(count, source)}")
+        count = write_images(options.save_batch, with_bar(source, _images_of_one_size(source).batches(CHUNK)))
+        print(f"wrote {options.save_batch}: {counted(count, source)}")
     if options.save_statistics:
-        name = _network_name(options.network, [source])
-        side = _side(source, name, _loader(name, options), keep=False)
+        name = network_name(options.network, [source])
+        side = side_of(source, name, _loader(name, options), keep=False)
         write_statistics(options.save_statistics, side.statistics)
-        counted = _counted(side.statistics.count, source)
-        print(f"wrote {options.save_statistics}: statistics of features of {name}, {counted}")
+        print(
+            f"wrote {options.save_statistics}: statistics of features of {name}, {counted(side.statistics.count, source)}"
+        )
     return 0
 
 
@@ -230,105 +131,10 @@ def _wanted(text: str | None) -> list[str] | None:
     return names
 
 
-def _applicable(wanted: list[str] | None, sources: Sequence[Source]) -> list[str]:
-    """The metrics asked for, or those by default that the sources have images for.
-
-    Raises:
-        LrcoreError: a metric that is asked for needs images of a source that has none.
-    """
-    without = [(letter, source.path) for letter, source in zip("AB", sources, strict=True) if source.images is None]
-    for name in wanted or ():
-        for letter, path in without:
-            if letter in METRICS[name].needs_images:
-                raise LrcoreError(f"{name} needs the images of {letter}, but '{path}' holds statistics alone")
-    if wanted is not None:
-        return wanted
-    letters = {letter for letter, _ in without}
-    return [name for name, metric in METRICS.items() if metric.by_default and not letters & set(metric.needs_images)]
-
-
-def _network_name(wanted: str | None, sources: Sequence[Source]) -> str:
-    """The network asked for, or else the one that the statistics are of, or else that of the FID."""
-    if wanted is not None:
-        check_feature_network(wanted)
-        return wanted
-    # of sets that have images, features can be taken in any network
-    for source in sorted(sources, key=lambda source: source.images is not None):
-        if source.statistics is not None:
-            return source.statistics.network
-    return "inception2015"
-
-
 def _loader(name: str, options: argparse.Namespace) -> Callable[[], FeatureNetwork]:
     """Loads the network once, and only where images call for it."""
     device = device_of(options)
     return functools.cache(lambda: load_features(name, device, options.weights))
-
-
-def _side(source: Source, name: str, load: Callable[[], FeatureNetwork], keep: bool) -> Side:
-    """Statistics in the features of network `name`: those in the file, or else of the images.
-
-    With `keep` also the features of the images.
-
-    Raises:
-        LrcoreError: the file holds statistics of another network and no images, or there are fewer than 2 images.
-    """
-    stored = source.statistics
-    if stored is not None and stored.network == name:
-        notes = ("statistics of the file", *([stored.note] if stored.note else []))
-        if source.images is None or not keep:
-            return Side(source, stored, None, notes)
-        _, features = _measured(source, load(), keep)
-        return Side(source, stored, features, (*notes, f"its {len(features)} images for what needs images"))
-    if source.images is None:
-        assert stored is not None  # a source holds one of the two
-        raise LrcoreError(
-            f"'{source.path}' holds statistics of features of {stored.network}, which cannot be compared with features "
-            f"of {name}"
-        )
-    network = load()
-    gaussian, features = _measured(source, network, keep)
-    if gaussian.count < 2:
-        raise LrcoreError(f"'{source.path}' holds 1 image; the covariance of features needs at least 2")
-    notes = (_sizes(source.images),)
-    if stored is not None:
-        notes += (f"statistics of the file passed over: they are of features of {stored.network}",)
-    statistics = FeatureStatistics(gaussian, gaussian.count, network.name, network.sha256, network.protocol)
-    return Side(source, statistics, features if keep else None, notes)
-
-
-def _measured(source: Source, network: FeatureNetwork, keep: bool) -> tuple[GaussianStatistics, Tensor]:
-    """Statistics of the images of a source and, with `keep`, their features (N, D) on the network's device."""
-    assert source.images is not None
-    # float64 does not exist on every accelerator
-    gaussian = GaussianStatistics(network.dim, network.device if network.device.type == "cuda" else "cpu")
-    kept = [torch.empty(0, network.dim, device=network.device)]
-    for features in _grouped(network(batch) for batch in _progress(source, source.images.batches(CHUNK))):
-        gaussian.update(features)
-        kept += [features] if keep else []
-    return gaussian, torch.cat(kept)
-
-
-def _grouped(batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Feature batches joined to `CHUNK` rows or more: an update of statistics costs as much for one row as for many,
-    and there may be as many image sizes, and so batches, as images."""
-    waiting: list[Tensor] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(map(len, waiting)) >= CHUNK:
-            yield torch.cat(waiting)
-            waiting = []
-    if waiting:
-        yield torch.cat(waiting)
-
-
-def _progress(source: Source, batches: Iterator[Tensor]) -> Iterator[Tensor]:
-    """The batches, with a bar on a terminal."""
-    assert source.images is not None
-    with tqdm(total=source.images.count, desc=source.path.name, unit=" images", disable=None, leave=False) as bar:
-        for batch in batches:
-            yield batch
-            bar.update(len(batch))
 
 
 def _images_of_one_size(source: Source) -> ImageFolder | ImageArray:
@@ -336,84 +142,8 @@ def _images_of_one_size(source: Source) -> ImageFolder | ImageArray:
     if images is None:
         raise LrcoreError(f"'{source.path}' holds statistics and no images to save")
     if isinstance(images, ImageFolder) and len(images.sizes) > 1:
-        raise LrcoreError(f"'{source.path}' holds images of {_sizes(images)}; an .npz holds images of one size")
+        raise LrcoreError(f"'{source.path}' holds images of {sizes_of(images)}; an .npz holds images of one size")
     return images
-
-
-def _require_one_network(a: Side, b: Side) -> None:
-    one, other = a.statistics.network_sha256, b.statistics.network_sha256
-    if one and other and one != other:
-        raise LrcoreError(
-            f"'{a.source.path}' and '{b.source.path}' are of {a.statistics.network} with different weights: sha256 "
-            f"{one[:12]}... and {other[:12]}..."
-        )
-
-
-def _require_enough(metrics: Iterable[str], a: Side, b: Side) -> None:
-    for name in metrics:
-        for letter, side in zip("AB", (a, b), strict=True):
-            least = METRICS[name].least
-            if letter in METRICS[name].needs_images and len(side.images) < least:
-                raise LrcoreError(
-                    f"{name} needs at least {least} images of {letter}, '{side.source.path}' holds {len(side.images)}; "
-                    "choose others by --metrics"
-                )
-
-
-def _report(name: str, values: Sequence[Value], a: Side, b: Side) -> dict[str, Any]:
-    about = [side.statistics for side in (a, b)]
-    notes = []
-    if len({side.protocol for side in about if side.protocol}) > 1:
-        notes.append("the protocols of A and B differ: " + "; ".join(side.protocol for side in about))
-    for letter, side in zip("AB", about, strict=True):
-        if side.count is not None and side.count <= side.gaussian.dim:
-            notes.append(
-                f"{letter} has no more images than features ({side.gaussian.dim}): the Frechet distance comes out too "
-                "large"
-            )
-    return {
-        "metrics": [{"metric": value.metric, "value": value.value, **value.about} for value in values],
-        "network": name,
-        "network_sha256": next((side.network_sha256 for side in about if side.network_sha256), None),
-        "protocol": next((side.protocol for side in about if side.protocol), None),
-        "pixels": PIXEL_RULE,
-        "A": a.about(),
-        "B": b.about(),
-        "notes": notes,
-        "lrcore_version": lrcore.__version__,
-    }
-
-
-def _text(report: dict[str, Any], a: Side, b: Side) -> str:
-    lines = [("metric", "value"), *(_line(row) for row in report["metrics"]), ("", "")]
-    lines += [("A", str(a)), ("B", str(b))]
-    lines += [("network", f"{report['network']}, sha256 {report['network_sha256'] or 'not recorded'}")]
-    lines += [("protocol", report["protocol"] or "not recorded")]
-    lines += [("pixels", report["pixels"])]
-    lines += [("note", note) for note in report["notes"]]
-    width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name:{width}}  {text}".rstrip() for name, text in lines)
-
-
-def _line(row: dict[str, Any]) -> tuple[str, str]:
-    rest = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name not in ("metric", "value")]
-    return row["metric"], f"{row['value']:<10.6g}" + (f"  ({', '.join(rest)})" if rest else "")
-
-
-def _counted(count: int | None, source: Source) -> str:
-    text = "number of images not recorded" if count is None else f"{count} image{'s' * (count != 1)}"
-    unreadable = len(_unreadable(source))
-    return text + (f" ({unreadable} unreadable left out)" if unreadable else "")
-
-
-def _unreadable(source: Source) -> list[str]:
-    return [str(path) for path in source.images.unreadable] if isinstance(source.images, ImageFolder) else []
-
-
-def _sizes(images: ImageFolder | ImageArray) -> str:
-    sizes = images.sizes if isinstance(images, ImageFolder) else [images.size]
-    shown = [f"{width} x {height} px" for height, width in sizes[:2]]
-    return shown[0] if len(sizes) == 1 else f"{len(sizes)} sizes ({shown[0]}, {shown[1]}{', ...' * (len(sizes) > 2)})"
 
 
 if __name__ == "__main__":
