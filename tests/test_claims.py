@@ -19,13 +19,14 @@ from figure_rows import (
 )
 
 from lrcore.errors import LrcoreError
-from lrcore.results import claims, verdicts
-from lrcore.results.claims import Claim, Evidence
+from lrcore.results import claims, evidence, verdicts
+from lrcore.results.claims import Claim
+from lrcore.results.evidence import Evidence
 
 
 def given(generation: pandas.DataFrame | None = None, noise: float = 0.05, **latents: float) -> Evidence:
     rows = generation_rows() if generation is None else generation
-    found = claims.evidence(study(rows, latents or None), published_rows())
+    found = evidence.evidence(study(rows, latents or None), published_rows())
     return dataclasses.replace(found, noise=noise)
 
 
@@ -45,11 +46,11 @@ def moved(parameter: str, best: dict[str, float]) -> pandas.DataFrame:
 
 
 def test_the_evidence_is_of_the_last_common_step_and_of_one_protocol() -> None:
-    found = claims.evidence(study(without(ae="rae", step=200)), published_rows())
+    found = evidence.evidence(study(without(ae="rae", step=200)), published_rows())
     assert set(found.settings["step"]) == {100} and found.aes == list(EVERY_AE) and math.isnan(found.noise)
     assert found.label == "FD (EfficientNet-Lite0)"
     with pytest.raises(LrcoreError, match="cannot be compared"):
-        claims.evidence(study(pandas.concat([generation_rows(), generation_rows("inception2015")])), published_rows())
+        evidence.evidence(study(pandas.concat([generation_rows(), generation_rows("inception2015")])), published_rows())
 
 
 def test_every_claim_is_judged_and_cites_a_work() -> None:
@@ -238,23 +239,23 @@ def test_what_was_measured_anew_decides() -> None:
     rows = with_choice(study(generation_rows()))
     reverse = {ae: 1 / base for ae, base in BASE.items()}
     again = rows.confirmed.assign(fid=rows.confirmed["ae"].map(reverse) * (1 + 0.01 * rows.confirmed["train_seed"]))
-    found = claims.evidence(dataclasses.replace(rows, confirmed=again), published_rows())
+    found = evidence.evidence(dataclasses.replace(rows, confirmed=again), published_rows())
     assert found.distances(["sd", "rae"]) == pytest.approx({"sd": 1.005 / 40, "rae": 1.005 / 10})
     assert claims.order_of_learnability(found).verdict == "does not hold"
     assert found.noise == pytest.approx(2 * 2**0.5 * 0.01 / 2**0.5, rel=0.01)
-    some = claims.evidence(dataclasses.replace(rows, confirmed=again[again["ae"] != "sd"]), published_rows())
+    some = evidence.evidence(dataclasses.replace(rows, confirmed=again[again["ae"] != "sd"]), published_rows())
     assert some.decided.empty and some.distances(["sd"]) == pytest.approx({"sd": 40 * 0.8 * 0.5})
 
 
 def test_densities_and_repa_are_looked_for_at_the_choice_where_the_grid_has_none() -> None:
     grid = generation_rows().query("trainp == 'ln' and repa == 'none'")
     rows = with_choice(study(grid))
-    assert claims.repa_helps(claims.evidence(rows, published_rows())).verdict == "not measured"
+    assert claims.repa_helps(evidence.evidence(rows, published_rows())).verdict == "not measured"
     plain = rows.confirmed
     arms = [plain.assign(trainp="ts", fid=2 * plain["fid"]), plain.assign(trainp="pln")]
     arms += [plain.assign(repa="efficientnet_lite0", fid=plain["fid"] / 2)]
     tried = dataclasses.replace(rows, confirmed=pandas.concat([plain, *arms], ignore_index=True))
-    found = claims.evidence(tried, published_rows())
+    found = evidence.evidence(tried, published_rows())
     assert claims.repa_helps(found).verdict == "holds" and claims.best_density(found).verdict == "holds"
 
 
@@ -269,8 +270,8 @@ def test_published_findings_are_asked_of_the_relatives_of_published_autoencoders
     rows = study(pandas.concat([generation_rows(), mine], ignore_index=True))
     more = rows.reconstruction[rows.reconstruction["ae"] == "sd"].assign(ae="mine")
     both = dataclasses.replace(rows, reconstruction=pandas.concat([rows.reconstruction, more]))
-    found = claims.evidence(both, published_rows())
+    found = evidence.evidence(both, published_rows())
     assert found.aes == list(EVERY_AE) and set(found.settings["ae"]) == set(EVERY_AE)
     assert claims.best_density(found).verdict == "holds"
     alone = dataclasses.replace(rows, generation=mine, reconstruction=more)
-    assert claims.evidence(alone, published_rows()).aes == ["mine"]
+    assert evidence.evidence(alone, published_rows()).aes == ["mine"]

@@ -51,7 +51,7 @@ def test_files_get_the_usual_permissions(tmp_path):
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from lrcore.files import exclusive
+    from lrcore.runtime.files import exclusive
     with exclusive(Path(sys.argv[1])):
         print("held", flush=True)
         time.sleep(30)

@@ -9,7 +9,8 @@ from lrcore.datasets.images import save_png
 from lrcore.errors import LrcoreError
 from lrcore.metrics.features import all_features
 from lrcore.metrics.frechet import frechet_distance
-from lrcore.metrics.reference_files import FeatureStatistics, write_images, write_statistics
+from lrcore.metrics.image_arrays import write_images
+from lrcore.metrics.reference_files import FeatureStatistics, write_statistics
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import reference

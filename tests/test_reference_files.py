@@ -15,15 +15,9 @@ from safetensors.torch import save_file
 from lrcore.errors import LrcoreError
 from lrcore.metrics import reference_files
 from lrcore.metrics.frechet import GaussianStatistics, frechet_distance
-from lrcore.metrics.reference_files import (
-    FeatureStatistics,
-    ImageArray,
-    array_names,
-    gaussian_of,
-    read_statistics,
-    write_images,
-    write_statistics,
-)
+from lrcore.metrics.image_arrays import ImageArray, write_images
+from lrcore.metrics.npz_arrays import array_names
+from lrcore.metrics.reference_files import FeatureStatistics, gaussian_of, read_statistics, write_statistics
 
 DIM = 12
 KNOWN = {"network": "efficientnet_lite0", "network_sha256": "ab" * 32, "protocol": "pooled, 128 px: bicubic"}

@@ -175,7 +175,7 @@ def test_another_process_that_holds_a_lock_is_seen_until_it_is_killed(tmp_path):
     code = f"""
         import time
         from pathlib import Path
-        from lrcore.files import exclusive
+        from lrcore.runtime.files import exclusive
         with exclusive(Path({str(path)!r})):
             print("held", flush=True)
             time.sleep(60)
@@ -309,7 +309,7 @@ def test_a_status_disturbs_no_worker(work):
     path = state_path(work, work.study.cells[0])
     code = f"""
         from pathlib import Path
-        from lrcore.files import claimed
+        from lrcore.runtime.files import claimed
         path, refused = Path({str(path)!r}), 0
         print("ready", flush=True)
         for _ in range(3000):

@@ -35,7 +35,8 @@ from lrcore.command_line import DEVICES, Parser, device_of, run_command
 from lrcore.errors import LrcoreError, unknown
 from lrcore.metrics.comparison import METRICS, applicable, network_name, require_enough, require_one_network
 from lrcore.metrics.features import CHUNK, FeatureNetwork, load_features
-from lrcore.metrics.reference_files import ImageArray, write_images, write_statistics
+from lrcore.metrics.image_arrays import ImageArray, write_images
+from lrcore.metrics.reference_files import write_statistics
 from lrcore.metrics.report import report_of, text_of
 from lrcore.metrics.sides import counted, side_of, sizes_of, with_bar
 from lrcore.metrics.sources import ImageFolder, Source, open_source

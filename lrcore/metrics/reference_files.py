@@ -1,7 +1,7 @@
-"""Files in which programs for the Frechet distance exchange images and statistics.
+"""Files in which programs for the Frechet distance exchange statistics of features.
 
-    NAME.npz            images `arr_0`, uint8 (N, H, W, 3), statistics `mu` (D,) and `sigma` (D, D), or both, as in
-                        guided-diffusion (ADM; Dhariwal & Nichol 2021, arXiv:2105.05233) and pytorch-fid
+    NAME.npz            `mu` (D,) and `sigma` (D, D), beside images or not, as in guided-diffusion (ADM; Dhariwal & Nichol
+                        2021, arXiv:2105.05233) and pytorch-fid
     NAME.parquet        statistics with what they are of: smaller, and no guessing
     NAME.safetensors    statistics of `GaussianStatistics.save`
 
@@ -18,28 +18,20 @@ programs pass over. The npz of others say nothing of the kind. Nothing is unpick
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import torch
-from numpy.lib import format as npy
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.metrics.npz_arrays import headers, listed, naming_errors
 from lrcore.runtime.files import atomic_path
 
 STATISTICS_ENDINGS = (".npz", ".parquet", ".safetensors")
@@ -128,7 +120,7 @@ def read_statistics(path: Path, network: str = "") -> FeatureStatistics:
         raise unknown("ending of a statistics file", path.suffix, STATISTICS_ENDINGS)
     if not path.is_file():
         raise LrcoreError(f"there is no file '{path}'")
-    with _naming(path, "feature statistics"):
+    with naming_errors(path, "feature statistics"):
         if ending == ".safetensors":
             return _read_safetensors(path, network)
         return _read_npz_statistics(path) if ending == ".npz" else _read_parquet(path)
@@ -148,149 +140,10 @@ def write_statistics(path: Path, statistics: FeatureStatistics) -> None:
         writers[path.suffix.lower()](temporary, statistics, statistics.gaussian.mean.cpu().numpy(), covariance)
 
 
-class ImageArray:
-    """The images `arr_0` of an npz file, read a batch at a time; labels in `arr_1` are passed over.
-
-    Attributes:
-        path: of the file.
-        count: number of images.
-        size: (height, width) in px.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Reads the header only.
-
-        Raises:
-            LrcoreError: the file is missing or damaged, or `arr_0` is not uint8 (N, H, W, 3) with N > 0.
-        """
-        self.path = path
-        with _naming(path, "images"):
-            header = _headers(path).get("arr_0")
-            if header is None:
-                raise LrcoreError("it has no array 'arr_0'")
-            shape = header.shape
-            if header.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape or header.fortran_order:
-                order = " in Fortran order" if header.fortran_order else ""
-                raise LrcoreError(f"'arr_0' is {header.dtype} {shape}{order}, not uint8 (N, H, W, 3) in C order")
-        self.count, self.size = shape[0], (shape[1], shape[2])
-
-    def batches(self, size: int) -> Iterator[Tensor]:
-        """The images in order, uint8 (`size`, 3, H, W), the last batch as it comes.
-
-        Raises:
-            LrcoreError: the file is damaged; zipfile compares its checksum with the last batch.
-        """
-        height, width = self.size
-        with _naming(self.path, "images"), zipfile.ZipFile(self.path) as archive, archive.open("arr_0.npy") as entry:
-            _header(entry)
-            for start in range(0, self.count, size):
-                shape = (min(size, self.count - start), height, width, 3)
-                data = entry.read(prod(shape))
-                if len(data) < prod(shape):
-                    raise LrcoreError(f"it ends before image {self.count} of {self.count}")
-                pixels = torch.frombuffer(bytearray(data), dtype=torch.uint8).reshape(shape)
-                yield pixels.permute(0, 3, 1, 2).contiguous()
-
-
-def array_names(path: Path) -> frozenset[str]:
-    """The names of the arrays in an npz file.
-
-    Raises:
-        LrcoreError: the file is missing, damaged or no npz.
-    """
-    with _naming(path, "arrays of numpy"):
-        return frozenset(_headers(path))
-
-
-def write_images(path: Path, batches: Iterable[Tensor]) -> int:
-    """Write uint8 batches (B, 3, H, W) of one size as `arr_0` (N, H, W, 3) of an npz, atomically; returns N.
-
-    One batch is in memory at a time. The pixels lie on the disk twice until they are all there, since the header in
-    front of them states their number.
-
-    Raises:
-        LrcoreError: there are no images, their sizes differ, or the file cannot be written.
-    """
-    count, size = 0, None
-    with atomic_path(path) as temporary, tempfile.TemporaryFile(dir=path.parent) as spooled:
-        for batch in batches:
-            if size not in (None, batch.shape[1:]):
-                raise LrcoreError(f"images of sizes {_px(size)} and {_px(batch.shape[1:])} do not fit into one array")
-            count, size = count + len(batch), batch.shape[1:]
-            spooled.write(batch.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes())
-        if size is None:
-            raise LrcoreError(f"no images to write to '{path}'")
-        spooled.seek(0)
-        about = {"descr": "|u1", "fortran_order": False, "shape": (count, size[1], size[2], 3)}
-        with (
-            zipfile.ZipFile(temporary, "w") as archive,
-            archive.open("arr_0.npy", "w", force_zip64=True) as entry,
-        ):
-            npy.write_array_header_1_0(entry, about)
-            shutil.copyfileobj(spooled, entry)
-    return count
-
-
-@dataclass(frozen=True)
-class _Header:
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype
-
-
-@contextmanager
-def _naming(path: Path, what: str) -> Iterator[None]:
-    """Errors of readers as errors that name the file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise LrcoreError(f"there is no file '{path}'") from error
-    except (
-        *(OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
-        *(pa.ArrowException, SafetensorError, LrcoreError),
-    ) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LrcoreError(f"'{path}' is damaged or holds no {what}: {reason}") from error
-
-
-def _px(shape: torch.Size | None) -> str:
-    return "nothing" if shape is None else f"{shape[2]} x {shape[1]} px"
-
-
-# npz
-
-
-def _headers(path: Path) -> dict[str, _Header]:
-    """Shape and type of every array, without reading one."""
-    found = {}
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if not entry.filename.endswith(".npy"):
-                continue
-            with archive.open(entry) as file:
-                header = _header(file)
-                # before anything of that size is allocated
-                if file.tell() + prod(header.shape) * header.dtype.itemsize != entry.file_size:
-                    raise LrcoreError(f"array '{entry.filename}' is not as long as its shape {header.shape} says")
-            found[entry.filename.removesuffix(".npy")] = header
-    return found
-
-
-def _header(file: IO[bytes]) -> _Header:
-    version = npy.read_magic(file)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:
-        raise LrcoreError(f"version {version} of the npy format is not known")
-    header = _Header(*read(file))
-    if header.dtype.hasobject:
-        raise LrcoreError("it holds pickled Python objects, which are not read")
-    return header
-
-
 def _read_npz_statistics(path: Path) -> FeatureStatistics:
-    names = frozenset(_headers(path))
+    names = frozenset(headers(path))
     if missing := {"mu", "sigma"} - names:
-        raise LrcoreError(f"it has no array {' and '.join(sorted(map(repr, missing)))}, but {_listed(names)}")
+        raise LrcoreError(f"it has no array {' and '.join(sorted(map(repr, missing)))}, but {listed(names)}")
     with np.load(path, allow_pickle=False) as arrays:
         count = int(arrays["count"].item()) if "count" in names else None
         gaussian = gaussian_of(arrays["mu"], arrays["sigma"], count)
@@ -316,18 +169,11 @@ def _unnamed(gaussian: GaussianStatistics, count: int | None, network: str) -> F
     return FeatureStatistics(gaussian, count, network, note=f"network not recorded in the file: taken as {network}")
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
-
-
-# safetensors
-
-
 def _read_safetensors(path: Path, network: str) -> FeatureStatistics:
     with safe_open(path, "pt") as file:
         names = set(file.keys())
     if not {"count", "mean", "scatter"} <= names:
-        raise LrcoreError(f"it has the tensors {_listed(names)[:200]}, not count, mean and scatter")
+        raise LrcoreError(f"it has the tensors {listed(names)[:200]}, not count, mean and scatter")
     gaussian = GaussianStatistics.load(path)
     gaussian = gaussian_of(gaussian.mean.numpy(), gaussian.covariance.numpy(), gaussian.count)
     network = network or _NETWORK_OF_DIM.get(gaussian.dim, "")
@@ -335,9 +181,6 @@ def _read_safetensors(path: Path, network: str) -> FeatureStatistics:
         known = ", ".join(f"{dim} ({name})" for dim, name in _NETWORK_OF_DIM.items())
         raise LrcoreError(f"it does not name its feature network and has {gaussian.dim} features; known are {known}")
     return _unnamed(gaussian, gaussian.count, network)
-
-
-# Parquet
 
 
 def _write_parquet(path: Path, statistics: FeatureStatistics, mean: np.ndarray, covariance: np.ndarray) -> None:

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from lrcore.errors import LrcoreError
 from lrcore.metrics.features import CHUNK, FeatureNetwork
 from lrcore.metrics.frechet import GaussianStatistics
-from lrcore.metrics.reference_files import FeatureStatistics, ImageArray
+from lrcore.metrics.image_arrays import ImageArray
+from lrcore.metrics.reference_files import FeatureStatistics
 from lrcore.metrics.sources import ImageFolder, Source
 
 

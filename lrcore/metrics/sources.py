@@ -33,13 +33,9 @@ from lrcore import datasets
 from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
 from lrcore.metrics import shipped
-from lrcore.metrics.reference_files import (
-    STATISTICS_ENDINGS,
-    FeatureStatistics,
-    ImageArray,
-    array_names,
-    read_statistics,
-)
+from lrcore.metrics.image_arrays import ImageArray
+from lrcore.metrics.npz_arrays import array_names
+from lrcore.metrics.reference_files import STATISTICS_ENDINGS, FeatureStatistics, read_statistics
 
 IMAGE_ENDINGS = (*datasets.IMAGE_ENDINGS, ".tif", ".tiff")
 

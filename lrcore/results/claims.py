@@ -22,9 +22,10 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.results import agreement, findings, naming, numbers, published_wording
+from lrcore.results.evidence import Evidence, by_ae, evidence
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices, within
+from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices
 from lrcore.results.wording import labels, named, named_choices, named_spreads, narrow_note, tau_text
 
 FOLLOWED = "bfl2025representation"
@@ -49,90 +50,6 @@ class Claim:
     here: str
     verdict: str
     caution: str = ""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What claims are judged by: the rows of one study at one step, and what was published.
-
-    `settings`: of `findings.mean_over_seeds`; so are `decided`, at the chosen settings alone and measured anew (no rows
-    unless all are), and `varied`, what else was tried there; `aes`: the study's autoencoders, measured or not, that
-    published studies have too (all, if none is); `noise`: relative, NaN where it is not known; `label`: what the
-    distance is called.
-    """
-
-    settings: pandas.DataFrame
-    decided: pandas.DataFrame
-    varied: pandas.DataFrame
-    aes: list[str]
-    channels: Mapping[str, int]
-    reconstruction: pandas.DataFrame
-    latents: pandas.DataFrame
-    published: pandas.DataFrame
-    noise: float
-    label: str
-
-    def distances(self, aes: Iterable[str]) -> dict[str, float]:
-        """The distance of each of these autoencoders where they can be compared; none is left out.
-
-        Measured anew, or the lowest over the settings that they share. Empty where one of them has no finite distance.
-        """
-        wanted, anew = set(aes), not self.decided.empty
-        settings = self.decided if anew else self.settings
-        some = settings[settings["ae"].isin(wanted)]
-        found = findings.best_per_ae(some) if anew else findings.comparable_best(some) if len(some) else some
-        best = _by_ae(found, "distance")
-        return best if set(best) == wanted else {}
-
-    def where(self, parameter: str) -> pandas.DataFrame:
-        """The settings in which `parameter` was varied: of the grid, or at the chosen settings where it was there."""
-        return self.settings if self.settings[parameter].nunique() > 1 else self.varied
-
-    def values(self, parameter: str) -> dict[tuple[str, str], list[float]]:
-        """For each ae and repa the values of `parameter` that no noise tells from the best one, which comes first.
-
-        Groups that were tried with fewer values than others, or with a single one, are left out: the best may be among
-        those that are missing.
-        """
-        if self.settings[parameter].nunique() < 2:
-            return {}
-        whole = findings.whole_groups(self.settings, parameter)
-        found = findings.by_value(self.settings, parameter)
-        near = found[within(found["behind"], self.noise)].groupby(["ae", "repa"])["value"]
-        return {(str(ae), str(repa)): values.tolist() for (ae, repa), values in near if (ae, repa) in whole}
-
-
-def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
-    """What `study` has to say, at the last step that all of its measured autoencoders reached.
-
-    `published`: from `records.read_published`.
-
-    Raises:
-        LrcoreError: no rows, two protocols, or no step in common.
-    """
-    told = set(published["ae"])
-    # what was found of the published autoencoders is asked of their relatives, unless a study has none
-    aes = [ae for ae in study.aes if ae in told] or study.aes
-
-    def of_these(rows: pandas.DataFrame) -> pandas.DataFrame:
-        settings = findings.mean_over_seeds(rows)
-        return settings[settings["ae"].isin(aes)]
-
-    settings = of_these(study.generation)
-    places = {ae: place for place, ae in enumerate(naming.in_order(published["ae"]))}
-    none = settings.head(0)
-    return Evidence(
-        settings=settings[settings["step"] == findings.last_common_step(settings)],
-        decided=of_these(study.compared) if study.anew else none,
-        varied=none if study.varied.empty else of_these(study.varied),
-        aes=aes,
-        channels=study.channels,
-        reconstruction=study.reconstruction,
-        latents=study.latents,
-        published=published.sort_values("ae", key=lambda column: column.map(places), kind="stable"),
-        noise=findings.noise_of_difference(study.repeated),
-        label=study.distance,
-    )
 
 
 def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
@@ -296,7 +213,7 @@ def interpolation_orders(given: Evidence) -> Claim:
     told, found = (_published_by_ae(given, source, quantity) for quantity in ("ifid", "gfid"))
     tau, count = agreement.kendall(told, found)
     whole = given.latents[(given.latents["index"] < 0) & given.latents["metric"].isin(("ifid", "ifd"))]
-    interpolated = _by_ae(whole, "value")
+    interpolated = by_ae(whole, "value")
     name = "iFID" if "ifid" in set(whole["metric"]) else "iFD"
     ours = given.distances(ae for ae in given.aes if ae in interpolated)
     return Claim(
@@ -366,7 +283,7 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
 def _fidelity_change(reconstruction: pandas.DataFrame, ae: str) -> tuple[float, float]:
     """The relative change of `FIDELITY` from SD to `ae`, and two standard errors of it; both are of the same images."""
     rows = reconstruction[reconstruction["metric"] == FIDELITY]
-    value, error = _by_ae(rows, "value"), _by_ae(rows, "standard_error")
+    value, error = by_ae(rows, "value"), by_ae(rows, "standard_error")
     if not {ae, "sd"} <= set(value) or value["sd"] == 0:
         return math.nan, math.nan
     ratio = value[ae] / value["sd"]
@@ -401,10 +318,6 @@ def _grows(values: tuple[float, ...]) -> bool:
     return rising and len(values) > 1 and values[-1] > values[0]
 
 
-def _by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
-    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
-
-
 def _published_by_ae(given: Evidence, source: str, quantity: str, table: str | None = None) -> dict[str, float]:
     rows = given.published
     rows = rows[(rows["source"] == source) & (rows["quantity"] == quantity)]
@@ -412,7 +325,7 @@ def _published_by_ae(given: Evidence, source: str, quantity: str, table: str | N
         rows = rows[rows["table"] == table]
     if rows.empty:
         raise LrcoreError(f"no rows: no published {quantity} of {source}")
-    return _by_ae(rows, "value")
+    return by_ae(rows, "value")
 
 
 def _figure(given: Evidence, source: str, quantity: str) -> float:

@@ -16,7 +16,8 @@ from torch import Tensor
 from lrcore.errors import LrcoreError
 from lrcore.metrics.features import all_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
-from lrcore.metrics.reference_files import STATISTICS_ENDINGS, FeatureStatistics, ImageArray
+from lrcore.metrics.image_arrays import ImageArray
+from lrcore.metrics.reference_files import STATISTICS_ENDINGS, FeatureStatistics
 from lrcore.metrics.shipped import NAMES
 from lrcore.metrics.sources import ImageFolder, Source, open_source
 from lrcore.stages.features import (
