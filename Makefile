@@ -26,6 +26,7 @@ check: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 # Installed once per change of pyproject.toml; the stamp is written last, so a broken install is repeated. Python compiles
 # what it imports by itself: a small part of what is installed.

@@ -3,8 +3,8 @@
     python -m lrcore.status                          # the study `smoke`
     python -m lrcore.status cifar10-cpu --watch 10   # again every 10 seconds, until Ctrl-C
 
-Reads the disk alone: Parquet, the small tensors of checkpoints and the heartbeats of `lrcore.runtime.heartbeat`. It takes no
-lock and loads no weights, so it can be asked at any time, also on a machine that shares the folders.
+Reads the disk alone: Parquet, the small tensors of checkpoints and the heartbeats of `lrcore.runtime.heartbeat`. It
+takes no lock and loads no weights, so it can be asked at any time, also on a machine that shares the folders.
 """
 
 from __future__ import annotations

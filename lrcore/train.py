@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
 from lrcore.errors import LrcoreError
-from lrcore.executors import add_options, executor_of
+from lrcore.executors.options import add_options, executor_of
 from lrcore.executors.torchrun import run_together
 from lrcore.plan.report import plan
 from lrcore.runtime.distributed import joined

@@ -1,4 +1,4 @@
-"""lrcore.results.agreement: orders of autoencoders against published ones and against predictors, on orders that are known."""
+"""Orders of autoencoders against published ones and against predictors, on orders that are known."""
 
 from __future__ import annotations
 

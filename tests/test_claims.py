@@ -1,4 +1,4 @@
-"""lrcore.results.claims and lrcore.results.verdicts: each claim on rows that bear it out, that refute it, and that cannot tell."""
+"""Claims and verdicts: each claim on rows that bear it out, that refute it, and that cannot tell."""
 
 from __future__ import annotations
 

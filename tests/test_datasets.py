@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lrcore.datasets import fingerprint, load_splits, read_image
+from lrcore.datasets.loading import fingerprint, load_splits, read_image
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import Data
 

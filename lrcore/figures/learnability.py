@@ -1,4 +1,4 @@
-"""What was learned of each latent space apart from its decoder, and the anchors that tell: `lrcore.results.learnability`."""
+"""What was learned of each latent space apart from its decoder, and the anchors that tell: `results.learnability`."""
 
 from __future__ import annotations
 

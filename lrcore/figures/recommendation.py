@@ -1,7 +1,7 @@
 """Timestep settings for a latent of c channels per token: what the measured latents say, and whether a rule agrees.
 
-The rule is sqrt(c / n), n the fewest channels in a study (`lrcore.flow.timesteps.timeshift`). What is recommended is what
-was best for the measured latent nearest to c in log channels, never a value in between.
+The rule is sqrt(c / n), n the fewest channels in a study (`lrcore.flow.timesteps.timeshift`). What is recommended is
+what was best for the measured latent nearest to c in log channels, never a value in between.
 
     evidence = study_evidence("smoke", generation)
     answer(evidence, channels=48).trainshift

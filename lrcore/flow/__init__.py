@@ -1,0 +1,5 @@
+"""Flow matching on latent spaces: times of training and of sampling (`timesteps`), the loss (`objective`), the model
+(`transformer`, `public_checkpoints`), and the way from noise to a sample (`sampling`, `samplers`, `guidance`).
+
+May import: `runtime`. Start with `timesteps`, then `objective` and `sampling`.
+"""

@@ -24,9 +24,9 @@ from torch import Tensor
 class PathShape:
     """Straightness and efficiency of the paths of a batch, from the states as they come; no path is stored.
 
-    Called with the state (B, ...) at every time of the grid, the start included, as `lrcore.flow.sampling.integrate` does
-    with its `watch`. States are taken as they are; their differences, and what is summed over numbers and steps, are in
-    float64.
+    Called with the state (B, ...) at every time of the grid, the start included, as `lrcore.flow.sampling.integrate`
+    does with its `watch`. States are taken as they are; their differences, and what is summed over numbers and steps,
+    are in float64.
     """
 
     def __init__(self) -> None:

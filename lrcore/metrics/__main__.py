@@ -114,9 +114,8 @@ def _save(options: argparse.Namespace) -> int:
         name = network_name(options.network, [source])
         side = side_of(source, name, _loader(name, options), keep=False)
         write_statistics(options.save_statistics, side.statistics)
-        print(
-            f"wrote {options.save_statistics}: statistics of features of {name}, {counted(side.statistics.count, source)}"
-        )
+        images = counted(side.statistics.count, source)
+        print(f"wrote {options.save_statistics}: statistics of features of {name}, {images}")
     return 0
 
 

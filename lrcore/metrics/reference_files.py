@@ -1,6 +1,7 @@
 """Files in which programs for the Frechet distance exchange statistics of features.
 
-    NAME.npz            `mu` (D,) and `sigma` (D, D), beside images or not, as in guided-diffusion (ADM; Dhariwal & Nichol
+    NAME.npz            `mu` (D,) and `sigma` (D, D), beside images or not, as in guided-diffusion (ADM; Dhariwal
+                        & Nichol
                         2021, arXiv:2105.05233) and pytorch-fid
     NAME.parquet        statistics with what they are of: smaller, and no guessing
     NAME.safetensors    statistics of `GaussianStatistics.save`

@@ -29,7 +29,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lrcore import datasets
+from lrcore.datasets import decoding
 from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
 from lrcore.metrics import shipped
@@ -37,7 +37,7 @@ from lrcore.metrics.image_arrays import ImageArray
 from lrcore.metrics.npz_arrays import array_names
 from lrcore.metrics.reference_files import STATISTICS_ENDINGS, FeatureStatistics, read_statistics
 
-IMAGE_ENDINGS = (*datasets.IMAGE_ENDINGS, ".tif", ".tiff")
+IMAGE_ENDINGS = (*decoding.IMAGE_ENDINGS, ".tif", ".tiff")
 
 PIXEL_RULE = "image files become 8-bit RGB: alpha dropped, 16-bit grey v to round(v / 257)"
 """What is done to the images of a folder, for the record."""

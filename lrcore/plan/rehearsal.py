@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lrcore.assets.cache import offline
 from lrcore.autoencoders.base import Autoencoder, LatentShape
-from lrcore.datasets import ImageSet, Splits
+from lrcore.datasets.loading import ImageSet, Splits
 from lrcore.errors import LrcoreError
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest

@@ -18,7 +18,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 SCHEMA_VERSION = 4
-"""Raised by one at every change of a field below; readers refuse files of another version, see `lrcore.records.migration`."""
+"""Raised by one at every change of a field below; readers refuse files of another version, see `records.migration`."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class GenerationRow:
     Three more pairs say what of a distance is the decoder's, all at `n_samples` images: `floor_*`, of reconstructed
     test images to the reference; `reconstruction_*`, of the samples to those reconstructions; `gaussian_*`, of decoded
     Gaussian latents, with mean and covariance of the training latents, to them. `straightness` and `efficiency` are of
-    the sampling paths (`lrcore.flow.path_shape`). `width` is the transformer's, `skip` what leads around it, `numerical_path` on
-    what the training and the sampling were computed.
+    the sampling paths (`lrcore.flow.path_shape`). `width` is the transformer's, `skip` what leads around it,
+    `numerical_path` on what the training and the sampling were computed.
 
     NaN (or "") where the run diverged, where there are fewer test images than samples, and where a row was written
     before there was such a column.

@@ -5,9 +5,9 @@
 
 Distances are those at the last step that all measured autoencoders reached. Autoencoders are compared at their chosen
 settings where a study measured these anew; else, and as values of a parameter are, by the lowest over the settings that
-all of them were measured with, so that a grid may be half done. What a verdict
-means stands in `lrcore.results.verdicts`; *not measured* is a claim while an autoencoder of the study that it speaks of has no
-rows to compare.
+all of them were measured with, so that a grid may be half done. What a verdict means stands in
+`lrcore.results.verdicts`; *not measured* is a claim while an autoencoder of the study that it speaks of has no rows to
+compare.
 """
 
 from __future__ import annotations

@@ -266,8 +266,8 @@ def winning_densities(settings: pandas.DataFrame) -> pandas.DataFrame:
 def shifts_and_prediction(settings: pandas.DataFrame, channels: Mapping[str, int]) -> pandas.DataFrame:
     """The best shifts of each ae, repa and step beside sqrt(m / n), m the channels per token of the ae and n the least.
 
-    That is the shift between latents whose channels repeat one another (`lrcore.flow.timesteps.timeshift`), the least wide
-    one needing none. Columns ae, repa, step, channels, predicted, trainshift, sampleshift, and whether each is the
+    That is the shift between latents whose channels repeat one another (`lrcore.flow.timesteps.timeshift`), the least
+    wide one needing none. Columns ae, repa, step, channels, predicted, trainshift, sampleshift, and whether each is the
     value `nearest` to the prediction, on a logarithmic scale, of those that were tried: trainshift_predicted,
     sampleshift_predicted.
 

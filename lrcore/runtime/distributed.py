@@ -5,8 +5,8 @@
 
 Every process draws the randomness of the whole batch and takes its share, so that a training does not depend on the
 number of processes, to rounding: sums run in another order. Checkpoints and rows are written by the first process, in
-one format, and any number of processes goes on from them. Samples belong to their numbers (`lrcore.flow.sampling`), so they
-are the same too.
+one format, and any number of processes goes on from them. Samples belong to their numbers (`lrcore.flow.sampling`), so
+they are the same too.
 """
 
 from __future__ import annotations

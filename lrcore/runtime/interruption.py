@@ -41,7 +41,7 @@ class StopRequest:
         self.check()
 
     def apart(self, action: Callable[[], object]) -> None:
-        """Do `action`, that may `check`, where other processes do the same, each for itself (`lrcore.runtime.distributed`)."""
+        """Do `action`, that may `check`, where other processes do the same, each for itself (`runtime.distributed`)."""
         action()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

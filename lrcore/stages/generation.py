@@ -126,8 +126,8 @@ def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) ->
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see `lrcore.flow.path_shape`;
-    `numerical_path`, on what the training and the sampling were computed."""
+    """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see
+    `lrcore.flow.path_shape`; `numerical_path`, on what the training and the sampling were computed."""
 
     features: Tensor
     paths: Tensor

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from lrcore.autoencoders.base import Autoencoder
-from lrcore.datasets import ImageSet, Splits, fingerprint, load_splits
+from lrcore.datasets.loading import ImageSet, Splits, fingerprint, load_splits
 from lrcore.encoders.base import VisionEncoder
 from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
