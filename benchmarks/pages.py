@@ -25,7 +25,7 @@ from playwright.sync_api import sync_playwright
 from plotly.offline import get_plotlyjs
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT / "tests"))  # the tests look through pages in the same way
+sys.path.insert(0, str(PROJECT / "tests" / "helpers"))  # the tests look through pages in the same way
 
 from browser import chromium, served  # noqa: E402
 from lighthouse import audited  # noqa: E402

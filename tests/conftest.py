@@ -55,7 +55,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 def undisturbed(shared: Path) -> Path:
     """`data`, `imgs` and `runs` of the study `tiny.toml`, made by the command without a pause. To be read only."""
     import killed_train
-    from test_train import arguments
+    from tiny_study import arguments
 
     folder = shared / "undisturbed"
     with exclusive(folder):

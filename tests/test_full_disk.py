@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from test_train import arguments, stored
+from tiny_study import arguments, stored
 
 from lrcore import train
 from lrcore.records.reading import read_generation

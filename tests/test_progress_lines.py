@@ -28,7 +28,7 @@ WORKERS = pytest.mark.parametrize("workers", [[], ["-n", "2", "--dist", "loadfil
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "helpers"))
     pytester.makeconftest(CONFTEST)
 
     def run(*arguments: str, **files: str) -> list[str]:

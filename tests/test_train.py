@@ -8,26 +8,14 @@ import killed_train
 import pandas
 import pytest
 import torch
+from tiny_study import TINY, arguments, stored
 
 from lrcore import train
 from lrcore.assets import cache
 from lrcore.records.reading import read_generation, read_reconstruction
 from lrcore.stages.reconstruction import set_metric
 
-TINY = str(Path(__file__).parent / "tiny.toml")
 AE_STEPS, CELL_STEPS = 2 * 6, 6
-
-
-def arguments(folder, *more):
-    return [TINY, *(f"--{name}={folder / name}" for name in ("data", "imgs", "runs")), *more]
-
-
-def stored(folder):
-    """Every row and picture, byte for byte."""
-    found = [
-        path for name in ("data", "imgs") for path in (folder / name).rglob("*.*") if not path.name.startswith(".")
-    ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def test_a_study_makes_every_row_and_picture(undisturbed):

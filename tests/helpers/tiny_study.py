@@ -1,0 +1,17 @@
+"""The study `tests/tiny.toml`: its file, the command's arguments for it, and what it leaves."""
+
+from pathlib import Path
+
+TINY = str(Path(__file__).parents[1] / "tiny.toml")
+
+
+def arguments(folder, *more):
+    return [TINY, *(f"--{name}={folder / name}" for name in ("data", "imgs", "runs")), *more]
+
+
+def stored(folder):
+    """Every row and picture, byte for byte."""
+    found = [
+        path for name in ("data", "imgs") for path in (folder / name).rglob("*.*") if not path.name.startswith(".")
+    ]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}

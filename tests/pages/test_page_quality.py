@@ -1,0 +1,86 @@
+"""Accessibility and weight of every page: axe-core, layout shifts, bytes.
+
+axe-core comes from npm (`tests/page_tools`, versions pinned; `make test` installs it).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from browser import IS_DRAWN, WAIT, visit
+from playwright.sync_api import Browser, Page
+
+TOOLS = Path(__file__).parents[1] / "page_tools"
+MOST_BYTES = 1_500_000
+MOST_SHIFT = 0.1
+
+NOTE_SHIFTS = """
+    window.shifts = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(({ value }) => { window.shifts += value; }))
+        .observe({ type: "layout-shift", buffered: true });
+"""
+# Rules that do not depend on colours are run once a width.
+FIND_VIOLATIONS = """async rules => {
+    const chosen = rules.length ? { runOnly: { type: "rule", values: rules } } : {};
+    const { violations } = await axe.run(document, { resultTypes: ["violations"], ...chosen });
+    return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+        .flatMap(({ id, impact, nodes }) => nodes.map(({ target, html }) =>
+            `${id} (${impact}): ${target.join(" ")}: ${html.slice(0, 120)}`));
+}"""
+
+
+def test_versions_are_pinned_and_no_registry_is_named() -> None:
+    wanted = json.loads((TOOLS / "package.json").read_text())["devDependencies"]
+    locked = json.loads((TOOLS / "package-lock.json").read_text())["packages"]
+    assert {name: locked[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert not [name for name, package in locked.items() if "resolved" in package]
+
+
+def scroll_through(page: Page, theme: str) -> None:
+    """Scroll to the end, so that every figure is drawn."""
+    for height in range(0, page.evaluate("document.documentElement.scrollHeight"), 500):
+        page.evaluate("height => scrollTo({ top: height, behavior: 'instant' })", height)
+        page.wait_for_timeout(30)
+    page.wait_for_function(IS_DRAWN, arg=theme, timeout=WAIT)
+
+
+def violations(page: Page, theme: str, rules: list[str]) -> list[str]:
+    """What axe finds on a page that is to be shown in `theme`; no rules are all rules."""
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.wait_for_selector(f"body.quarto-{theme}", timeout=WAIT)
+    page.wait_for_function(IS_DRAWN, arg=theme, timeout=WAIT)
+    return [f"{theme}: {found}" for found in page.evaluate(FIND_VIOLATIONS, rules)]
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_nothing_stands_in_a_reader_s_way(
+    browser: Browser, address: str, pages: list[str], tools: Path, width: int
+) -> None:
+    """axe-core finds nothing serious or critical, with every figure drawn; on the way nothing moves by itself."""
+    problems = []
+    for name in pages:
+        with visit(browser, address, name, width, "light", NOTE_SHIFTS) as opened:
+            page = opened.page
+            scroll_through(page, "light")
+            shifts = page.evaluate("shifts")
+            if shifts >= MOST_SHIFT:
+                problems.append(f"{name} at {width} px: things move by {shifts:.3f} while it is read")
+            page.add_script_tag(path=tools / "axe-core" / "axe.min.js")
+            found = violations(page, "light", [])
+            found += violations(page, "dark", ["color-contrast"]) if width == 1440 else []
+            problems += [f"{name} at {width} px, {what}" for what in found]
+    assert not problems, "\n".join(problems)
+
+
+def test_the_first_page_is_light(browser: Browser, address: str) -> None:
+    """All that it loads when it is read to the end, beside plotly.js, which all pages share."""
+    with visit(browser, address, "index.html", 1440, "light") as opened:
+        scroll_through(opened.page, "light")
+        loaded = opened.page.evaluate(
+            """["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind))
+                .map(({ name, transferSize }) => [name, transferSize])"""
+        )
+        sizes = {name: size for name, size in loaded if not name.endswith("/plotly.min.js")}
+        assert 0 < sum(sizes.values()) < MOST_BYTES, sizes

@@ -1,0 +1,96 @@
+"""The workflows name commands and files that exist, ask for little, and pin what they use to a major version."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+FOLDER = PROJECT / ".github" / "workflows"
+WORKFLOWS = sorted(path.name for path in FOLDER.glob("*.yml"))
+OFFICIAL = ("actions/", "quarto-dev/quarto-actions/")
+
+
+def read(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((FOLDER / name).read_text()))
+
+
+def steps(name: str) -> list[dict[str, Any]]:
+    return [step for job in read(name)["jobs"].values() for step in job["steps"]]
+
+
+def step_of(name: str, words: str) -> dict[str, Any]:
+    """The one step whose command holds `words`."""
+    (found,) = [step for step in steps(name) if words in step.get("run", "")]
+    return found
+
+
+def test_there_is_one_that_checks_and_one_that_publishes() -> None:
+    assert WORKFLOWS == ["ci.yml", "publish.yml"]
+    assert step_of("ci.yml", ".ci/run") and os.access(PROJECT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actions_are_official_and_pinned(name: str) -> None:
+    used = [step["uses"] for step in steps(name) if "uses" in step]
+    assert used and all(action.startswith(OFFICIAL) and re.search(r"@v\d+$", action) for action in used), used
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_permissions_are_minimal_and_runs_do_not_overlap(name: str) -> None:
+    workflow = read(name)
+    assert workflow["permissions"] == {"contents": "read"} and workflow["concurrency"]["group"]
+    writes = {
+        (job, permission)
+        for job, settings in workflow["jobs"].items()
+        for permission, level in settings.get("permissions", {}).items()
+        if level == "write"
+    }
+    assert writes == ({("deploy", "pages"), ("deploy", "id-token")} if name == "publish.yml" else set())
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_files_and_targets_in_commands_exist(name: str) -> None:
+    commands = "\n".join(step.get("run", "") for step in steps(name))
+    for path in re.findall(r"(?<![\w./-])(?:tests|tools|\.ci)/[\w./-]+", commands):
+        assert (PROJECT / path).is_file(), path
+    for target in re.findall(r"make ([\w./-]+)", commands):
+        done = subprocess.run(["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_address_ends_up_in_the_profile_that_is_rendered(tmp_path: Path) -> None:
+    step = step_of("publish.yml", "site-url")
+    assert step["env"] == {"BASE_URL": "${{ steps.pages.outputs.base_url }}"}
+    for given in ("https://example.org/sub", "https://example.org/sub/"):
+        subprocess.run(["bash", "-ec", step["run"]], cwd=tmp_path, env={"BASE_URL": given}, check=True)
+        profile = re.search(r"--profile (\w+)", step_of("publish.yml", "quarto render")["run"])
+        assert profile
+        written = yaml.safe_load((tmp_path / f"_quarto-{profile[1]}.yml").read_text())
+        assert written == {"website": {"site-url": "https://example.org/sub"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "passes"),
+    [
+        ("Output created: _site/index.html", 0, True),
+        ("WARN: Unable to resolve link target", 0, False),
+        ("[WARNING] Citeproc: citation none not found", 0, False),
+        ("ERROR: no such file", 0, False),
+        ("Output created: _site/index.html", 1, False),
+    ],
+)
+def test_a_warning_of_quarto_fails_the_rendering(tmp_path: Path, said: str, code: int, passes: bool) -> None:
+    quarto = tmp_path / "quarto"
+    quarto.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit {code}\n")
+    quarto.chmod(0o755)
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step_of("publish.yml", "quarto render")["run"]]
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is passes and said in done.stdout

@@ -1,0 +1,45 @@
+"""The stage that trains transformers: another width, a linear skip."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lrcore.runtime.folders import Folders
+from lrcore.runtime.interruption import StopRequest
+from lrcore.stages.training import ensure_trained, load_snapshot, snapshot_path, training_recipe
+from lrcore.stages.workspace import Workspace
+from lrcore.studies.loading import load_study
+
+STUDY = f"""
+extends = "{Path(__file__).parents[1] / "tiny.toml"}"
+[autoencoders.pixels]
+family = "patches"
+patch = 4
+[[grid]]
+ae = ["pixels"]
+trainp = ["ln"]
+trainshift = [1.0]
+repa = ["none"]
+"""
+
+
+@pytest.fixture
+def work(tmp_path):
+    path = tmp_path / "pixels.toml"
+    path.write_text(STUDY)
+    folders = Folders(tmp_path / "data", tmp_path / "imgs", tmp_path / "runs")
+    return Workspace(load_study(str(path)), folders, StopRequest(), lambda steps: None)
+
+
+def test_width_and_skip_are_those_of_the_cell(work):
+    (cell,) = work.study.cells
+    changed = replace(cell, width=96, skip="linear")
+    for one in (cell, changed):
+        ensure_trained(work, [one], 3)
+    assert snapshot_path(work, cell, 3) != snapshot_path(work, changed, 3)
+    assert len({training_recipe(work, one) for one in (cell, changed, replace(cell, width=96))}) == 3
+    model, other = load_snapshot(work, cell, 3), load_snapshot(work, changed, 3)
+    assert (model.shape.width, model.shape.depth, model.skip) == (128, 3, None)
+    assert (other.shape.width, other.shape.depth, other.shape.heads) == (96, 3, 3)
+    assert other.skip.gate[1].weight.any()  # it was trained
