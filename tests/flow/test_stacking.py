@@ -136,7 +136,7 @@ train_seed = [17]
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, request):
     path = tmp_path_factory.mktemp("study") / "stacked.toml"
-    path.write_text(GRID.format(tiny=request.path.parent / "tiny.toml"))
+    path.write_text(GRID.format(tiny=request.path.parents[1] / "tiny.toml"))
     return load_study(str(path))
 
 
