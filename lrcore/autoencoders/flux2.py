@@ -8,28 +8,18 @@ import torch
 from diffusers import AutoencoderKLFlux2
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, Posterior, encode_all, token_grid
+from lrcore.autoencoders.base import CollapsedError, Posterior, encode_all
+from lrcore.autoencoders.gaussian_posterior import PosteriorAutoencoder, small_model_config
 from lrcore.autoencoders.patches import from_tokens, to_tokens
-from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.spec.study import AutoencoderSpec
 
 
 def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKLFlux2:
     """A randomly initialised AutoencoderKLFlux2 that halves the image once per width after the first."""
-    blocks = len(spec.widths)
-    return AutoencoderKLFlux2(
-        down_block_types=("DownEncoderBlock2D",) * blocks,
-        up_block_types=("UpDecoderBlock2D",) * blocks,
-        block_out_channels=spec.widths,
-        layers_per_block=spec.layers_per_block,
-        latent_channels=spec.latent_channels,
-        norm_num_groups=8,
-        sample_size=resolution,
-        patch_size=(spec.patch, spec.patch),
-    )
+    return AutoencoderKLFlux2(**small_model_config(spec, resolution), patch_size=(spec.patch, spec.patch))
 
 
-class Flux2Autoencoder(Autoencoder):
+class Flux2Autoencoder(PosteriorAutoencoder):
     """(patchify(mode) - bn.running_mean) / sqrt(bn.running_var + eps); patch and statistics are the model's own."""
 
     def __init__(self, model: AutoencoderKLFlux2, resolution: int, precision: str = "float32") -> None:
@@ -38,17 +28,8 @@ class Flux2Autoencoder(Autoencoder):
         Raises:
             LrcoreError: the model's downsampling and patch do not divide the resolution.
         """
-        super().__init__()
-        patch = model.config.patch_size[0]
-        grid = token_grid(resolution, 2 ** (len(model.config.block_out_channels) - 1), patch)
-        self.shape = LatentShape(resolution, grid, model.config.latent_channels * patch**2, patch)
-        self.model, self.precision = model.eval().requires_grad_(False), precision
-        if precision == "bfloat16":
-            # its config has no `force_upcast`; its layers are those of the models that have it
-            accumulate_in_float32(model)
-
-    def encode_batch(self, images: Tensor) -> Tensor:
-        return self._normalised(self.model.encode(images).latent_dist.mode())
+        # its config has no `force_upcast`; its layers are those of the models that have it
+        super().__init__(model, resolution, model.config.patch_size[0], precision, upcast=True)
 
     def posterior_batch(self, images: Tensor) -> Posterior:
         found = self.model.encode(images).latent_dist

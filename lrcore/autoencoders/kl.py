@@ -13,28 +13,19 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, Posterior, encode_all, token_grid
+from lrcore.autoencoders.base import CollapsedError, Posterior, encode_all
+from lrcore.autoencoders.gaussian_posterior import PosteriorAutoencoder, small_model_config
 from lrcore.autoencoders.patches import from_tokens, to_tokens
-from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import AutoencoderSpec
 
 
 def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKL:
     """A randomly initialised AutoencoderKL that halves the image once per width after the first."""
-    blocks = len(spec.widths)
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * blocks,
-        up_block_types=("UpDecoderBlock2D",) * blocks,
-        block_out_channels=spec.widths,
-        layers_per_block=spec.layers_per_block,
-        latent_channels=spec.latent_channels,
-        norm_num_groups=8,
-        sample_size=resolution,
-    )
+    return AutoencoderKL(**small_model_config(spec, resolution))
 
 
-class KLAutoencoder(Autoencoder):
+class KLAutoencoder(PosteriorAutoencoder):
     """(mode - shift_factor) * scaling_factor, patchified.
 
     The posterior's mode is the latent; `encode(images, generator)` draws a sample instead.
@@ -50,10 +41,7 @@ class KLAutoencoder(Autoencoder):
             LrcoreError: the model's downsampling and the patch do not divide the resolution, or its config has but one
                 of `latents_mean` and `latents_std`.
         """
-        super().__init__()
-        grid = token_grid(resolution, 2 ** (len(model.config.block_out_channels) - 1), patch)
-        self.shape = LatentShape(resolution, grid, model.config.latent_channels * patch**2, patch)
-        self.model, self.precision = model.eval().requires_grad_(False), precision
+        super().__init__(model, resolution, patch, precision, upcast=model.config.force_upcast)
         mean, std = model.config.latents_mean, model.config.latents_std
         if (mean is None) != (std is None):
             raise LrcoreError(
@@ -64,11 +52,6 @@ class KLAutoencoder(Autoencoder):
         scale = [model.config.scaling_factor / deviation for deviation in ([1.0] * channels if std is None else std)]
         for name, values in (("shift", shift), ("scale", scale)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
-        if precision == "bfloat16" and model.config.force_upcast:
-            accumulate_in_float32(model)
-
-    def encode_batch(self, images: Tensor) -> Tensor:
-        return self._normalised(self.model.encode(images).latent_dist.mode())
 
     def posterior_batch(self, images: Tensor) -> Posterior:
         found = self.model.encode(images).latent_dist

@@ -51,16 +51,18 @@ def load_encoder(name: str, size: int = 128, weights: str = "") -> VisionEncoder
     return EfficientNetLite0(name, pretrained.efficientnet_lite0(), size, pretrained.sha256(name))
 
 
-def check_encoder_name(name: str) -> None:
+def check_encoder_name(name: str, kind: str = "encoder", pinned: tuple[str, ...] = ENCODERS) -> None:
     """Check `name` as `load_encoder` would, building nothing. Takes seconds once, to import timm, unless it is pinned.
 
+    `kind`, for the message, and `pinned` are others where names mean more than encoders: `metrics.features`.
+
     Raises:
-        LrcoreError: no encoder has that name; says which name is nearest.
+        LrcoreError: nothing has that name; says which name is nearest.
     """
-    if name in ENCODERS or name in ALIASES:
+    if name in pinned or name in ALIASES:
         return
     from lrcore.encoders import timm_model
 
-    near = timm_model.nearest_names(name, (*ENCODERS, *ALIASES))
+    near = timm_model.nearest_names(name, (*pinned, *ALIASES))
     if near is not None:
-        raise unknown("encoder", name, (*near, "any other of timm.list_models()"))
+        raise unknown(kind, name, (*near, "any other of timm.list_models()"))

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
+from lrcore.figures.losses import over_time
 from lrcore.results import denoising, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -26,20 +27,14 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
     figure = go.Figure()
     for ae in naming.in_order(rows["ae"]):
         look, line = naming.ae_style(ae), rows[rows["ae"] == ae]
-        figure.add_trace(
-            go.Scatter(
-                x=(line["t_low"] + line["t_high"]) / 2,
-                y=line["ratio"],
-                error_y={"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1},
-                name=look.label,
-                mode="lines+markers",
-                line={"color": look.colour, "width": 2},
-                marker={"symbol": look.symbol, "size": 7, "color": look.colour},
-                text=[f"{low:.2f} to {high:.2f}" for low, high in zip(line["t_low"], line["t_high"], strict=True)],
-                customdata=line[["loss", "gaussian_loss", "count"]],
-                hovertemplate=f"{look.label}, t %{{text}}: %{{y:.3f}}<br>loss %{{customdata[0]:.3f}} over "
-                "%{customdata[1]:.3f}, %{customdata[2]:,} images<extra></extra>",
-            )
+        hover = (
+            f"{look.label}, t %{{text}}: %{{y:.3f}}<br>loss %{{customdata[0]:.3f}} over %{{customdata[1]:.3f}}, "
+            "%{customdata[2]:,} images<extra></extra>"
+        )
+        figure.add_trace(over_time(look, line, "ratio", hover))
+        figure.data[-1].update(
+            error_y={"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1},
+            customdata=line[["loss", "gaussian_loss", "count"]],
         )
     figure.add_hline(y=1, line={"color": _GREY, "dash": "dash", "width": 1})
     figure.add_annotation(x=1, y=1, text="linear denoiser", showarrow=False, xanchor="right", yanchor="bottom")

@@ -78,12 +78,8 @@ class SiteFigure(Embedded):
     @property
     def markup(self) -> str:
         """The figure as HTML."""
-        spec = script_json(figure_spec(self.figure))
-        return (
-            f'<div class="lrcore-figure" id="figure-{self.name}">{_plot(self.figure, self.alt, self.min_width)}'
-            f'<script type="application/json" class="lrcore-spec">{spec}</script>'
-            f"{csv_link(self.rows, self.name)}</div>"
-        )
+        plot = _plot(self.figure, self.alt, self.min_width)
+        return _holder("figure", self.name, plot, figure_spec(self.figure), self.rows)
 
 
 @dataclass(frozen=True)
@@ -119,15 +115,13 @@ class SteppedFigure(Embedded):
         specs = [figure_spec(figure) for figure in self.frames.values()]
         at = steps.index(self.start)
         spec = {**specs[at], "frames": [{"label": step, **frame} for step, frame in zip(steps, specs, strict=True)]}
-        return (
-            f'<div class="lrcore-figure" id="figure-{self.name}">'
+        slider = (
             f'<label class="lrcore-stepper">{html.escape(self.label)} <input type="range" min="0" '
             f'max="{len(steps) - 1}" step="1" value="{at}" aria-valuetext="{html.escape(self.start)}"> '
             f"<output>{html.escape(self.start)}</output></label>"
-            f"{_plot(self.frames[self.start], self.alt, self.min_width)}"
-            f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>'
-            f"{csv_link(self.rows, self.name)}</div>"
         )
+        plot = _plot(self.frames[self.start], self.alt, self.min_width)
+        return _holder("figure", self.name, slider + plot, spec, self.rows)
 
 
 @dataclass(frozen=True)
@@ -161,11 +155,8 @@ class SiteTable(Embedded):
         table = table.replace(
             "<table ", f'<table data-quarto-disable-processing="true" aria-label="{html.escape(self.caption)}" ', 1
         )
-        return (
-            f'<div class="lrcore-table" id="table-{self.name}">{table}'
-            f'<script type="application/json" class="lrcore-spec">{script_json(table_options(self.frame))}</script>'
-            f"{csv_link(self.frame if self.rows is None else self.rows, self.name)}</div>"
-        )
+        rows = self.frame if self.rows is None else self.rows
+        return _holder("table", self.name, table, table_options(self.frame), rows)
 
 
 @dataclass(frozen=True)
@@ -258,6 +249,14 @@ def raw_html(text: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{{=html}}\n{text}\n{fence}\n"
+
+
+def _holder(kind: str, name: str, shown: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
+    """What `site/figures.js` looks for: what is shown without scripts, what to draw, and the rows as a download."""
+    return (
+        f'<div class="lrcore-{kind}" id="{kind}-{name}">{shown}'
+        f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>{csv_link(rows, name)}</div>'
+    )
 
 
 def _plot(figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:

@@ -32,18 +32,7 @@ def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
     figure = go.Figure()
     for ae in naming.in_order(rows["ae"]):
         look, line = naming.ae_style(ae), rows[rows["ae"] == ae]
-        figure.add_trace(
-            go.Scatter(
-                x=(line["t_low"] + line["t_high"]) / 2,
-                y=line["loss"],
-                name=look.label,
-                mode="lines+markers",
-                line={"color": look.colour, "width": 2},
-                marker={"symbol": look.symbol, "size": 7, "color": look.colour},
-                text=[f"{low:.2f} to {high:.2f}" for low, high in zip(line["t_low"], line["t_high"], strict=True)],
-                hovertemplate=f"{look.label}, t %{{text}}: %{{y:.3f}}<extra></extra>",
-            )
-        )
+        figure.add_trace(over_time(look, line, "loss", f"{look.label}, t %{{text}}: %{{y:.3f}}<extra></extra>"))
     study = str(losses["study"].iloc[0])
     figure.update_layout(template=style.TEMPLATE, title=f"Loss over training time, study {study}", height=430)
     figure.update_layout(legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}, margin_b=90)
@@ -56,3 +45,17 @@ def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
         for _, row in lowest.iterrows()
     )
     return SiteFigure(figure, rows, f"{study}-losses", f"Flow-matching loss over training time. {said}.")
+
+
+def over_time(look: naming.AeStyle, rows: pandas.DataFrame, column: str, hover: str) -> go.Scatter:
+    """A column of one autoencoder's rows over the middle of their bins of t; `%{text}` of `hover` is the bin."""
+    return go.Scatter(
+        x=(rows["t_low"] + rows["t_high"]) / 2,
+        y=rows[column],
+        name=look.label,
+        mode="lines+markers",
+        line={"color": look.colour, "width": 2},
+        marker={"symbol": look.symbol, "size": 7, "color": look.colour},
+        text=[f"{low:.2f} to {high:.2f}" for low, high in zip(rows["t_low"], rows["t_high"], strict=True)],
+        hovertemplate=hover,
+    )

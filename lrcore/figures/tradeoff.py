@@ -32,7 +32,7 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
     distances = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")]
     # figures repeated from the autoencoders' own authors follow another protocol
     measured = study[(study["table"] == "reconstruction") & ~study["setting"].str.startswith("as reported")]
-    points = _points(_by_ae(distances, "value"), measured[measured["quantity"] == metric], metric, baseline)
+    points = _points(findings.by_ae(distances, "value"), measured[measured["quantity"] == metric], metric, baseline)
     return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff")
 
 
@@ -48,7 +48,7 @@ def study_tradeoff(
     best = findings.best_per_ae(settings)
     label = findings.label(settings)
     measured = reconstruction[reconstruction["metric"] == metric]
-    points = _points(_by_ae(best, "distance"), measured, metric, baseline)
+    points = _points(findings.by_ae(best, "distance"), measured, metric, baseline)
     study = str(generation["study"].iloc[0])
     return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff")
 
@@ -65,7 +65,7 @@ def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str
     naming.metric_style(metric)
     if measured["ae"].duplicated().any():
         raise LrcoreError(f"two rows of {metric} for one autoencoder: keep those of one network and image set")
-    fidelity, errors = _by_ae(measured, "value"), _by_ae(measured, "standard_error")
+    fidelity, errors = findings.by_ae(measured, "value"), findings.by_ae(measured, "standard_error")
     aes = naming.in_order(distances.keys() & fidelity.keys())
     if not aes:
         raise LrcoreError(f"no rows: no autoencoder has both a distance and {metric}")
@@ -82,10 +82,6 @@ def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str
         base = float(at[column].iloc[0]) if len(at) else math.nan
         points[f"{column}_change"] = [findings.relative_change(value, base) for value in points[column]]
     return points
-
-
-def _by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
-    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
 
 
 def _draw(points: pandas.DataFrame, distance: str, metric: str, baseline: str, where: str, name: str) -> SiteFigure:

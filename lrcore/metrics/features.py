@@ -19,8 +19,8 @@ from torch import Tensor
 from lrcore.assets import pretrained
 from lrcore.datasets.images import to_float
 from lrcore.encoders.base import RESIZE_RULE
-from lrcore.encoders.loading import ALIASES, ENCODERS, load_encoder
-from lrcore.errors import LrcoreError, unknown
+from lrcore.encoders.loading import ENCODERS, check_encoder_name, load_encoder
+from lrcore.errors import LrcoreError
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.inception import Inception2015
 
@@ -101,13 +101,7 @@ def check_feature_network(name: str) -> None:
     Raises:
         LrcoreError: no network has that name; says which name is nearest.
     """
-    if name in FEATURE_NETWORKS or name in ALIASES:
-        return
-    from lrcore.encoders import timm_model  # takes seconds, and only names that are not pinned need it
-
-    near = timm_model.nearest_names(name, (*FEATURE_NETWORKS, *ALIASES))
-    if near is not None:
-        raise unknown("feature network", name, (*near, "any other of timm.list_models()"))
+    check_encoder_name(name, "feature network", FEATURE_NETWORKS)
 
 
 def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianStatistics:

@@ -22,7 +22,7 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.results import agreement, findings, naming, numbers, published_wording
-from lrcore.results.evidence import Evidence, by_ae, evidence
+from lrcore.results.evidence import Evidence, evidence
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices
@@ -213,7 +213,7 @@ def interpolation_orders(given: Evidence) -> Claim:
     told, found = (_published_by_ae(given, source, quantity) for quantity in ("ifid", "gfid"))
     tau, count = agreement.kendall(told, found)
     whole = given.latents[(given.latents["index"] < 0) & given.latents["metric"].isin(("ifid", "ifd"))]
-    interpolated = by_ae(whole, "value")
+    interpolated = findings.by_ae(whole, "value")
     name = "iFID" if "ifid" in set(whole["metric"]) else "iFD"
     ours = given.distances(ae for ae in given.aes if ae in interpolated)
     return Claim(
@@ -283,7 +283,7 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
 def _fidelity_change(reconstruction: pandas.DataFrame, ae: str) -> tuple[float, float]:
     """The relative change of `FIDELITY` from SD to `ae`, and two standard errors of it; both are of the same images."""
     rows = reconstruction[reconstruction["metric"] == FIDELITY]
-    value, error = by_ae(rows, "value"), by_ae(rows, "standard_error")
+    value, error = findings.by_ae(rows, "value"), findings.by_ae(rows, "standard_error")
     if not {ae, "sd"} <= set(value) or value["sd"] == 0:
         return math.nan, math.nan
     ratio = value[ae] / value["sd"]
@@ -325,7 +325,7 @@ def _published_by_ae(given: Evidence, source: str, quantity: str, table: str | N
         rows = rows[rows["table"] == table]
     if rows.empty:
         raise LrcoreError(f"no rows: no published {quantity} of {source}")
-    return by_ae(rows, "value")
+    return findings.by_ae(rows, "value")
 
 
 def _figure(given: Evidence, source: str, quantity: str) -> float:

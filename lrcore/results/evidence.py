@@ -42,7 +42,7 @@ class Evidence:
         settings = self.decided if anew else self.settings
         some = settings[settings["ae"].isin(wanted)]
         found = findings.best_per_ae(some) if anew else findings.comparable_best(some) if len(some) else some
-        best = by_ae(found, "distance")
+        best = findings.by_ae(found, "distance")
         return best if set(best) == wanted else {}
 
     def where(self, parameter: str) -> pandas.DataFrame:
@@ -94,8 +94,3 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         noise=findings.noise_of_difference(study.repeated),
         label=study.distance,
     )
-
-
-def by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
-    """A column by autoencoder."""
-    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}

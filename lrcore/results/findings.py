@@ -417,3 +417,8 @@ def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
 def _mean_or_nan(values: pandas.Series) -> float:
     """The mean; NaN where one value is."""
     return float(values.mean(skipna=False))
+
+
+def by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
+    """A column by autoencoder."""
+    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
