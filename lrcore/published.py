@@ -17,7 +17,9 @@ from lrcore.results.published import write
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the figures from the literature as Parquet.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lrcore.published", description="Write the figures from the literature as Parquet."
+    )
     parser.add_argument("--data", type=Path, default=Path("data"), help="data folder (default: %(default)s)")
     try:
         print(f"wrote {write(parser.parse_args().data)}")
