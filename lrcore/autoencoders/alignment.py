@@ -31,7 +31,7 @@ from lrcore.errors import LrcoreError
 def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
     """Features (B, N, F) of a square grid of patches as (B, rows * columns, F), for tokens of another grid.
 
-    Resampled by `encoders.patches_at`; on their own grid they are handed on as they are.
+    Resampled by `encoders.base.patches_at`; on their own grid they are handed on as they are.
 
     Raises:
         LrcoreError: N is not a square.

@@ -21,7 +21,7 @@ HEIGHT = 480
 
 
 def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", baseline: str = "sd") -> SiteFigure:
-    """The figure of the published study, from rows of `records.read_published`.
+    """The figure of the published study, from rows of `records.reading.read_published`.
 
     `metric` is one of lpips, ssim, psnr, rfid; arrows lead from `baseline` to every other autoencoder.
 

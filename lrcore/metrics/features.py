@@ -4,7 +4,8 @@
     >>> a, b = statistics(network, train), statistics(network, samples)   # doctest: +SKIP
     >>> frechet_distance(a, b)                           # doctest: +SKIP
 
-A distance in the features of `inception2015` is the FID; one in any other network is not (`records.distance_label`).
+A distance in the features of `inception2015` is the FID; one in any other network is not
+(`records.schema.distance_label`).
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def load_features(name: str, device: torch.device | str = "cpu", weights: str = 
 
     `inception2015`: 2048 features, the pool of the 2015 TensorFlow Inception (Szegedy et al. 2015), resized to 299 px
     as TensorFlow 1 did. `efficientnet_lite0`: 1280 pooled features at 128 px. Any other encoder that
-    `encoders.load_encoder` knows, such as `dinov2b`: its pooled features at 224 px, the size at which Stein et al. 2023
-    (arXiv:2306.04675) take DINOv2's.
+    `encoders.loading.load_encoder` knows, such as `dinov2b`: its pooled features at 224 px, the size at which Stein et
+    al. 2023 (arXiv:2306.04675) take DINOv2's.
 
     Args:
         weights: a local state dict for a network that is not pinned; "" takes timm's own.

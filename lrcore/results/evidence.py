@@ -66,7 +66,7 @@ class Evidence:
 def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
     """What `study` has to say, at the last step that all of its measured autoencoders reached.
 
-    `published`: from `records.read_published`.
+    `published`: from `records.reading.read_published`.
 
     Raises:
         LrcoreError: no rows, two protocols, or no step in common.

@@ -72,7 +72,7 @@ def mean_of_trainings(rows: pandas.DataFrame) -> pandas.DataFrame:
 def anchors_of(study: StudyRows, means: pandas.DataFrame) -> pandas.DataFrame:
     """The anchors that the samples of `mean_of_trainings` are held against: of as many images, in the same features.
 
-    Rows of `records.read_anchors`.
+    Rows of `records.reading.read_anchors`.
     """
     rows, run = study.anchors, study.generation
     same = (rows["feature_network"] == run["feature_network"].iloc[0]) & (

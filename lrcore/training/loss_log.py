@@ -158,7 +158,7 @@ def mean_loss(interval: LossInterval) -> float:
 def loss_rows(
     intervals: Sequence[LossInterval], cell: Cell, width: int, recipe: str, lrcore_version: str
 ) -> list[LossRow]:
-    """The rows of one run's intervals for `records.write_losses`: one an interval and bin.
+    """The rows of one run's intervals for `records.writing.write_losses`: one an interval and bin.
 
     `width`: the transformer's.
     """
