@@ -52,7 +52,7 @@ class EventWriter:
             path.unlink(missing_ok=True)
 
     def losses(self, rows: pandas.DataFrame) -> None:
-        """Write rows of `records.reading.read_losses`: the mean over t as `loss`, every bin as `loss by t/<low> to <high>`."""
+        """Write rows of `read_losses`: the mean over t as `loss`, every bin as `loss by t/<low> to <high>`."""
         for step, interval in rows[rows["count"] > 0].groupby("step"):
             mean = (interval.loss * interval["count"]).sum(skipna=False) / interval["count"].sum()
             self._number("loss", mean, step)
@@ -60,7 +60,7 @@ class EventWriter:
                 self._number(f"loss by t/{row['t_low']:.2f} to {row['t_high']:.2f}", row["loss"], step)
 
     def scores(self, rows: pandas.DataFrame) -> None:
-        """Write rows of `records.reading.read_generation`, one curve a metric and sampling shift; what diverged has none."""
+        """Write rows of `read_generation`, one curve a metric and sampling shift; what diverged has none."""
         for row in _records(rows):
             names = {distance_label(row["feature_network"]): "fid", "kernel distance": "kid",
                      "precision": "sample_precision", "recall": "sample_recall"}  # fmt: skip
