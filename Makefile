@@ -44,4 +44,4 @@ $(TOOLS)/node_modules/installed: $(TOOLS)/package.json $(TOOLS)/package-lock.jso
 	fi
 
 clean:
-	rm -rf _site .quarto site/vendor .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _site .quarto site/vendor .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

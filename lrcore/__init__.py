@@ -1,16 +1,16 @@
 """lrcore: how learnable, how faithful and how compact is the latent space of an image autoencoder?
 
-Commands are modules of this folder (`python -m lrcore.train`); ideas are folders, from the ground up:
+Commands are modules of this folder (`python -m lrcore.train`), but for two folders with a command, `assets` and
+`metrics`, and `records.migration`. Ideas are folders, from the ground up:
 
-    runtime        files, stopping, progress, processes     metrics     distances, per-image metrics, latents
+    runtime        files, stopping, progress, processes     training    the loop, checkpoints, losses
+    spec           what a study says, as typed data         metrics     distances, per-image metrics, latents
     assets         data and weights from outside            studies     the studies, read and checked
-    spec           what a study says, as typed data         stages      what is done, in order
+    records        the rows under data/                     stages      what is done, in order
     flow           flow matching: times, loss, model, way   plan        what it will cost
     encoders       frozen vision encoders                   executors   who does it
-    records        the rows under data/                     results     from rows to findings and claims
-    datasets       images                                   figures     from findings to pages
-    autoencoders   images to latents and back
-    training       the loop, checkpoints, losses
+    datasets       images                                   results     from rows to findings and claims
+    autoencoders   images to latents and back               figures     from findings to pages
 
 What pages and notebooks use can be had from here: `from lrcore import load_studies`.
 """
@@ -26,15 +26,18 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
-    "lrcore.autoencoders.base": ("Autoencoder", "LatentShape"),
     "lrcore.flow.public_checkpoints": ("load_public", "to_public"),
     "lrcore.flow.timesteps": ("density", "sampling_grid", "timeshift"),
     "lrcore.records.reading": (
-        *("read_anchors", "read_generation", "read_latents", "read_losses", "read_published", "read_reconstruction"),
+        "read_anchors",
+        "read_generation",
+        "read_latents",
+        "read_losses",
+        "read_published",
+        "read_reconstruction",
     ),
     "lrcore.results.claims": ("judged",),
     "lrcore.results.study_rows": ("load_studies",),
-    "lrcore.studies.loading": ("load_study",),
 }
 """Where the names live that this module offers; loaded when they are asked for, since torch takes seconds."""
 

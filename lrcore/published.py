@@ -17,6 +17,7 @@ from lrcore.results.published import write
 
 
 def main() -> int:
+    """Run the command line; returns the exit status, 2 for an error of the user's."""
     parser = argparse.ArgumentParser(
         prog="python -m lrcore.published", description="Write the figures from the literature as Parquet."
     )

@@ -1,8 +1,10 @@
 """Pretrained weights and data sets: what the cache holds, and fetching what it lacks.
 
-python -m lrcore.assets                    what is present, missing, how large, under which licence
-python -m lrcore.assets fetch              fetch everything
-python -m lrcore.assets fetch cifar10      fetch one
+    python -m lrcore.assets                    what is present, missing, how large, under which licence
+    python -m lrcore.assets fetch              fetch everything
+    python -m lrcore.assets fetch cifar10      fetch one
+
+A file put into the cache by hand is used as well: `lrcore.assets.cache`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Semantic alignment: pulls the latent tokens of an autoencoder towards a frozen encoder's patch features.
 
-The loss is REPA's (`flow_matching.repa_losses`, arXiv 2410.06940), through an MLP of three layers, on the tokens of the
-latent. It was chosen by measurement, against a linear layer with the margins of VA-VAE (arXiv 2501.01423), each term
-at weight 0.5. CIFAR-10, 5,000 images, widths 32 and 64, 32 channels per token, 600 steps of 32 images at rate 1e-3,
-averaged by 0.99, one seed. PSNR (dB), LPIPS (AlexNet) and accuracy of a ridge probe (mean token / all tokens) on 1,000
-test images; Frechet distance (EfficientNet-Lite0) of 500 samples of DiT-Nano after 800 steps of 64, two seeds:
+The loss is REPA's (`flow.objective.repa_losses`, arXiv 2410.06940), through an MLP of three layers, on the tokens of
+the latent. It was chosen by measurement, against a linear layer with the margins of VA-VAE (arXiv 2501.01423), each
+term at weight 0.5. CIFAR-10, 5,000 images, widths 32 and 64, 32 channels per token, 600 steps of 32 images at rate
+1e-3, averaged by 0.99, one seed. PSNR (dB), LPIPS (AlexNet) and accuracy of a ridge probe (mean token / all tokens) on
+1,000 test images; Frechet distance (EfficientNet-Lite0) of 500 samples of DiT-Nano after 800 steps of 64, two seeds:
 
     alignment                              PSNR    LPIPS    probe (%)      Frechet distance
     none                                   28.60   0.0129   29.5 / 36.7    724.8, 720.4

@@ -115,7 +115,7 @@ class _Tasks:
     def ended(self) -> list[tuple[Unit, Report]]:
         """Units that have come to their end; waits for one a while."""
         ready, _ = self._ray.wait(list(self.running), timeout=LOOK_EVERY)
-        return [(unit, self.report_of(task, unit)) for task in ready if (unit := self.running.pop(task))]
+        return [(unit, self._report(task, unit)) for task in ready if (unit := self.running.pop(task))]
 
     def stop(self) -> None:
         """Have all units stop at the next safe point, and wait for that."""
@@ -129,7 +129,7 @@ class _Tasks:
         self._stop_file.unlink(missing_ok=True)
         self._ray.shutdown()
 
-    def report_of(self, task: Any, unit: Unit) -> Report:
+    def _report(self, task: Any, unit: Unit) -> Report:
         try:
             report: Report = self._ray.get(task)
         except self._ray.exceptions.RayError as error:

@@ -8,8 +8,9 @@ from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.records import schema
 from lrcore.results import findings, naming
+from lrcore.spec.study import NO_REPA, SELF_REPA
 
-_REPA = {findings.NO_REPA: "no", findings.SELF_REPA: "towards itself"}
+_REPA = {NO_REPA: "no", SELF_REPA: "towards itself"}
 
 
 def best_parameters(generation: pandas.DataFrame) -> SiteTable:

@@ -17,6 +17,7 @@ from lrcore.figures.tradeoff import tradeoff_axes
 from lrcore.flow.compute import training_flops_per_image
 from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
 
 HEIGHT = 460
 _LARGEST = 70
@@ -70,7 +71,7 @@ def published_costs(published: pandas.DataFrame, metric: str = "lpips") -> SiteF
     Raises:
         LrcoreError: no rows of one of them.
     """
-    study = published[published["source"] == "bfl2025representation"]
+    study = published[published["source"] == FOLLOWED]
     distance = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")].set_index("ae")["value"]
     fidelity = study[(study["table"] == "reconstruction") & (study["quantity"] == metric)].set_index("ae")["value"]
     sizes = study[study["table"] == "latent size"].pivot(index="ae", columns="quantity", values="value")

@@ -11,6 +11,7 @@ from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
+from lrcore.spec.study import NO_REPA, SELF_REPA
 
 _PANEL_HEIGHT = 190
 
@@ -63,10 +64,10 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
 
 def _repa_columns(settings: pandas.DataFrame) -> list[str]:
     kinds = set(settings["repa"])
-    encoders = sorted(kinds - {findings.NO_REPA, findings.SELF_REPA})
+    encoders = sorted(kinds - {NO_REPA, SELF_REPA})
     if len(encoders) > 1:
         raise LrcoreError(f"runs with different REPA encoders in one figure: {', '.join(encoders)}; keep those of one")
-    return [findings.NO_REPA, *encoders, *sorted(kinds & {findings.SELF_REPA})]
+    return [NO_REPA, *encoders, *sorted(kinds & {SELF_REPA})]
 
 
 def _of(rows: pandas.DataFrame, ae: str, repa: str) -> pandas.DataFrame:

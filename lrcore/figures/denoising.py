@@ -31,11 +31,9 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
             f"{look.label}, t %{{text}}: %{{y:.3f}}<br>loss %{{customdata[0]:.3f}} over %{{customdata[1]:.3f}}, "
             "%{customdata[2]:,} images<extra></extra>"
         )
-        figure.add_trace(over_time(look, line, "ratio", hover))
-        figure.data[-1].update(
-            error_y={"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1},
-            customdata=line[["loss", "gaussian_loss", "count"]],
-        )
+        errors = {"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1}
+        about = line[["loss", "gaussian_loss", "count"]]
+        figure.add_trace(over_time(look, line, "ratio", hover, error_y=errors, customdata=about))
     figure.add_hline(y=1, line={"color": _GREY, "dash": "dash", "width": 1})
     figure.add_annotation(x=1, y=1, text="linear denoiser", showarrow=False, xanchor="right", yanchor="bottom")
     figure.update_layout(template=style.TEMPLATE, title=f"{_title(rows)}, study {study.name}", height=450)

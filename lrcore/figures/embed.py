@@ -251,10 +251,10 @@ def raw_html(text: str) -> str:
     return f"{fence}{{=html}}\n{text}\n{fence}\n"
 
 
-def _holder(kind: str, name: str, shown: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
+def _holder(kind: str, name: str, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
     """What `site/figures.js` looks for: what is shown without scripts, what to draw, and the rows as a download."""
     return (
-        f'<div class="lrcore-{kind}" id="{kind}-{name}">{shown}'
+        f'<div class="lrcore-{kind}" id="{kind}-{name}">{inside}'
         f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>{csv_link(rows, name)}</div>'
     )
 

@@ -7,9 +7,10 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.results import naming
+from lrcore.results.published import FOLLOWED
 
 STUDIES = {
-    "bfl2025representation": "FLUX.2 representation comparison",
+    FOLLOWED: "FLUX.2 representation comparison",
     "leng2026diffusionbench": "DiffusionBench",
     "xu2026ifid": "interpolated FID",
 }

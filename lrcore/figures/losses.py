@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas
 import plotly.graph_objects as go
 
@@ -10,6 +12,7 @@ from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.results import naming
 from lrcore.results.numbers import shown
+from lrcore.spec.study import NO_REPA
 
 
 def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
@@ -21,7 +24,7 @@ def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
     Raises:
         LrcoreError: no finite loss.
     """
-    plain = losses[(losses["repa"] == "none") & (losses["count"] > 0)].dropna(subset="loss")
+    plain = losses[(losses["repa"] == NO_REPA) & (losses["count"] > 0)].dropna(subset="loss")
     if plain.empty:
         raise LrcoreError("no rows: no training without REPA has a loss yet; run `python -m lrcore.train` first")
     last = plain[plain["step"] == plain.groupby("ae")["step"].transform("max")]
@@ -47,8 +50,11 @@ def loss_over_time(losses: pandas.DataFrame) -> SiteFigure:
     return SiteFigure(figure, rows, f"{study}-losses", f"Flow-matching loss over training time. {said}.")
 
 
-def over_time(look: naming.AeStyle, rows: pandas.DataFrame, column: str, hover: str) -> go.Scatter:
-    """A column of one autoencoder's rows over the middle of their bins of t; `%{text}` of `hover` is the bin."""
+def over_time(look: naming.AeStyle, rows: pandas.DataFrame, column: str, hover: str, **more: Any) -> go.Scatter:
+    """A column of one autoencoder's rows over the middle of their bins of t; `%{text}` of `hover` is the bin.
+
+    `more`: of `go.Scatter`.
+    """
     return go.Scatter(
         x=(rows["t_low"] + rows["t_high"]) / 2,
         y=rows[column],
@@ -58,4 +64,5 @@ def over_time(look: naming.AeStyle, rows: pandas.DataFrame, column: str, hover: 
         marker={"symbol": look.symbol, "size": 7, "color": look.colour},
         text=[f"{low:.2f} to {high:.2f}" for low, high in zip(rows["t_low"], rows["t_high"], strict=True)],
         hovertemplate=hover,
+        **more,
     )

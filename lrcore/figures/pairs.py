@@ -20,7 +20,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures.comparison import Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
 from lrcore.results import naming
-from lrcore.results.findings import NO_REPA, SELF_REPA
+from lrcore.spec.study import NO_REPA, SELF_REPA
 
 SAME = ("ae", "trainp", "trainshift", "sampleshift", "step", "train_seed", "sample_seed", "columns", "resolution")
 """What two pictures must say alike for REPA to be all that differs."""

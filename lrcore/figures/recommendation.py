@@ -19,6 +19,8 @@ from lrcore.errors import LrcoreError
 from lrcore.figures.studies import PUBLISHED
 from lrcore.flow.timesteps import SHIFTS
 from lrcore.results import findings, naming, numbers
+from lrcore.results.published import FOLLOWED
+from lrcore.spec.study import NO_REPA
 
 _SHIFTS = ("trainshift", "sampleshift")
 _FAR = 2.0
@@ -41,7 +43,7 @@ class Best:
     @property
     def text(self) -> str:
         said = "; ".join(part for part in (self.condition, self.remark) if part)
-        return findings.value_text(self.value) + (f" ({said})" if said else "")
+        return numbers.value_text(self.value) + (f" ({said})" if said else "")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def published_rows(published: pandas.DataFrame) -> pandas.DataFrame:
     Raises:
         LrcoreError: it gives none at all, or no channels per token of an autoencoder.
     """
-    study = published[published["source"] == "bfl2025representation"]
+    study = published[published["source"] == FOLLOWED]
     sizes = study[study["quantity"] == "channels_per_token"]
     channels = {str(ae): int(value) for ae, value in zip(sizes["ae"], sizes["value"], strict=True)}
     best = study[study["quantity"].isin(["best_trainshift", "best_sampleshift"])]
@@ -155,7 +157,7 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
         whole = findings.whole_groups(at, parameter)
         lacking = [pair not in whole for pair in zip(best["ae"], best["repa"], strict=True)]
         best.loc[lacking, parameter] = math.nan
-    best = best.sort_values("repa", key=lambda repa: repa != findings.NO_REPA, kind="stable")
+    best = best.sort_values("repa", key=lambda repa: repa != NO_REPA, kind="stable")
     found = best.assign(
         study=name,
         channels_per_token=best["ae"].map(sizes.first()).astype(int),

@@ -10,6 +10,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.results import naming
 from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
 
 STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfid", "rfd")
 PUBLISHED_METRICS = ("psnr", "ssim", "lpips", "rfid")
@@ -35,7 +36,7 @@ def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
     Raises:
         LrcoreError: no rows of it.
     """
-    study = published[(published["source"] == "bfl2025representation") & (published["table"] == "reconstruction")]
+    study = published[(published["source"] == FOLLOWED) & (published["table"] == "reconstruction")]
     measured = study[~study["setting"].str.startswith("as reported")]
     caption = "Published reconstruction metrics of each autoencoder on ImageNet at 256 pixels, with standard errors"
     return SiteTable(_wide(measured, PUBLISHED_METRICS), "published-reconstruction", caption, measured)

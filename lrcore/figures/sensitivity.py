@@ -13,11 +13,12 @@ from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.flow.timesteps import TRAINING_DENSITIES
 from lrcore.results import findings, naming, numbers
+from lrcore.spec.study import NO_REPA
 
 _PANEL_HEIGHT = 180
 
 
-def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_REPA) -> SiteFigure:
+def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> SiteFigure:
     """A row of panels per autoencoder, a column per parameter, at the last step that all autoencoders reached.
 
     The line of a panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best.
@@ -54,7 +55,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = findings.NO_
         figure.update_yaxes(type="log", range=limits, nticks=5, tickformat="~g", row=row)
         figure.update_yaxes(title=f"{naming.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
-        values = _in_order(everything.loc[everything["ae"].isin(aes), parameter].map(findings.value_text))
+        values = _in_order(everything.loc[everything["ae"].isin(aes), parameter].map(numbers.value_text))
         ends = [-0.5, len(values) - 0.5]
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=values, range=ends, col=column)
         figure.update_xaxes(title=naming.PARAMETER_LABELS[parameter], row=len(aes), col=column)
@@ -112,7 +113,7 @@ def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> g
         for trainp, trainshift, sampleshift in settings[[*findings.PARAMETERS]].itertuples(index=False)
     ]
     return go.Scatter(
-        x=[findings.value_text(value) for value in settings[parameter]],
+        x=[numbers.value_text(value) for value in settings[parameter]],
         y=settings["distance"].tolist(),
         customdata=[f"{ae}, {name}" for name in named],
         text=named,

@@ -16,6 +16,7 @@ from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
 
 HEIGHT = 480
 
@@ -28,7 +29,7 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
     Raises:
         LrcoreError: unknown metric, or no rows of it.
     """
-    study = published[published["source"] == "bfl2025representation"]
+    study = published[published["source"] == FOLLOWED]
     distances = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")]
     # figures repeated from the autoencoders' own authors follow another protocol
     measured = study[(study["table"] == "reconstruction") & ~study["setting"].str.startswith("as reported")]

@@ -1,6 +1,7 @@
-"""What is measured: distances between sets of images (`frechet`, `kernel`, `manifold`), between pairs
-(`reconstruction`), and of latents (`latents`). The modules from `sources` to `report` are the command, `python -m
-lrcore.metrics`.
+"""What is measured: distances between sets of images (`frechet`, `kernel`, `manifold`) in the `features` of a network,
+between pairs (`reconstruction`), and of latents (`latents` and the modules that it names).
 
-May import: `autoencoders` and what that may, `records`. Start with `features` and `frechet`.
+`reference_files`, `npz_arrays`, `image_arrays` and `shipped` are the files that statistics and images come from;
+`sources`, `sides`, `comparison` and `report` are the command, `python -m lrcore.metrics`. May import: `autoencoders`
+and what that may, `records`. Start with `features` and `frechet`.
 """

@@ -16,7 +16,8 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.metrics.npz_arrays import header_of, headers, naming_errors
+from lrcore.metrics.file_errors import naming_errors
+from lrcore.metrics.npz_arrays import header_of, headers
 from lrcore.runtime.files import atomic_path
 
 

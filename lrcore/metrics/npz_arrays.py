@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 from numpy.lib import format as npy
-from safetensors import SafetensorError
 
 from lrcore.errors import LrcoreError
+from lrcore.metrics.file_errors import naming_errors
 
 
 def array_names(path: Path) -> frozenset[str]:
@@ -37,21 +32,6 @@ class Header:
     shape: tuple[int, ...]
     fortran_order: bool
     dtype: np.dtype
-
-
-@contextmanager
-def naming_errors(path: Path, what: str) -> Iterator[None]:
-    """Errors of readers as errors that name the file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise LrcoreError(f"there is no file '{path}'") from error
-    except (
-        *(OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
-        *(pa.ArrowException, SafetensorError, LrcoreError),
-    ) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LrcoreError(f"'{path}' is damaged or holds no {what}: {reason}") from error
 
 
 def headers(path: Path) -> dict[str, Header]:
@@ -84,8 +64,3 @@ def header_of(file: IO[bytes]) -> Header:
     if header.dtype.hasobject:
         raise LrcoreError("it holds pickled Python objects, which are not read")
     return header
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names as text."""
-    return ", ".join(sorted(names)) or "none"

@@ -1,8 +1,7 @@
 """Files in which programs for the Frechet distance exchange statistics of features.
 
-    NAME.npz            `mu` (D,) and `sigma` (D, D), beside images or not, as in guided-diffusion (ADM; Dhariwal
-                        & Nichol
-                        2021, arXiv:2105.05233) and pytorch-fid
+    NAME.npz            `mu` (D,) and `sigma` (D, D), beside images or not, as guided-diffusion (ADM; Dhariwal & Nichol
+                        2021, arXiv:2105.05233) and pytorch-fid write them
     NAME.parquet        statistics with what they are of: smaller, and no guessing
     NAME.safetensors    statistics of `GaussianStatistics.save`
 
@@ -31,8 +30,9 @@ from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from lrcore.errors import LrcoreError, unknown
+from lrcore.metrics.file_errors import listed, naming_errors
 from lrcore.metrics.frechet import GaussianStatistics
-from lrcore.metrics.npz_arrays import headers, listed, naming_errors
+from lrcore.metrics.npz_arrays import headers
 from lrcore.runtime.files import atomic_path
 
 STATISTICS_ENDINGS = (".npz", ".parquet", ".safetensors")

@@ -1,4 +1,4 @@
-"""The rows under `data/`: what a row is (`schema`), where it lies (`folders`), writing and reading it, and files of the
+"""The rows under `data/`: what a row is (`schema`), where it lies (`paths`), writing and reading it, and files of the
 schema before (`python -m lrcore.records.migration`).
 
 May import: `runtime`, `lrcore.command_line`. Start with `schema`.

@@ -1,7 +1,9 @@
-"""Rows out of the Parquet files under `data/`, each table as one frame.
+"""Rows out of the Parquet files under `data/`, each table as one frame; pandas alone reads them, too.
 
->>> import pandas
->>> pandas.read_parquet("data/generation")   # doctest: +SKIP
+    >>> import pandas
+    >>> pandas.read_parquet("data/generation")   # doctest: +SKIP
+
+What reads here refuses files of another schema.
 """
 
 from __future__ import annotations
@@ -95,6 +97,11 @@ def stored_version(path: Path) -> int:
 
 
 def check_version(path: Path) -> None:
+    """Check that a file of rows is of this schema.
+
+    Raises:
+        LrcoreError: it is not; says how to mend it.
+    """
     version = stored_version(path)
     if version == SCHEMA_VERSION:
         return

@@ -1,11 +1,13 @@
 """The data on disk: the one owner of every schema under `data/`.
 
-data/generation/study=<name>/<run>.parquet        one row per evaluation
-data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
-data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
-data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
-data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
-data/published/figures.parquet                    figures from the literature
+    data/generation/study=<name>/<run>.parquet        one row per evaluation
+    data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
+    data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
+    data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
+    data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
+    data/published/figures.parquet                    figures from the literature
+
+A class is a row, a field a column; `KEY`s say which columns name a row.
 """
 
 from __future__ import annotations
@@ -14,8 +16,6 @@ import dataclasses
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.parquet
 
 SCHEMA_VERSION = 4
 """Raised by one at every change of a field below; readers refuse files of another version, see `records.migration`."""
@@ -128,9 +128,9 @@ class AnchorRow:
 class ReconstructionRow:
     """One metric of one autoencoder over the validation images of a study.
 
-    `standard_error` is that of the mean over images; NaN for a metric of the whole set (`rfd`,
-    called `rfid` where `network` is `inception2015`). `origin` is that of `studies.AutoencoderSpec`; `weights` is the
-    hub id, folder or code of those that come from elsewhere.
+    `standard_error` is that of the mean over images; NaN for a metric of the whole set (`rfd`, called `rfid` where
+    `network` is `inception2015`). `origin` is that of `spec.study.AutoencoderSpec`; `weights` is the hub id, folder or
+    code of those that come from elsewhere.
     """
 
     ae: str

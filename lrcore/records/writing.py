@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet
 
-from lrcore.records.folders import (
+from lrcore.records.paths import (
     anchors_folder,
     generation_folder,
     latents_folder,

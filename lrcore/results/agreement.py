@@ -3,8 +3,8 @@
 Ranks, not sizes: distances of two studies follow two protocols. With four autoencoders few orders are possible, so
 every number says how many it is of: of 4 in a random order, 1 in 24 agrees wholly (`chance`).
 
-    agreement.with_published(findings.comparable_best(settings), records.read_published("data"))
-    agreement.of_predictors(findings.comparable_best(settings), records.read_latents("data"))
+    agreement.with_published(findings.comparable_best(settings), read_published("data"))
+    agreement.of_predictors(findings.comparable_best(settings), read_latents("data"))
 """
 
 from __future__ import annotations

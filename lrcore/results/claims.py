@@ -1,6 +1,6 @@
 """The findings of published studies as computations over the rows of one study, each with a verdict.
 
-    for claim in claims.judged(load_studies("data")["smoke"], records.read_published("data")):
+    for claim in judged(load_studies("data")["smoke"], read_published("data")):
         print(claim.verdict, claim.claim, claim.here)
 
 Distances are those at the last step that all measured autoencoders reached. Autoencoders are compared at their chosen
@@ -24,11 +24,12 @@ from lrcore.errors import LrcoreError
 from lrcore.results import agreement, findings, naming, numbers, published_wording
 from lrcore.results.evidence import Evidence, evidence
 from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices
 from lrcore.results.wording import labels, named, named_choices, named_spreads, narrow_note, tau_text
+from lrcore.spec.study import NO_REPA
 
-FOLLOWED = "bfl2025representation"
 FIDELITY = "lpips_vgg"
 """The metric of fidelity that stands for the published LPIPS."""
 
@@ -306,7 +307,7 @@ def _of_all(given: Evidence, measured: set[str], verdicts: Iterable[str]) -> str
 
 
 def _without_repa(given: Evidence, parameter: str) -> dict[str, list[float]]:
-    return {ae: values for (ae, repa), values in given.values(parameter).items() if repa == findings.NO_REPA}
+    return {ae: values for (ae, repa), values in given.values(parameter).items() if repa == NO_REPA}
 
 
 def _is_value(values: list[float], wanted: float) -> str:

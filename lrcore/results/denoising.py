@@ -21,6 +21,7 @@ import torch
 from lrcore.errors import LrcoreError
 from lrcore.flow.timesteps import density
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS
+from lrcore.spec.study import NO_REPA
 
 _POINTS = 200
 """Midpoints that a mean over a bin of t is taken over."""
@@ -38,7 +39,7 @@ def over_gaussian(losses: pandas.DataFrame, latents: pandas.DataFrame) -> pandas
         LrcoreError: no training without REPA has a finite loss, or no bound was measured of any of their autoencoders.
     """
     bounds = latents[latents["metric"] == GAUSSIAN_LOSS].sort_values(["ae", "x"])
-    plain = losses[(losses["repa"] == "none") & (losses["count"] > 0)].dropna(subset="loss")
+    plain = losses[(losses["repa"] == NO_REPA) & (losses["count"] > 0)].dropna(subset="loss")
     plain = plain[plain["ae"].isin(set(bounds["ae"]))]
     if plain.empty:
         raise LrcoreError(

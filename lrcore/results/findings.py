@@ -19,6 +19,8 @@ import pandas
 from lrcore.errors import LrcoreError, unknown
 from lrcore.flow.transformer import SHAPES
 from lrcore.records import schema
+from lrcore.results.numbers import value_text
+from lrcore.spec.study import NO_REPA, NO_SKIP, SELF_REPA
 
 NumberT = TypeVar("NumberT", float, pandas.Series)
 
@@ -43,10 +45,6 @@ SCORES = ("fid", "kid", "sample_precision", "sample_recall")
 
 KID_SCALE = 1000
 """Kernel distances are shown in thousandths, as is usual."""
-
-NO_REPA = "none"
-SELF_REPA = "self"
-NO_SKIP = "none"
 
 _OWN_WIDTH = {name: float(shape.width) for name, shape in SHAPES.items()}
 
@@ -404,9 +402,9 @@ def nearest_shift(tried: Iterable[float], wanted: float) -> float:
     return min(tried, key=lambda shift: abs(math.log(shift / wanted)))
 
 
-def value_text(value: object) -> str:
-    """A parameter's value as the site writes it: shifts with two decimals, names as they are."""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+def by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
+    """A column by autoencoder."""
+    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
 
 
 def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
@@ -417,8 +415,3 @@ def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
 def _mean_or_nan(values: pandas.Series) -> float:
     """The mean; NaN where one value is."""
     return float(values.mean(skipna=False))
-
-
-def by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
-    """A column by autoencoder."""
-    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}

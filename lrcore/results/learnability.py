@@ -20,6 +20,7 @@ import pandas
 
 from lrcore.results import findings
 from lrcore.results.study_rows import StudyRows
+from lrcore.spec.study import NO_REPA
 
 DISTANCES = ("kid", "fid")
 """What G is taken by, the one that counts first."""
@@ -84,7 +85,7 @@ def anchors_of(study: StudyRows, means: pandas.DataFrame) -> pandas.DataFrame:
 
 def _best_of_grid(generation: pandas.DataFrame) -> pandas.DataFrame:
     """The rows of each autoencoder's best setting without REPA, at the last step it was measured at."""
-    plain = generation[generation["repa"] == findings.NO_REPA]
+    plain = generation[generation["repa"] == NO_REPA]
     if plain.empty:
         return plain
     line = findings.line_of_best(findings.mean_over_seeds(plain))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lrcore.errors import unknown
-from lrcore.results import findings
+from lrcore.spec.study import NO_REPA, SELF_REPA
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ METRICS = {
 
 def repa_label(repa: str) -> str:
     """How runs are called whose column `repa` says this."""
-    return {findings.NO_REPA: "without REPA", findings.SELF_REPA: "with REPA towards itself"}.get(repa, "with REPA")
+    return {NO_REPA: "without REPA", SELF_REPA: "with REPA towards itself"}.get(repa, "with REPA")
 
 
 def ae_style(ae: str) -> AeStyle:

@@ -24,3 +24,8 @@ def shown(value: float) -> str:
     if math.isfinite(value) and abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value + 0.0:.4g}"  # + 0.0: no minus before a zero
+
+
+def value_text(value: object) -> str:
+    """A parameter's value as the site writes it: shifts with two decimals, names as they are."""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -16,6 +16,9 @@ from lrcore.errors import LrcoreError, unknown
 from lrcore.records import schema, writing
 from lrcore.runtime.files import atomic_path
 
+FOLLOWED = "bfl2025representation"
+"""The study that this project re-does, as `source` names it."""
+
 CSV = Path(__file__).with_name("published.csv")
 COLUMNS = ("source", "table", "dataset", "ae", "setting", "quantity", "value", "standard_error", "unit", "note")
 

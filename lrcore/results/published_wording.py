@@ -9,6 +9,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
 
 
 def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:
@@ -59,7 +60,7 @@ def published_best(published: pandas.DataFrame, parameter: str) -> str:
 
 
 def _published(published: pandas.DataFrame, quantity: str, ae: str) -> float:
-    study = published[(published["source"] == "bfl2025representation") & (published["ae"] == ae)]
+    study = published[(published["source"] == FOLLOWED) & (published["ae"] == ae)]
     values = study.loc[study["quantity"] == quantity, "value"]
     value = float(values.iloc[0]) if len(values) else math.nan
     if math.isnan(value):

@@ -15,6 +15,7 @@ from lrcore.errors import LrcoreError
 from lrcore.records import reading
 from lrcore.results import findings
 from lrcore.results.naming import in_order
+from lrcore.spec.study import NO_REPA
 
 ORDER = ("imagenet256", "cifar10", "cifar10-cpu", "smoke")
 """The project's own studies, that of most weight first; studies of others come before `smoke`, which is a check."""
@@ -63,7 +64,7 @@ class StudyRows:
 
         Of as many trainings, the one of more samples is first.
         """
-        plain = self.confirmed[self.confirmed["repa"] == findings.NO_REPA]
+        plain = self.confirmed[self.confirmed["repa"] == NO_REPA]
         if plain.empty:
             return []
         tried = findings.mean_over_seeds(self.generation)[[*findings.SETTING, "step", "distance"]]

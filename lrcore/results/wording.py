@@ -31,7 +31,7 @@ def named(values: Mapping[str, float]) -> str:
 def named_choices(values: Mapping[str, list[float]], aes: Iterable[str]) -> str:
     """The best first, after it those that noise does not tell from it: '1.00 or 2.95 for SD'."""
     return ", ".join(
-        f"{' or '.join(findings.value_text(value) for value in values[ae])} for {naming.ae_style(ae).label}"
+        f"{' or '.join(numbers.value_text(value) for value in values[ae])} for {naming.ae_style(ae).label}"
         for ae in aes
     )
 

@@ -1,5 +1,6 @@
-"""What a program needs to run for days and lose nothing: files that are whole or absent, locks, stopping, progress,
-heartbeats, seeds, several processes as one.
+"""What a program needs to run for days and lose nothing: files that are whole or absent (`files`), stopping
+(`interruption`), `progress` and `heartbeat`, `seeds`, work done `ahead`, several processes as one (`distributed`), and
+on what something was computed (`numerical_path`).
 
 May import: `lrcore.errors`. Start with `files`, `interruption` and `distributed`.
 """

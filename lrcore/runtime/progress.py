@@ -106,7 +106,7 @@ class Progress:
         self._past.extend(self._running())
         self._run = _Run()
 
-    def text_of(self) -> str:
+    def _text(self) -> str:
         run, study = self.run_seconds(), self.study_seconds()
         left = f"run {duration(run)}, " if self._steps is not None else ""
         return f"left: {left}study {duration(study)}; {self._what}"
@@ -114,12 +114,12 @@ class Progress:
     def _show(self, at_once: bool = False) -> None:
         now = self._clock()
         if self._bar is not None:
-            self._bar.set_description_str(self.text_of(), refresh=at_once)
+            self._bar.set_description_str(self._text(), refresh=at_once)
         elif at_once or now - self._printed >= LINE_EVERY:
             self._printed = now
             share = 100 * self.done // self.total if self.total else 100
             passed = duration(now - self._began)
-            line = f"{share:3d}% after {passed}, {self.done}/{self.total} steps; {self.text_of()}"
+            line = f"{share:3d}% after {passed}, {self.done}/{self.total} steps; {self._text()}"
             print(line, file=self._stream, flush=True)
 
     def _terminal_bar(self) -> tqdm[Any]:

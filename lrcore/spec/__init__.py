@@ -1,4 +1,4 @@
-"""What a study says, as typed data. Everything below the stages takes its part of it; nothing here computes.
+"""What a study says, as typed data: data sets, autoencoders and trainings take their part of it. Nothing here computes.
 
-May import: `lrcore.errors`. Start with `study`; `lrcore.studies` reads it from TOML.
+May import: `lrcore.errors`. `lrcore.studies` reads it from TOML and checks it.
 """

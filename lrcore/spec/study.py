@@ -17,7 +17,8 @@ DATASETS = {
     "webdataset": ("path", "validation_path", "unreadable"),
     "parquet": ("path", "validation_path", "image_column", "label_column", "unreadable"),
 }
-"""Where images come from, with the keys of [data] that mean something there beside the numbers; `lrcore.datasets`."""
+"""Where images come from, with the keys of [data] that mean something there beside the numbers;
+`lrcore.datasets.loading`."""
 
 UNREADABLE = ("refuse", "skip")
 LATENTS = ("mode", "sample")

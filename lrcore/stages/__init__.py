@@ -2,6 +2,6 @@
 the transformers), generation, choice, samples.
 
 Each is a function that makes what is missing, keeps it under `runs/` or `data/`, and returns it; called again it only
-reads. `engine` divides a study into units and does what is left. May import: all folders down from `studies` and
-`training`. Start with `workspace`, what stages share, and `engine`.
+reads. `engine` divides a study into units and does what is left. May import: `studies`, `training` and what those may;
+never `results`. Start with `workspace`, what stages share, and `engine`.
 """

@@ -33,7 +33,7 @@ class Best:
 class Task:
     """One training at the chosen setting of its autoencoder, and how its samples are drawn and counted.
 
-    `trainp` is "" for the chosen density; the other keys are those of `studies.Choice`.
+    `trainp` is "" for the chosen density; the other keys are those of `spec.study.Choice`.
     """
 
     ae: str

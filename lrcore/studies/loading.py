@@ -14,8 +14,7 @@ from typing import Any
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.spec.study import Study
-from lrcore.spec.typed_toml import build
-from lrcore.studies.checks import check
+from lrcore.studies.typed_toml import build
 
 
 def study_names() -> list[str]:
@@ -30,6 +29,8 @@ def load_study(name_or_path: str) -> Study:
         LrcoreError: unknown study, unknown or missing key, wrong type or value; with the nearest match.
     """
     path = _study_file(name_or_path)
+    from lrcore.studies.checks import check  # knows every network, and so takes seconds; a wrong name needs none
+
     study: Study = build(Study, {"name": path.stem, **_content(path, ())}, where="")
     check(study)
     return study

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from figure_rows import diverged, generation_rows, published_rows, study, two_networks, with_choice
+from figure_rows import diverged, generation_rows, study, two_networks, with_choice
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose
-from lrcore.results import published_wording
 
 
 def test_protocol() -> None:
@@ -41,16 +40,3 @@ def test_what_was_measured_beside_the_grid() -> None:
         "Beside these the study `toy` measured the settings that it chose, and what else was tried there, by 128 and "
         "256 new samples (seed 1) in 16 evaluations; and transformers of width 64 in 3 evaluations, kept apart."
     )
-
-
-def test_published_sentences() -> None:
-    rows = published_rows()
-    assert published_wording.published_comparison(rows, "flux2", "sd") == "FLUX.2 against SD: gFID −52 %, LPIPS −72 %"
-    assert "train shift 61.5 % (RAE) to 86.42 % (FLUX.1)" in published_wording.published_spreads(rows)
-    assert "1.78 for SD (200k steps)" in published_wording.published_best(rows, "trainshift")
-    assert "6.93 for RAE" in published_wording.published_best(rows, "sampleshift")
-    for refused in (published_wording.published_spreads, lambda r: published_wording.published_best(r, "trainshift")):
-        with pytest.raises(LrcoreError, match="no rows"):
-            refused(rows.head(0))
-    with pytest.raises(LrcoreError, match="no gfid of 'reptok'"):
-        published_wording.published_comparison(rows, "reptok", "sd")

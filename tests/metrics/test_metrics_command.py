@@ -20,7 +20,8 @@ from torch.nn import functional
 from lrcore.assets import table
 from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
-from lrcore.metrics import __main__, reference_files, sides, sources
+from lrcore.metrics import __main__ as command
+from lrcore.metrics import reference_files, sides, sources
 from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import FrechetReference, frechet_distance
@@ -61,7 +62,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         protocol = f"protocol of {name}"
         return FeatureNetwork(name, 12, SHA256, protocol, torch.device("cpu"), lambda x: sign * quadrants(x))
 
-    monkeypatch.setattr(__main__, "load_features", load)
+    monkeypatch.setattr(command, "load_features", load)
     monkeypatch.setattr(reference_files, "_NETWORK_OF_DIM", {12: "inception2015"})
     return names
 
@@ -91,7 +92,7 @@ def from_files(folder: Path) -> np.ndarray:
 
 
 def run(*arguments: object) -> int:
-    return __main__.main([str(argument) for argument in arguments])
+    return command.main([str(argument) for argument in arguments])
 
 
 def measured(folder: Path, *arguments: object) -> dict:
@@ -234,7 +235,7 @@ def test_the_result_depends_on_neither_order_nor_batches(two_sets, tmp_path, mon
 def test_statistics_of_one_size_are_those_of_the_library(two_sets, tmp_path):
     """Bit for bit: the chunks are the same."""
     assert run(two_sets[0], "--save-statistics", tmp_path / "a.npz") == 0
-    network = __main__.load_features("inception2015", torch.device("cpu"))
+    network = command.load_features("inception2015", torch.device("cpu"))
     expected = statistics(network, ImageFolder(two_sets[0]).batches(13))
     assert np.array_equal(np.load(tmp_path / "a.npz")["sigma"], expected.covariance)
 
@@ -317,7 +318,7 @@ def test_statistics_choose_the_network(two_sets, tmp_path, loaded):
 
 def test_safetensors_are_taken_to_be_of_the_network_asked_for(two_sets, tmp_path):
     a, b = two_sets
-    network = __main__.load_features("efficientnet_lite0", torch.device("cpu"))
+    network = command.load_features("efficientnet_lite0", torch.device("cpu"))
     sides.measured(open_source(b), network, keep=False)[0].save(tmp_path / "b.safetensors")
     report = measured(tmp_path, a, tmp_path / "b.safetensors", "--network", "efficientnet_lite0")
     assert report["B"]["notes"][1] == "network not recorded in the file: taken as efficientnet_lite0"
@@ -344,7 +345,7 @@ def test_both_files_can_be_written_at_once(two_sets, tmp_path):
 
 
 def test_other_protocols_and_few_images_are_noted(two_sets, tmp_path, capsys):
-    network = __main__.load_features("inception2015", torch.device("cpu"))
+    network = command.load_features("inception2015", torch.device("cpu"))
     gaussian, _ = sides.measured(open_source(two_sets[1]), network, keep=False)
     other = FeatureStatistics(gaussian, 40, "inception2015", SHA256, "antialiased resize")
     write_statistics(tmp_path / "b.parquet", other)

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from lrcore.errors import LrcoreError
-from lrcore.records.folders import latents_folder
+from lrcore.records.paths import latents_folder
 from lrcore.records.reading import read_generation, read_latents, read_published, read_reconstruction
 from lrcore.records.schema import (
     SCHEMA_VERSION,

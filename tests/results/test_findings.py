@@ -10,7 +10,7 @@ import pytest
 from figure_rows import BASE, diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.results import findings
+from lrcore.results import findings, numbers
 
 
 def test_of_study_names_the_nearest() -> None:
@@ -142,7 +142,7 @@ def test_relative_spread(distances: list[float], spread: float) -> None:
 
 def test_relative_change_and_value_text() -> None:
     assert findings.relative_change(3.0, 4.0) == -0.25
-    assert [findings.value_text(value) for value in (1.0, numpy.float64(6.93), "pln")] == ["1.00", "6.93", "pln"]
+    assert [numbers.value_text(value) for value in (1.0, numpy.float64(6.93), "pln")] == ["1.00", "6.93", "pln"]
 
 
 def test_winning_densities() -> None:

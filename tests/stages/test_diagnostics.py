@@ -8,7 +8,7 @@ from custom_study import EXAMPLE, study_with
 
 from lrcore import train
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, TIMES
-from lrcore.records.folders import latents_folder
+from lrcore.records.paths import latents_folder
 from lrcore.records.reading import read_latents
 from lrcore.records.schema import LatentRow
 from lrcore.records.writing import write_latents

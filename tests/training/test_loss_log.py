@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lrcore.errors import LrcoreError
-from lrcore.records.folders import losses_folder
+from lrcore.records.paths import losses_folder
 from lrcore.records.reading import read_losses
 from lrcore.records.writing import write_losses
 from lrcore.spec.study import Cell
