@@ -31,7 +31,16 @@ pytest_plugins = ["progress_lines"]
 
 SLOWEST = (
     *("executors", "distributed", "train", "torture", "page_quality", "site_in_browser", "shipped_statistics"),
-    *("lighthouse", "train_autoencoder", "llms_txt", "full_disk", "stacking", "comparison_in_browser", "sampling"),
+    *(
+        "lighthouse",
+        "train_autoencoder",
+        "made_up_site",
+        "llms_txt",
+        "full_disk",
+        "stacking",
+        "comparison_in_browser",
+        "sampling",
+    ),
     *("reconstruction_metrics", "picker_in_browser", "preview", "autoencoders", "metrics_command", "encoders"),
 )
 """The longest files, longest first: were one begun last, its core would be busy long after the others."""
@@ -70,13 +79,20 @@ def undisturbed(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(shared: Path) -> Path:
+def site(request: pytest.FixtureRequest) -> Path:
     """The folder of a built site: `LRCORE_SITE` if that is set, else the project's pages over made-up data."""
     given = os.environ.get("LRCORE_SITE")
-    if given:
-        folder = Path(given).resolve()
-        assert (folder / "index.html").is_file(), f"LRCORE_SITE={given} holds no index.html"
-        return folder
+    if not given:
+        made_up: Path = request.getfixturevalue("made_up_site")
+        return made_up
+    folder = Path(given).resolve()
+    assert (folder / "index.html").is_file(), f"LRCORE_SITE={given} holds no index.html"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up_site(shared: Path) -> Path:
+    """The folder of the project's pages over made-up data, which has all that a study can ask for."""
     project = shared / "project"
     with exclusive(project):
         if not (project / "_site").exists():

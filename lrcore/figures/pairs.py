@@ -122,9 +122,9 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
 
 
 def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
-    """`named`: with the encoder, where pairs of several have to be told apart."""
+    """`named`: with what REPA aligns to, where pairs of several have to be told apart; all offer the same choice."""
     left = Picture(naming.repa_label(NO_REPA), f"{link}/{without.path.name}")
-    right = Picture(naming.repa_label(repa.said["repa"]), f"{link}/{repa.path.name}")
+    right = Picture("with REPA", f"{link}/{repa.path.name}")
     label = f"{_name(without)}, {_target(repa)}" if named else _name(without)
     return Compared(label, without.width, without.height, left, (right,), caption=_setting(repa))
 

@@ -74,6 +74,12 @@ def test_pairs_of_several_encoders_are_told_apart(imgs: Path) -> None:
     assert [option.text for option in soup.select("select option")] == ["SD, dinov2b", "SD, mae"]
 
 
+def test_pairs_towards_an_encoder_and_towards_itself_offer_the_same_choice(imgs: Path) -> None:
+    write(imgs, "sd", "self")
+    options = [option.text for option in soup_of(imgs, "sd").select("select option")]
+    assert options == ["SD, dinov2b", "SD, itself"]
+
+
 def test_an_autoencoder_that_another_begins_with_keeps_its_pictures(imgs: Path) -> None:
     write(imgs, "sd-wide", "none")
     write(imgs, "sd-wide", "dinov2b")
