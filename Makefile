@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 TOOLS := tests/page_tools
-# Processes that run tests, each with one thread and files of its own; `logical` is one for every core.
-WORKERS ?= logical
+# Processes that run tests, each with one thread and files of its own. One more than there are cores: tests wait for
+# browsers and for other processes.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # Many processes import torch and more: seconds each, three times as many where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
