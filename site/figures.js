@@ -1,4 +1,4 @@
-// Draws what `lrcore.figures.embed` puts on a page: every figure and every table when it comes near the screen.
+// Draws what `lrcore.figures.embed` puts on a page: every figure when it comes near the screen, every table at once.
 // plotly.js and the DataTables bundle of itables are loaded only by pages that need them, from this site.
 "use strict";
 
@@ -17,21 +17,6 @@
   // Work in pieces: between two of them the browser gets to what the reader does.
   const pause = () => new Promise((resolve) => setTimeout(resolve));
   const report = (element, error) => console.error(`cannot draw ${element.id}:`, error);
-
-  // What is far from the screen can wait: a page answers its reader sooner.
-  function whenNear(elements, start) {
-    const near = new IntersectionObserver(
-      (entries) => {
-        for (const { isIntersecting, target } of entries) {
-          if (!isIntersecting) continue;
-          near.unobserve(target);
-          start(target);
-        }
-      },
-      { rootMargin: "300px 0px" },
-    );
-    elements.forEach((element) => near.observe(element));
-  }
 
   // ---- figures -------------------------------------------------------------------------------------------------
 
@@ -176,7 +161,17 @@
     const figures = document.querySelectorAll(".lrcore-figure");
     if (!figures.length) return;
     figures.forEach(startSlider);
-    whenNear(figures, draw);
+    const near = new IntersectionObserver(
+      (entries) => {
+        for (const { isIntersecting, target } of entries) {
+          if (!isIntersecting) continue;
+          near.unobserve(target);
+          draw(target);
+        }
+      },
+      { rootMargin: "300px 0px" },
+    );
+    figures.forEach((figure) => near.observe(figure));
     new MutationObserver(redrawWhatIsShown).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     addEventListener("resize", redrawAfterResize);
     // Paper shows every figure, also those the reader has not scrolled to.
@@ -200,25 +195,30 @@
     return tableBundle;
   }
 
-  async function drawTable(holder) {
+  // Tables behind a switch wait until they are shown: one that is hidden has no width to lay its columns out in.
+  async function startTables() {
+    const tables = [...document.querySelectorAll(".lrcore-table:not([data-drawn])")].filter(
+      (holder) => !holder.closest(".lrcore-choice[hidden]"),
+    );
+    if (!tables.length) return;
     try {
       const { ITable } = await loadTables();
-      await pause();
-      if (holder.dataset.drawn) return;
-      const table = holder.querySelector("table");
-      table.className = "display compact";
-      new ITable(table, specOf(holder));
-      holder.dataset.drawn = "true";
+      for (const holder of tables) {
+        await pause();
+        if (holder.dataset.drawn) continue;
+        try {
+          const table = holder.querySelector("table");
+          const options = specOf(holder);
+          table.className = "display compact";
+          new ITable(table, options);
+          holder.dataset.drawn = "true";
+        } catch (error) {
+          report(holder, error);
+        }
+      }
     } catch (error) {
-      report(holder, error);
+      console.error("tables stay plain:", error);
     }
-  }
-
-  // Tables behind a switch are drawn when they are shown: one that is hidden has no width to lay its columns out in.
-  function startTables() {
-    const tables = [...document.querySelectorAll(".lrcore-table")];
-    whenNear(tables, drawTable);
-    addEventListener("beforeprint", () => tables.filter((table) => table.clientWidth).forEach(drawTable));
   }
 
   // ---- switches ------------------------------------------------------------------------------------------------
@@ -240,6 +240,7 @@
         switches.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
         // what changed height above must not carry the reader away from the button
         scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });
+        startTables();
         redrawWhatIsShown();
       });
     }

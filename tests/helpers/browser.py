@@ -181,7 +181,6 @@ class Visit:
     def _check_tables(self) -> None:
         for identifier in self._unchecked(".lrcore-table"):
             table = self.page.locator(f"#{identifier}")
-            table.scroll_into_view_if_needed()
             try:
                 self.page.wait_for_selector(f"#{identifier}[data-drawn]", timeout=WAIT)
             except Exception:  # the browser's timeout

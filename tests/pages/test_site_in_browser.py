@@ -152,7 +152,6 @@ def test_the_legend_hides_and_shows(browser: Browser, address: str, width: int, 
 
 def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
     with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
-        opened.page.locator(".lrcore-table").first.scroll_into_view_if_needed()
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
         assert not opened.page.evaluate("document.documentElement.classList.contains('dark')")
         opened.page.locator(TOGGLE).first.click()
@@ -164,7 +163,6 @@ def test_tables_search_and_sort(
     browser: Browser, address: str, site: Path, pages: list[str], width: int, theme: str
 ) -> None:
     with visit(browser, address, first_page_with(site, pages, "lrcore-table"), width, theme) as opened:
-        opened.page.locator(".lrcore-table").first.scroll_into_view_if_needed()
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
         table = opened.page.locator(".lrcore-table").first
         every = table.locator("tbody tr").count()
