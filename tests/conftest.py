@@ -27,6 +27,7 @@ PROJECT_FILES = (
 
 sys.path.insert(0, str(PROJECT / "tools"))
 os.environ["OMP_NUM_THREADS"] = "1"  # workers of pytest-xdist divide the cores; before torch is imported
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  Ray's processes would wait until all others are done
 
 pytest_plugins = ["progress_lines"]
 

@@ -15,7 +15,9 @@ from lrcore.assets import cache
 from lrcore.records.reading import read_generation, read_reconstruction
 from lrcore.stages.reconstruction import set_metric
 
-AE_STEPS, CELL_STEPS = 2 * 6, 6
+AE_STEPS, CELL_STEPS = 6, 6  # of an autoencoder, of a transformer
+WRITES_BEFORE = 3
+"""Of files of rows before a training's: reconstruction, latents, anchors."""
 
 
 def test_a_study_makes_every_row_and_picture(undisturbed):
@@ -101,19 +103,20 @@ def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch
     [
         ("step", 3),  # in an autoencoder, one step past its checkpoint
         ("step", AE_STEPS + CELL_STEPS + 5),  # in the second transformer, past a checkpoint and an evaluation
-        ("write", 12),  # in a row of a training: reconstructions, latents and losses were written before
+        ("write", WRITES_BEFORE + 2),  # in a row of a training after the first
     ],
 )
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(moment, count, undisturbed, tmp_path):
     printed = tmp_path / "printed.txt"
-    killed = killed_train.start(arguments(tmp_path), printed, (moment, count), torch.get_num_threads())
+    only = arguments(tmp_path, "--ae", "flux2")
+    killed = killed_train.start(only, printed, (moment, count), torch.get_num_threads())
     killed.join()
     assert killed.exitcode == -signal.SIGKILL, printed.read_text()
     halves = list((tmp_path / "data").rglob(".*.tmp"))
     assert len(halves) == (moment == "write")
     read_generation(tmp_path / "data")  # whatever is there reads
-    assert train.main(arguments(tmp_path)) == 0
-    found, expected = stored(tmp_path), stored(undisturbed)
+    assert train.main(only) == 0
+    found, expected = stored(tmp_path), stored(undisturbed, "flux2")
     assert [path for path in expected if found.get(path) != expected[path]] == [] and found.keys() == expected.keys()
     assert not list((tmp_path / "data").rglob(".*.tmp"))
 
@@ -135,8 +138,8 @@ def test_narrowed_and_out_of_budget_then_finished(undisturbed, tmp_path, capsys)
 
     assert train.main(arguments(tmp_path, "--budget", "0.001s")) == 0
     assert "time budget spent. The same command goes on" in capsys.readouterr().err
-    assert train.main(arguments(tmp_path)) == 0
-    assert stored(tmp_path) == stored(undisturbed)
+    assert train.main(arguments(tmp_path, "--ae", "flux2")) == 0
+    assert stored(tmp_path) == stored(undisturbed, "flux2")
 
 
 @pytest.mark.parametrize(
@@ -162,9 +165,10 @@ def test_a_training_that_diverges_is_a_row_and_the_others_go_on(tmp_path):
     head, tail = text.split("[training]")
     study = tmp_path / "diverging.toml"
     study.write_text(head + "[training]" + tail.replace("learning_rate = 1e-3", "learning_rate = 1e6", 1))
-    assert train.main([str(study), *arguments(tmp_path)[1:]]) == 0
+    only = ("--ae", "flux2", "--only", "generation")
+    assert train.main([str(study), *arguments(tmp_path)[1:], *only]) == 0
     rows = read_generation(tmp_path / "data")
-    assert len(rows) == 16
+    assert len(rows) == 2 * 2 * 2  # with and without REPA, steps, sampling shifts
     assert (rows.status == "diverged").any()
     scores = rows[rows.status == "diverged"][["fid", "kid", "sample_precision", "sample_recall"]]
     assert scores.isna().all(axis=None)

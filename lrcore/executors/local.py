@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import torch
 
@@ -64,8 +64,7 @@ class _Worker:
         self.number = number
         self.report: Report | None = None
         self.running = True
-        # an interpreter of its own: CUDA and torch's threads do not survive a fork
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(number, job, todo, threads, theirs))
         self._process.start()
@@ -118,6 +117,19 @@ class _Labelled(io.TextIOBase):
             self._stream.write("".join(f"{self._label}: {line}\n" for line in lines))
             self._stream.flush()
         return len(text)
+
+
+def _context() -> Any:
+    """Of processes that never ran a network: CUDA and torch's threads do not survive a fork.
+
+    They come from a server that has imported everything once, which takes seconds; where there is none, each is an
+    interpreter of its own.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _attend(workers: Sequence[_Worker], stop: StopRequest) -> None:

@@ -99,8 +99,9 @@ def _stored(path: Path) -> Tensor:
 
 def load_network(work: Workspace) -> FeatureNetwork:
     """The study's feature network, on its device."""
-    evaluation = work.study.evaluation
-    return load_features(evaluation.feature_network, work.device, evaluation.feature_weights)
+    wanted = work.study.evaluation
+    named = wanted.feature_network, work.device, wanted.feature_weights
+    return work.keep("feature network", named, lambda: load_features(*named))
 
 
 def measured_statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:

@@ -9,9 +9,9 @@ def arguments(folder, *more):
     return [TINY, *(f"--{name}={folder / name}" for name in ("data", "imgs", "runs")), *more]
 
 
-def stored(folder):
-    """Every row and picture, byte for byte."""
+def stored(folder, ae=""):
+    """Every row and picture, byte for byte; `ae`: those of one autoencoder, with the pictures it was given."""
     found = [
         path for name in ("data", "imgs") for path in (folder / name).rglob("*.*") if not path.name.startswith(".")
     ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name.startswith((ae, "orig"))}

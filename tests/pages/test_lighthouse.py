@@ -10,7 +10,6 @@ LEAST = 95
 """Per cent, in each category."""
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("tools")
 def test_lighthouse(browser: Browser, address: str, pages: list[str]) -> None:
     reports = audited(browser, [f"{address}/{name}" for name in pages], ["accessibility", "best-practices", "seo"])

@@ -25,7 +25,9 @@ def test_pages_are_whole(browser: Browser, address: str, pages: list[str], width
     problems = []
     for name in pages:
         with visit(browser, address, name, width, theme) as opened:
-            problems += opened.check() or opened.check_turned("dark" if theme == "light" else "light")
+            problems += opened.check()
+            if width == 1440 and not problems:  # turning is the same at every width
+                problems += opened.check_turned("dark")
     assert not problems, "\n".join(problems)
 
 

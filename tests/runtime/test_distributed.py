@@ -163,7 +163,6 @@ def test_the_command_line_under_torchrun(folders, tmp_path):
         shutil.copytree(shared / part, tmp_path / "runs" / "grid" / part)
     places = [f"--{name}={tmp_path / name}" for name in ("data", "imgs", "runs")]
     command = ["-m", "lrcore.train", folders / "grid.toml", "--only", "generation", "--repa", "none", *places]
-    assert "The same command goes on from here" in torchrun(*command, "--budget", "1s").stderr
     assert torchrun(*command).stdout.count("study 'grid': done") == 1
     found = read_generation(tmp_path / "data").sort_values(list(GENERATION_KEY))
     alone = rows(folders / "alone")
