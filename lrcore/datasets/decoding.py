@@ -32,8 +32,8 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
     The preprocessing of ADM (Dhariwal & Nichol 2021, arXiv 2105.05233), on which reference statistics of ImageNet rest:
     halve by box averaging while the shorter side is at least 2 `size`; resize the whole by bicubic interpolation, its
     sides rounded half to even; cut out the centre, offsets rounded down. Images smaller than `size` are enlarged.
-    Where the sides differ by more than `WHOLE` times, only the centre is resized: the same pixels to rounding, without
-    a long picture that is thrown away. Nothing is made smaller while it is decoded (JPEG's `draft`), since these would
+    Where the sides differ by more than `WHOLE` times, only the centre is resized: the same pixels to rounding (of
+    Pillow's two passes, whose order depends on the sizes), without a long picture that is thrown away. Nothing is made smaller while it is decoded (JPEG's `draft`), since these would
     be other pixels.
     """
     while min(image.size) >= 2 * size:

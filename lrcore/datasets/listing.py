@@ -84,8 +84,8 @@ def report_others(others: Counter[str], where: str, what: str = "file", hint: st
     """One line about what was passed over, if anything was."""
     if not others:
         return
-    endings = [ending or "no ending" for ending, _ in others.most_common(5)]
-    kinds = ", ".join([*endings, "..."] if len(others) > 5 else endings)
+    endings = [ending or "no ending" for ending in sorted(others, key=lambda ending: (-others[ending], ending))]
+    kinds = ", ".join([*endings[:5], "..."] if len(endings) > 5 else endings)
     count = others.total()
     print(f"'{where}': {count} other {what}{'s' * (count != 1)} passed over ({shown(kinds)}){hint}", file=sys.stderr)
 
