@@ -33,8 +33,8 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
     halve by box averaging while the shorter side is at least 2 `size`; resize the whole by bicubic interpolation, its
     sides rounded half to even; cut out the centre, offsets rounded down. Images smaller than `size` are enlarged.
     Where the sides differ by more than `WHOLE` times, only the centre is resized: the same pixels to rounding (of
-    Pillow's two passes, whose order depends on the sizes), without a long picture that is thrown away. Nothing is made smaller while it is decoded (JPEG's `draft`), since these would
-    be other pixels.
+    Pillow's two passes, whose order depends on the sizes), without a long picture that is thrown away. Nothing is made
+    smaller while it is decoded (JPEG's `draft`), since these would be other pixels.
     """
     while min(image.size) >= 2 * size:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)

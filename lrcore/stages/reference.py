@@ -52,10 +52,11 @@ def reference_fingerprint(work: Workspace) -> str:
             f"evaluation.reference '{named}' does not exist: put the file there, or name another one in the study; "
             f"allowed: a folder of images, a file {', '.join(STATISTICS_ENDINGS)}, {', '.join(NAMES)}"
         )
-    return _contents(path, work.check) if path.is_dir() else work.sha256_of_file(named)
+    if not path.is_dir():
+        return work.sha256_of_file(named)
+    return work.keep("contents of the reference", named, lambda: _contents(path, work.check))
 
 
-@functools.lru_cache(maxsize=4)
 def _contents(folder: Path, check: Callable[[], None]) -> str:
     """What the images of a folder are."""
     names = list_images(folder).images
