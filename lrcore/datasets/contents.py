@@ -68,7 +68,7 @@ def sha256s(
         check: called while files are read, and may raise to stop; what was read until then is kept.
         reread: read all of them, whatever is known.
     """
-    states = list(_mapped(_state, files))
+    states = _states(files)
     known: dict[bytes, bytes] = {}
     if sum(state.size for state in states) <= KEPT_ABOVE:
         _read(files, states, known, where, check)
@@ -84,9 +84,9 @@ def sha256s(
 
 def fingerprint_of(named: Iterable[tuple[str, str]], *about: str) -> str:
     """One sha256 of names with those of their contents, in order, and of what else there is to say."""
-    digest = hashlib.sha256(json.dumps(about).encode())
-    for pair in named:
-        digest.update(json.dumps(pair).encode())
+    digest, rest = hashlib.sha256(json.dumps(about).encode()), iter(named)
+    while part := list(islice(rest, 1024)):  # a million one by one would take seconds
+        digest.update(json.dumps(part).encode())
     return digest.hexdigest()
 
 
@@ -129,6 +129,13 @@ def _mapped(work: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
     with ThreadPoolExecutor() as pool:
         while part := list(islice(rest, _TOGETHER)):
             yield from pool.map(work, part)
+
+
+def _states(files: Sequence[Path]) -> list[_State]:
+    """Of a part of the files by each thread: a task for every file would cost more than the file."""
+    parts = [files[start : start + _TOGETHER] for start in range(0, len(files), _TOGETHER)]
+    with ThreadPoolExecutor() as pool:
+        return [state for found in pool.map(lambda part: [*map(_state, part)], parts) for state in found]
 
 
 def _state(file: Path) -> _State:
