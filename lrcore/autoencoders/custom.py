@@ -72,13 +72,49 @@ def check_custom_name(name: str) -> None:
 
 
 def custom_fingerprint(name: str, autoencoder: Autoencoder) -> str:
-    """What the autoencoder `name` is: the sha256 of its file, or its package and version; and that of its weights."""
+    """What the autoencoder `name` is: the sha256 of its file, or its package and version; that of its weights; and what
+    it makes of two random images, since code that it imports may change it, too.
+    """
     digest = hashlib.sha256()
     for key, value in autoencoder.state_dict().items():
         tensor = value.detach().cpu().contiguous()
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy())
-    return f"{_code_fingerprint(name)} {digest.hexdigest()}"
+    return f"{_code_fingerprint(name)} {digest.hexdigest()} {_trial_fingerprint(autoencoder)}"
+
+
+def _trial_fingerprint(autoencoder: Autoencoder) -> str:
+    """Tokens and decoded images of the trial as a few numbers, to a thousandth.
+
+    Processors and numbers of threads round differently, by about 1e-6 in a value: of thousands of values one would
+    always fall to the other side of whatever they are rounded to. So they are summed up first, with fixed random
+    weights that tell apart any two results; a sum over n values is divided by the root of n, so that it is as large as
+    one value, and its error moves one of these numbers in thousands. Taken on the CPU, which loading has tried out.
+    "random" where two trials with the same seed of torch differ: then nothing can be said.
+    """
+    device = autoencoder.device
+
+    def trial() -> list[int]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            tokens = autoencoder.encode(trial_images(autoencoder.shape.resolution))
+            results = (tokens, autoencoder.decode(tokens))
+        return [number for result in results for number in _summed_up(result)]
+
+    try:
+        autoencoder.to("cpu")
+        first = trial()
+        return " ".join(map(str, first)) if first == trial() else "random"
+    finally:
+        autoencoder.to(device)
+
+
+def _summed_up(values: torch.Tensor) -> list[int]:
+    """Two sums of all values with random weights, and the root of their mean square, in thousandths."""
+    flat = values.detach().double().flatten()
+    weights = torch.randn(2, len(flat), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sums = [*(weights @ flat / len(flat) ** 0.5).tolist(), flat.square().mean().sqrt().item()]
+    return [round(1000 * value) for value in sums]
 
 
 def _code_fingerprint(name: str) -> str:
@@ -141,6 +177,12 @@ def _factory(name: str) -> Callable[[int], Any]:
     return found
 
 
+def trial_images(resolution: int) -> torch.Tensor:
+    """Two random images, uint8 (2, 3, resolution, resolution), the same every time."""
+    pixels = torch.randint(0, 256, (2, 3, resolution, resolution), generator=torch.Generator().manual_seed(0))
+    return pixels.to(torch.uint8)
+
+
 def _try_out(autoencoder: Autoencoder, name: str, resolution: int) -> None:
     """Two random images there and back, so that a slip shows before hours of training."""
     shape = getattr(autoencoder, "shape", None)
@@ -148,8 +190,7 @@ def _try_out(autoencoder: Autoencoder, name: str, resolution: int) -> None:
         raise LrcoreError(f"'{name}' must set self.shape to a LatentShape, it is {shape!r}")
     if shape.resolution != resolution:
         raise LrcoreError(f"'{name}' has shape.resolution {shape.resolution}, the study {resolution}")
-    pixels = torch.randint(0, 256, (2, 3, resolution, resolution), generator=torch.Generator().manual_seed(0))
-    pixels = pixels.to(torch.uint8)
+    pixels = trial_images(resolution)
     try:
         tokens = autoencoder.encode(pixels)
         if tuple(tokens.shape) != (2, shape.tokens, shape.channels_per_token):

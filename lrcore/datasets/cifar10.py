@@ -14,6 +14,9 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 SIZES = {"train": 50_000, "test": 10_000}
 """Images in each split."""
 
+HOLD_EVERY_CLASS = 30
+"""The first so many training images hold every class."""
+
 
 def load(split: str, limit: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """The first `limit` images of a split (all without it), in the order of the data set's authors.

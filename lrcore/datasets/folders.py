@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from lrcore.datasets.decoding import IMAGE_ENDINGS
-from lrcore.datasets.sets import Readable, Splits, shuffled
+from lrcore.datasets.classes import Labels, Name
+from lrcore.datasets.listing import IMAGE_ENDINGS, is_image, list_images, report_others, shown, visible
+from lrcore.datasets.sets import Readable, Splits, Taken, as_splits, shuffled
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import Data
 
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Image files: `root`, their paths relative to it, and `labels` int64 (N,)."""
+    """Image files: `root`, their paths relative to it, and their classes.
+
+    `others`: the files that were passed over, by their endings.
+    """
 
     root: Path
     files: list[str]
-    labels: Tensor
+    labels: Labels
+    others: Counter[str]
 
     def open(self, number: int) -> Path:
         """The file itself."""
@@ -33,100 +37,105 @@ class FolderImages:
         return str(self.root / self.files[number])
 
 
-def folder_splits(data: Data) -> Splits:
-    """Both splits out of one folder of class folders, by one fixed shuffle."""
-    root = Path(data.path)
-    listed = _listed(root, _classes(root))
-    readable = Readable(listed, data, data.path)
-    found, wanted = len(readable.labels), data.train_images + data.validation_images
-    if found < wanted:
-        raise LrcoreError(f"'{root}' holds {found} readable images, the study asks for {wanted}")
-    order, classes = shuffled(found), 1 + int(listed.labels.max())
-    train, validation = order[: data.train_images], order[data.train_images : wanted]
-    return Splits(
-        readable.select(train, classes, f"{root.name}/train[:{len(train)}]"),
-        readable.select(validation, classes, f"{root.name}/validation[:{len(validation)}]"),
-    )
+class ClassFolders:
+    """The images of a `folder` or of an `imagenet`, listed once."""
 
+    def __init__(self, data: Data) -> None:
+        """Raises:
+        LrcoreError: no such folders, a class folder without images, or classes that differ between the two.
+        """
+        self.where = data.path
+        self._root = Path(data.path)
+        self._parts = {"": _listed(self._root)} if data.dataset == "folder" else _imagenet_parts(self._root)
+        self._reported = False
 
-def imagenet_splits(data: Data) -> Splits:
-    """`train` and `val` of a folder, each with the same class folders; the first ones of one fixed shuffle of each."""
-    root = Path(data.path)
-    parts = _imagenet_parts(root)
-    taken = []
-    for (name, listed), wanted in zip(parts.items(), (data.train_images, data.validation_images), strict=True):
-        readable = Readable(listed, data, str(root / name))
-        found, key = len(readable.labels), "train_images" if name == "train" else "validation_images"
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """What the images are read from, by name; the class is part of it."""
+        for part, images in self._parts.items():
+            for number, file in enumerate(images.files):
+                yield f"{part}/{file}" if part else file, images.open(number)
+
+    def splits(self, data: Data) -> Splits:
+        """Both out of one folder by one fixed shuffle, or the first images of one of `train` and of one of `val`."""
+        if not self._reported:
+            for images in self._parts.values():
+                report_others(images.others, shown(images.root))
+            self._reported = True
+        return self._cut(data) if "" in self._parts else self._both(data)
+
+    def _cut(self, data: Data) -> Splits:
+        root = self._root
+        readable = Readable(self._parts[""], data, data.path)
+        found, wanted = len(readable.codes), data.train_images + data.validation_images
         if found < wanted:
-            raise LrcoreError(f"'{root / name}' holds {found} readable images, data.{key} asks for {wanted}")
-        classes = 1 + int(listed.labels.max())
-        taken.append(readable.select(shuffled(found)[:wanted], classes, f"{root.name}/{name}[:{wanted}]"))
-    return Splits(*taken)
+            raise LrcoreError(f"'{shown(root)}' holds {found} readable images, the study asks for {wanted}")
+        order = shuffled(found)
+        train, validation = order[: data.train_images], order[data.train_images : wanted]
+        return as_splits(
+            readable.select(train, f"{root.name}/train[:{len(train)}]"),
+            readable.select(validation, f"{root.name}/validation[:{len(validation)}]"),
+        )
 
-
-def listing(data: Data) -> Iterator[str]:
-    """Name and size of every image of a `folder` or an `imagenet`, in order of the path."""
-    root = Path(data.path)
-    parts = {"": _listed(root, _classes(root))} if data.dataset == "folder" else _imagenet_parts(root)
-    for name, images in parts.items():
-        for number, file in enumerate(images.files):
-            yield f"{PurePath(name, file)} {_size(images.open(number))}"
+    def _both(self, data: Data) -> Splits:
+        taken: list[Taken] = []
+        for (name, listed), wanted in zip(
+            self._parts.items(), (data.train_images, data.validation_images), strict=True
+        ):
+            readable = Readable(listed, data, str(listed.root))
+            found, key = len(readable.codes), "train_images" if name == "train" else "validation_images"
+            if found < wanted:
+                raise LrcoreError(f"'{shown(listed.root)}' holds {found} readable images, data.{key} asks for {wanted}")
+            taken.append(readable.select(shuffled(found)[:wanted], f"{self._root.name}/{name}[:{wanted}]"))
+        return as_splits(*taken)
 
 
 def _imagenet_parts(root: Path) -> dict[str, FolderImages]:
     for name in ("train", "val"):
         if not (root / name).is_dir():
             raise LrcoreError(
-                f"'{root}' holds no folder '{name}': dataset 'imagenet' needs 'train' and 'val' in data.path"
+                f"'{shown(root)}' holds no folder '{name}': dataset 'imagenet' needs 'train' and 'val' in data.path"
             )
-    classes = {name: _classes(root / name) for name in ("train", "val")}
-    lacking, unknown = (sorted(set(classes[a]) - set(classes[b])) for a, b in (("train", "val"), ("val", "train")))
-    if lacking or unknown:
+    parts = {name: _listed(root / name) for name in ("train", "val")}
+    train, val = (set(images.labels.names) for images in parts.values())
+    if train != val:
         raise LrcoreError(
-            f"'{root}': train and val must hold the same class folders; only in train: {_few(lacking)}; "
-            f"only in val: {_few(unknown)}"
+            f"'{shown(root)}': train and val must hold the same class folders; only in train: {_few(train - val)}; "
+            f"only in val: {_few(val - train)}"
         )
-    parts = {name: _listed(root / name, found) for name, found in classes.items()}
-    for name, images in parts.items():
-        counts = torch.bincount(images.labels, minlength=len(classes[name])).tolist()
-        if empty := [label for label, count in zip(classes[name], counts, strict=True) if not count]:
-            raise LrcoreError(f"class folders of '{root / name}' hold no images: {_few(empty)}")
     return parts
 
 
-def _few(names: list[str]) -> str:
-    return ", ".join([*names[:5], "..."] if len(names) > 5 else names) or "(none)"
-
-
-def _classes(root: Path) -> list[str]:
-    """The sub-folders, sorted by name."""
-    if not root.is_dir():
-        raise LrcoreError(f"data.path '{root}' is not a folder; it must hold one sub-folder of images a class")
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _listed(root: Path, classes: list[str]) -> FolderImages:
+def _listed(root: Path) -> FolderImages:
     """Every image of the class folders, in order of the path."""
-    inside = [_images_under(root / name) for name in classes]
-    files = [f"{name}/{file}" for name, found in zip(classes, inside, strict=True) for file in found]
+    classes, others = _classes(root)
+    names: list[Name] = [*classes]
+    inside = [list_images(root / name, above=[root]) for name in classes]
+    others = sum((found.others for found in inside), others)
+    files = [f"{name}/{file}" for name, found in zip(classes, inside, strict=True) for file in found.images]
     if not files:
-        raise LrcoreError(f"'{root}' holds no images in sub-folders; known endings: {', '.join(IMAGE_ENDINGS)}")
-    counts = torch.tensor([len(found) for found in inside])
-    return FolderImages(root, files, torch.arange(len(classes)).repeat_interleave(counts))
+        raise LrcoreError(f"'{shown(root)}' holds no images in sub-folders; known endings: {', '.join(IMAGE_ENDINGS)}")
+    if empty := {name for name, found in zip(names, inside, strict=True) if not found.images}:
+        raise LrcoreError(f"class folders of '{shown(root)}' hold no images: {_few(empty)}; remove or fill them")
+    counts = torch.tensor([len(found.images) for found in inside])
+    return FolderImages(root, files, Labels(tuple(names), torch.arange(len(names)).repeat_interleave(counts)), others)
 
 
-def _images_under(folder: Path) -> list[str]:
-    """At any depth, sorted by the parts of the path."""
-    found = []
-    for here, _, names in os.walk(folder):
-        parts = Path(here).relative_to(folder).parts
-        found += [(*parts, name) for name in names if PurePath(name).suffix.lower() in IMAGE_ENDINGS]
-    return ["/".join(parts) for parts in sorted(found)]
+def _classes(root: Path) -> tuple[list[str], Counter[str]]:
+    """The sub-folders, sorted by name; and what else there is, which is in no class."""
+    if not root.is_dir():
+        raise LrcoreError(f"data.path '{shown(root)}' is not a folder; it must hold one sub-folder of images a class")
+    names, others = [], Counter[str]()
+    for entry in visible(root):
+        path = root / entry.name
+        if path.is_dir():
+            names.append(entry.name)
+        elif path.is_symlink() and not path.exists() and not is_image(entry.name):
+            raise LrcoreError(f"class folder '{shown(path)}' is a link that leads nowhere; repair or remove it")
+        else:
+            others[path.suffix.lower()] += 1
+    return names, others
 
 
-def _size(path: Path) -> int:
-    """In bytes; -1 of a link that leads nowhere, which is an unreadable image."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+def _few(names: set[Name]) -> str:
+    some = [shown(str(name)) for name in sorted(names, key=str)]
+    return ", ".join([*some[:5], "..."] if len(some) > 5 else some) or "(none)"

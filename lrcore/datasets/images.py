@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy
 import torch
@@ -14,6 +18,21 @@ from lrcore.runtime.files import atomic_path
 
 UINT8_RULE = "clamp to [-1, 1], 127.5 * (x + 1), round half to even"
 """How floats become pixels; recorded in every row, since it moves the Frechet distance."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
+"""What is opened as an image, whatever the name says; others of Pillow's formats start programs, as EPS does."""
+
+MOST_PIXELS = 89_478_485
+"""Of one image: where Pillow begins to warn of files that are made to fill the memory, 268 MB of RGB."""
+
+UNREADABLE = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
+    *(AssertionError, RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""What Pillow raises for damaged images of one format or another, and what a source raises for missing bytes."""
+
+# `open_image` refuses what Pillow warns of
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:
@@ -41,6 +60,22 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
     return (127.5 * (images.float().clamp(-1.0, 1.0) + 1.0)).round().to(torch.uint8)
 
 
+def open_image(file: Path | BinaryIO) -> Image.Image:
+    """The image in a file, its header read and nothing decoded; to be closed, or used in a `with`.
+
+    Raises:
+        One of `UNREADABLE`: it is of none of `FORMATS`, is damaged, or has more than `MOST_PIXELS`.
+    """
+    try:
+        opened = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise UnidentifiedImageError(f"it is no image of a known format: {', '.join(FORMATS)}") from None
+    if not 0 < opened.width * opened.height <= MOST_PIXELS:
+        opened.close()
+        raise ValueError(f"{opened.width} x {opened.height} px: an image may have 1 to {MOST_PIXELS:,} pixels")
+    return opened
+
+
 def rgb(opened: Image.Image) -> Image.Image:
     """An image of any mode as 8-bit RGB: alpha dropped, 16-bit grey v to round(v / 257), grey in all three channels.
 
@@ -56,6 +91,9 @@ def rgb(opened: Image.Image) -> Image.Image:
         raise ValueError(f"mode {opened.mode}: 32 bits a pixel have no known white; convert it to 8 or 16 bits")
     if opened.mode == "P" and isinstance(opened.info.get("transparency"), bytes):
         return opened.convert("RGBA").convert("RGB")  # Pillow warns about the direct way
+    if opened.mode == "RGB":  # of which convert() would make a copy
+        opened.load()
+        return opened
     return opened.convert("RGB")
 
 

@@ -16,7 +16,10 @@ from typing import BinaryIO, Protocol
 import torch
 from torch import Tensor
 
-from lrcore.datasets.decoding import UNREADABLE, read_image
+from lrcore.datasets.classes import Labels
+from lrcore.datasets.decoding import read_image
+from lrcore.datasets.images import UNREADABLE
+from lrcore.datasets.listing import shown
 from lrcore.errors import LrcoreError
 
 AHEAD = 256
@@ -27,11 +30,11 @@ class EncodedImages(Protocol):
     """Images by number, as they are stored; `open` is called by several threads at a time."""
 
     @property
-    def labels(self) -> Tensor:
-        """Classes, int64 (N,)."""
+    def labels(self) -> Labels:
+        """Classes of N images."""
 
     def open(self, number: int) -> Path | BinaryIO:
-        """What Pillow can open. Raises one of `decoding.UNREADABLE` where there is nothing."""
+        """What Pillow can open. Raises one of `images.UNREADABLE` where there is nothing."""
 
     def name(self, number: int) -> str:
         """What the image is called in messages."""
@@ -108,7 +111,7 @@ def decode(encoded: EncodedImages, parts: Iterable[Tensor], resolution: int) -> 
         try:
             target.copy_(read_image(encoded.open(number), resolution))
         except UNREADABLE as error:
-            return " ".join(str(error).split()) or type(error).__name__
+            return shown(" ".join(str(error).split())) or type(error).__name__
         return ""
 
     def finished(images: Tensor, attempts: list[tuple[int, Future[str]]]) -> Decoded:
@@ -129,7 +132,7 @@ def decode(encoded: EncodedImages, parts: Iterable[Tensor], resolution: int) -> 
 
 def described(encoded: EncodedImages, broken: dict[int, str]) -> str:
     """The first few of the broken images with the reasons."""
-    listed = [f"'{encoded.name(number)}' ({reason})" for number, reason in list(broken.items())[:5]]
+    listed = [f"'{shown(encoded.name(number))}' ({reason})" for number, reason in list(broken.items())[:5]]
     return "; ".join([*listed, "..."] if len(broken) > 5 else listed)
 
 

@@ -17,10 +17,11 @@ from threading import Lock
 from typing import Any
 
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 import torch
-from torch import Tensor
 
+from lrcore.datasets.classes import Labels
 from lrcore.errors import LrcoreError
 
 KEPT_BYTES = 2**28
@@ -31,10 +32,10 @@ class ParquetImages:
     """The rows of Parquet files, as `EncodedImages`.
 
     Attributes:
-        labels: int64 (N,).
+        labels: of the N rows.
     """
 
-    def __init__(self, files: list[Path], metadata: list[Any], column: str, labels: Tensor) -> None:
+    def __init__(self, files: list[Path], metadata: list[Any], column: str, labels: Labels) -> None:
         """`column` is that of the bytes in Parquet's notation, `metadata` pyarrow's of each file."""
         self.labels = labels
         self._files, self._metadata, self._column = files, metadata, column
@@ -47,7 +48,8 @@ class ParquetImages:
     def index(cls, files: list[Path], image_column: str, label_column: str) -> ParquetImages:
         """Reads the footers and the classes, but no image.
 
-        `image_column` is binary, or a struct with a binary field `bytes`; `label_column` is of integers from 0.
+        `image_column` is binary, or a struct with a binary field `bytes`; `label_column` is of integers, or of
+        text, as dictionary or not.
 
         Raises:
             LrcoreError: a file cannot be read, lacks a column or has one of another type; or there are no rows.
@@ -59,12 +61,15 @@ class ParquetImages:
                     columns.add(_bytes_column(file, opened.schema_arrow, image_column))
                     metadata.append(opened.metadata)
                     labels.append(_labels(file, opened, label_column))
-            except (pyarrow.ArrowException, OSError) as error:
+            except (pyarrow.ArrowException, OSError, UnicodeError) as error:
                 raise LrcoreError(f"shard '{file}' cannot be read as Parquet: {error}") from error
         if len(columns) > 1:
             raise LrcoreError(f"column '{image_column}' is of different types in '{files[0]}' and later shards")
-        found = cls(files, metadata, columns.pop(), torch.cat(labels))
-        if not len(found.labels):
+        kinds = {isinstance(name, str): file for file, part in zip(files, labels, strict=True) for name in part.names}
+        if len(kinds) > 1:
+            raise LrcoreError(f"column '{label_column}' is of integers in '{kinds[False]}', of text in '{kinds[True]}'")
+        found = cls(files, metadata, columns.pop(), Labels.joined(labels))
+        if not len(found.labels.codes):
             raise LrcoreError(f"'{files[0]}'{' and the other shards' if len(files) > 1 else ''} hold no rows")
         return found
 
@@ -140,17 +145,21 @@ def _bytes_column(file: Path, schema: Any, name: str) -> str:
     raise LrcoreError(f"column '{name}' of '{file}' must be binary or a struct with binary 'bytes', got {kind}")
 
 
-def _labels(file: Path, opened: Any, name: str) -> Tensor:
+def _labels(file: Path, opened: Any, name: str) -> Labels:
+    types = pyarrow.types
     kind = _field(file, opened.schema_arrow, name, "label_column").type
-    if not pyarrow.types.is_integer(kind):
-        raise LrcoreError(f"column '{name}' of '{file}' must be of integers, got {kind}")
-    column = opened.read(columns=[name]).column(0)
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    text = types.is_string(value) or types.is_large_string(value)
+    if not (text or types.is_integer(value) or types.is_boolean(value)):
+        raise LrcoreError(f"column '{name}' of '{file}' must be of integers or of text, got {kind}")
+    column = opened.read(columns=[name]).column(0).cast(value)
     if column.null_count:
         raise LrcoreError(f"column '{name}' of '{file}' lacks {column.null_count} of {len(column)} classes")
-    labels = torch.tensor(column.to_numpy().astype("int64"))
-    if len(labels) and labels.min() < 0:
-        raise LrcoreError(f"column '{name}' of '{file}' must hold classes from 0, got {int(labels.min())}")
-    return labels
+    names = pyarrow.compute.unique(column)
+    codes = pyarrow.compute.index_in(column, value_set=names).to_numpy()
+    return Labels(
+        tuple(found if text else int(found) for found in names.to_pylist()), torch.tensor(codes.astype("int64"))
+    )
 
 
 def _field(file: Path, schema: Any, name: str, key: str) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from lrcore.datasets.classes import numbered
 from lrcore.datasets.lazy import AHEAD, REMEDY, EncodedImages, LazyImages, decode, described
+from lrcore.datasets.listing import shown
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import Data
 
@@ -20,6 +22,9 @@ IN_MEMORY = 2**30
 @dataclass(frozen=True)
 class ImageSet:
     """Images with `labels` int64 (N,) of `classes` many, and a `name` that says exactly which images they are.
+
+    Classes are those of the training images, numbered from 0 (`classes.numbered`); a validation image of another class
+    has the label `classes.NO_CLASS`.
 
     `images` is a uint8 tensor (N, 3, H, W), or `LazyImages`, which behaves as one where the tensor would be large.
     """
@@ -42,6 +47,21 @@ class Splits:
     validation: ImageSet
 
 
+class Taken(NamedTuple):
+    """The part of a set that a study takes: images as in `ImageSet`, the codes of their classes, and its name."""
+
+    images: Any
+    codes: Tensor
+    name: str
+
+
+def as_splits(train: Taken, validation: Taken) -> Splits:
+    """Both, with the classes that the training images have."""
+    classes, labels = numbered(train.codes, validation.codes)
+    sets = zip((train, validation), labels, strict=True)
+    return Splits(*(ImageSet(taken.images, own, classes, taken.name) for taken, own in sets))
+
+
 class Readable:
     """The images of a source that can be read, as far as that is known before they are used.
 
@@ -50,7 +70,7 @@ class Readable:
     that happens when the image is used.
 
     Attributes:
-        labels: int64 (N,), of the readable images in the order of the source.
+        codes: of the classes (`classes.Labels`), int64 (N,), of the readable images in the order of the source.
     """
 
     def __init__(self, encoded: EncodedImages, data: Data, where: str) -> None:
@@ -59,15 +79,15 @@ class Readable:
         """
         self._encoded, self._resolution = encoded, data.resolution
         self._kept: Tensor | None = None
-        self._numbers = torch.arange(len(encoded.labels))
+        self._numbers = torch.arange(len(encoded.labels.codes))
         small = len(self._numbers) * self._bytes <= IN_MEMORY
         if small or data.unreadable == "skip":
             self._decode(small, data.unreadable, where)
-        self.labels = encoded.labels[self._numbers]
+        self.codes = encoded.labels.codes[self._numbers]
 
-    def select(self, order: Tensor, classes: int, name: str) -> ImageSet:
+    def select(self, order: Tensor, name: str) -> Taken:
         """The readable images at the places `order`; decoded now if they fit into `IN_MEMORY` bytes."""
-        return ImageSet(self._pixels(order), self.labels[order], classes, name)
+        return Taken(self._pixels(order), self.codes[order], shown(name))
 
     @property
     def _bytes(self) -> int:
@@ -101,7 +121,7 @@ def _report(encoded: EncodedImages, broken: dict[int, str], listed: int, unreada
         raise LrcoreError(f"{report}. {REMEDY}")
     print(f"skipped: {report}", file=sys.stderr)
     if len(broken) == listed:
-        raise LrcoreError(f"none of the {listed} images under '{where}' can be read")
+        raise LrcoreError(f"none of the {listed} images under '{shown(where)}' can be read")
 
 
 def shuffled(count: int) -> Tensor:

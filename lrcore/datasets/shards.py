@@ -6,6 +6,7 @@ shard. Where neighbours are of one class far more often than chance would have i
 
 from __future__ import annotations
 
+import functools
 import glob
 import re
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lrcore.datasets.classes import matched
 from lrcore.datasets.lazy import EncodedImages
+from lrcore.datasets.listing import report_others
 from lrcore.datasets.parquet_shards import ParquetImages
-from lrcore.datasets.sets import Readable, Splits, shuffled
+from lrcore.datasets.sets import Readable, Splits, as_splits, shuffled
 from lrcore.datasets.tar_shards import TarImages
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import Data
@@ -25,41 +28,57 @@ from lrcore.spec.study import Data
 _SPECIAL = re.compile(r"[*?\[{]")
 
 
-def shard_splits(data: Data) -> Splits:
-    """The first images of the training shards and of the validation shards; see the module for their order."""
-    train_files, validation_files = _files(data)
-    train, validation = _index(train_files, data), _index(validation_files, data)
-    unseen = sorted(set(validation.labels.tolist()) - set(train.labels.tolist()))
-    if unseen:
-        raise LrcoreError(f"labels of '{data.validation_path}' that no image of '{data.path}' has: {unseen[:5]}")
-    classes = 1 + int(train.labels.max())
-    sides = (
-        (train, "train", "path", data.train_images),
-        (validation, "validation", "validation_path", data.validation_images),
-    )
-    taken = []
-    for images, name, key, wanted in sides:
-        pattern = getattr(data, key)
-        readable = Readable(images, data, pattern)
-        found = len(readable.labels)
-        if found < wanted:
-            raise LrcoreError(f"'{pattern}' holds {found} readable images, data.{name}_images asks for {wanted}")
-        order = shuffled(found) if in_class_order(readable.labels) else torch.arange(found)
-        taken.append(readable.select(order[:wanted], classes, f"{_fixed_folder(pattern).name}/{name}[:{wanted}]"))
-    return Splits(*taken)
+class Shards:
+    """The shards that `data` names; their index is made when it is first asked for."""
 
+    def __init__(self, data: Data) -> None:
+        """Raises:
+        LrcoreError: a pattern that names no files, or files that are in both.
+        """
+        self._data = data
+        self._train, self._validation = _files(data)
+        self.where = f"{data.path} {data.validation_path}"
 
-def listing(data: Data) -> Iterator[str]:
-    """Name and size of every shard."""
-    for name, pattern, files in zip(
-        ("train", "validation"), (data.path, data.validation_path), _files(data), strict=True
-    ):
-        for file in files:
-            yield f"{name} {file.relative_to(_fixed_folder(pattern))} {file.stat().st_size}"
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """What the images and their classes are read from, by name."""
+        for name, pattern, files in (
+            ("train", self._data.path, self._train),
+            ("validation", self._data.validation_path, self._validation),
+        ):
+            for file in files:
+                yield f"{name} {file.relative_to(_fixed_folder(pattern))}", file
+
+    def splits(self, data: Data) -> Splits:
+        """The first images of the training shards and of the validation shards; see the module for their order."""
+        train, validation = self._indexed
+        taken = []
+        for images, name, key, wanted in (
+            (train, "train", "path", data.train_images),
+            (validation, "validation", "validation_path", data.validation_images),
+        ):
+            pattern = getattr(data, key)
+            readable = Readable(images, data, pattern)
+            found = len(readable.codes)
+            if found < wanted:
+                raise LrcoreError(f"'{pattern}' holds {found} readable images, data.{name}_images asks for {wanted}")
+            order = shuffled(found) if in_class_order(readable.codes) else torch.arange(found)
+            taken.append(readable.select(order[:wanted], f"{_fixed_folder(pattern).name}/{name}[:{wanted}]"))
+        return as_splits(*taken)
+
+    @functools.cached_property
+    def _indexed(self) -> tuple[EncodedImages, EncodedImages]:
+        """Both sets, with the same classes in the same order."""
+        train, validation = _index(self._train, self._data), _index(self._validation, self._data)
+        for images, pattern in ((train, self._data.path), (validation, self._data.validation_path)):
+            if isinstance(images, TarImages):
+                report_others(images.others, pattern, "member", images.hint)
+        where = self._data.path, self._data.validation_path
+        train.labels, validation.labels = matched(train.labels, validation.labels, where)
+        return train, validation
 
 
 def in_class_order(labels: Tensor) -> bool:
-    """Whether neighbours share a class far more often than in a shuffled set of the same labels (N,).
+    """Whether neighbours share a class far more often than in a shuffled set of the same codes of classes (N,).
 
     A shuffled set has sum_c p_c^2 of them, with p_c the share of class c, a sorted one almost 1; the line is half-way.
     """
@@ -91,7 +110,7 @@ def expand(pattern: str, key: str) -> list[Path]:
     return files
 
 
-def _index(files: list[Path], data: Data) -> EncodedImages:
+def _index(files: list[Path], data: Data) -> TarImages | ParquetImages:
     if data.dataset == "webdataset":
         return TarImages.index(files)
     return ParquetImages.index(files, data.image_column, data.label_column)

@@ -7,8 +7,8 @@
     python -m lrcore.metrics reference --save-statistics reference.parquet
     python -m lrcore.metrics samples --save-batch samples.npz
 
-A is what is judged, B the reference. Each is a folder of images (png, jpg, webp, bmp, tiff, at any depth), an .npz of
-images or of statistics as guided-diffusion and pytorch-fid write it, or statistics in .parquet or .safetensors.
+A is what is judged, B the reference. Each is a folder of images (png, jpg, webp, bmp, ppm, tiff, at any depth), an .npz
+of images or of statistics as guided-diffusion and pytorch-fid write it, or statistics in .parquet or .safetensors.
 Every image goes into the feature network at its own size, so a folder may hold several sizes. How the images are
 batched, and their order, move the result by rounding alone; only kid, fid_interval and fid_infinity draw images by
 their place in that order, from a fixed seed.
@@ -32,6 +32,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lrcore.command_line import DEVICES, Parser, device_of, run_command
+from lrcore.datasets.listing import shown
 from lrcore.errors import LrcoreError, unknown
 from lrcore.metrics.comparison import METRICS, applicable, network_name, require_enough, require_one_network
 from lrcore.metrics.features import CHUNK, FeatureNetwork, load_features
@@ -109,13 +110,13 @@ def _save(options: argparse.Namespace) -> int:
     source = _opened(options.a, options)
     if options.save_batch:
         count = write_images(options.save_batch, with_bar(source, _images_of_one_size(source).batches(CHUNK)))
-        print(f"wrote {options.save_batch}: {counted(count, source)}")
+        print(f"wrote {shown(options.save_batch)}: {counted(count, source)}")
     if options.save_statistics:
         name = network_name(options.network, [source])
         side = side_of(source, name, _loader(name, options), keep=False)
         write_statistics(options.save_statistics, side.statistics)
         images = counted(side.statistics.count, source)
-        print(f"wrote {options.save_statistics}: statistics of features of {name}, {images}")
+        print(f"wrote {shown(options.save_statistics)}: statistics of features of {name}, {images}")
     return 0
 
 
@@ -140,9 +141,13 @@ def _loader(name: str, options: argparse.Namespace) -> Callable[[], FeatureNetwo
 def _images_of_one_size(source: Source) -> ImageFolder | ImageArray:
     images = source.images
     if images is None:
-        raise LrcoreError(f"'{source.path}' holds statistics and no images to save")
+        raise LrcoreError(f"'{shown(source.path)}' holds statistics and no images to save")
     if isinstance(images, ImageFolder) and len(images.sizes) > 1:
-        raise LrcoreError(f"'{source.path}' holds images of {sizes_of(images)}; an .npz holds images of one size")
+        images.find_unreadable()  # sizes that only unreadable images have do not count
+    if isinstance(images, ImageFolder) and len(images.sizes) > 1:
+        raise LrcoreError(
+            f"'{shown(source.path)}' holds images of {sizes_of(images)}; an .npz holds images of one size"
+        )
     return images
 
 

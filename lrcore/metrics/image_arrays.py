@@ -20,6 +20,17 @@ from lrcore.metrics.file_errors import naming_errors
 from lrcore.metrics.npz_arrays import header_of, headers
 from lrcore.runtime.files import atomic_path
 
+ORDINARY_PIXELS = 2**20
+"""Images of up to so many pixels come in batches as large as they are asked for."""
+
+BATCH_PIXELS = 2**24
+"""Of batches of larger images, one image at least: a network takes them at their own size, in float32."""
+
+
+def batch_of(size: int, height: int, width: int) -> int:
+    """How many images of height x width px are a batch, where `size` are asked for."""
+    return size if height * width <= ORDINARY_PIXELS else max(1, min(size, BATCH_PIXELS // (height * width)))
+
 
 class ImageArray:
     """The images `arr_0` of an npz file, read a batch at a time; labels in `arr_1` are passed over.
@@ -48,12 +59,13 @@ class ImageArray:
         self.count, self.size = shape[0], (shape[1], shape[2])
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """The images in order, uint8 (`size`, 3, H, W), the last batch as it comes.
+        """The images in order, uint8 (`batch_of(size, H, W)`, 3, H, W), the last batch as it comes.
 
         Raises:
             LrcoreError: the file is damaged; zipfile compares its checksum with the last batch.
         """
         height, width = self.size
+        size = batch_of(size, height, width)
         with (
             naming_errors(self.path, "images"),
             zipfile.ZipFile(self.path) as archive,

@@ -40,7 +40,7 @@ def linear_probe(
         train_tokens: (M, T, C), any floating-point type, M >= `LEAST_TRAINING_IMAGES`.
         train_labels: (M,) integers in [0, classes), of at least 2 classes.
         test_tokens: (N, T', C), N >= 1; T' may differ from T.
-        test_labels: (N,) integers in [0, classes).
+        test_labels: (N,) integers in [0, classes), or -1 for an image of another class: no answer is right there.
         classes: at least 2.
 
     Raises:
@@ -48,8 +48,8 @@ def linear_probe(
     """
     if classes < 2:
         raise LrcoreError(f"a linear probe needs at least 2 classes, got {classes}")
-    _check_part("training", train_tokens, train_labels, classes, LEAST_TRAINING_IMAGES)
-    _check_part("test", test_tokens, test_labels, classes, 1)
+    _check_part("training", train_tokens, train_labels, 0, classes, LEAST_TRAINING_IMAGES)
+    _check_part("test", test_tokens, test_labels, -1, classes, 1)
     if train_tokens.shape[2] != test_tokens.shape[2]:
         raise LrcoreError(f"tokens of {train_tokens.shape[2]} channels in training, of {test_tokens.shape[2]} in test")
     if len(train_labels.unique()) < 2:
@@ -127,7 +127,7 @@ def _pooled(tokens: Tensor) -> Tensor:
     return torch.cat([part.mean(dim=1) for part in chunks(tokens)])
 
 
-def _check_part(part: str, tokens: Tensor, labels: Tensor, classes: int, least: int) -> None:
+def _check_part(part: str, tokens: Tensor, labels: Tensor, lowest: int, classes: int, least: int) -> None:
     if len(tokens) < least:
         raise LrcoreError(f"a linear probe needs at least {least} {part} images, got {len(tokens)}")
     check_tokens(tokens, least)
@@ -136,5 +136,5 @@ def _check_part(part: str, tokens: Tensor, labels: Tensor, classes: int, least: 
             f"{part} labels must be {len(tokens)} integers, one an image, got {labels.dtype} {tuple(labels.shape)}"
         )
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise LrcoreError(f"{part} labels must be from 0 to {classes - 1}, got {low} to {high}")
+    if low < lowest or high >= classes:
+        raise LrcoreError(f"{part} labels must be from {lowest} to {classes - 1}, got {low} to {high}")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lrcore.datasets.listing import shown
 from lrcore.errors import LrcoreError
 from lrcore.metrics.features import CHUNK, FeatureNetwork
 from lrcore.metrics.frechet import GaussianStatistics
@@ -41,14 +42,14 @@ class Side:
     def about(self) -> dict[str, Any]:
         """For machines."""
         return {
-            "path": str(self.source.path),
+            "path": shown(self.source.path),
             "images": self.statistics.count,
             "unreadable": unreadable(self.source),
             "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
-        return f"{self.source.path}: {'; '.join([counted(self.statistics.count, self.source), *self.notes])}"
+        return f"{shown(self.source.path)}: {'; '.join([counted(self.statistics.count, self.source), *self.notes])}"
 
 
 def side_of(source: Source, name: str, load: Callable[[], FeatureNetwork], keep: bool) -> Side:
@@ -69,13 +70,13 @@ def side_of(source: Source, name: str, load: Callable[[], FeatureNetwork], keep:
     if source.images is None:
         assert stored is not None  # a source holds one of the two
         raise LrcoreError(
-            f"'{source.path}' holds statistics of features of {stored.network}, which cannot be compared with features "
-            f"of {name}"
+            f"'{shown(source.path)}' holds statistics of features of {stored.network}, which cannot be compared with "
+            f"features of {name}"
         )
     network = load()
     gaussian, features = measured(source, network, keep)
     if gaussian.count < 2:
-        raise LrcoreError(f"'{source.path}' holds 1 image; the covariance of features needs at least 2")
+        raise LrcoreError(f"'{shown(source.path)}' holds 1 image; the covariance of features needs at least 2")
     notes = (sizes_of(source.images),)
     if stored is not None:
         notes += (f"statistics of the file passed over: they are of features of {stored.network}",)
@@ -111,7 +112,9 @@ def _grouped(batches: Iterable[Tensor]) -> Iterator[Tensor]:
 def with_bar(source: Source, batches: Iterator[Tensor]) -> Iterator[Tensor]:
     """The batches, with a bar on a terminal."""
     assert source.images is not None
-    with tqdm(total=source.images.count, desc=source.path.name, unit=" images", disable=None, leave=False) as bar:
+    with tqdm(
+        total=source.images.count, desc=shown(source.path.name), unit=" images", disable=None, leave=False
+    ) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch))
@@ -126,7 +129,7 @@ def counted(count: int | None, source: Source) -> str:
 
 def unreadable(source: Source) -> list[str]:
     """Paths of the images that could not be read."""
-    return [str(path) for path in source.images.unreadable] if isinstance(source.images, ImageFolder) else []
+    return [shown(path) for path in source.images.unreadable] if isinstance(source.images, ImageFolder) else []
 
 
 def sizes_of(images: ImageFolder | ImageArray) -> str:

@@ -7,12 +7,14 @@ ImageNet and 10,000 images. Kernel distance, precision and recall need images: t
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from lrcore.datasets.contents import fingerprint_of, sha256s
+from lrcore.datasets.listing import list_images
 from lrcore.errors import LrcoreError
 from lrcore.metrics.features import all_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
@@ -50,13 +52,15 @@ def reference_fingerprint(work: Workspace) -> str:
             f"evaluation.reference '{named}' does not exist: put the file there, or name another one in the study; "
             f"allowed: a folder of images, a file {', '.join(STATISTICS_ENDINGS)}, {', '.join(NAMES)}"
         )
-    return _listing(path) if path.is_dir() else work.sha256_of_file(named)
+    if not path.is_dir():
+        return work.sha256_of_file(named)
+    return work.keep("contents of the reference", named, lambda: _contents(path, work.check))
 
 
-@functools.lru_cache(maxsize=4)
-def _listing(folder: Path) -> str:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return " ".join(f"{file.relative_to(folder)} {file.stat().st_size}" for file in files)
+def _contents(folder: Path, check: Callable[[], None]) -> str:
+    """What the images of a folder are."""
+    names = list_images(folder).images
+    return fingerprint_of(zip(names, sha256s([folder / name for name in names], str(folder), check), strict=True))
 
 
 def reference_name(work: Workspace) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from lrcore.autoencoders.base import Autoencoder
-from lrcore.datasets.loading import ImageSet, Splits, fingerprint, load_splits
+from lrcore.datasets.loading import ImageSet, ImageSource, Splits
 from lrcore.encoders.base import VisionEncoder
 from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
@@ -100,9 +100,14 @@ class Workspace:
         return self.folders.runs / self.study.name
 
     @functools.cached_property
+    def source(self) -> ImageSource:
+        """Where the images come from, listed and indexed once."""
+        return ImageSource(self.study.data)
+
+    @functools.cached_property
     def images(self) -> Splits:
         """Training and validation images."""
-        return load_splits(self.study.data)
+        return self.source.splits()
 
     def test_images(self, count: int) -> Any | None:
         """The first `count` images of the test split, beyond `validation_images` where need be; None of fewer."""
@@ -116,7 +121,7 @@ class Workspace:
 
     def _more_test_images(self, count: int) -> ImageSet | None:
         try:
-            return load_splits(dataclasses.replace(self.study.data, validation_images=count)).validation
+            return self.source.splits(dataclasses.replace(self.study.data, validation_images=count)).validation
         except LrcoreError as error:
             print(f"no anchors of {count} images, as many as samples: {error}", file=sys.stderr)
             return None
@@ -124,7 +129,7 @@ class Workspace:
     @functools.cached_property
     def data_recipe(self) -> str:
         """What the images are: the study's [data] and the files behind it."""
-        return recipe(self.study.data, fingerprint(self.study.data))
+        return recipe(self.study.data, self.source.fingerprint(self.check))
 
     @functools.cached_property
     def encoder(self) -> VisionEncoder:

@@ -4,6 +4,7 @@ import re
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -125,6 +126,34 @@ def test_weights_are_part_of_what_it_is(example):
     with torch.no_grad():
         again.gain[1] += 1e-6
     assert custom_fingerprint(example, made) != custom_fingerprint(example, again)
+
+
+@pytest.mark.parametrize("part", ["encode_batch", "decode_batch"])
+def test_what_it_imports_is_part_of_what_it_is(part, example, tmp_path, monkeypatch):
+    """A module beside it that changes what it makes of images; the same otherwise, on another processor, too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    returned = {"encode_batch": "return 2 *", "decode_batch": "return self.up"}[part]
+    code = EXAMPLE.replace(returned, returned.replace("return", "return neighbour.SCALE *"), 1)
+    Path("my_autoencoder.py").write_text("import neighbour\n" + code)
+    found = {}
+    for scale in (1.0, 1.0 + 1e-7, 1.01):
+        monkeypatch.setitem(sys.modules, "neighbour", SimpleNamespace(SCALE=scale))
+        made = load_custom(example, 32)
+        found[scale] = custom_fingerprint(example, made)
+        assert custom_fingerprint(example, made) == found[scale]
+    assert found[1.0] == found[1.0 + 1e-7] != found[1.01]
+
+
+def test_randomness_of_its_own_does_not_make_it_another_each_time(example):
+    code = EXAMPLE.replace("return 2 *", "return 2 * numpy.random.default_rng().normal() *", 1)
+    Path("my_autoencoder.py").write_text("import numpy\n" + code)
+    made, again = (load_custom(example, 32) for _ in range(2))
+    assert custom_fingerprint(example, made) == custom_fingerprint(example, again)
+    seeded = EXAMPLE.replace("return 2 *", "return 2 * torch.rand(()) *", 1)
+    Path("my_autoencoder.py").write_text("import torch\n" + seeded)
+    made, before = load_custom(example, 32), torch.get_rng_state()
+    assert not custom_fingerprint(example, made).endswith("random")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_file_that_is_not_there():

@@ -30,11 +30,11 @@ def of(folder, **changes):
 
 
 def test_cifar10_splits_say_which_images_they_are():
-    splits = load_splits(Data("cifar10", 32, 20, 10))
-    assert splits.train.images.shape == (20, 3, 32, 32)
+    splits = load_splits(Data("cifar10", 32, 30, 10))
+    assert splits.train.images.shape == (30, 3, 32, 32)
     assert splits.train.images.dtype == torch.uint8
     assert splits.train.labels[:5].tolist() == [6, 9, 9, 4, 1]
-    assert (splits.train.name, splits.validation.name) == ("cifar10/train[:20]", "cifar10/test[:10]")
+    assert (splits.train.name, splits.validation.name) == ("cifar10/train[:30]", "cifar10/test[:10]")
 
 
 def test_cifar10_has_one_resolution_and_50000_images():

@@ -438,6 +438,12 @@ def test_accuracy_of_overlapping_classes_is_that_of_the_best_classifier():
     assert abs(found.value - best) < 3 * found.standard_error + 0.01
 
 
+def test_images_of_classes_that_were_not_trained_on_count_as_wrong():
+    tokens, labels = labelled(100, 20.0, 1)
+    found = linear_probe(*labelled(200, 20.0, 0), tokens, labels.where(labels != 3, -1), classes=4)
+    assert found.value == (labels != 3).double().mean() and found.n_images == 100
+
+
 def test_the_probe_does_not_depend_on_scale_or_constant_channels():
     (train, labels), (test, test_labels) = labelled(200, 0.7, 0), labelled(200, 0.7, 1)
     found = linear_probe(train, labels, test, test_labels, 4)
@@ -478,7 +484,7 @@ def test_the_optimum_is_scipys(penalty: float):
         ({"train_labels": torch.zeros(40, dtype=torch.int64)}, "all training images are of one class"),
         ({"train_labels": torch.zeros(39, dtype=torch.int64)}, "training labels must be 40 integers"),
         ({"train_labels": torch.zeros(40)}, "training labels must be 40 integers, one an image, got torch.float32"),
-        ({"test_labels": torch.full((20,), -1)}, "test labels must be from 0 to 3, got -1 to -1"),
+        ({"test_labels": torch.full((20,), -2)}, "test labels must be from -1 to 3, got -2 to -2"),
         ({"test_tokens": white(20, 6, 7)}, "8 channels in training, of 7 in test"),
         ({"train_tokens": white(9, 6, 8)}, "at least 10 training images, got 9"),
         ({"test_tokens": white(20, 6, 8) * torch.nan}, "20 of 20 images hold NaN"),

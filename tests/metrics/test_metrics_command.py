@@ -21,7 +21,7 @@ from lrcore.assets import table
 from lrcore.datasets.images import rgb
 from lrcore.errors import LrcoreError
 from lrcore.metrics import __main__ as command
-from lrcore.metrics import reference_files, sides, sources
+from lrcore.metrics import image_arrays, reference_files, sides, sources
 from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import FrechetReference, frechet_distance
@@ -478,6 +478,60 @@ def test_skipped_images_are_not_in_a_batch_that_is_saved(damaged, tmp_path, caps
     assert run(damaged, "--save-batch", tmp_path / "a.npz", "--skip-corrupt") == 0
     assert "70 images (3 unreadable left out)" in capsys.readouterr().out
     assert len(np.load(tmp_path / "a.npz")["arr_0"]) == 70
+
+
+def test_sizes_that_only_unreadable_images_have_do_not_count(two_sets, tmp_path, capsys):
+    a, _ = two_sets
+    save(a / "wide.png", picture(0, 8, 64))
+    whole = (a / "wide.png").read_bytes()
+    (a / "wide.png").write_bytes(whole[: len(whole) // 2])
+    report = measured(tmp_path, *two_sets, "--skip-corrupt")
+    assert report["A"]["notes"] == ["8 x 8 px"] and report["A"]["images"] == 70
+    assert run(a, "--save-batch", tmp_path / "a.npz", "--skip-corrupt") == 0
+    assert len(np.load(tmp_path / "a.npz")["arr_0"]) == 70
+    assert run(a, "--save-batch", tmp_path / "a.npz") == 2
+    assert "2 sizes" in capsys.readouterr().err
+
+
+def test_large_images_come_in_small_batches(tmp_path, monkeypatch):
+    """From folders and arrays alike: as many as `BATCH_PIXELS` hold."""
+    monkeypatch.setattr(image_arrays, "ORDINARY_PIXELS", 64)
+    monkeypatch.setattr(image_arrays, "BATCH_PIXELS", 300)
+    for seed in range(5):
+        save(tmp_path / "set" / f"{seed}.png", picture(seed, 10, 10))
+        save(tmp_path / "set" / f"small{seed}.png", picture(seed))
+        save(tmp_path / "set" / f"huge{seed}.png", picture(seed, 20, 20))
+    sizes = [len(batch) for batch in ImageFolder(tmp_path / "set").batches(4)]
+    assert sizes == [4, 1, 3, 2, 1, 1, 1, 1, 1]
+    np.savez(tmp_path / "images.npz", np.stack([picture(seed, 10, 10) for seed in range(5)]))
+    images = open_source(tmp_path / "images.npz").images
+    assert [len(batch) for batch in images.batches(4)] == [3, 2]
+    joined = torch.cat(list(images.batches(4))).permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(joined, np.stack([picture(seed, 10, 10) for seed in range(5)]))
+
+
+def test_few_large_images_are_decoded_ahead(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_AHEAD_PIXELS", 2 * 64)
+    for seed in range(9):
+        save(tmp_path / f"{seed}.bmp", picture(0))
+    decoded, decode = [], sources.rgb
+    monkeypatch.setattr(sources, "rgb", lambda image: (decoded.append(0), decode(image))[1])
+    for number, _ in enumerate(ImageFolder(tmp_path).batches(1), start=1):
+        assert len(decoded) <= number + 2
+
+
+def test_names_that_are_not_utf8_do_not_break_the_report(two_sets, tmp_path, capsys):
+    a, b = two_sets
+    other = Path(os.fsdecode(os.fsencode(tmp_path) + b"/s\xe9t"))
+    shutil.copytree(a, other)
+    Path(os.fsdecode(os.fsencode(other) + b"/\xff.png")).write_bytes(b"")
+    report = measured(tmp_path, other, b, "--skip-corrupt", "--metrics", "fid")
+    assert report["A"]["path"] == rf"{tmp_path}/s\xe9t"
+    assert report["A"]["unreadable"] == [rf"{tmp_path}/s\xe9t/\xff.png"]
+    shown = capsys.readouterr()
+    (shown.out + shown.err).encode()
+    assert run(other, b) == 2
+    capsys.readouterr().err.encode()
 
 
 def test_a_folder_of_nothing_but_damage(tmp_path):

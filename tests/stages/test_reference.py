@@ -3,6 +3,7 @@
 import numpy
 import pytest
 import torch
+from PIL import Image
 from tiny_study import TINY
 
 from lrcore.datasets.images import save_png
@@ -16,7 +17,7 @@ from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import reference
 from lrcore.stages.features import load_network, measured_statistics
 from lrcore.stages.generation import row_recipe
-from lrcore.stages.reference import compared_features, reference_name, reference_statistics
+from lrcore.stages.reference import compared_features, reference_fingerprint, reference_name, reference_statistics
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
@@ -52,6 +53,18 @@ def test_a_file_of_images_stands_in_for_the_training_images(plain, tmp_path):
     assert reference_name(work) == "mine.npz"
     same(reference_statistics(work), measured_statistics(plain, "train", 48))
     assert torch.equal(compared_features(work), compared_features(plain))
+
+
+def test_a_reference_folder_is_what_its_images_hold(tmp_path):
+    """Not names and sizes; other files do not matter."""
+    (tmp_path / "images").mkdir()
+    image = tmp_path / "images" / "0.bmp"
+    Image.new("RGB", (32, 32), "red").save(image)
+    before = reference_fingerprint(workspace(tmp_path, 'reference = "images"'))
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    assert reference_fingerprint(workspace(tmp_path, 'reference = "images"')) == before
+    Image.new("RGB", (32, 32), "blue").save(image)
+    assert reference_fingerprint(workspace(tmp_path, 'reference = "images"')) != before
 
 
 def test_a_folder_of_images_does_too(plain, tmp_path):

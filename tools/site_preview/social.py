@@ -40,7 +40,7 @@ def _picture(project: Project) -> dict[str, str]:
         raise PreviewError("_quarto.yml: website: image needs its words, image-alt")
     if not project.site_url:
         return {}
-    with Image.open(path) as opened:
+    with Image.open(path, formats=("PNG", "JPEG", "WEBP", "GIF")) as opened:
         width, height = opened.size
     size = {"image:width": str(width), "image:height": str(height)}
     return {"image": f"{project.site_url}{image}", "image:alt": alternative, **size}
