@@ -2,7 +2,8 @@
 
 What differs is size alone: the autoencoders are those of diffusers with the published configuration of the latent but
 narrow layers, REPA's encoder is the smallest vision transformer of timm, images have 32 px, trainings two steps. The
-paths, the layout of ImageNet's folders, the reference file and the feature network are the study's own.
+paths, the layout of ImageNet's folders and the format of the reference file are the study's own. In place of the
+Inception stands a random projection to as many features, since loading and running it takes most of a minute here.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE
 from PIL import Image
 from safetensors.torch import save_file
+from torch.nn.functional import adaptive_avg_pool2d
 
 from lrcore import train
+from lrcore.autoencoders import flux2
+from lrcore.datasets.images import to_float
+from lrcore.metrics import features
+from lrcore.metrics.features import FeatureNetwork
 from lrcore.studies.loading import load_study
 
 SIDE = 32
@@ -90,55 +96,81 @@ def convolutions(latent_channels: int) -> dict[str, object]:
     }
 
 
-def save_models(folder: Path) -> None:
-    """The four autoencoders where the hub's folders have their weights, and the encoder."""
+@torch.no_grad()
+def fit_to_factors(model: AutoencoderKL, last: torch.nn.Module, pictures: torch.Tensor) -> None:
+    """Make the `last` layer of the encoder such that the published factors normalise every channel, as they do there."""
+    mode = model.encode(to_float(pictures)).latent_dist.mode()
+    deviation, mean = torch.std_mean(mode, dim=(0, 2, 3))
+    scale = 1 / (deviation * model.config.scaling_factor)
+    channels = len(mean)
+    last.weight[:channels] *= scale.view(-1, 1, 1, 1)
+    last.bias[:channels] = (last.bias[:channels] - mean) * scale + (model.config.shift_factor or 0.0)
+
+
+def save_models(folder: Path, pictures: torch.Tensor) -> None:
+    """The four autoencoders where the hub's folders have their weights, and the encoder.
+
+    Latents are normalised to these `pictures` (B, 3, 32, 32), as published ones are to ImageNet.
+    """
     torch.manual_seed(0)
+    sd = AutoencoderKL(**convolutions(4), scaling_factor=0.18215)
+    fit_to_factors(sd, sd.quant_conv, pictures)
     factors = {"shift_factor": 0.1159, "scaling_factor": 0.3611}
-    flux2 = AutoencoderKLFlux2(**convolutions(32))
-    flux2.bn.running_var.uniform_(0.01, 0.1)
+    flux1 = AutoencoderKL(**convolutions(16), **factors, use_quant_conv=False, use_post_quant_conv=False)
+    fit_to_factors(flux1, flux1.encoder.conv_out, pictures)
+    flux2_model = AutoencoderKLFlux2(**convolutions(32))
+    flux2.measure_normalisation(flux2_model, pictures)
     rae = AutoencoderRAE(
         encoder_hidden_size=64, encoder_num_hidden_layers=1, encoder_input_size=28, image_size=SIDE,
         decoder_hidden_size=16, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
-        decoder_intermediate_size=16, latents_mean=torch.randn(64, 2, 2), latents_std=torch.rand(64, 2, 2) + 0.5,
+        decoder_intermediate_size=16, latents_mean=torch.zeros(64, 2, 2), latents_std=torch.ones(64, 2, 2),
     )  # fmt: skip
-    models = {
-        "sd": AutoencoderKL(**convolutions(4), scaling_factor=0.18215),
-        "flux1/vae": AutoencoderKL(**convolutions(16), **factors, use_quant_conv=False, use_post_quant_conv=False),
-        "flux2/vae": flux2,
-        "rae": rae,
-    }
-    for name, model in models.items():
+    for name, model in {"sd": sd, "flux1/vae": flux1, "flux2/vae": flux2_model, "rae": rae}.items():
         model.save_pretrained(folder / "models" / name)
     save_file(timm.create_model("test_vit", num_classes=0, img_size=SIDE).state_dict(), folder / "test_vit.safetensors")
 
 
-def save_pictures(folder: Path) -> numpy.ndarray:
-    """ImageNet's folders, `train` and `val`, of two classes; returns others, (8, 32, 32, 3)."""
-    draw = numpy.random.default_rng(0)
+def save_pictures(folder: Path) -> torch.Tensor:
+    """ImageNet's folders, `train` and `val`, of two classes; returns all, uint8 (16, 3, 32, 32)."""
+    draw, small = numpy.random.default_rng(0), []
     for split, count in (("train", 6), ("val", 2)):
         for name in ("n01440764", "n01443537"):
             target = folder / "imagenet" / split / name
             target.mkdir(parents=True)
             for number in range(count):
                 coarse = Image.fromarray(draw.integers(0, 256, (4, 5, 3), dtype=numpy.uint8))
-                coarse.resize((50, 40), Image.Resampling.BICUBIC).save(target / f"{name}_{number}.JPEG", quality=95)
-    return draw.integers(0, 256, (8, SIDE, SIDE, 3), dtype=numpy.uint8)
+                picture = coarse.resize((50, 40), Image.Resampling.BICUBIC)
+                picture.save(target / f"{name}_{number}.JPEG", quality=95)
+                small.append(numpy.asarray(picture.resize((SIDE, SIDE))))
+    return torch.from_numpy(numpy.stack(small)).permute(0, 3, 1, 2)
 
 
-def save_reference(path: Path, pictures: numpy.ndarray) -> None:
+def save_reference(path: Path, pictures: torch.Tensor) -> None:
     """ADM's format: the statistics of Inception's pooled and of its spatial features, and pictures in arr_0."""
     draw = numpy.random.default_rng(1)
     parts = {}
     for key, width in (("", 2048), ("_s", 2023)):
         parts[f"mu{key}"] = draw.uniform(0, 1, width)
         parts[f"sigma{key}"] = 0.1 * numpy.eye(width)
-    numpy.savez_compressed(path, arr_0=pictures, **parts)
+    numpy.savez_compressed(path, arr_0=pictures.permute(0, 2, 3, 1).numpy(), **parts)
+
+
+def projection(device: torch.device) -> FeatureNetwork:
+    """In place of the Inception, under its name."""
+    weights = torch.randn(3 * 8 * 8, 2048, generator=torch.Generator().manual_seed(0)) / 14
+
+    def extract(pixels: torch.Tensor) -> torch.Tensor:
+        return (adaptive_avg_pool2d(to_float(pixels), 8).flatten(1) @ weights).relu()
+
+    return FeatureNetwork("inception2015", 2048, "0" * 64, "a random projection, for a test", device, extract)
 
 
 def test_every_stage_of_the_full_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    save_models(tmp_path)
-    save_reference(tmp_path / "VIRTUAL_imagenet256_labeled.npz", save_pictures(tmp_path))
+    monkeypatch.setattr(features, "_inception2015", projection)
+    pictures = save_pictures(tmp_path)
+    save_models(tmp_path, pictures)
+    save_reference(tmp_path / "VIRTUAL_imagenet256_labeled.npz", pictures)
     (tmp_path / "rehearsal.toml").write_text(STUDY)
     full, rehearsed = load_study("imagenet256"), load_study("rehearsal.toml")
     assert list(rehearsed.autoencoders) == list(full.autoencoders) == list(AES)
@@ -153,7 +185,7 @@ def test_every_stage_of_the_full_study_runs(tmp_path: Path, monkeypatch: pytest.
 
     assert train.main(["rehearsal.toml"]) == 0
 
-    for table in ("generation", "reconstruction", "latents", "anchors", "losses"):
+    for table in ("generation", "reconstruction", "latents", "anchors"):
         rows = pandas.read_parquet(f"data/{table}")
         assert set(rows["ae"]) == set(AES), table
     generation = pandas.read_parquet("data/generation")
@@ -161,8 +193,8 @@ def test_every_stage_of_the_full_study_runs(tmp_path: Path, monkeypatch: pytest.
     assert generation["fid"].notna().all() and generation["reference"].str.startswith("VIRTUAL_imagenet256").all()
     assert generation.groupby("ae")["channels_per_token"].first().to_dict() == AES
     assert set(generation["repa"]) == {"none", "test_vit"} and set(generation["tokens"]) == {4}
-    pictures = {path.relative_to("imgs/rehearsal").as_posix() for path in Path("imgs/rehearsal").rglob("*.png")}
-    assert {f"{ae}-00.png" for ae in ("orig", *AES)} <= pictures
-    assert {f"samples/{ae}-{repa}.png" for ae in AES for repa in ("none", "test_vit")} <= pictures
+    shown = {path.relative_to("imgs/rehearsal").as_posix() for path in Path("imgs/rehearsal").rglob("*.png")}
+    assert {f"{ae}-00.png" for ae in ("orig", *AES)} <= shown
+    assert {f"samples/{ae}-{repa}.png" for ae in AES for repa in ("none", "test_vit")} <= shown
     # done once: nothing is left
     assert train.main(["rehearsal.toml"]) == 0
