@@ -99,7 +99,7 @@ def convolutions(latent_channels: int) -> dict[str, object]:
 
 @torch.no_grad()
 def fit_to_factors(model: AutoencoderKL, last: torch.nn.Module, pictures: torch.Tensor) -> None:
-    """Make the `last` layer of the encoder such that the published factors normalise every channel, as they do there."""
+    """Make the `last` layer of the encoder such that the published factors normalise every channel."""
     mode = model.encode(to_float(pictures)).latent_dist.mode()
     deviation, mean = torch.std_mean(mode, dim=(0, 2, 3))
     scale = 1 / (deviation * model.config.scaling_factor)
