@@ -3,11 +3,12 @@
     python benchmarks/training_step.py --model DiT-B --batch 4
     python benchmarks/training_step.py --model DiT-XL --batch 256 --compile        # what a large GPU is for
 
-`plain` is the public SiT trainer's step: float32, eager, separate scale and shift of every block, AdamW's loop over the
-tensors, and the exponential moving average as a Python loop over the named parameters. `lrcore` is the step that a
-study takes: bfloat16 autocast with float32 weights, fused AdamW, the average in one multi-tensor operation, no wait for
-the device between steps; with `--compile` the blocks go through torch.compile. Both draw times and noise on the device
-and train on the same latents.
+`plain` is the step of the public SiT trainer: float32 with TF32 turned on, as its train.py does and REPA's with
+`--allow-tf32` (it counts on a GPU alone), eager, separate scale and shift of every block, AdamW as torch makes it by
+default (`foreach`, all tensors at once, on a GPU), and the exponential moving average as a Python loop over the named
+parameters. `lrcore` is the step that a study takes: bfloat16 autocast with float32 weights, fused AdamW, the average in
+one multi-tensor operation, no wait for the device between steps; with `--compile` the blocks go through torch.compile.
+Its row in float32 is without TF32. All draw times and noise on the device and train on the same latents.
 
 MFU, the share of the device's peak that goes into the model's own arithmetic (Chowdhery et al. 2022, arXiv 2204.02311):
 
@@ -22,11 +23,12 @@ blank unless `--peak` gives it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.nn.functional import mse_loss
@@ -59,11 +61,15 @@ def forward_flops(name: str, tokens: int, channels: int) -> float:
 
 
 def plain_step(model: DiffusionTransformer, batch: Batch) -> Callable[[], None]:
-    """float32, eager, one optimiser loop, the average in Python."""
+    """float32 with TF32, eager, AdamW by default, the average in Python."""
     average = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.0, foreach=False, fused=False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.0)
 
     def step() -> None:
+        with _tf32():
+            advance()
+
+    def advance() -> None:
         t = torch.sigmoid(torch.randn(len(batch.tokens), device=batch.tokens.device))
         noise = torch.randn_like(batch.tokens)
         dropped = torch.rand(len(t), device=t.device) < 0.1
@@ -78,6 +84,20 @@ def plain_step(model: DiffusionTransformer, batch: Batch) -> Callable[[], None]:
                 average[name].mul_(DECAY).add_(parameter.data, alpha=1 - DECAY)
 
     return step
+
+
+@contextlib.contextmanager
+def _tf32() -> Iterator[None]:
+    """Matrix products and convolutions of float32 on a GPU with 10 bits of the factors."""
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [switch.allow_tf32 for switch in switches]
+    for switch in switches:
+        switch.allow_tf32 = True
+    try:
+        yield
+    finally:
+        for switch, was in zip(switches, before, strict=True):
+            switch.allow_tf32 = was
 
 
 def lrcore_step(models: list[DiffusionTransformer], batch: Batch, precision: str) -> Callable[[], None]:

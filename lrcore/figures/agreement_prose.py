@@ -10,9 +10,10 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.literature import QUANTITIES, STUDIES
+from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.figures.style import FEW
 from lrcore.records import schema
-from lrcore.results import agreement, findings, naming, verdicts
+from lrcore.results import agreement, findings, verdicts
 from lrcore.results.claims import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -27,8 +28,8 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
         study = studies[name]
         bullets.append(
-            f"- Study `{name}`: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
-            f"{narrow_note(study.generation)}".rstrip()
+            f"- Study {code(name)}: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
+            f"{escaped(narrow_note(study.generation))}".rstrip()
         )
     return "\n".join(bullets)
 
@@ -41,7 +42,7 @@ def noise_in_words(study: StudyRows) -> str:
     limit = findings.noise_of_difference(study.repeated)
     few = noise if len(noise) <= FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
     each = (", " if len(few) == len(noise) else " to ").join(
-        f"{_percent(deviation)} for {naming.ae_style(ae).label}"
+        f"{_percent(deviation)} for {ae_name(ae)}"
         for ae, deviation in zip(few["ae"], few["relative_deviation"], strict=True)
     )
     return (
@@ -56,11 +57,13 @@ def disagreements(name: str, found: Sequence[Claim]) -> str:
     missing = sum(claim.verdict == verdicts.MISSING for claim in found)
     waiting = f" ({missing} of {len(found)} {_verb(verdicts.MISSING, missing)})" if missing else ""
     if not against:
-        return f"The study `{name}` contradicts no published finding by more than the noise of its seeds{waiting}."
+        return f"The study {code(name)} contradicts no published finding by more than the noise of its seeds{waiting}."
     bullets = [
-        f"- **{claim.claim}** Published [@{claim.source}]: {claim.published}. Here: {claim.here}." for claim in against
+        f"- **{escaped(claim.claim)}** Published [@{claim.source}]: {escaped(claim.published)}. "
+        f"Here: {escaped(claim.here)}."
+        for claim in against
     ]
-    return "\n".join([f"In the study `{name}` these published findings do not hold{waiting}:\n", *bullets])
+    return "\n".join([f"In the study {code(name)} these published findings do not hold{waiting}:\n", *bullets])
 
 
 def published_agreement(published: pandas.DataFrame) -> str:
@@ -90,9 +93,9 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     """The study's order of autoencoders, with how many published orders it shares, and what the noise leaves of it."""
     best = study.best().sort_values("distance")
     if len(best) < agreement.FEWEST:
-        return f"Of study `{study.name}` only {len(best)} autoencoders are measured so far: too few for an order."
-    order = ", ".join(naming.ae_style(ae).label for ae in best["ae"])
-    text = f"Study `{study.name}` puts them in the order {order}, from the most to the least learnable: "
+        return f"Of study {code(study.name)} only {len(best)} autoencoders are measured so far: too few for an order."
+    order = ", ".join(ae_name(ae) for ae in best["ae"])
+    text = f"Study {code(study.name)} puts them in the order {order}, from the most to the least learnable: "
     found = agreement.with_published(best, published).dropna(subset="tau")
     if found.empty:
         return f"{text}no published setting has enough of these autoencoders to compare."
@@ -111,15 +114,15 @@ def predictors_in_words(study: StudyRows) -> str:
     """Which properties of the latent have the order of the study's distances, and how surprising that is."""
     found = agreement.of_predictors(study.best(), study.latents)
     if found.empty:
-        return f"Of study `{study.name}` too few autoencoders are measured so far to compare orders."
+        return f"Of study {code(study.name)} too few autoencoders are measured so far to compare orders."
     count = int(found["autoencoders"].max())
     perfect = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in found.loc[found["tau"] > 1 - 1e-9, "predictor"]]
     named = f": {', '.join(perfect)}" if perfect else ""
     by_chance = shown(len(found) / math.factorial(count))
     return (
-        f"In study `{study.name}` {len(perfect)} of {len(found)} properties have the order of learnability{named}. Of "
-        f"{count} autoencoders 1 order in {math.factorial(count):,} agrees by chance, and {len(found)} properties were "
-        f"tried, so {by_chance} agreements are to be expected from chance alone."
+        f"In study {code(study.name)} {len(perfect)} of {len(found)} properties have the order of learnability{named}. "
+        f"Of {count} autoencoders 1 order in {math.factorial(count):,} agrees by chance, and {len(found)} properties "
+        f"were tried, so {by_chance} agreements are to be expected from chance alone."
     )
 
 
@@ -132,9 +135,9 @@ def samples_in_words(study: StudyRows) -> str:
         for name in ("sample_precision", "sample_recall")
     ]
     return (
-        f"At the best settings of study `{study.name}`, after {shown(float(best['step'].max()))} steps of "
-        f"{row['model']}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of the real "
-        f"images among the {shown(float(row['n_samples']))} samples (recall).{_again_in_words(study)}"
+        f"At the best settings of study {code(study.name)}, after {shown(float(best['step'].max()))} steps of "
+        f"{escaped(row['model'])}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of "
+        f"the real images among the {shown(float(row['n_samples']))} samples (recall).{_again_in_words(study)}"
     )
 
 
@@ -147,7 +150,7 @@ def _again_in_words(study: StudyRows) -> str:
     ranges = {findings.label(rows): best["distance"]}
     ranges[schema.distance_label(str(rows["feature_network"].iloc[0]))] = best["fid"]
     said = " and ".join(
-        f"{name} of {' to '.join(dict.fromkeys((shown(values.min()), shown(values.max()))))}"
+        f"{escaped(name)} of {' to '.join(dict.fromkeys((shown(values.min()), shown(values.max()))))}"
         for name, values in ranges.items()
     )
     samples = shown(float(rows["n_samples"].iloc[0]))
@@ -184,4 +187,4 @@ def _percent(share: float) -> str:
 
 def _named(setting: tuple[str, str, str]) -> str:
     source, conditions, quantity = setting
-    return f"{QUANTITIES[quantity]} of {STUDIES[source]} ({conditions})"
+    return f"{QUANTITIES[quantity]} of {STUDIES[source]} ({escaped(conditions)})"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas
@@ -44,7 +45,7 @@ def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, p
     """
     names = _names(aes, count)
     folder = Path(imgs) / study
-    rows = [_row(folder, f"{prefix}imgs/{study}", names, number) for number in range(count)]
+    rows = [_row(folder, f"{prefix}imgs/{quote(study)}", names, number) for number in range(count)]
     link = csv_link(measured_crops(folder, names[1:], count), f"{study}-crops")
     return Markup(f'<div class="lrcore-crops">{"".join(rows)}</div>{link}')
 
@@ -59,11 +60,11 @@ def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int,
         LrcoreError: as `zoomed_crops`.
     """
     _, *aes = _names(aes, count)
-    folder, link = Path(imgs) / study, f"{prefix}imgs/{study}"
+    folder, link = Path(imgs) / study, f"{prefix}imgs/{quote(study)}"
     things = []
     for number in range(count):
         pixels = _original(folder, aes, number)
-        pictures = [Picture(naming.ae_style(ae).label, f"{link}/{ae}-{number:02d}.png") for ae in aes]
+        pictures = [Picture(naming.ae_style(ae).label, f"{link}/{quote(ae)}-{number:02d}.png") for ae in aes]
         things.append(
             Compared(
                 f"Image {number + 1}",
@@ -133,7 +134,7 @@ def _row(folder: Path, link: str, names: list[str], number: int) -> str:
     original = _original(folder, names[1:], number)
     box = most_detailed_box(original)
     size = original.shape[1], original.shape[0]
-    cells = [_cell(name, number, f"{link}/{name}-{number:02d}.png", *size, box) for name in names]
+    cells = [_cell(name, number, f"{link}/{quote(name)}-{number:02d}.png", *size, box) for name in names]
     return f'<div role="group" aria-label="Image {number + 1}" style="{_LAYOUT}">{"".join(cells)}</div>'
 
 

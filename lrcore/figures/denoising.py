@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.losses import over_time
+from lrcore.figures.markdown import code, escaped
 from lrcore.results import denoising, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -51,7 +52,8 @@ def in_words(study: StudyRows) -> str:
         LrcoreError: as `loss_over_gaussian`.
     """
     rows = denoising.over_gaussian(study.losses, study.latents)
-    return f"Study `{study.name}`, loss over a linear denoiser's. **{finding(rows)}.** {_extremes(rows)}."
+    said = f"**{escaped(finding(rows))}.** {escaped(_extremes(rows))}."
+    return f"Study {code(study.name)}, loss over a linear denoiser's. {said}"
 
 
 def finding(rows: pandas.DataFrame) -> str:

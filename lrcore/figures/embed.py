@@ -31,6 +31,15 @@ ROWS_PER_PAGE = 15
 """A table with more rows than this is split into pages (of the table, not of the site)."""
 
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
+
+_OUR_TAGS = ("<br>", "<b>", "</b>", "<extra>", "</extra>")
+"""What our figures write of the HTML that plotly.js understands."""
+
+_ANOTHER_TAG = re.compile(rf"<(?!{'|'.join(tag[1:] for tag in _OUR_TAGS)})")
+
+
 class Embedded(ABC):
     """What a page can show; a cell that ends in one shows it."""
 
@@ -200,9 +209,12 @@ class Switch(Embedded):
 
 
 def figure_spec(figure: plotly.graph_objects.Figure) -> dict[str, Any]:
-    """The figure as plain JSON values for plotly.js, with null for every NaN and infinity."""
+    """The figure as plain JSON values for plotly.js, with null for every NaN and infinity.
+
+    Of what plotly.js reads as HTML in texts, names and values, only what our figures use is left: `_OUR_TAGS`.
+    """
     spec = json.loads(figure.to_json(), parse_constant=lambda _: None)
-    return {"data": spec["data"], "layout": spec["layout"]}
+    return {"data": _without_html(spec["data"]), "layout": _without_html(spec["layout"])}
 
 
 def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
@@ -212,6 +224,7 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
         options, _ = get_itables_extension_arguments(
             frame,
             showIndex=False,
+            allow_html=False,
             maxBytes=0,
             maxColumns=0,
             paging=many,
@@ -230,8 +243,12 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
 
 
 def csv_link(frame: pandas.DataFrame, name: str) -> str:
-    """A link that holds the rows themselves, so that it works from a file, without scripts and without a server."""
-    rows = base64.b64encode(frame.to_csv(index=False).encode()).decode()
+    """A link that holds the rows themselves, so that it works from a file, without scripts and without a server.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay as they are.
+    """
+    text = frame.rename(columns=_no_formula).map(_no_formula).to_csv(index=False)
+    rows = base64.b64encode(text.encode()).decode()
     return (
         f'<a class="lrcore-download" download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{rows}">'
         "Download the rows (CSV)</a>"
@@ -249,6 +266,22 @@ def raw_html(text: str) -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{{=html}}\n{text}\n{fence}\n"
+
+
+def _without_html(value: Any) -> Any:
+    """JSON values whose strings plotly.js shows as they are, but for `_OUR_TAGS`."""
+    if isinstance(value, str):
+        return _ANOTHER_TAG.sub("&lt;", value.replace("&", "&amp;"))
+    if isinstance(value, list):
+        return [_without_html(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without_html(one) for key, one in value.items()}
+    return value
+
+
+def _no_formula(value: Any) -> Any:
+    """The value, if it is text that begins like a formula, marked as text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _holder(kind: str, name: str, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.embed import SiteFigure, Switch
+from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.records import schema
 from lrcore.results import learnability, naming, numbers
 from lrcore.results.findings import KID_SCALE
@@ -50,20 +51,18 @@ def learned_in_words(study: StudyRows) -> str:
     trainings = learnability.learned(study)
     if trainings.empty:
         return (
-            f"Study `{study.name}` has no distance of samples to reconstructions so far, so what was learned there "
+            f"Study {code(study.name)} has no distance of samples to reconstructions so far, so what was learned there "
             "apart from the decoder is not known."
         )
     means = learnability.mean_of_trainings(trainings)
     most, least = means.iloc[0], means.iloc[-1]
-    text = f"In study `{study.name}` {_named(most)} is learned best apart from its decoder"
+    text = f"In study {code(study.name)} {escaped(_named(most))} is learned best apart from its decoder"
     if len(means) > 1:
-        text += f", {_named(least)} least"
+        text += f", {escaped(_named(least))} least"
     grid = means[means["measured"] == learnability.GRID]
     if grid.empty:
         return f"{text}: by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
-    which = (
-        "all" if len(grid) == len(means) else ", ".join(naming.ae_style(ae).label for ae in naming.in_order(grid["ae"]))
-    )
+    which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
     return f"{text}; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas
 from PIL import Image
@@ -60,7 +62,7 @@ def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "
         raise LrcoreError("no rows: pairs of samples need at least one autoencoder")
     folder = Path(imgs) / study / "samples"
     pairs = [(without, repa) for ae in naming.in_order(aes) for without, repa in _pairs_of(folder, ae)]
-    link = f"{prefix}imgs/{study}/samples"
+    link = f"{prefix}imgs/{quote(study)}/samples"
     drawn = "".join(_pair(without, repa, link) for without, repa in pairs)
     rows = pandas.DataFrame([{"file": sheet.path.name, **sheet.said} for pair in pairs for sheet in pair])
     several = len({repa.said["repa"] for _, repa in pairs}) > 1
@@ -72,7 +74,7 @@ def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "
 def _pairs_of(folder: Path, ae: str) -> list[tuple[Sheet, Sheet]]:
     """The picture without REPA beside each with it: one for each encoder that the study aligns features to."""
     without = _sheet(folder / f"{ae}-{NO_REPA}.png")
-    others = [path for path in sorted(folder.glob(f"{ae}-*.png")) if png_text(path).get("ae") == ae]
+    others = [path for path in sorted(folder.glob(f"{escape(ae)}-*.png")) if png_text(path).get("ae") == ae]
     found = [_sheet(path) for path in others if path != without.path]
     if not found:
         raise _missing(folder / f"{ae}-<encoder>.png")
@@ -113,8 +115,8 @@ def _require_same(without: Sheet, repa: Sheet) -> None:
 def _pair(without: Sheet, repa: Sheet, link: str) -> str:
     name = _name(without)
     cells = "".join(
-        f'<div><img src="{html.escape(f"{link}/{sheet.path.name}")}" width="{sheet.width}" height="{sheet.height}" '
-        f'alt="{html.escape(f"Samples in the latent space of {name} {label}")}"> {label}</div>'
+        f'<div><img src="{html.escape(f"{link}/{quote(sheet.path.name)}")}" width="{sheet.width}" '
+        f'height="{sheet.height}" alt="{html.escape(f"Samples in the latent space of {name} {label}")}"> {label}</div>'
         for sheet, label in ((sheet, naming.repa_label(sheet.said["repa"])) for sheet in (without, repa))
     )
     caption = html.escape(_setting(repa))
@@ -123,8 +125,8 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
 
 def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
     """`named`: with what REPA aligns to, where pairs of several have to be told apart; all offer the same choice."""
-    left = Picture(naming.repa_label(NO_REPA), f"{link}/{without.path.name}")
-    right = Picture("with REPA", f"{link}/{repa.path.name}")
+    left = Picture(naming.repa_label(NO_REPA), f"{link}/{quote(without.path.name)}")
+    right = Picture("with REPA", f"{link}/{quote(repa.path.name)}")
     label = f"{_name(without)}, {_target(repa)}" if named else _name(without)
     return Compared(label, without.width, without.height, left, (right,), caption=_setting(repa))
 

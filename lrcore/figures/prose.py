@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
+from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -25,12 +26,13 @@ def protocol(generation: pandas.DataFrame) -> str:
     runs = len(generation.groupby(["ae", "repa", "trainp", "trainshift", "train_seed"]))
     diverged = int(findings.deciding(generation).isna().sum())
     text = (
-        f"The study `{row['study']}` has {runs} training runs of {row['model']} on {row['dataset']} at "
-        f"{row['resolution']} px and {len(generation)} evaluations, of which {diverged or 'none'} diverged. "
-        f"Each evaluation draws {shown(float(row['n_samples']))} samples (labels: {row['label_rule']}; seed "
-        f"{row['sample_seed']}) with {row['sampling_steps']} steps of the sampler {row['sampler']} at guidance "
-        f"{row['guidance']:g}, and compares them with {shown(float(row['n_reference']))} images of "
-        f"`{row['reference']}`. The distance that decides is **{findings.label(generation)}**."
+        f"The study {code(row['study'])} has {runs} training runs of {escaped(row['model'])} on "
+        f"{escaped(row['dataset'])} at {row['resolution']} px and {len(generation)} evaluations, of which "
+        f"{diverged or 'none'} diverged. "
+        f"Each evaluation draws {shown(float(row['n_samples']))} samples (labels: {escaped(row['label_rule'])}; seed "
+        f"{row['sample_seed']}) with {row['sampling_steps']} steps of the sampler {escaped(row['sampler'])} at "
+        f"guidance {row['guidance']:g}, and compares them with {shown(float(row['n_reference']))} images of "
+        f"{code(row['reference'])}. The distance that decides is **{escaped(findings.label(generation))}**."
     )
     if findings.label(generation) != "FID":
         text += " It is not FID, and must not be compared with any published FID."
@@ -50,7 +52,7 @@ def measured_again(study: StudyRows) -> str:
     if len(study.widths):
         widths = ", ".join(f"{width:.0f}" for width in sorted(study.widths["width"].unique()))
         parts.append(f"transformers of width {widths} in {len(study.widths)} evaluations, kept apart")
-    return f"Beside these the study `{study.name}` measured {'; and '.join(parts)}." if parts else ""
+    return f"Beside these the study {code(study.name)} measured {'; and '.join(parts)}." if parts else ""
 
 
 def best_of_study(generation: pandas.DataFrame) -> str:
@@ -63,9 +65,9 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     best = findings.best_per_ae(settings).sort_values("distance")
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
-    label = findings.label(settings)
+    label = escaped(findings.label(settings))
     named = [
-        f"{naming.ae_style(row['ae']).label} ({shown(row['fid'])}; {row['trainp']}, train shift "
+        f"{ae_name(row['ae'])} ({shown(row['fid'])}; {escaped(row['trainp'])}, train shift "
         f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
         f"{naming.repa_label(row['repa'])}, step {row['step']})"
         for _, row in best.iterrows()
@@ -73,4 +75,4 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     study = str(generation["study"].iloc[0])
     seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
     trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
-    return f"Study `{study}`, from the lowest to the highest best {label} of {trainings}: {', '.join(named)}."
+    return f"Study {code(study)}, from the lowest to the highest best {label} of {trainings}: {', '.join(named)}."

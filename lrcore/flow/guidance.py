@@ -4,7 +4,8 @@
 
 Ho & Salimans 2022 (arXiv 2207.12598), where g is 1 + w; the interval of Kynkäänniemi et al. 2024 (arXiv 2404.07724),
 whose noise level sigma is the time t = sigma / (1 + sigma) here. All channels are guided. SiT's public code guides the
-first three channels of the latent alone, so its published guided results are not of this velocity.
+first three channels of the latent alone, so its published guided results are not of this velocity. REPA's code guides
+both evaluations of a Heun step by the step's start, and counts both bounds as inside; here each goes by its own time.
 
     >>> Guidance(scale=1.8, low=0.1, high=0.7)
     Guidance(scale=1.8, low=0.1, high=0.7)

@@ -7,6 +7,8 @@
 
 Each tells `watch` of the state at every time of its grid, the start included (`lrcore.flow.path_shape` looks at it so).
 
+A grid of n steps has n + 1 times. SiT's code calls n times of the ODE `num_steps = n`: n - 1 of our Euler steps.
+
 The state keeps the dtype of the noise. Times and step sizes are float64; the network gets its times in float32, in
 float64 only where the state is float64. No sampler evaluates the network at t = 0.
 """

@@ -4,6 +4,8 @@ Convention: t = 0 is data, t = 1 is noise; x_t = (1 - t) x + t eps, and the velo
 
 The timeshift s(a, t) = a t / (1 + (a - 1) t) (Esser et al. 2024, arXiv 2403.03206, eq. 23) keeps the
 error of estimating a constant signal equal between n and m redundant noisy observations for a = sqrt(m / n).
+Here m / n counts channels per token, c / 16 at full scale. RAE's code counts all numbers of a latent, sqrt(tokens x
+channels / 4096), which is the same at 256 tokens alone.
 With it the densities are
 
     ts    shifted uniform               p(t) = a / (a + (1 - a) t)^2

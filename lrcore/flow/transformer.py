@@ -82,11 +82,11 @@ class TimestepEmbedder(nn.Module):
 
 
 class LabelEmbedder(nn.Module):
-    """Class labels (B,) to (B, width); the label `classes` stands for "no class" (classifier-free guidance)."""
+    """Class labels (B,) to (B, width); with `label_dropout`, the label `classes` stands for "no class"."""
 
-    def __init__(self, classes: int, width: int) -> None:
+    def __init__(self, classes: int, width: int, label_dropout: bool = True) -> None:
         super().__init__()
-        self.embedding_table = nn.Embedding(classes + 1, width)
+        self.embedding_table = nn.Embedding(classes + label_dropout, width)
 
     def forward(self, labels: Tensor) -> Tensor:
         embedded: Tensor = self.embedding_table(labels)
@@ -171,18 +171,26 @@ class DiffusionTransformer(nn.Module):
         grid: (rows, columns) of tokens; N = rows * columns.
         classes: number of classes; label `classes` means none.
         skip: adds a `LinearSkip`.
+        label_dropout: labels are dropped in training; without it there is no label that means none, and no guidance.
     """
 
     pos_embed: Tensor
 
     def __init__(
-        self, shape: TransformerShape, channels: int, grid: tuple[int, int], classes: int, skip: bool = False
+        self,
+        shape: TransformerShape,
+        channels: int,
+        grid: tuple[int, int],
+        classes: int,
+        skip: bool = False,
+        label_dropout: bool = True,
     ) -> None:
         super().__init__()
         self.shape, self.channels, self.grid, self.classes = shape, channels, grid, classes
+        self.label_dropout = label_dropout
         self.x_embedder = nn.Linear(channels, shape.width)
         self.t_embedder = TimestepEmbedder(shape.width)
-        self.y_embedder = LabelEmbedder(classes, shape.width)
+        self.y_embedder = LabelEmbedder(classes, shape.width, label_dropout)
         self.register_buffer("pos_embed", positions(shape.width, grid)[None], persistent=False)
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.depth))
         self.final_layer = FinalLayer(shape.width, channels)
@@ -194,6 +202,9 @@ class DiffusionTransformer(nn.Module):
         """Velocity of `tokens` (B, N, channels) at times `t` (B,) in [0, 1] for int64 `labels` (B,).
 
         `hidden_after` asks for the tokens after that many blocks (1 to depth).
+
+        Raises:
+            LrcoreError: a label that means none, of a model trained without label dropout.
         """
         x, time, condition = self._embedded(tokens, t, labels)
         hidden = None
@@ -215,6 +226,11 @@ class DiffusionTransformer(nn.Module):
 
     def _embedded(self, tokens: Tensor, t: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the first block sees, the embedded time, and the condition, which is time and label."""
+        if not self.label_dropout and (labels >= self.classes).any():
+            raise LrcoreError(
+                "the model was trained without label dropout and knows no label for 'no class', which guidance and "
+                f"label dropout need; its labels are 0 to {self.classes - 1}"
+            )
         time: Tensor = self.t_embedder(t)
         return self.x_embedder(tokens) + self.pos_embed, time, time + self.y_embedder(labels)
 

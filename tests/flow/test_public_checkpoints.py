@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError
+from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.public_checkpoints import from_public, load_public, to_public
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector, TransformerShape
 
@@ -239,6 +241,119 @@ def changed(key, value):
 def test_what_does_not_fit_is_named(key, value, message):
     with pytest.raises(LrcoreError, match=message):
         from_public(changed(key, value), "data_at_1")
+
+
+TABLE = "y_embedder.embedding_table.weight"
+
+
+def without_label_dropout():
+    state = public_state(4, 2, learned_variance=True)
+    return state | {TABLE: state[TABLE][:CLASSES]}
+
+
+def test_a_model_without_label_dropout_keeps_all_its_classes():
+    """SiT's `class_dropout_prob=0`: as many rows in the label table as classes."""
+    state = without_label_dropout()
+    latent, t, _ = batch(4)
+    labels = torch.tensor([0, 5, CLASSES - 1])
+    model = from_public(state, "data_at_0", classes=CLASSES)
+    assert (model.classes, model.label_dropout) == (CLASSES, False)
+    single, exact = next(in_both(state, latent, t, labels, 2))
+    with torch.no_grad():
+        tokens = model(to_tokens(latent, 2), t, labels).velocity
+    assert_as_exact(from_tokens(tokens, 2, (SIDE // 2, SIDE // 2)), single, exact)
+    back = to_public(model, "data_at_0", 2, learned_variance=True)
+    assert torch.equal(back[TABLE], state[TABLE])
+    velocity = guided(model, labels, Guidance(2.0))
+    with pytest.raises(LrcoreError, match=r"trained without label dropout .* its labels are 0 to 9"):
+        velocity(to_tokens(latent, 2), torch.full((3,), 0.5))
+
+
+def test_classes_say_whether_the_last_row_means_none_and_their_absence_is_stated():
+    state = public_state(4, 2, learned_variance=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = from_public(state, "data_at_0", classes=CLASSES)
+    assert (model.classes, model.label_dropout) == (CLASSES, True)
+    assert not from_public(state, "data_at_0", classes=CLASSES + 1).label_dropout
+    with pytest.warns(UserWarning, match="11 rows: the last is taken for 'no class', which leaves 10 classes"):
+        assert from_public(state, "data_at_0").classes == CLASSES
+    for wrong in (CLASSES - 1, CLASSES + 2, 0, -1, True, "ten"):
+        with pytest.raises(LrcoreError, match=f"classes={wrong!r} does not fit .* 11 rows; allowed: 10 .*, 11"):
+            from_public(state, "data_at_0", classes=wrong)
+
+
+@pytest.mark.parametrize("arguments", [argparse.Namespace(num_classes=CLASSES), {"num_classes": CLASSES}])
+def test_the_trainers_arguments_say_how_many_classes_there_are(arguments, tmp_path):
+    torch.save({"ema": without_label_dropout(), "args": arguments}, tmp_path / "model.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = load_public(tmp_path / "model.pt", "data_at_0")
+    assert (model.classes, model.label_dropout) == (CLASSES, False)
+
+
+GOOD = public_state(4, 2, learned_variance=True)
+
+
+def renamed(rule):
+    return {rule(name): tensor for name, tensor in GOOD.items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        renamed("_orig_mod.{}".format),
+        renamed("model.{}".format),
+        {"model": renamed("module._orig_mod.{}".format)},
+        {"ema": renamed("_orig_mod.module.model.{}".format)},
+        renamed(lambda name: name.replace("blocks.1.", "blocks.1._orig_mod.")),
+        {"ema": {}, "model": GOOD},
+        {"ema": None, "model": GOOD},
+        {"ema": {"decay": torch.tensor(0.9)}, "model": GOOD, "opt": {}},
+        {"ema": {name.replace(".", ""): tensor for name, tensor in GOOD.items() if "." in name}, "model": GOOD},
+        {"state_dict": {"ema": {}, "model": renamed("module.{}".format)}},
+        {"model": {"ema": GOOD, "model": {name: 0 * tensor for name, tensor in GOOD.items()}}},
+    ],
+)
+def test_prefixes_and_wrappers_are_seen_through(content, tmp_path):
+    torch.save(content, tmp_path / "model.pt")
+    found = load_public(tmp_path / "model.pt", "data_at_1", CLASSES).state_dict()
+    expected = from_public(GOOD, "data_at_1", CLASSES).state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_weights_that_stand_in_for_the_average_are_said_to(tmp_path):
+    torch.save({"ema": {"decay": torch.tensor(0.9)}, "model": GOOD}, tmp_path / "model.pt")
+    with pytest.warns(UserWarning, match="'ema' holds no weights of the model .found 'decay'.: those of 'model' are"):
+        load_public(tmp_path / "model.pt", "data_at_1", CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "found no names at all"),
+        ({"ema": {}, "model": {}}, "found 'ema', 'model'; under 'ema' no names at all; under 'model' no names at all"),
+        ([GOOD], "neither at the top nor under .*; found a list"),
+        ({"weights": GOOD}, "no state dict of tensors.*; found 'weights'"),
+        ({3: torch.zeros(2)}, "not a checkpoint of SiT or DiT: .* missing; found '3'"),
+        (renamed("net.{}".format), "missing; found 'net.pos_embed', 'net.y_embedder.embedding_table.weight', .* more"),
+        (GOOD | renamed("module.{}".format), "several tensors are called 'pos_embed' once prefixes are left out"),
+        ({"ema": GOOD | {"pos_embed": "none"}}, "'pos_embed' is a str, not a tensor; found 'pos_embed', 'y_emb"),
+        (
+            GOOD | {"final_layer.linear.bias": torch.full((32,), torch.nan)},
+            "NaN or infinite: 'final_layer.linear.bias'",
+        ),
+        (GOOD | {"pos_embed": GOOD["pos_embed"] / 0}, "must be finite in float32, NaN or infinite: 'pos_embed'"),
+        (GOOD | {TABLE: GOOD[TABLE].double() * 1e200}, f"must be finite in float32, .*'{TABLE}'"),
+        (renamed(str) | {TABLE: GOOD[TABLE].long()}, rf"must be floating-point numbers: '{TABLE} .torch.int64.'"),
+        ({name: tensor.to(torch.int8) for name, tensor in GOOD.items()}, "floating-point numbers: .* and 39 more"),
+        (GOOD | {TABLE: GOOD[TABLE].to(torch.complex64)}, "complex64"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_shown_by_name(content, message, tmp_path):
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(LrcoreError, match=message):
+        load_public(tmp_path / "model.pt", "data_at_1", CLASSES)
 
 
 def test_bad_arguments_and_files_are_named(tmp_path):

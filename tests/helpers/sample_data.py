@@ -1,6 +1,7 @@
 """Made-up rows and pictures of the studies that the pages show, so that pages can be built and tested without training.
 
-Nothing here was measured: every row says so in its `recipe` ("made up for a test").
+Nothing here was measured: every row says so in its `recipe` ("made up for a test"). An autoencoder and the protocol of
+the first study have names that would be markup, as rows of strangers may.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
+from foreign_text import FOREIGN
 from PIL import Image
 
 from lrcore.datasets.images import save_png
@@ -26,6 +29,9 @@ from lrcore.studies.widths import known_channels
 
 MADE_UP = "made up for a test"
 STUDIES = ("cifar10-cpu", "smoke")
+RENAMED = {(STUDIES[0], "pca32"): FOREIGN["image"]}
+"""What rows and pictures of a study's autoencoder call it."""
+
 CROPS = 4
 CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
 DISTANCE = {"sd": 310.0, "flux1": 350.0, "flux2": 260.0, "rae": 215.0}
@@ -53,13 +59,14 @@ def fill(data: Path, imgs: Path) -> None:
         for cell in study.cells:
             steps, shifts = study.training.evaluate_at, study.evaluation.sampleshifts
             rows = [generation_row(study, cell, step, shift) for step in steps for shift in shifts]
-            write_generation(data, name, cell.name, rows)
-            write_losses(data, name, cell.name, loss_rows(study, cell))
+            write_generation(data, name, cell.name, _renamed(name, rows))
+            write_losses(data, name, cell.name, _renamed(name, loss_rows(study, cell)))
         for ae in study.autoencoders:
-            write_reconstruction(data, name, ae, [reconstruction_row(ae, metric) for metric in RECONSTRUCTION])
-            write_latents(data, name, ae, latent_rows(ae))
-            write_anchors(data, name, ae, anchor_rows(study, ae))
-            write_crops(imgs / name, ae, noise=40.0 - _like(RECONSTRUCTION["psnr"], ae))
+            rows = [reconstruction_row(ae, metric) for metric in RECONSTRUCTION]
+            write_reconstruction(data, name, ae, _renamed(name, rows))
+            write_latents(data, name, ae, _renamed(name, latent_rows(ae)))
+            write_anchors(data, name, ae, _renamed(name, anchor_rows(study, ae)))
+            write_crops(imgs / name, RENAMED.get((name, ae), ae), noise=40.0 - _like(RECONSTRUCTION["psnr"], ae))
         write_crops(imgs / name, "orig", noise=0.0)
         choose(data, name, study)
         write_samples(imgs / name / "samples", study)
@@ -74,8 +81,12 @@ def choose(data: Path, name: str, study: Study) -> None:
         anew = {"n_samples": n_samples, "sample_seed": study.seed + seed, "fid": row.fid * 1.1, "kid": row.kid * 1.1}
         again.setdefault(cell, []).append(dataclasses.replace(row, **anew))
     for cell, rows in again.items():
-        write_generation(data, name, f"{cell.name}-again", rows)
-        write_losses(data, name, cell.name, loss_rows(study, cell))
+        write_generation(data, name, f"{cell.name}-again", _renamed(name, rows))
+        write_losses(data, name, cell.name, _renamed(name, loss_rows(study, cell)))
+
+
+def _renamed(study: str, rows: Sequence[Any]) -> list[Any]:
+    return [dataclasses.replace(row, ae=RENAMED.get((study, row.ae), row.ae)) for row in rows]
 
 
 def loss_rows(study: Study, cell: Cell) -> list[LossRow]:
@@ -122,7 +133,7 @@ def generation_row(study: Study, cell: Cell, step: int, sampleshift: float) -> G
         n_samples=evaluation.n_samples,
         n_reference=evaluation.n_reference,
         reference="cifar10/train[:1024]",
-        label_rule="random",
+        label_rule=f"random {FOREIGN['markdown']} {FOREIGN['script']} {FOREIGN['fence']}",
         uint8_rule="round half to even",
         sampler="euler",
         sampling_steps=evaluation.sampling_steps,
@@ -130,7 +141,7 @@ def generation_row(study: Study, cell: Cell, step: int, sampleshift: float) -> G
         guidance_low=0.0,
         guidance_high=1.0,
         sample_seed=study.seed,
-        dataset="cifar10",
+        dataset=f"cifar10 {FOREIGN['reference']} {FOREIGN['shortcode']}",
         resolution=32,
         tokens=64,
         channels_per_token=channels(cell.ae),
@@ -232,7 +243,8 @@ def write_samples(folder: Path, study: Study) -> None:
         colours = numpy.random.default_rng(channels(ae)).integers(0, 156, (3, 2, 8)) + (0 if repa == "none" else 100)
         pixels = torch.from_numpy(colours.astype("uint8").repeat(32, axis=1).repeat(32, axis=2))
         folder.mkdir(parents=True, exist_ok=True)
-        save_png(folder / f"{ae}-{repa}.png", pixels, {"ae": ae, "repa": repa, "step": step, **setting, **seeds})
+        name = RENAMED.get((study.name, ae), ae)
+        save_png(folder / f"{name}-{repa}.png", pixels, {"ae": name, "repa": repa, "step": step, **setting, **seeds})
 
 
 def _chosen(study: Study) -> Iterator[tuple[Cell, int, int]]:
