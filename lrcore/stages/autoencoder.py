@@ -18,7 +18,6 @@ from lrcore.assets import pretrained
 from lrcore.autoencoders import flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
-from lrcore.autoencoders.custom import custom_fingerprint, load_custom
 from lrcore.autoencoders.loading import load_model, stored_class
 from lrcore.autoencoders.objectives import (
     AlignedKLObjective,
@@ -36,6 +35,7 @@ from lrcore.runtime.files import exclusive, sha256_of
 from lrcore.runtime.heartbeat import autoencoder_unit
 from lrcore.runtime.seeds import batch_indices, generator
 from lrcore.spec.study import AutoencoderSpec
+from lrcore.stages import custom
 from lrcore.stages.features import cached_tensor, features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.training.checkpoints import TrainingState
@@ -68,17 +68,10 @@ def _behind(work: Workspace, ae: str) -> str:
     """What an autoencoder that is not trained here is, beside what the study says of it."""
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
-        return custom_fingerprint(spec.family, _custom(work, ae))
+        return custom.known(work, ae).fingerprint
     if spec.family == "taef2":
         return taef2.fingerprint()
     return "" if spec.origin == "fitted" else _weights_fingerprint(spec)
-
-
-def _custom(work: Workspace, ae: str) -> Autoencoder:
-    if ae not in work.custom_autoencoders:
-        made = load_custom(work.study.autoencoders[ae].family, work.study.data.resolution)
-        work.custom_autoencoders[ae] = made.to(work.device)
-    return work.custom_autoencoders[ae]
 
 
 def autoencoder_folder(work: Workspace, ae: str) -> Path:
@@ -134,7 +127,7 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
 def _obtained(work: Workspace, ae: str) -> Autoencoder:
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
-        return _custom(work, ae)
+        return custom.load(work, ae)
     if spec.origin == "fitted":
         return _patches(work, spec).to(work.device)
     if spec.family == "taef2":
