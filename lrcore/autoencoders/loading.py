@@ -43,7 +43,10 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
             output_loading_info=True,
             **place,
         )
-    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
+    except (
+        *(SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError),
+        *(AssertionError, AttributeError, ZeroDivisionError, OverflowError, MemoryError),
+    ) as error:
         raise LrcoreError(f"the weights in '{where}' do not fit their config.json: {reason(error)}") from error
     except OSError as error:
         if "Unable to load weights" in str(error):

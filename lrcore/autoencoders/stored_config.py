@@ -9,8 +9,9 @@ from typing import Any
 from lrcore.autoencoders.base import token_grid
 from lrcore.errors import LrcoreError, shown
 
-RAE_ENCODERS = ("dinov2", "siglip2", "mae")
-"""Vision encoders of diffusers' AutoencoderRAE."""
+RAE_ENCODERS = ("dinov2", "mae")
+"""Vision encoders of diffusers' AutoencoderRAE that it can build. Its third, "siglip2", it cannot with transformers 5,
+whose SigLIP has lost the part that it reaches for."""
 
 
 def check_config(config: Mapping[str, Any], family: str, resolution: int, patch: int) -> None:
