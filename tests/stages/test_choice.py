@@ -121,20 +121,6 @@ def test_rows_hold_anchors_of_their_own_number(done):
         assert (row.gaussian_fid, row.gaussian_kid) == (gaussian.fid, gaussian.kid)
 
 
-def test_done_once_it_is_not_done_again(done, capsys):
-    assert train.main(arguments(done, "--only", "generation", "choice")) == 0
-    assert "nothing to do" in capsys.readouterr().out
-    # the weights may have gone: they are trained again only for what is missing
-    before = read_generation(done / "data")
-    lost = next((done / "data" / "generation" / "study=chosen").glob("*-seed4-samples4-4.parquet"))
-    lost.unlink()
-    for path in (done / "runs").rglob("average-*"):
-        path.unlink()
-    assert train.main(arguments(done, "--only", "choice")) == 0
-    assert "1 at the best settings" in capsys.readouterr().err
-    pandas.testing.assert_frame_equal(before, read_generation(done / "data"))
-
-
 def workspace(folder, runs):
     folders = Folders(folder / "data", folder / "imgs", runs)
     return Workspace(load_study(str(folder / "chosen.toml")), folders, StopRequest(), lambda steps: None)
@@ -152,6 +138,20 @@ def test_its_steps_are_among_those_that_are_left(done, tmp_path):
     assert [choice.steps_left(known, task) for task in tasks] == [0] * len(tasks)
     gone = workspace(done, tmp_path / "gone")
     assert {choice.steps_left(gone, task) for task in tasks} == {6}
+
+
+def test_done_once_it_is_not_done_again(done, capsys):
+    assert train.main(arguments(done, "--only", "generation", "choice")) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    # the weights may have gone: they are trained again only for what is missing
+    before = read_generation(done / "data")
+    lost = next((done / "data" / "generation" / "study=chosen").glob("*-seed4-samples4-4.parquet"))
+    lost.unlink()
+    for path in (done / "runs").rglob("average-*"):
+        path.unlink()
+    assert train.main(arguments(done, "--only", "choice")) == 0
+    assert "1 at the best settings" in capsys.readouterr().err
+    pandas.testing.assert_frame_equal(before, read_generation(done / "data"))
 
 
 def test_a_part_of_the_candidates_is_not_chosen_from(tmp_path, capsys, monkeypatch):
