@@ -46,7 +46,9 @@ class Range:
             return f"at least {self.least} and at most {most}"
         if self.least > 0:
             return f"positive, from {self.least:g} to {most}"
-        return f"from {self.least:g} to below {most}" if self.below else f"a number from {self.least:g} to {most}"
+        if math.isinf(self.most):
+            return f"a number from {self.least:g}"
+        return f"from {self.least:g} to below {most}" if self.below else f"from {self.least:g} to {most}"
 
 
 SEEDS = Range(0, 2**32 - 1)
@@ -59,7 +61,9 @@ STEPS = Range(1, 10**9)
 BATCH = Range(1, 10**6)
 RATE = Range(0, 10, above=True)
 SHARE = Range(0, 1, below=True)
-WEIGHT = Range(0, 10**6)
+WEIGHT = Range(0, math.inf, below=True)
+"""Of a loss: it costs nothing to be large, and what diverges says so."""
+
 SHIFT = Range(0.001, 1000)
 """Published shifts are 1 to 17."""
 
