@@ -45,6 +45,9 @@ from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import saved_step
 from lrcore.training.loss_log import PREFIX, mean_loss, stored_intervals
 
+LONGEST_WATCH = 86_400
+"""Seconds between two looks at most: a day."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -298,6 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     if options.watch is not None and not 0 < options.watch < math.inf:
         raise LrcoreError(f"--watch must be seconds above 0, got {options.watch}")
+    if options.watch is not None and options.watch > LONGEST_WATCH:
+        raise LrcoreError(f"--watch must be at most {LONGEST_WATCH} seconds, got {options.watch}")
     work = Workspace(load_study(options.study), folders_of(options), stop, lambda steps: None)
     if options.watch is None:
         print(report(work, time.time()))
