@@ -20,6 +20,7 @@ from lrcore.command_line import chosen, device_of, folders_of, run_command, stud
 from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job, run_study
+from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
 
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     study = load_study(options.study)
+    require_measurable(study, ["reconstruction"])
     aes = [str(ae) for ae in chosen("autoencoder", options.ae, list(study.autoencoders))]
     status = run_study(Job(study, folders_of(options), device_of(options), ["reconstruction"], aes, []), stop)
     rows = read_reconstruction(options.data)

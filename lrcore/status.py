@@ -4,7 +4,8 @@
     python -m lrcore.status cifar10-cpu --watch 10   # again every 10 seconds, until Ctrl-C
 
 Reads the disk alone: Parquet, the small tensors of checkpoints and the heartbeats of `lrcore.runtime.heartbeat`. It
-takes no lock and loads no weights, so it can be asked at any time, also on a machine that shares the folders.
+takes no lock, loads no weights and runs no code that a study names, so it can be asked at any time, also on a machine
+that shares the folders.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from lrcore.spec.study import NO_SKIP, Cell
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_done
 from lrcore.stages.autoencoder import autoencoder_folder, needs_training
+from lrcore.stages.custom import unknown_until_run
 from lrcore.stages.diagnostics import diagnostics_done
 from lrcore.stages.generation import evaluations_done, row_recipe
 from lrcore.stages.reconstruction import reconstruction_done
@@ -42,6 +44,9 @@ from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import saved_step
 from lrcore.training.loss_log import PREFIX, mean_loss, stored_intervals
+
+LONGEST_WATCH = 86_400
+"""Seconds between two looks at most: a day."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def status_of(work: Workspace, now: float) -> Status:
     Raises:
         LrcoreError: a file is damaged, or weights that the study names are not there.
     """
+    work.runs_code = False
     study, aes = work.study, _in_use(work)
     rows = read_generation(work.folders.data)
     rows = rows[rows.study == study.name]
@@ -132,7 +138,8 @@ def report(work: Workspace, now: float) -> str:
     lines += [f"{name:24}{all_:>8}{done:>8}{all_ - done:>8}" for name, (all_, done) in status.counts.items()]
     custom = [ae for ae in _in_use(work) if not _recipe_known(work, ae)]
     if custom:
-        lines.append(f"not told here, since it takes loading them: whether rows of {', '.join(custom)} are up to date")
+        names = ", ".join(custom)
+        lines.append(f"unknown until run: whether rows of {names} are up to date; their code is not run here")
     begun = [unit for unit in (*status.autoencoders, *status.transformers) if unit.state != "not begun"]
     if begun:
         lines += ["", *_table(begun, now)]
@@ -172,8 +179,8 @@ def _in_use(work: Workspace) -> list[str]:
 
 
 def _recipe_known(work: Workspace, ae: str) -> bool:
-    """Whether rows can be told to be up to date without loading the autoencoder."""
-    return work.study.autoencoders[ae].origin != "custom"
+    """Whether rows can be told to be up to date without running code."""
+    return not unknown_until_run(work, ae)
 
 
 def _evaluations_done(work: Workspace, cell: Cell, rows: pandas.DataFrame) -> int:
@@ -294,6 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     if options.watch is not None and not 0 < options.watch < math.inf:
         raise LrcoreError(f"--watch must be seconds above 0, got {options.watch}")
+    if options.watch is not None and options.watch > LONGEST_WATCH:
+        raise LrcoreError(f"--watch must be at most {LONGEST_WATCH} seconds, got {options.watch}")
     work = Workspace(load_study(options.study), folders_of(options), stop, lambda steps: None)
     if options.watch is None:
         print(report(work, time.time()))

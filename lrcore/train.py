@@ -28,6 +28,7 @@ from lrcore.runtime.distributed import joined
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell, Study
 from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
+from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
 
 
@@ -71,7 +72,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     study = _at_shifts(load_study(options.study), options.sampleshift)
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
-    stages = chosen("stage", options.only, STAGES)
+    stages = chosen("value of --only", options.only, STAGES)
+    require_measurable(study, stages)
     if options.stack < 1:
         raise LrcoreError(f"--stack must be at least 1, got {options.stack}")
     execute = executor_of(options)

@@ -381,6 +381,8 @@ def test_the_command(tmp_path, capsys):
     assert "unknown study 'tinny'" in capsys.readouterr().err
     assert status.main([TINY, *places, "--watch", "0"]) == 2
     assert "--watch must be seconds above 0, got 0.0" in capsys.readouterr().err
+    assert status.main([TINY, *places, "--watch", "1e300"]) == 2
+    assert "--watch must be at most 86400 seconds, got 1e+300" in capsys.readouterr().err
 
 
 def test_watching_repeats_until_it_is_interrupted(tmp_path, capsys, monkeypatch):

@@ -121,6 +121,11 @@ class Adversary(nn.Module):
         return {"adversarial": weight * adversarial, "discriminator": discriminator_hinge(real.float(), fake.float())}
 
 
+def least_resolution(layers: int) -> int:
+    """Pixels a side of the smallest images that a discriminator of so many layers takes."""
+    return 3 << layers
+
+
 def adversary_of(training: AutoencoderTraining, resolution: int) -> Adversary | None:
     """The adversary that a study asks for, on the CPU; None where `gan_weight` is 0.
 
@@ -131,7 +136,7 @@ def adversary_of(training: AutoencoderTraining, resolution: int) -> Adversary | 
     """
     if training.gan_weight == 0.0:
         return None
-    least = 3 * 2**training.gan_layers
+    least = least_resolution(training.gan_layers)
     if resolution < least:
         raise LrcoreError(
             f"autoencoder_training.gan_layers = {training.gan_layers} needs images of at least {least} px, "

@@ -34,15 +34,19 @@ A study takes it by file, or by the name of an entry point in the group `lrcore.
     [project.entry-points."lrcore.autoencoders"]
     mine = "my_package.autoencoder:Mine"
 
-What is named is called with the study's resolution and must return an `Autoencoder`.
+What is named is called with the study's resolution and must return an `Autoencoder`. The file is Python that runs with
+your rights: `python -m lrcore.train`, `lrcore.reconstruct` and their workers run it, `--plan` and `python -m
+lrcore.status` never do. It is found beside the study's file, and while it is imported its folder stands first on
+`sys.path`, so that it may import its neighbours; import them at its top, since later the folder is gone from there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -50,9 +54,9 @@ from typing import Any
 import torch
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
-from lrcore.errors import LrcoreError, unknown
+from lrcore.errors import LrcoreError, reason, shown, unknown
 from lrcore.runtime.files import sha256_of
-from lrcore.spec.study import AUTOENCODER_FAMILIES
+from lrcore.spec.study import AUTOENCODER_FAMILIES, written
 
 GROUP = "lrcore.autoencoders"
 
@@ -65,8 +69,8 @@ def check_custom_name(name: str) -> None:
     """
     if ".py:" in name:
         path = _parts(name)[0]
-        if not path.is_file():
-            raise LrcoreError(f"autoencoder file '{path}' does not exist in '{Path.cwd()}'")
+        if not _is_file(path):
+            raise LrcoreError(f"autoencoder file {shown(path.name)} does not exist in {str(path.parent.resolve())!r}")
     elif name not in _entry_points():
         raise unknown("autoencoder family", name, [*AUTOENCODER_FAMILIES, *_entry_points(), "file.py:name"])
 
@@ -80,7 +84,7 @@ def custom_fingerprint(name: str, autoencoder: Autoencoder) -> str:
         tensor = value.detach().cpu().contiguous()
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy())
-    return f"{_code_fingerprint(name)} {digest.hexdigest()} {_trial_fingerprint(autoencoder)}"
+    return f"{code_fingerprint(name)} {digest.hexdigest()} {_trial_fingerprint(autoencoder)}"
 
 
 def _trial_fingerprint(autoencoder: Autoencoder) -> str:
@@ -117,7 +121,8 @@ def _summed_up(values: torch.Tensor) -> list[int]:
     return [round(1000 * value) for value in sums]
 
 
-def _code_fingerprint(name: str) -> str:
+def code_fingerprint(name: str) -> str:
+    """What the code of the autoencoder `name` is, found out without running it; its neighbours are not looked at."""
     if ".py:" in name:
         return sha256_of(_parts(name)[0])
     package = _entry_points()[name].dist
@@ -133,21 +138,31 @@ def load_custom(name: str, resolution: int) -> Autoencoder:
         LrcoreError: it cannot be imported or made, or does not keep to the interface; with what is wrong.
     """
     check_custom_name(name)
+    called = written(name)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             made = _factory(name)(resolution)
     except LrcoreError:
         raise
-    except Exception as error:
-        raise LrcoreError(f"autoencoder '{name}' cannot be made: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise LrcoreError(f"autoencoder '{called}' cannot be made: {reason(error)}") from error
     if not isinstance(made, Autoencoder):
-        raise LrcoreError(f"'{name}' gave a {type(made).__name__}, not an lrcore.autoencoders.base.Autoencoder")
+        raise LrcoreError(f"'{called}' gave a {type(made).__name__}, not an lrcore.autoencoders.base.Autoencoder")
     if "_modules" not in vars(made):
-        raise LrcoreError(f"__init__ of '{name}' must call super().__init__() first: an Autoencoder is a torch module")
+        raise LrcoreError(
+            f"__init__ of '{called}' must call super().__init__() first: an Autoencoder is a torch module"
+        )
     made.eval().requires_grad_(False)
-    _try_out(made, name, resolution)
+    _try_out(made, called, resolution)
     return made
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for any file
+        return False
 
 
 def _entry_points() -> dict[str, EntryPoint]:
@@ -164,15 +179,19 @@ def _factory(name: str) -> Callable[[int], Any]:
         made: Callable[[int], Any] = _entry_points()[name].load()
         return made
     path, attribute = _parts(name)
-    specification = importlib.util.spec_from_file_location(f"lrcore_custom_{path.stem}", path)
+    path = path.resolve()
+    # files of one name in two folders are two modules
+    place = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    specification = importlib.util.spec_from_file_location(f"lrcore_custom_{path.stem}_{place}", path)
     if specification is None or specification.loader is None:
         raise LrcoreError(f"'{path}' is not a Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # dataclasses look their module up there
-    specification.loader.exec_module(module)
+    with _neighbours(path.parent):
+        specification.loader.exec_module(module)
     if not hasattr(module, attribute):
         public = [key for key in vars(module) if not key.startswith("_")]
-        raise unknown(f"name in '{path}'", attribute, public)
+        raise unknown(f"name in '{_parts(written(name))[0]}'", attribute, public)
     found: Callable[[int], Any] = getattr(module, attribute)
     return found
 
@@ -181,6 +200,28 @@ def trial_images(resolution: int) -> torch.Tensor:
     """Two random images, uint8 (2, 3, resolution, resolution), the same every time."""
     pixels = torch.randint(0, 256, (2, 3, resolution, resolution), generator=torch.Generator().manual_seed(0))
     return pixels.to(torch.uint8)
+
+
+@contextlib.contextmanager
+def _neighbours(folder: Path) -> Iterator[None]:
+    """Let modules of `folder` be imported inside; afterwards they are known to those that imported them alone.
+
+    So neighbours of one name in two folders never stand for one another, nor for modules that are imported elsewhere.
+    """
+    importlib.invalidate_caches()  # the files may have been written a moment ago
+    own = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    own -= {*sys.stdlib_module_names, "lrcore"}
+    hidden = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in own}
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # the module took it away itself
+            sys.path.remove(str(folder))
+        for name in [*sys.modules]:
+            if name.partition(".")[0] in own:
+                del sys.modules[name]
+        sys.modules.update(hidden)
 
 
 def _try_out(autoencoder: Autoencoder, name: str, resolution: int) -> None:
@@ -200,7 +241,7 @@ def _try_out(autoencoder: Autoencoder, name: str, resolution: int) -> None:
     except LrcoreError:
         raise
     except Exception as error:
-        raise LrcoreError(f"'{name}' failed on two random images: {type(error).__name__}: {error}") from error
+        raise LrcoreError(f"'{name}' failed on two random images: {reason(error)}") from error
     if images.shape != pixels.shape:
         raise LrcoreError(f"decode_batch of '{name}' gave {tuple(images.shape)}, not {tuple(pixels.shape)}")
     if not (torch.isfinite(tokens).all() and torch.isfinite(images).all()):

@@ -11,6 +11,8 @@ from torch import Tensor
 from lrcore.autoencoders.base import CollapsedError, Posterior, encode_all
 from lrcore.autoencoders.gaussian_posterior import PosteriorAutoencoder, small_model_config
 from lrcore.autoencoders.patches import from_tokens, to_tokens
+from lrcore.autoencoders.stored_config import check_config
+from lrcore.errors import LrcoreError
 from lrcore.spec.study import AutoencoderSpec
 
 
@@ -26,8 +28,13 @@ class Flux2Autoencoder(PosteriorAutoencoder):
         """`precision`: see `Autoencoder`.
 
         Raises:
-            LrcoreError: the model's downsampling and patch do not divide the resolution.
+            LrcoreError: the model's downsampling and patch do not divide the resolution, its patch is not square, or
+                its statistics are no mean and variance.
         """
+        check_config(model.config, "flux2", resolution, 1)
+        mean, variance = model.bn.running_mean, model.bn.running_var
+        if not (mean.isfinite().all() and variance.isfinite().all() and (variance + model.bn.eps > 0).all()):
+            raise LrcoreError("bn.running_mean and bn.running_var of this AutoencoderKLFlux2 are no mean and variance")
         # its config has no `force_upcast`; its layers are those of the models that have it
         super().__init__(model, resolution, model.config.patch_size[0], precision, upcast=True)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from lrcore.autoencoders.base import CollapsedError, Posterior, encode_all
 from lrcore.autoencoders.gaussian_posterior import PosteriorAutoencoder, small_model_config
 from lrcore.autoencoders.patches import from_tokens, to_tokens
-from lrcore.errors import LrcoreError
+from lrcore.autoencoders.stored_config import check_config
 from lrcore.spec.study import AutoencoderSpec
 
 
@@ -38,15 +38,12 @@ class KLAutoencoder(PosteriorAutoencoder):
         """`patch`: latent pixels a token spans; `precision`: see `Autoencoder`.
 
         Raises:
-            LrcoreError: the model's downsampling and the patch do not divide the resolution, or its config has but one
-                of `latents_mean` and `latents_std`.
+            LrcoreError: the model's downsampling and the patch do not divide the resolution, or its config says no
+                normalisation that can be: see `stored_config.check_config`.
         """
+        check_config(model.config, "kl", resolution, patch)
         super().__init__(model, resolution, patch, precision, upcast=model.config.force_upcast)
         mean, std = model.config.latents_mean, model.config.latents_std
-        if (mean is None) != (std is None):
-            raise LrcoreError(
-                "the config of this AutoencoderKL has one of latents_mean and latents_std without the other"
-            )
         channels = model.config.latent_channels
         shift = [model.config.shift_factor or 0.0] * channels if mean is None else mean
         scale = [model.config.scaling_factor / deviation for deviation in ([1.0] * channels if std is None else std)]

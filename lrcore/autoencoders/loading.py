@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
 from lrcore.assets.cache import is_offline
-from lrcore.errors import LrcoreError
+from lrcore.errors import LrcoreError, reason, shown
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -43,8 +43,11 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
             output_loading_info=True,
             **place,
         )
-    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
-        raise LrcoreError(f"the weights in '{where}' do not fit their config.json: {error}") from error
+    except (
+        *(SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError),
+        *(AssertionError, AttributeError, ZeroDivisionError, OverflowError, MemoryError),
+    ) as error:
+        raise LrcoreError(f"the weights in '{where}' do not fit their config.json: {reason(error)}") from error
     except OSError as error:
         if "Unable to load weights" in str(error):
             raise LrcoreError(f"the weights in '{where}' are damaged or cut short: fetch them again") from error
@@ -59,13 +62,24 @@ def stored_class(source: str | Path, subfolder: str = "", revision: str = "") ->
     Raises:
         LrcoreError: nothing there.
     """
+    return str(stored_config(source, subfolder, revision).get("_class_name", "model without a class name"))
+
+
+def stored_config(source: str | Path, subfolder: str = "", revision: str = "") -> dict[str, Any]:
+    """The `config.json` of a model; arguments as for `load_model`.
+
+    Raises:
+        LrcoreError: nothing there, or no table of keys.
+    """
     where, place = _place(source, subfolder, revision)
     _check_named(source, where)
     try:
         config = AutoencoderKL.load_config(source, **place)
     except (OSError, ValueError) as error:
         raise _missing(where, error) from error
-    return str(config.get("_class_name", "model without a class name"))
+    if not isinstance(config, dict):
+        raise LrcoreError(f"the config.json of '{where}' is no table of keys, but {shown(config)}")
+    return config
 
 
 def _place(source: str | Path, subfolder: str, revision: str) -> tuple[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from diffusers.models.autoencoders.autoencoder_rae import RAEDecoder
 from torch import Tensor
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
+from lrcore.autoencoders.stored_config import check_config
 from lrcore.encoders.base import VisionEncoder
 from lrcore.errors import LrcoreError
 
@@ -36,12 +37,7 @@ class RaeAutoencoder(Autoencoder):
             LrcoreError: the decoder was made for another resolution, or the model has no statistics of its latent.
         """
         super().__init__()
-        for name in ("latents_mean", "latents_std"):
-            if getattr(model.config, name) is None:
-                # without them AutoencoderRAE does not normalise, and says nothing
-                raise LrcoreError(f"this RAE has no {name} in its config.json, so its latent cannot be normalised")
-        if model.decoder_image_size != resolution:
-            raise LrcoreError(f"this RAE decodes to {model.decoder_image_size} px, the images have {resolution} px")
+        check_config(model.config, "rae", resolution, 1)
         side = model.config.encoder_input_size // model.config.encoder_patch_size
         self.shape = LatentShape(resolution, (side, side), model.config.encoder_hidden_size)
         self.model, self.precision = model.eval().requires_grad_(False), precision

@@ -14,7 +14,7 @@ from __future__ import annotations
 from lrcore.assets import pretrained
 from lrcore.encoders.base import VisionEncoder, check_size
 from lrcore.encoders.pinned import PATCH_STRIDE, EfficientNetLite0
-from lrcore.errors import LrcoreError, unknown
+from lrcore.errors import LrcoreError, naming, unknown
 
 ENCODERS = ("efficientnet_lite0",)
 """The encoders whose weights are pinned; each is also a value of `repa` in the data."""
@@ -49,6 +49,23 @@ def load_encoder(name: str, size: int = 128, weights: str = "") -> VisionEncoder
         )
     check_size(size, PATCH_STRIDE)
     return EfficientNetLite0(name, pretrained.efficientnet_lite0(), size, pretrained.sha256(name))
+
+
+def check_encoder(name: str, size: int) -> None:
+    """Check the study's `encoder.name` and `encoder.size` as `load_encoder` would, without weights.
+
+    Raises:
+        LrcoreError: nothing has that name, or it does not take that size; names the key.
+    """
+    with naming("encoder.name"):
+        check_encoder_name(name)
+    with naming("encoder.size"):
+        if name in ENCODERS:
+            check_size(size, PATCH_STRIDE)
+        else:
+            from lrcore.encoders import timm_model
+
+            timm_model.check_takes(ALIASES.get(name, name), size)
 
 
 def check_encoder_name(name: str, kind: str = "encoder", pinned: tuple[str, ...] = ENCODERS) -> None:

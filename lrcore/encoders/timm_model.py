@@ -126,6 +126,16 @@ def load(name: str, model: str, size: int, weights: str = "") -> TimmEncoder:
         return TimmEncoder(name, network, size, digest)
 
 
+def check_takes(model: str, size: int) -> None:
+    """Check that timm's `model` can be an encoder at `size` px, as far as that shows without weights.
+
+    Raises:
+        LrcoreError: it has no feature maps, or `size` is not whole patches.
+    """
+    with torch.random.fork_rng(devices=[]):
+        check_size(size, _level(_skeleton(model, num_classes=0))[1])
+
+
 def nearest_names(name: str, others: Sequence[str]) -> tuple[str, ...] | None:
     """None where timm has the model `name`, else `others` and the names of timm nearest to it.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from lrcore.errors import LrcoreError, unknown
+from lrcore.errors import LrcoreError, shown, unknown
 from lrcore.executors.local import LocalExecutor
 from lrcore.executors.ray import RayExecutor, require_ray, share_of_machine
 from lrcore.stages.engine import Executor, in_this_process
 
 EXECUTORS = ("local", "ray")
+
+MOST_WORKERS = 256
+"""Processes of one machine: each holds a copy of the libraries, half a gigabyte."""
 
 
 def add_options(line: argparse.ArgumentParser) -> None:
@@ -53,6 +56,8 @@ def executor_of(options: argparse.Namespace) -> Executor:
     workers = 1 if options.workers is None else options.workers
     if workers < 1:
         raise LrcoreError(f"--workers must be at least 1, got {workers}")
+    if workers > MOST_WORKERS:
+        raise LrcoreError(f"--workers must be at most {MOST_WORKERS}, got {shown(workers)}")
     return in_this_process if workers == 1 else LocalExecutor(workers)
 
 

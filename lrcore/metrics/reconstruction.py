@@ -39,8 +39,9 @@ LPIPS_PROTOCOL = {
 }
 """By the metric's name, for all that `load_lpips` knows."""
 
-# The last pooling of each trunk has nothing left below these sizes.
-_LPIPS_SMALLEST = {"vgg": 16, "alex": 31}
+LPIPS_SMALLEST = {"vgg": 16, "alex": 31}
+"""Pixels a side: below, the last pooling of the trunk has nothing left."""
+
 _LPIPS_CHUNK = 16
 
 
@@ -96,7 +97,7 @@ class Lpips:
             LrcoreError: the batches are not uint8 (B, 3, H, W) of one shape, or smaller than the trunk takes
                 (16 px for VGG16, 31 px for AlexNet).
         """
-        _check_pair(a, b, smallest=_LPIPS_SMALLEST[self.network], metric=self.name)
+        _check_pair(a, b, smallest=LPIPS_SMALLEST[self.network], metric=self.name)
         values = [torch.zeros(0, dtype=torch.float64)]
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             for x, y in zip(torch.split(a, _LPIPS_CHUNK), torch.split(b, _LPIPS_CHUNK), strict=True):

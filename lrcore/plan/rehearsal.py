@@ -97,6 +97,7 @@ def rehearsal(work: Workspace, clock: Clock) -> Iterator[Workspace]:
         folder = Path(name)
         folders = Folders(folder / "data", folder / "imgs", folder / "runs")
         again = Workspace(small, folders, StopRequest(), clock.on_steps, work.device, compiled=work.compiled)
+        again.runs_code = work.runs_code
         again.images, again.data_recipe = _random_images(work), "random images"
         yield again
 

@@ -17,6 +17,7 @@ from lrcore.records.reading import read_generation
 from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages import choice
 from lrcore.stages.autoencoder import uses_features
+from lrcore.stages.custom import unknown_until_run
 from lrcore.stages.engine import Todo, left_to_do
 from lrcore.stages.features import features_are_stored
 from lrcore.stages.generation import evaluations_done, evaluations_missing
@@ -49,34 +50,43 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     """The plan of what is asked for, as text.
 
     Where images, reference or weights of the study are not there yet, nothing of it can have been done: all of it is
-    planned, and what is not known without them is said.
+    planned, and what is not known without them is said. Code that the study names is not run: autoencoders of one's own
+    that no run has left word of count as not begun, and their cost is not told.
     """
+    work.runs_code = False
     study = work.study
+    unknown = [ae for ae in aes if unknown_until_run(work, ae)]
+    told = [ae for ae in aes if ae not in unknown]
+    told_cells = [cell for cell in cells if cell.ae not in unknown]
     evaluations = len(cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
     read_generation(work.folders.data)  # damaged data are an error, not work to do
     try:
-        todo, absent = left_to_do(work, stages, aes, cells), ""
+        todo, absent = left_to_do(work, stages, told, told_cells), ""
         done = evaluations_done(work)
         missing = sum(len(evaluations_missing(work, cell, done)) for cell in todo.generate)
     except LrcoreError as error:
-        todo, absent = everything(work, stages, aes, cells), str(error)
-        missing = evaluations
+        todo, absent = everything(work, stages, told, told_cells), str(error)
+        missing = len(told_cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
+    other = everything(work, stages, unknown, [cell for cell in cells if cell.ae in unknown])
+    missing += len(other.generate) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
     trained = [ae for ae in aes if study.autoencoders[ae].origin == "trained"]
     rows = [
         ("autoencoders to train", len(trained), len(todo.train)),
-        ("reconstructions", len(aes), len(todo.reconstruct)),
-        ("latent diagnostics", len(aes), len(todo.diagnose)),
-        ("anchors", len(aes), len(todo.anchor)),
-        ("transformers", len(cells), len(todo.generate)),
-        ("evaluations of them", evaluations, missing if todo.generate else 0),
+        ("reconstructions", len(aes), len(todo.reconstruct) + len(other.reconstruct)),
+        ("latent diagnostics", len(aes), len(todo.diagnose) + len(other.diagnose)),
+        ("anchors", len(aes), len(todo.anchor) + len(other.anchor)),
+        ("transformers", len(cells), len(todo.generate) + len(other.generate)),
+        ("evaluations of them", evaluations, missing if todo.generate or other.generate else 0),
     ]
     if study.choice:
         tasks = choice.tasks(work, list({cell.ae for cell in cells}))
-        rows.append(("at the best settings", len(tasks), len(todo.choose)))
-    rows.append(("pictures of samples", len({cell.ae for cell in cells}), len(todo.show)))
+        rows.append(("at the best settings", len(tasks), len(todo.choose) + len(other.choose)))
+    rows.append(("pictures of samples", len({cell.ae for cell in cells}), len(todo.show) + len(other.show)))
     lines = [f"study '{study.name}': {study.summary}", "", f"{'':24}{'all':>8}{'done':>8}{'left':>8}"]
     lines += [f"{name:24}{count:>8}{count - left:>8}{left:>8}" for name, count, left in rows]
     lines += ["", *_grid(cells)]
+    if unknown:
+        lines += ["", f"unknown until run: {', '.join(unknown)}; their code is not run here, and no cost of it is told"]
     if absent:
         lines += ["", f"not there yet: {absent}"]
     if not todo.empty:

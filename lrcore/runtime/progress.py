@@ -72,8 +72,11 @@ class Progress:
     def advance(self, steps: int) -> None:
         """Count steps."""
         self.done += steps
+        # work that nobody foresaw, such as training again what was deleted meanwhile, is no more than all
+        self.total = max(self.total, self.done)
         self._run.advance(steps, self._clock())
         if self._bar is not None:
+            self._bar.total = self.total
             self._bar.update(steps)
         self._show()
 

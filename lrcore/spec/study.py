@@ -38,6 +38,28 @@ def needs_encoder(repa: str) -> bool:
     return repa not in (NO_REPA, SELF_REPA)
 
 
+class StudyPath(str):
+    """A path that a study's file names: the place itself as a string, and as it is `written` in the file.
+
+    Rows and recipes take it as it is written, so that they stay the same wherever the study's folder is.
+    """
+
+    written: str
+
+    def __new__(cls, place: str, written: str) -> StudyPath:
+        made = super().__new__(cls, place)
+        made.written = written
+        return made
+
+    def __reduce__(self) -> tuple[type[StudyPath], tuple[str, str]]:
+        return StudyPath, (str(self), self.written)
+
+
+def written(path: str) -> str:
+    """A path as the study's file has it; any other string as it is."""
+    return path.written if isinstance(path, StudyPath) else path
+
+
 @dataclass(frozen=True)
 class Data:
     """Images: `dataset` is one of `DATASETS`, which says what else it takes.

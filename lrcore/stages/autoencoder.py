@@ -18,8 +18,7 @@ from lrcore.assets import pretrained
 from lrcore.autoencoders import flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
-from lrcore.autoencoders.custom import custom_fingerprint, load_custom
-from lrcore.autoencoders.loading import load_model, stored_class
+from lrcore.autoencoders.loading import load_model, stored_class, stored_config
 from lrcore.autoencoders.objectives import (
     AlignedKLObjective,
     AutoencoderObjective,
@@ -28,18 +27,27 @@ from lrcore.autoencoders.objectives import (
     ReconstructionLoss,
 )
 from lrcore.autoencoders.patch_autoencoder import PatchAutoencoder, patch_moments
+from lrcore.autoencoders.stored_config import check_config
 from lrcore.datasets.images import to_float
 from lrcore.encoders.loading import load_encoder
-from lrcore.errors import LrcoreError
+from lrcore.errors import LrcoreError, naming
 from lrcore.runtime.ahead import Ahead
 from lrcore.runtime.files import exclusive, sha256_of
 from lrcore.runtime.heartbeat import autoencoder_unit
 from lrcore.runtime.seeds import batch_indices, generator
-from lrcore.spec.study import AutoencoderSpec
+from lrcore.spec.study import AutoencoderSpec, written
+from lrcore.stages import custom
 from lrcore.stages.features import cached_tensor, features_recipe, training_features
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.training.checkpoints import TrainingState
 from lrcore.training.loop import DivergedError, LoopSettings, resume, train
+
+CLASSES = {
+    "kl": (AutoencoderKL.__name__,),
+    "flux2": (AutoencoderKLFlux2.__name__,),
+    "rae": (AutoencoderRAE.__name__, rae.TimmRaeDecoder.__name__),
+}
+"""What the `config.json` of a pretrained autoencoder names, by family."""
 
 
 class AutoencoderDivergedError(LrcoreError):
@@ -68,17 +76,10 @@ def _behind(work: Workspace, ae: str) -> str:
     """What an autoencoder that is not trained here is, beside what the study says of it."""
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
-        return custom_fingerprint(spec.family, _custom(work, ae))
+        return custom.known(work, ae).fingerprint
     if spec.family == "taef2":
         return taef2.fingerprint()
     return "" if spec.origin == "fitted" else _weights_fingerprint(spec)
-
-
-def _custom(work: Workspace, ae: str) -> Autoencoder:
-    if ae not in work.custom_autoencoders:
-        made = load_custom(work.study.autoencoders[ae].family, work.study.data.resolution)
-        work.custom_autoencoders[ae] = made.to(work.device)
-    return work.custom_autoencoders[ae]
 
 
 def autoencoder_folder(work: Workspace, ae: str) -> Path:
@@ -105,14 +106,26 @@ def needs_training(work: Workspace, ae: str) -> bool:
 
 
 def require_pretrained(work: Workspace, ae: str) -> None:
-    """Check that a pretrained autoencoder can be had, before hours go into others.
+    """Check that a pretrained autoencoder can be had and takes the study's images, before hours go into others.
 
     Raises:
-        LrcoreError: it cannot, with how to supply it by hand.
+        LrcoreError: it cannot, with how to supply it by hand; or its config says that it cannot be used.
     """
-    spec = work.study.autoencoders[ae]
-    if spec.pretrained:
-        stored_class(spec.pretrained, spec.subfolder, spec.revision)
+    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
+    if not spec.pretrained:
+        return
+    with naming(f"autoencoders.{ae}"):
+        config = stored_config(spec.pretrained, spec.subfolder, spec.revision)
+        found, wanted = str(config.get("_class_name", "model without a class name")), CLASSES[spec.family]
+        if found not in wanted:
+            raise LrcoreError(
+                f"'{written(spec.pretrained)}' holds a {found}; allowed for family '{spec.family}': "
+                f"{' or '.join(wanted)}"
+            )
+        if found != rae.TimmRaeDecoder.__name__:
+            check_config(config, spec.family, resolution, spec.patch)
+        elif config.get("resolution") != resolution:
+            raise LrcoreError(f"this decoder makes images of {config.get('resolution')} px, the study has {resolution}")
 
 
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
@@ -134,13 +147,14 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
 def _obtained(work: Workspace, ae: str) -> Autoencoder:
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
-        return _custom(work, ae)
+        return custom.load(work, ae)
     if spec.origin == "fitted":
         return _patches(work, spec).to(work.device)
     if spec.family == "taef2":
         return _taef2(work, ae).to(work.device)
     if spec.origin == "pretrained":
-        return _pretrained(work, spec).to(work.device)
+        with naming(f"autoencoders.{ae}"):
+            return _pretrained(work, spec).to(work.device)
     folder = autoencoder_folder(work, ae)
     if folder == kept_folder(work, ae):
         return _trained(work, spec, folder).to(work.device)
@@ -235,7 +249,7 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
     settings, spec = work.study.autoencoder_training, work.study.autoencoders[ae]
     seed = work.study.seed + spec.seed
     images = work.images.train.images
-    _check_fits(work, spec)
+    require_fit(work, ae)
     features = training_features(work) if uses_features(spec) else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "autoencoder", ae).initial_seed())
@@ -269,14 +283,18 @@ def _train(work: Workspace, ae: str, folder: Path, checkpoint: Path) -> None:
         raise AutoencoderDivergedError(f"autoencoder '{ae}': {error}: lower its kl_weight") from error
 
 
-def _check_fits(work: Workspace, spec: AutoencoderSpec) -> None:
-    """That the parts fit together, before hours go into the features that they need."""
-    resolution = work.study.data.resolution
+def require_fit(work: Workspace, ae: str) -> None:
+    """Check that the parts of an autoencoder's training fit together, before hours go into any.
+
+    Raises:
+        LrcoreError: they do not, or the encoder cannot be had.
+    """
+    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
     adversary_of(work.study.autoencoder_training, resolution)
     if spec.family == "rae" and resolution % work.encoder.grid:
         raise LrcoreError(
-            f"resolution {resolution} must be a multiple of the encoder's {work.encoder.grid} patches a side: change "
-            "encoder.size"
+            f"autoencoders.{ae}: resolution {resolution} must be a multiple of the encoder's {work.encoder.grid} "
+            "patches a side: change encoder.size"
         )
 
 

@@ -17,8 +17,9 @@ from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
 from lrcore.spec.study import NO_REPA, NO_SKIP, Cell
 from lrcore.stages.generation import Done, draw_samples, evaluations_done, evaluations_missing, measured, row_recipe
-from lrcore.stages.training import ensure_trained, state_path
+from lrcore.stages.training import ensure_trained, state_path, trained
 from lrcore.stages.workspace import Workspace
+from lrcore.training.checkpoints import saved_step
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,23 @@ def task_done(work: Workspace, task: Task, done: Done | None = None) -> bool:
         return False
     best = best_setting(work, task.ae)
     return best is None or not missing(work, task, best, done)
+
+
+def steps_left(work: Workspace, task: Task) -> int:
+    """Training steps that the task needs; while it is not known which setting is best, those of the first candidate."""
+    best, last = None, work.study.training.evaluate_at[-1]
+    if choosable(work, task.ae, set()):
+        best = best_setting(work, task.ae)
+        if best is None:
+            return 0
+    if best is None:
+        cell = cell_of(task, Best(candidates(work, task.ae)[0], work.study.evaluation.sampleshifts[0]))
+        return 0 if cell in work.study.cells else last
+    cell = cell_of(task, best)
+    try:
+        return 0 if trained(work, cell, last) else max(0, last - saved_step(state_path(work, cell)))
+    except FileNotFoundError:  # another process has just ended this training
+        return 0
 
 
 def do_task(work: Workspace, task: Task) -> None:

@@ -25,6 +25,7 @@ from lrcore.stages.autoencoder import (
     AutoencoderDivergedError,
     ensure_autoencoder,
     needs_training,
+    require_fit,
     require_pretrained,
     uses_features,
 )
@@ -32,6 +33,7 @@ from lrcore.stages.diagnostics import diagnostics_done, measure_latents
 from lrcore.stages.generation import evaluations_done, evaluations_missing, run_cells, stacks
 from lrcore.stages.latent_shape import require_wide_enough
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
+from lrcore.stages.reference import require_reference
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Workspace
@@ -200,7 +202,8 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
     before = [*found, *trainings]
     best = [
         _last(work, before, f"choice {task.name}", f"choice/{task.name}", task.ae,
-              partial(choice.task_done, work, task), partial(choice.do_task, work, task))
+              partial(choice.task_done, work, task), partial(choice.do_task, work, task),
+              partial(choice.steps_left, work, task))
         for task in todo.choose
     ]  # fmt: skip
     shown = [
@@ -219,6 +222,7 @@ def _last(
     ae: str,
     done: Callable[[], bool],
     action: Callable[[], object],
+    steps: Callable[[], int] = lambda: 0,
 ) -> Unit:
     """What chooses among the trainings of an autoencoder, and so waits for all of them."""
     return Unit(
@@ -227,7 +231,7 @@ def _last(
         needs=frozenset(unit.name for unit in before if unit.ae == ae),
         locks=(work.runs / "units" / lock,),
         done=done,
-        steps=lambda: 0,
+        steps=steps,
         action=action,
     )
 
@@ -338,10 +342,14 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         print(f"study '{study.name}': nothing to do, all that was asked for is done")
         return 0
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
-    for asset in _assets(study, todo):
-        cache.fetch(asset)
     for ae in todo.measured:
         require_pretrained(work, ae)
+    for asset in _assets(study, todo):
+        cache.fetch(asset)
+    for ae in todo.train:
+        require_fit(work, ae)
+    if todo.anchor or todo.generate or todo.choose:
+        require_reference(work)
     require_wide_enough(work, {*(cell.ae for cell in todo.generate), *(task.ae for task in todo.choose)})
     stop.listen()
     began = time.monotonic()

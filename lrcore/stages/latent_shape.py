@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lrcore.autoencoders import patch_autoencoder, taef2
-from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
+from lrcore.autoencoders.base import LatentShape, token_grid
+from lrcore.stages import custom
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.widths import check_widths
@@ -35,6 +36,8 @@ def latent_shape(work: Workspace, ae: str) -> LatentShape:
         return taef2.latent_shape(resolution, spec.size)
     if spec.origin == "fitted":
         return patch_autoencoder.latent_shape(resolution, spec.patch, spec.coefficients)
+    if spec.origin == "custom":
+        return custom.known(work, ae).latent
     if spec.origin != "trained":
         return ensure_autoencoder(work, ae).shape
     if spec.family == "rae":
@@ -51,8 +54,8 @@ def has_posterior(work: Workspace, ae: str) -> bool | None:
     """
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
-        autoencoder = ensure_autoencoder(work, ae)
-        return None if not autoencoder.cacheable else type(autoencoder).posterior_batch != Autoencoder.posterior_batch
+        found = custom.known(work, ae)
+        return found.posterior if found.cacheable else None
     if spec.family == "rae":
         return False if spec.origin == "trained" else None
     return spec.family not in ("patches", "taef2")

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder, Posterior
+from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder, LatentShape, Posterior
 from lrcore.errors import LrcoreError
 from lrcore.runtime.files import atomic_path, make_missing
 from lrcore.spec.study import LATENT_PRECISIONS
@@ -125,9 +125,9 @@ def _make(
 class LatentShards:
     """The latents of a plan whose shards are all there, by image number; the system reads what is asked for."""
 
-    def __init__(self, plan: ShardPlan, with_std: bool = True) -> None:
-        """`with_std`: read the deviation too, where there is one."""
-        self._plan, self._names = plan, ("mean", "std") if with_std else ("mean",)
+    def __init__(self, plan: ShardPlan, with_std: bool = True, latent: LatentShape | None = None) -> None:
+        """`with_std`: read the deviation too, where there is one; `latent`: what each has to be, if known."""
+        self._plan, self._names, self._latent = plan, ("mean", "std") if with_std else ("mean",), latent
 
     def __getitem__(self, picked: tuple[Tensor, Tensor]) -> Posterior:
         """Mean and deviation (B, N, C), as they are stored, of images by `(numbers, flipped)`: int64 and bool (B,).
@@ -148,10 +148,19 @@ class LatentShards:
 
     @cached_property
     def _tensors(self) -> dict[tuple[int, bool], list[Tensor]]:
-        return {
-            shard: _mapped(self._plan.path(*shard), self._plan.size(shard[0]), self._names)
-            for shard in self._plan.shards
-        }
+        return {shard: self._checked(shard) for shard in self._plan.shards}
+
+    def _checked(self, shard: tuple[int, bool]) -> list[Tensor]:
+        path = self._plan.path(*shard)
+        tensors = _mapped(path, self._plan.size(shard[0]), self._names)
+        wanted = self._latent and (self._latent.tokens, self._latent.channels_per_token)
+        for tensor in tensors:
+            if tensor.ndim != 3 or not tensor.is_floating_point() or wanted not in (None, tuple(tensor.shape[1:])):
+                raise LrcoreError(
+                    f"'{os.fspath(path)}' holds {tensor.dtype} {tuple(tensor.shape)}, not latents of "
+                    f"{wanted or '(tokens, channels)'}: delete it to make it again"
+                )
+        return tensors
 
 
 def _mapped(path: Path, images: int, names: Sequence[str]) -> list[Tensor]:

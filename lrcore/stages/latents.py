@@ -45,7 +45,7 @@ def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> Late
         return None
     plan = shard_plan(work, ae)
     ensure_shards(plan, autoencoder, pixels, ae, work.check)
-    return LatentShards(plan, with_std=work.study.training.latent == "sample")
+    return LatentShards(plan, work.study.training.latent == "sample", autoencoder.shape)
 
 
 def latent_chunks(work: Workspace, ae: str, autoencoder: Autoencoder, count: int) -> Iterator[Tensor]:

@@ -27,7 +27,7 @@ from lrcore.records.reading import read_reconstruction
 from lrcore.records.schema import ReconstructionRow
 from lrcore.records.writing import write_reconstruction
 from lrcore.runtime.files import exclusive, sweep_leftovers
-from lrcore.spec.study import AutoencoderSpec
+from lrcore.spec.study import AutoencoderSpec, written
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched
 from lrcore.stages.workspace import Workspace, recipe
@@ -106,10 +106,11 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
 def _named_weights(spec: AutoencoderSpec) -> str:
     """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or ""."""
     if spec.origin == "custom":
-        return spec.family
+        return written(spec.family)
     if spec.family == "taef2":
         return " ".join(taef2.WEIGHTS)
-    return "/".join(filter(None, (spec.pretrained, spec.subfolder))) + (f"@{spec.revision}" if spec.revision else "")
+    place = "/".join(filter(None, (written(spec.pretrained), spec.subfolder)))
+    return place + (f"@{spec.revision}" if spec.revision else "")
 
 
 def _rows(

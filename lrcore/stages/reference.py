@@ -95,6 +95,21 @@ def reference_statistics(work: Workspace) -> GaussianStatistics:
     return source.statistics.gaussian
 
 
+def require_reference(work: Workspace) -> None:
+    """Check that a reference of its own is what the study says, before hours go into samples.
+
+    Raises:
+        LrcoreError: as `reference_statistics`.
+    """
+    if not work.study.evaluation.reference:
+        return
+    source = _source(work)
+    if source.statistics is not None:
+        _require_fit(work, source.statistics)
+    elif source.images is not None:
+        _require_count(work, source.images.count)
+
+
 def compared_features(work: Workspace) -> Tensor:
     """Features (N, D) of at most `COMPARED_IMAGES` reference images: what KID, precision and recall need."""
     images = _own_images(work)

@@ -24,7 +24,7 @@ from lrcore.runtime.files import sha256_of
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.heartbeat import Heartbeats
 from lrcore.runtime.interruption import StopRequest
-from lrcore.spec.study import Study
+from lrcore.spec.study import Study, written
 
 Kept = TypeVar("Kept")
 
@@ -34,8 +34,11 @@ class Workspace:
 
     `on_steps` is told of every training step taken; `stop` is asked between steps; all networks run on `device`; up to
     `stack` trainings run as one; `compiled` sends the transformers' blocks through torch.compile in training;
-    `world`: the processes that train and sample together.
+    `world`: the processes that train and sample together. Where `runs_code` is false, as for a plan, autoencoders of
+    one's own are not imported: what the last run left of them is read instead (`lrcore.stages.custom`).
     """
+
+    runs_code: bool = True
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Workspace:
         self.heartbeats = Heartbeats(folders.runs, study.name)
         self.autoencoder_recipes: dict[str, str] = {}
         self.custom_autoencoders: dict[str, Autoencoder] = {}
+        self.custom_known: dict[str, Any] = {}
         self.loaded_autoencoder: dict[str, Autoencoder] = {}
         # of the study as it is, whatever copies of this are to measure
         wanted = {study.evaluation.n_samples, *(count for choice in study.choice for count in choice.n_samples)}
@@ -153,4 +157,5 @@ def _told(part: Any) -> Any:
     if not dataclasses.is_dataclass(part):
         return part
     values = {field.name: (getattr(part, field.name), field.default) for field in dataclasses.fields(part)}
-    return {name: value for name, (value, default) in values.items() if value != default}
+    told = {name: value for name, (value, default) in values.items() if value != default}
+    return {name: written(value) if isinstance(value, str) else value for name, value in told.items()}

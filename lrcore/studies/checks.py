@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
 
-from lrcore.errors import LrcoreError, unknown
+from lrcore.errors import LrcoreError, naming, shown, unknown
 from lrcore.flow.timesteps import TRAINING_DENSITIES
 from lrcore.flow.transformer import SHAPES, with_width
 from lrcore.spec.study import (
@@ -23,19 +22,19 @@ from lrcore.spec.study import (
     SKIPS,
     UNREADABLE,
     AutoencoderSpec,
+    AutoencoderTraining,
     Cell,
     Choice,
     Data,
     Grid,
     Study,
+    written,
 )
+from lrcore.studies.limits import check_limits
 from lrcore.studies.widths import check_widths, known_channels
 
-LEAST = {
-    "n_samples": 2, "n_reference": 2, "validation_images": 2, "gan_start": 0, "sample_seed": 0, "n_interpolated": 0,
-    "self_block": 0,
-}  # fmt: skip
-"""Of the whole numbers that may not be 1 or have to be more."""
+LONGEST_STUDY, LONGEST_AUTOENCODER = 60, 40
+"""Characters of names, which stand beside one another in the names of files."""
 
 
 def check(study: Study) -> None:
@@ -44,28 +43,29 @@ def check(study: Study) -> None:
     Raises:
         LrcoreError: naming the key, the value and what is allowed.
     """
-    for kind, name in [("study", study.name), *(("autoencoder", name) for name in study.autoencoders)]:
-        if not re.fullmatch(r"[a-z][a-z0-9_-]*", name) or name == "orig" or (kind == "study" and "_" in name):
-            raise LrcoreError(f"{kind} name {name!r} must be lower-case letters, digits and '-', and not 'orig'")
-    from lrcore.encoders.loading import check_encoder_name
-    from lrcore.metrics.features import check_feature_network
-
+    _check_name("study", study.name, LONGEST_STUDY)
+    for name in study.autoencoders:
+        _check_name("autoencoder", name, LONGEST_AUTOENCODER)
+    check_limits(study)
     _check_data(study.data)
-    check_encoder_name(study.encoder.name)
-    _one_of("model", study.training.model, SHAPES)
-    _one_of("value of training.precision", study.training.precision, PRECISIONS)
-    _one_of("value of training.latent", study.training.latent, LATENTS)
-    _one_of("value of training.latent_precision", study.training.latent_precision, LATENT_PRECISIONS)
-    check_feature_network(study.evaluation.feature_network)
-    _one_of("value of evaluation.score", study.evaluation.score, SCORES)
+    _check_networks(study)
+    _one_of("training.model", "model", study.training.model, SHAPES)
+    _one_of("training.precision", "", study.training.precision, PRECISIONS)
+    _one_of("training.latent", "", study.training.latent, LATENTS)
+    _one_of("training.latent_precision", "", study.training.latent_precision, LATENT_PRECISIONS)
+    _one_of("evaluation.score", "", study.evaluation.score, SCORES)
     for ae in study.autoencoders:
         _check_autoencoder(study, ae)
-    groups: list[Grid | Choice] = [*study.grid, *study.choice]
-    for group in groups:
-        _check_group(study, group)
+    tables: list[tuple[str, Grid | Choice]] = [
+        *((f"grid[{number}]", grid) for number, grid in enumerate(study.grid)),
+        *((f"choice[{number}]", choice) for number, choice in enumerate(study.choice)),
+    ]
+    groups = [group for _, group in tables]
+    for where, group in tables:
+        _check_group(study, where, group)
     steps = study.training.evaluate_at
-    if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
-        raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {list(steps)}")
+    if list(steps) != sorted(set(steps)):
+        raise LrcoreError(f"training.evaluate_at must be increasing steps from 1, got {shown(list(steps))}")
     depth, block = SHAPES[study.training.model].depth, study.training.repa_block
     if not 1 <= block <= depth:
         raise LrcoreError(f"training.repa_block must be 1 to {depth} for {study.training.model}, got {block}")
@@ -75,69 +75,119 @@ def check(study: Study) -> None:
             f"training.self_block must be above training.repa_block, {block}, and at most {depth} for "
             f"{study.training.model} where repa is '{SELF_REPA}', got {target}"
         )
-    _positive("evaluation.sampleshifts", study.evaluation.sampleshifts)
     _check_sampler(study)
-    for grid in study.grid:
-        _positive("trainshift", grid.trainshift)
-    if not study.cells:
-        raise LrcoreError("the study has no cells: every list of a [[grid]] needs a value")
     named: dict[str, Cell] = {}
     for cell in study.cells:
         if (other := named.setdefault(cell.name, cell)) != cell:
             raise LrcoreError(f"two trainings of the study go by the name '{cell.name}': {other} and {cell}")
-    _check_bounds(study)
     if study.evaluation.n_reference > study.data.train_images and not study.evaluation.reference:
         raise LrcoreError(
             f"evaluation.n_reference is {study.evaluation.n_reference}, but data.train_images is "
             f"{study.data.train_images}"
         )
-    for choice in study.choice:
-        _check_choice(study, choice)
+    for number, choice in enumerate(study.choice):
+        _check_choice(study, f"choice[{number}]", choice)
     check_widths(study, known_channels(study))
 
 
-def _check_group(study: Study, group: Grid | Choice) -> None:
+def require_measurable(study: Study, stages: Iterable[object]) -> None:
+    """Refuse a study whose `stages` (of `lrcore.stages.engine`) would end without their numbers, after hours of work.
+
+    Raises:
+        LrcoreError: naming the key, the value and what is allowed.
+    """
+    from lrcore.metrics.manifold import NEIGHBOURS
+    from lrcore.metrics.probe import LEAST_TRAINING_IMAGES
+    from lrcore.metrics.reconstruction import LPIPS_SMALLEST
+
+    data, evaluation, asked = study.data, study.evaluation, set(stages)
+    if "reconstruction" in asked:
+        _at_least("data.resolution", data.resolution, max(LPIPS_SMALLEST.values()), "LPIPS takes")
+    if "diagnostics" in asked:
+        _at_least("data.train_images", data.train_images, LEAST_TRAINING_IMAGES, "the linear probe takes")
+    drawn: dict[str, tuple[int, ...]] = {}
+    if "generation" in asked:
+        drawn["evaluation.n_samples"] = (evaluation.n_samples,)
+    if "choice" in asked:
+        drawn |= {f"choice[{number}].n_samples": choice.n_samples for number, choice in enumerate(study.choice)}
+    for key, counts in drawn.items():
+        _at_least(key, min(counts), NEIGHBOURS + 1, "precision and recall take")
+        _at_least("evaluation.n_reference", evaluation.n_reference, NEIGHBOURS + 1, "precision and recall take")
+        _at_least("data.train_images", data.train_images, NEIGHBOURS + 1, "precision and recall take")
+
+
+def _at_least(key: str, value: int, least: int, why: str) -> None:
+    if value < least:
+        raise LrcoreError(f"{key} must be at least {least}, which {why}, got {value}")
+
+
+def _check_name(kind: str, name: str, longest: int) -> None:
+    fits = re.fullmatch(r"[a-z][a-z0-9_-]*", name) and name != "orig" and not (kind == "study" and "_" in name)
+    if not fits or len(name) > longest:
+        raise LrcoreError(
+            f"{kind} name {shown(name)} must be lower-case letters, digits and '-', a letter first, at most {longest} "
+            "of them, and not 'orig'"
+        )
+
+
+def _check_networks(study: Study) -> None:
+    """That the encoder and the feature network are known, and take the size and the weights that are given."""
+    from lrcore.encoders.loading import ENCODERS, check_encoder
+    from lrcore.metrics.features import FEATURE_NETWORKS, check_feature_network
+
+    encoder, evaluation = study.encoder, study.evaluation
+    check_encoder(encoder.name, encoder.size)
+    with naming("evaluation.feature_network"):
+        check_feature_network(evaluation.feature_network)
+    for key, name, pinned, weights in (
+        ("encoder.weights", encoder.name, ENCODERS, encoder.weights),
+        ("evaluation.feature_weights", evaluation.feature_network, FEATURE_NETWORKS, evaluation.feature_weights),
+    ):
+        if weights and name in pinned:
+            raise LrcoreError(f"{key} {shown(written(weights))}: '{name}' has pinned weights and takes no others")
+
+
+def _check_group(study: Study, where: str, group: Grid | Choice) -> None:
     """That what a [[grid]] or a [[choice]] lists is known."""
-    for ae in group.ae:
-        _one_of("autoencoder", ae, study.autoencoders)
-    for trainp in group.trainp:
-        _one_of("trainp", trainp, TRAINING_DENSITIES)
-    for repa in group.repa:
-        _one_of("repa", repa, (NO_REPA, SELF_REPA, study.encoder.name))
-    for skip in group.skip:
-        _one_of("skip", skip, SKIPS)
+    known: dict[str, tuple[str, Iterable[str]]] = {
+        "ae": ("autoencoder", study.autoencoders),
+        "trainp": ("trainp", TRAINING_DENSITIES),
+        "repa": ("repa", (NO_REPA, SELF_REPA, study.encoder.name)),
+        "skip": ("skip", SKIPS),
+    }
+    for key, (kind, allowed) in known.items():
+        for value in getattr(group, key):
+            _one_of(f"{where}.{key}", kind, value, allowed)
     for width in group.width:
         if width == SHAPES[study.training.model].width:
-            raise LrcoreError(f"width {width} is that of {study.training.model}: write 0 for the model's own")
-        if width:
+            raise LrcoreError(
+                f"{where}.width: width {width} is that of {study.training.model}: write 0 for the model's own"
+            )
+        with naming(f"{where}.width"):
             with_width(SHAPES[study.training.model], width)
 
 
-def _check_choice(study: Study, choice: Choice) -> None:
-    """That a [[choice]] has something to choose from, and numbers of samples that can be measured."""
-    for key in ("ae", "n_samples", "repa", "skip"):
-        if not getattr(choice, key):
-            raise LrcoreError(f"choice.{key} must name at least one value")
-    if min(choice.n_samples) < 2:
-        raise LrcoreError(f"choice.n_samples must be at least 2, got {list(choice.n_samples)}")
+def _check_choice(study: Study, where: str, choice: Choice) -> None:
+    """That a [[choice]] has something to choose from, and samples that did not choose."""
     if choice.sample_seed == study.evaluation.sample_seed:
         raise LrcoreError(
-            f"choice.sample_seed {choice.sample_seed} is evaluation's: the samples that chose would be measured again"
+            f"{where}: choice.sample_seed {choice.sample_seed} is evaluation's: the samples that chose would be "
+            "measured again"
         )
     plain = {cell.ae for cell in study.cells if (cell.repa, cell.train_seed, cell.width, cell.skip) ==
              (NO_REPA, study.seed, 0, NO_SKIP)}  # fmt: skip
     for ae in choice.ae:
         if ae not in plain:
             raise LrcoreError(
-                f"choice.ae names '{ae}', of which no [[grid]] has a training without REPA, with the study's seed and "
-                "the model's own width: there is nothing to choose from"
+                f"{where}: choice.ae names '{ae}', of which no [[grid]] has a training without REPA, with the study's "
+                "seed and the model's own width: there is nothing to choose from"
             )
 
 
 def _check_data(data: Data) -> None:
     """That the keys of [data] are those that its dataset uses."""
-    _one_of("dataset", data.dataset, DATASETS)
-    _one_of("value of data.unreadable", data.unreadable, UNREADABLE)
+    _one_of("data.dataset", "dataset", data.dataset, DATASETS)
+    _one_of("data.unreadable", "", data.unreadable, UNREADABLE)
     used = DATASETS[data.dataset]
     for key in ("path", "validation_path"):
         if key in used and not getattr(data, key):
@@ -149,6 +199,18 @@ def _check_data(data: Data) -> None:
                 f"data.{field.name} means nothing for dataset '{data.dataset}'; beside the numbers it takes: "
                 f"{', '.join(used) or '(nothing)'}"
             )
+    if data.dataset == "cifar10":
+        _check_cifar10(data)
+
+
+def _check_cifar10(data: Data) -> None:
+    from lrcore.datasets.cifar10 import SIZES
+
+    if data.resolution != 32:
+        raise LrcoreError(f"data.resolution must be 32 for cifar10, got {data.resolution}")
+    for key, split in (("train_images", "train"), ("validation_images", "test")):
+        if getattr(data, key) > SIZES[split]:
+            raise LrcoreError(f"data.{key} must be at most {SIZES[split]} for cifar10, got {getattr(data, key)}")
 
 
 def _check_sampler(study: Study) -> None:
@@ -156,37 +218,17 @@ def _check_sampler(study: Study) -> None:
     from lrcore.flow.sampling import SAMPLERS, sampler_grid
 
     evaluation = study.evaluation
-    _one_of("sampler", evaluation.sampler, SAMPLERS)
-    sampler_grid(evaluation.sampler, evaluation.sampling_steps, 1.0)
+    _one_of("evaluation.sampler", "sampler", evaluation.sampler, SAMPLERS)
+    with naming("evaluation.sampling_steps"):
+        sampler_grid(evaluation.sampler, evaluation.sampling_steps, 1.0)
     if len(evaluation.guidance_interval) != 2:
         raise LrcoreError(
             f"evaluation.guidance_interval must be two times [low, high], got {list(evaluation.guidance_interval)}"
         )
-    Guidance(evaluation.guidance, *evaluation.guidance_interval)
+    with naming("evaluation.guidance_interval"):
+        Guidance(evaluation.guidance, *evaluation.guidance_interval)
     if evaluation.guidance != 1 and study.training.class_dropout == 0:
         raise LrcoreError("evaluation.guidance other than 1 needs a training.class_dropout above 0")
-
-
-def _check_bounds(study: Study) -> None:
-    """Numbers that no stage could work with; the names are those of the file."""
-    sections = ["data", "encoder", "training", "evaluation"]
-    if study.autoencoder_training != NO_TRAINING:
-        sections.append("autoencoder_training")
-    for where in sections:
-        section = getattr(study, where)
-        for field in fields(section):
-            value, name = getattr(section, field.name), f"{where}.{field.name}"
-            least = LEAST.get(field.name, 1)
-            if field.type == "int" and value < least:
-                raise LrcoreError(f"{name} must be at least {least}, got {value}")
-            if field.name in ("ema_decay", "class_dropout") and not 0 <= value < 1:
-                raise LrcoreError(f"{name} must be from 0 to below 1, got {value}")
-            if field.name == "learning_rate":
-                _positive(name, (value,))
-            if field.name == "self_gap" and not 0 <= value <= 1:
-                raise LrcoreError(f"{name} must be from 0 to 1, got {value}")
-            if field.name in ("lpips_weight", "gan_weight", "repa_weight", "self_weight") and not 0 <= value < math.inf:
-                raise LrcoreError(f"{name} must be a number from 0, got {value}")
 
 
 _TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision", "seed"}
@@ -208,7 +250,8 @@ def _check_autoencoder(study: Study, ae: str) -> None:
 
     spec, name = study.autoencoders[ae], f"autoencoders.{ae}"
     if spec.origin == "custom":
-        check_custom_name(spec.family)
+        with naming(f"{name}.family"):
+            check_custom_name(spec.family)
     used = {"family"} | _USED_KEYS.get((spec.origin, spec.family), set())
     for field in fields(spec):
         if field.name not in used and getattr(spec, field.name) != field.default:
@@ -216,9 +259,7 @@ def _check_autoencoder(study: Study, ae: str) -> None:
                 f"{name}.{field.name} means nothing for a {spec.origin} autoencoder of family '{spec.family}'; "
                 f"its keys: {', '.join(sorted(used))}"
             )
-    _one_of(f"value of {name}.precision", spec.precision, PRECISIONS)
-    if spec.patch < 1:
-        raise LrcoreError(f"{name}.patch must be at least 1, got {spec.patch}")
+    _one_of(f"{name}.precision", "", spec.precision, PRECISIONS)
     if spec.family == "patches":
         _check_patches(spec, name, study.data.resolution)
     if spec.family == "taef2" and (spec.size < 8 or spec.size % 8):
@@ -227,12 +268,26 @@ def _check_autoencoder(study: Study, ae: str) -> None:
         return
     if study.autoencoder_training == NO_TRAINING:
         raise LrcoreError(f"missing: autoencoder_training, by which '{ae}' is trained")
-    _one_of("LPIPS network", study.autoencoder_training.lpips_net, ("vgg", "alex"))
-    _one_of("value of autoencoder_training.precision", study.autoencoder_training.precision, PRECISIONS)
+    _check_training(study.autoencoder_training, study.data.resolution)
     if spec.family == "rae":
         _check_decoder(spec, name)
     else:
         _check_convolutions(spec, name, study.data.resolution)
+
+
+def _check_training(training: AutoencoderTraining, resolution: int) -> None:
+    """That the losses of an autoencoder's training are known and take images of `resolution` px."""
+    from lrcore.autoencoders.adversarial import least_resolution
+    from lrcore.metrics.reconstruction import LPIPS_SMALLEST
+
+    _one_of("autoencoder_training.lpips_net", "LPIPS network", training.lpips_net, LPIPS_SMALLEST)
+    _one_of("autoencoder_training.precision", "", training.precision, PRECISIONS)
+    _at_least("data.resolution", resolution, LPIPS_SMALLEST[training.lpips_net], f"LPIPS ({training.lpips_net}) takes")
+    if training.gan_weight and resolution < least_resolution(training.gan_layers):
+        raise LrcoreError(
+            f"autoencoder_training.gan_layers {training.gan_layers} needs a data.resolution of at least "
+            f"{least_resolution(training.gan_layers)} px, got {resolution}"
+        )
 
 
 def _check_patches(spec: AutoencoderSpec, name: str, resolution: int) -> None:
@@ -244,10 +299,8 @@ def _check_patches(spec: AutoencoderSpec, name: str, resolution: int) -> None:
             f"{name}.coefficients must be 1 to {pixels}, the values of a patch, or 0 for its pixels as they are; got "
             f"{spec.coefficients}"
         )
-    try:
+    with naming(name):
         token_grid(resolution, 1, spec.patch)
-    except LrcoreError as error:
-        raise LrcoreError(f"{name}: {error}") from error
 
 
 def _check_decoder(spec: AutoencoderSpec, name: str) -> None:
@@ -255,8 +308,6 @@ def _check_decoder(spec: AutoencoderSpec, name: str) -> None:
         raise LrcoreError(f"{name} needs decoder_width, decoder_depth and decoder_heads of at least 1")
     if spec.decoder_width % (4 * spec.decoder_heads):
         raise LrcoreError(f"{name}.decoder_width must be a multiple of 4 x decoder_heads")
-    if spec.noise_tau < 0:
-        raise LrcoreError(f"{name}.noise_tau must be a number from 0, got {spec.noise_tau}")
 
 
 def _check_convolutions(spec: AutoencoderSpec, name: str, resolution: int) -> None:
@@ -266,21 +317,16 @@ def _check_convolutions(spec: AutoencoderSpec, name: str, resolution: int) -> No
         raise LrcoreError(f"{name}.widths must be multiples of 8, at least one, got {list(spec.widths)}")
     if min(spec.latent_channels, spec.layers_per_block, spec.alignment_hidden) < 1:
         raise LrcoreError(f"{name} needs latent_channels, layers_per_block and alignment_hidden of at least 1")
-    for key in ("kl_weight", "alignment_weight"):
-        if not 0 <= getattr(spec, key) < math.inf:
-            raise LrcoreError(f"{name}.{key} must be a number from 0, got {getattr(spec, key)}")
-    try:
+    with naming(name):
         token_grid(resolution, 2 ** (len(spec.widths) - 1), spec.patch)
-    except LrcoreError as error:
-        raise LrcoreError(f"{name}: {error}") from error
 
 
-def _positive(name: str, values: tuple[float, ...]) -> None:
-    if not values or not all(math.isfinite(value) and value > 0 for value in values):
-        raise LrcoreError(f"{name} must be positive numbers, got {list(values)}")
-
-
-def _one_of(kind: str, value: str, allowed: Iterable[str]) -> None:
+def _one_of(key: str, kind: str, value: str, allowed: Iterable[str]) -> None:
+    """Refuse another value of `key`; `kind` says what it names, "" where the key does."""
     names = list(allowed)
-    if value not in names:
+    if value in names:
+        return
+    if not kind:
+        raise unknown(f"value of {key}", value, names)
+    with naming(key):
         raise unknown(kind, value, names)

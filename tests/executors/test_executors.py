@@ -196,6 +196,7 @@ def _alive(pid):
     [
         (["--executor", "slurm"], "unknown executor 'slurm'; allowed: local, ray"),
         (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--workers", "257", "--plan"], "--workers must be at most 256, got 257"),
         (["--gpus-per-run", "0.25"], "--gpus-per-run goes with --executor ray, not local"),
         (["--executor", "ray", "--workers", "2"], "--workers goes with --executor local, not ray"),
     ],

@@ -142,3 +142,14 @@ def test_a_study_without_steps_is_no_error():
     progress.unit("reconstruction sd")
     progress.close()
     assert stream.getvalue() == "100% after 0 s, 0/0 steps; left: study ?; reconstruction sd\n"
+
+
+def test_never_more_than_all_of_it():
+    for stream in (io.StringIO(), Terminal()):
+        progress, clock = started(10, stream)
+        progress.unit("a", 10)
+        steps(progress, clock, 3, 40.0, each=5)
+        progress.close()
+        shares = [int(share) for share in re.findall(r"(\d+)% after", stream.getvalue())]
+        assert shares and max(shares) == 100
+        assert (progress.done, progress.total) == (15, 15)

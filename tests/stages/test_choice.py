@@ -10,6 +10,12 @@ from tiny_study import TINY
 from lrcore import train
 from lrcore.plan.costs import Costs
 from lrcore.records.reading import read_anchors, read_generation
+from lrcore.runtime.folders import Folders
+from lrcore.runtime.interruption import StopRequest
+from lrcore.stages import choice
+from lrcore.stages.engine import left_to_do, units
+from lrcore.stages.workspace import Workspace
+from lrcore.studies.loading import load_study
 
 CHOICE = """
 extends = "{tiny}"
@@ -115,6 +121,25 @@ def test_rows_hold_anchors_of_their_own_number(done):
         assert (row.gaussian_fid, row.gaussian_kid) == (gaussian.fid, gaussian.kid)
 
 
+def workspace(folder, runs):
+    folders = Folders(folder / "data", folder / "imgs", runs)
+    return Workspace(load_study(str(folder / "chosen.toml")), folders, StopRequest(), lambda steps: None)
+
+
+def test_its_steps_are_among_those_that_are_left(done, tmp_path):
+    """Five trainings of six steps beside those of the grid; the sixth is one of the grid."""
+    fresh = workspace(written(tmp_path), tmp_path / "runs")
+    todo = left_to_do(fresh, ("generation", "choice"), ["flux2"], fresh.study.cells)
+    left = {unit.name: unit.steps() for unit in units(fresh, todo)}
+    assert sum(steps for name, steps in left.items() if name.startswith("choice")) == 5 * 6
+    assert sum(left.values()) == 7 * 6 + fresh.study.autoencoder_training.steps
+    known = workspace(done, done / "runs")
+    tasks = choice.tasks(known, ["flux2"])
+    assert [choice.steps_left(known, task) for task in tasks] == [0] * len(tasks)
+    gone = workspace(done, tmp_path / "gone")
+    assert {choice.steps_left(gone, task) for task in tasks} == {6}
+
+
 def test_done_once_it_is_not_done_again(done, capsys):
     assert train.main(arguments(done, "--only", "generation", "choice")) == 0
     assert "nothing to do" in capsys.readouterr().out
@@ -141,7 +166,7 @@ def test_a_part_of_the_candidates_is_not_chosen_from(tmp_path, capsys, monkeypat
 @pytest.mark.parametrize(
     ("was", "now", "message"),
     [
-        ("n_samples = [6, 4]", "n_samples = [1]", "choice.n_samples must be at least 2, got \\[1\\]"),
+        ("n_samples = [6, 4]", "n_samples = [1]", r"choice\[0\].n_samples must be at least 2 and at most .*, got 1"),
         ("n_samples = [6, 4]", "n_samples = [4]\nsample_seed = 0", "choice.sample_seed 0 is evaluation's"),
         ("width = [32]", "width = [128]", "width 128 is that of DiT-Micro: write 0"),
         ("width = [32]", "width = [30]", "width 30 does not fit"),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape, Posterior
@@ -252,3 +252,12 @@ def test_defaults_leave_old_trainings_as_they_are_and_what_is_seen_counts(traine
 def test_wrong_values_are_refused(line, message, tmp_path):
     with pytest.raises(LrcoreError, match=message):
         workspace(tmp_path, line)
+
+
+def test_a_shard_of_another_shape_is_refused(tmp_path):
+    plan = ShardPlan(tmp_path, 4, "float32", False)
+    save_file({"mean": torch.zeros(4, 16, 3)}, plan.path(0, False))
+    first = torch.tensor([0]), torch.tensor([False])
+    with pytest.raises(LrcoreError, match=r"holds torch.float32 \(4, 16, 3\), not latents of \(64, 4\): delete it"):
+        LatentShards(plan, latent=LatentShape(32, (8, 8), 4))[first]
+    assert LatentShards(plan, latent=LatentShape(32, (4, 4), 3))[first].mean.shape == (1, 16, 3)

@@ -93,7 +93,7 @@ def test_a_grid_may_name_seeds_for_its_trainings(tmp_path):
     [
         ("noise_tau", "noise_tua", r"unknown key in \[autoencoders.rae\] 'noise_tua'.*did you mean 'noise_tau'"),
         ("[evaluation]", '[evaluation]\nsampler = "huen"', "unknown sampler 'huen'.*did you mean 'heun'"),
-        ("[evaluation]", "[evaluation]\nguidance = -1", "guidance scale must be .* at least 0, got -1.0"),
+        ("[evaluation]", "[evaluation]\nguidance = -1", "evaluation.guidance must be from 0 to 1000, got -1.0"),
         ("[evaluation]", "[evaluation]\nguidance_interval = [0.5]", r"must be two times \[low, high\], got \[0.5\]"),
         ("[evaluation]", "[evaluation]\nguidance_interval = [0.9, 0.1]", "must satisfy 0 <= low < high <= 1"),
         ("[training]", "[trainings]", "unknown key 'trainings'.*did you mean 'training'"),
@@ -110,7 +110,7 @@ def test_a_grid_may_name_seeds_for_its_trainings(tmp_path):
         ('trainp = ["ln"]', 'trainp = ["lm"]', "unknown trainp 'lm'"),
         ('repa = ["none", "efficientnet_lite0"]', 'repa = ["dinov2b"]', "unknown repa 'dinov2b'"),
         ("trainshift = [1.0]", "trainshift = [0]", "trainshift must be positive"),
-        ("trainshift = [1.0]", "trainshift = []", "trainshift must be positive"),
+        ("trainshift = [1.0]", "trainshift = []", r"grid\[0\].trainshift must have at least 1 entry, got none"),
         ("repa_block = 2", "repa_block = 9", "training.repa_block must be 1 to 3 for DiT-Micro, got 9"),
         ("n_reference = 48", "n_reference = 49", "n_reference is 49, but data.train_images is 48"),
         ('family = "rae"', 'family = "vae"', "unknown autoencoder family 'vae'"),
