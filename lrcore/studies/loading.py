@@ -31,7 +31,7 @@ def load_study(name_or_path: str) -> Study:
     path = _study_file(name_or_path)
     from lrcore.studies.checks import check  # knows every network, and so takes seconds; a wrong name needs none
 
-    study: Study = build(Study, {"name": path.stem, **_content(path, ())}, where="")
+    study: Study = build(Study, {**_content(path, ()), "name": path.stem}, where="")
     check(study)
     return study
 
@@ -55,6 +55,7 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise LrcoreError(f"study file '{path}' cannot be read: {error}") from error
+    _refuse_other_name(content, path)
     _anchor_paths(content, path)
     base = content.pop("extends", None)
     if base is None:
@@ -63,6 +64,16 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         raise LrcoreError(f"extends must be the name or the path of a study, got {base!r}")
     beside = str(path.parent / base) if base.endswith(".toml") else base
     return _merged(_content(_study_file(beside), (*extended_by, path.resolve())), content)
+
+
+def _refuse_other_name(content: dict[str, Any], path: Path) -> None:
+    """A study's rows lie under its name: another's name would have it replace that one's rows."""
+    name = content.get("name", path.stem)
+    if name != path.stem:
+        raise LrcoreError(
+            f"name is {name!r} in study file '{path}'; a study's name is that of its file, allowed: {path.stem!r}: "
+            "leave the key out, or rename the file"
+        )
 
 
 def _anchor_paths(content: dict[str, Any], path: Path) -> None:
