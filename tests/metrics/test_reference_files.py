@@ -18,6 +18,7 @@ from lrcore.metrics.frechet import GaussianStatistics, frechet_distance
 from lrcore.metrics.image_arrays import ImageArray, write_images
 from lrcore.metrics.npz_arrays import array_names
 from lrcore.metrics.reference_files import FeatureStatistics, gaussian_of, read_statistics, write_statistics
+from lrcore.records.digests import table_digest
 
 DIM = 12
 KNOWN = {"network": "efficientnet_lite0", "network_sha256": "ab" * 32, "protocol": "pooled, 128 px: bicubic"}
