@@ -34,7 +34,7 @@ from lrcore.errors import LrcoreError, unknown
 from lrcore.metrics.file_errors import listed, naming_errors
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.npz_arrays import headers
-from lrcore.records.digests import has_digest, read_table, require_digest, signed
+from lrcore.records.digests import has_digest, read_table, require_digest, seal, signed
 from lrcore.runtime.files import atomic_path
 
 STATISTICS_ENDINGS = (".npz", ".parquet", ".safetensors")
@@ -199,6 +199,7 @@ def _write_parquet(path: Path, statistics: FeatureStatistics, mean: np.ndarray, 
     pa.parquet.write_table(
         table, path, compression="zstd", use_dictionary=False, use_byte_stream_split=True, write_page_checksum=True
     )
+    seal(path)
 
 
 def _read_parquet(path: Path) -> FeatureStatistics:

@@ -1,8 +1,13 @@
-"""Parquet files that say when they are damaged: pages carry checksums, and the file a digest of its rows.
+"""Parquet files that say when they are damaged.
 
-The format's checksums cover pages, not what says where pages are and what they mean. `DIGEST` in the metadata of the
-schema covers the whole: names and types of the columns, every value, and all other metadata. It depends on the rows
-alone, not on how they are cut into pages and row groups.
+Three things tell, of which the format brings the first:
+
+- checksums of the pages;
+- `DIGEST` in the metadata of the schema: the sha256 of the rows, names and types of the columns, every value, and all
+  other metadata. It depends on the rows alone, not on how they are cut into pages and row groups;
+- the seal: the sha256 of all other bytes of the file, which finds what the two leave unseen, such as a minimum or an
+  offset in the footer that is another. It stands between the pages and the footer, where the format has no use for the
+  bytes, so that every program reads the file as ever.
 """
 
 from __future__ import annotations
@@ -20,6 +25,11 @@ from lrcore.errors import LrcoreError
 from lrcore.runtime.files import atomic_path
 
 DIGEST = b"lrcore_sha256"
+
+_SEAL = b"lrcore_seal:"
+_SEALED = len(_SEAL) + hashlib.sha256().digest_size
+_END = 8
+"""Bytes after the footer: its length and the format's name."""
 
 
 class UnreadableError(LrcoreError):
@@ -46,6 +56,14 @@ def write_table(table: pa.Table, path: Path, **options: Any) -> None:
     """
     with atomic_path(path) as temporary:
         pa.parquet.write_table(signed(table), temporary, write_page_checksum=True, **options)
+        seal(temporary)
+
+
+def seal(path: Path) -> None:
+    """Put the seal into a file that has none, in place."""
+    content = path.read_bytes()
+    pages, footer = content[: (at := _footer(content))], content[at:]
+    path.write_bytes(pages + _SEAL + hashlib.sha256(pages + footer).digest() + footer)
 
 
 def signed(table: pa.Table) -> pa.Table:
@@ -54,7 +72,7 @@ def signed(table: pa.Table) -> pa.Table:
 
 
 def read_table(path: Path) -> pa.Table:
-    """The table in a file, pages checked; `require_digest` checks the rest.
+    """The table in a file, its pages checked, and its seal if it has one; `require_digest` checks the rows.
 
     Raises:
         UnreadableError: it is missing, no regular file, no Parquet, or damaged.
@@ -63,13 +81,38 @@ def read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise UnreadableError("it is no regular file" if path.exists() or path.is_symlink() else "it is missing")
     try:
+        content = path.read_bytes()
+        if not _seal_holds(content):
+            raise UnreadableError("its bytes are not those that were written")
         # ParquetFile reads the one file: read_table would add the partition column of its folder
-        with pa.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        with pa.parquet.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             table = file.read()
         table.validate(full=True)
+    except LrcoreError:
+        raise
     except Exception as error:  # damaged metadata make pyarrow raise whatever its own code happens to
         raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
     return table
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file has a seal, right or wrong."""
+    content = path.read_bytes()
+    return content[: _footer(content)][-_SEALED:].startswith(_SEAL)
+
+
+def _footer(content: bytes) -> int:
+    """Where the footer begins; 0 where its length makes no sense."""
+    return max(0, len(content) - _END - int.from_bytes(content[-_END:-4], "little"))
+
+
+def _seal_holds(content: bytes) -> bool:
+    """Whether the seal is that of the content, or there is none."""
+    found = content.rfind(_SEAL)
+    if found < 0:
+        return True
+    rest = hashlib.sha256(content[:found] + content[found + _SEALED :])
+    return content[found + len(_SEAL) : found + _SEALED] == rest.digest() and found + _SEALED == _footer(content)
 
 
 def require_digest(table: pa.Table) -> None:

@@ -64,7 +64,7 @@ def migrate(path: Path, row: type, waiting: Callable[[], None] = lambda: None) -
                 f"up to {schema.SCHEMA_VERSION}"
             )
         if version == schema.SCHEMA_VERSION:
-            if digests.has_digest(old):
+            if digests.has_digest(old) and digests.is_sealed(path):
                 return ""
             digests.write_table(old, path)
             return STAMPED

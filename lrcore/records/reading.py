@@ -15,7 +15,7 @@ import pandas
 import pyarrow as pa
 
 from lrcore.errors import LrcoreError
-from lrcore.records.digests import UnreadableError, has_digest, read_table, require_digest
+from lrcore.records.digests import UnreadableError, has_digest, is_sealed, read_table, require_digest
 from lrcore.records.schema import (
     SCHEMA_VERSION,
     AnchorRow,
@@ -95,7 +95,7 @@ def read_rows(path: Path, row: type) -> pa.Table:
         table = read_table(path)
         _require_version(path, version_of(table))
         found = _of_schema(table, arrow_schema(row))
-        if not has_digest(table):
+        if not (has_digest(table) and is_sealed(path)):
             raise LrcoreError(NO_DIGEST.format(path))
         require_digest(table)
     except UnreadableError as error:

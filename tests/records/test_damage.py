@@ -11,7 +11,7 @@ import pytest
 
 from lrcore.errors import LrcoreError
 from lrcore.records import migration
-from lrcore.records.digests import read_table, signed, table_digest, write_table
+from lrcore.records.digests import UnreadableError, read_table, require_digest, seal, signed, table_digest, write_table
 from lrcore.records.reading import read_generation, read_reconstruction, read_rows
 from lrcore.records.schema import GenerationRow, ReconstructionRow
 from lrcore.records.writing import outdated_rows, write_generation, write_reconstruction
@@ -30,19 +30,40 @@ def path(tmp_path):
     return tmp_path / "reconstruction" / "study=smoke" / "sd.parquet"
 
 
-def test_every_flipped_bit_is_refused_or_changes_nothing(path):
-    whole, expected = path.read_bytes(), table_digest(read_rows(path, ReconstructionRow))
-    refused, tried = 0, range(0, 8 * len(whole), 139)
+def test_every_flipped_bit_is_refused(path):
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 101):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(LrcoreError) as caught:
+            read_rows(path, ReconstructionRow)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value), bit
+
+
+def test_without_the_seal_flipped_bits_are_still_no_other_rows(path):
+    """As the statistics of who wrote them before there was one."""
+    content, expected = path.read_bytes(), table_digest(read_table(path))
+    place = content.rindex(b"lrcore_seal:")
+    whole = content[:place] + content[place + 44 :]
+    refused, tried = 0, range(0, 8 * len(whole), 209)
     for bit in tried:
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
-            assert table_digest(read_rows(path, ReconstructionRow)) == expected, bit
-        except LrcoreError as error:
-            assert str(path) in str(error) and "\n" not in str(error)
+            require_digest(table := read_table(path))
+            assert table_digest(table) == expected, bit
+        except UnreadableError:
             refused += 1
     assert refused > 0.5 * len(tried)
+
+
+@pytest.mark.parametrize("cut", [0, 3, 40, 5000, -1, -60])
+def test_a_file_cut_short_is_named(cut, path, tmp_path):
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(LrcoreError, match=r"sd\.parquet' is damaged"):
+        read_reconstruction(tmp_path)
 
 
 def test_the_digest_is_of_the_rows_and_not_of_their_layout(path, tmp_path):
@@ -83,6 +104,7 @@ def test_what_lacks_something_is_named(how, message, path, tmp_path):
     changed = lacking(read_table(path), how)
     # whoever wrote it may have made a digest of its own
     pa.parquet.write_table(changed if how == "changed" else signed(changed), path)
+    seal(path)
     for read in (lambda: read_reconstruction(tmp_path), lambda: write_reconstruction(tmp_path, "smoke", "sd", [row()])):
         with pytest.raises(LrcoreError, match=rf"sd.parquet' is damaged.*{message}.*python -m lrcore.train smoke"):
             read()

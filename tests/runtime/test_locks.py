@@ -129,9 +129,10 @@ def test_what_a_file_system_refuses_loses_no_file(refused, tmp_path, monkeypatch
 
 def test_a_disk_that_breaks_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
-    with pytest.raises(LrcoreError, match=r"cannot write '.*a\.txt': Input/output error"), atomic_path(
-        tmp_path / "a.txt"
-    ) as temporary:
+    with (
+        pytest.raises(LrcoreError, match=r"cannot write '.*a\.txt': Input/output error"),
+        atomic_path(tmp_path / "a.txt") as temporary,
+    ):
         temporary.write_text("half")
     with pytest.raises(LrcoreError, match=r"cannot write '.*folder'"), atomic_folder(tmp_path / "folder") as partial:
         partial.mkdir()
