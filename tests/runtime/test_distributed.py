@@ -53,7 +53,7 @@ def rows(root):
     return found
 
 
-def torchrun(*program):
+def torchrun(*program, status=0):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
@@ -63,7 +63,7 @@ def torchrun(*program):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == status, done.stderr[-3000:]
     return done
 
 
@@ -163,7 +163,7 @@ def test_the_command_line_under_torchrun(folders, tmp_path):
         shutil.copytree(shared / part, tmp_path / "runs" / "grid" / part)
     places = [f"--{name}={tmp_path / name}" for name in ("data", "imgs", "runs")]
     command = ["-m", "lrcore.train", folders / "grid.toml", "--only", "generation", "--repa", "none", *places]
-    assert "The same command goes on from here" in torchrun(*command, "--budget", "1s").stderr
+    assert "The same command goes on from here" in torchrun(*command, "--budget", "1s", status=1).stderr
     assert torchrun(*command).stdout.count("study 'grid': done") == 1
     found = read_generation(tmp_path / "data").sort_values(list(GENERATION_KEY))
     alone = rows(folders / "alone")
