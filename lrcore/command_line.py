@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import TypeVar
 import torch
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.runtime.folders import Folders
+from lrcore.runtime.folders import Folders, home_expanded
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted, parse_duration
 
 T = TypeVar("T")
 
 DEVICES = ("auto", "cpu", "cuda")
+
+STOPPED = 75
+"""Exit status of what stopped as asked before it was done: EX_TEMPFAIL of sysexits.h, call it again."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,15 +44,24 @@ def study_parser(module: str, description: str | None) -> Parser:
         "--device", default="auto", metavar="DEVICE",
         help="where networks run: auto (a CUDA device where there is one), cpu, cuda",
     )  # fmt: skip
-    line.add_argument("--data", type=Path, default=Path("data"), help="folder of the Parquet (default: data)")
-    line.add_argument("--imgs", type=Path, default=Path("imgs"), help="folder of the crops (default: imgs)")
-    line.add_argument("--runs", type=Path, default=Path("runs"), help="folder of weights and latents (default: runs)")
+    line.add_argument("--data", type=folder, default=Path("data"), help="folder of the Parquet (default: data)")
+    line.add_argument("--imgs", type=folder, default=Path("imgs"), help="folder of the crops (default: imgs)")
+    line.add_argument("--runs", type=folder, default=Path("runs"), help="folder of weights and latents (default: runs)")
     return line
+
+
+def folder(text: str) -> Path:
+    """A path of the command line, `~` being the user's home: a shell leaves it in `--data=~/data`.
+
+    Raises:
+        LrcoreError: the home is not known.
+    """
+    return home_expanded(text, "a path of the command line")
 
 
 def folders_of(options: argparse.Namespace) -> Folders:
     """The folders asked for."""
-    return Folders(options.data, options.imgs, options.runs)
+    return Folders(*(folder(str(path)) for path in (options.data, options.imgs, options.runs)))
 
 
 def device_of(options: argparse.Namespace) -> torch.device:
@@ -79,16 +92,24 @@ def chosen(kind: str, wanted: Sequence[T], allowed: Sequence[T]) -> Sequence[T]:
     return wanted or allowed
 
 
+def print_anything() -> None:
+    """Have what is printed escape what the terminal cannot show, such as "×" where it is not UTF-8; not raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def run_command(
     parser: Parser, work: Callable[[argparse.Namespace, StopRequest], int], arguments: Sequence[str] | None
 ) -> int:
-    """Parse and work; returns the exit status: 0 done or stopped as asked, 2 the caller can mend it."""
+    """Parse and work; returns the exit status: 0 done, `STOPPED` stopped as asked, 2 the caller can mend it."""
+    print_anything()
     try:
         options = parser.parse_args(arguments)
         return work(options, StopRequest(parse_duration(options.budget) if options.budget else None))
     except StudyInterrupted as interrupted:
         print(f"stopped: {interrupted}. The same command goes on from here.", file=sys.stderr)
-        return 0
+        return STOPPED
     except KeyboardInterrupt:  # outside the work, where nothing is half done
         print("stopped", file=sys.stderr)
         return 130

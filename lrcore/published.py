@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lrcore.command_line import folder, print_anything
 from lrcore.errors import LrcoreError
 from lrcore.results.published import write
 
@@ -21,7 +22,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lrcore.published", description="Write the figures from the literature as Parquet."
     )
-    parser.add_argument("--data", type=Path, default=Path("data"), help="data folder (default: %(default)s)")
+    parser.add_argument("--data", type=folder, default=Path("data"), help="data folder (default: %(default)s)")
+    print_anything()
     try:
         print(f"wrote {write(parser.parse_args().data)}")
     except LrcoreError as error:

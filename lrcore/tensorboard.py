@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas
 
-from lrcore.command_line import Parser, run_command
+from lrcore.command_line import Parser, folder, run_command
 from lrcore.errors import LrcoreError
 from lrcore.records.reading import read_generation, read_losses
 from lrcore.records.schema import distance_label
@@ -125,8 +125,8 @@ def parser() -> Parser:
         prog="python -m lrcore.tensorboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     line.add_argument("study", nargs="?", default="smoke", help="a study's name, or the path of a TOML file")
-    line.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the event files go")
-    line.add_argument("--data", type=Path, default=Path("data"), help="folder of the Parquet (default: data)")
+    line.add_argument("--to", type=folder, required=True, metavar="FOLDER", help="where the event files go")
+    line.add_argument("--data", type=folder, default=Path("data"), help="folder of the Parquet (default: data)")
     line.set_defaults(budget=None)
     return line
 

@@ -17,8 +17,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
+from lrcore.command_line import chosen, device_of, folder, folders_of, run_command, study_parser
 from lrcore.errors import LrcoreError
+from lrcore.runtime.files import atomic_folder
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder, kept_folder
 from lrcore.stages.engine import Job, run_study
@@ -28,7 +29,7 @@ from lrcore.studies.loading import load_study
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see `command_line.run_command` for the exit status."""
     line = study_parser("lrcore.train_autoencoder", __doc__)
-    line.add_argument("--export", type=Path, metavar="FOLDER", help="copy the trained weights to FOLDER/<name>")
+    line.add_argument("--export", type=folder, metavar="FOLDER", help="copy the trained weights to FOLDER/<name>")
     line.add_argument(
         "--keep", action="store_true",
         help="copy them beside the data, to DATA/autoencoders: who has the data need not train them again",
@@ -62,14 +63,8 @@ def _export(folder: Path, target: Path) -> None:
     """Copy a trained autoencoder, where it did not diverge; the folder appears whole or not at all."""
     if not folder.exists():
         return
-    partial = target.with_name(f".{target.name}.tmp")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, partial)
-        partial.replace(target)
-    except OSError as error:
-        raise LrcoreError(f"cannot write '{target}': {error}") from error
+    with atomic_folder(target) as partial:
+        shutil.copytree(folder, partial, ignore=shutil.ignore_patterns(".*"))
     print(f"exported '{target}'")
 
 

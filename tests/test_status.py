@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from lrcore import status
 from lrcore.records.schema import GenerationRow
@@ -29,6 +28,7 @@ from lrcore.runtime.heartbeat import (
     read_beat,
 )
 from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.tensor_files import save_tensors
 from lrcore.stages.autoencoder import autoencoder_folder
 from lrcore.stages.generation import row_recipe
 from lrcore.stages.training import snapshot_path, state_path, training_folder
@@ -201,7 +201,7 @@ def save_state(path, step, losses=()):
         log.add(torch.tensor([0.05, 0.95]), torch.tensor([loss - 0.5, loss + 0.5]))
         log.close_interval(number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(log.tensors() | {"model.weight": torch.zeros(2)}, path, metadata={"step": str(step)})
+    save_tensors(path, log.tensors() | {"model.weight": torch.zeros(2)}, {"step": str(step)})
 
 
 def generation_rows(work, cell, pairs, **changes):

@@ -136,7 +136,7 @@ def test_narrowed_and_out_of_budget_then_finished(undisturbed, tmp_path, capsys)
     assert set(rows.repa) == {"none"}
     assert read_reconstruction(tmp_path / "data").empty
 
-    assert train.main(arguments(tmp_path, "--budget", "0.001s")) == 0
+    assert train.main(arguments(tmp_path, "--budget", "0.001s")) == 75
     assert "time budget spent. The same command goes on" in capsys.readouterr().err
     assert train.main(arguments(tmp_path, "--ae", "flux2")) == 0
     assert stored(tmp_path) == stored(undisturbed, "flux2")

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from lrcore.assets import table
 from lrcore.assets.cache import fetch, is_present
 from lrcore.assets.table import asset, cache_folder, megabytes
+from lrcore.command_line import print_anything
 from lrcore.errors import LrcoreError
 
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fetching = commands.add_parser("fetch", help="fetch what is missing")
     fetching.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(table.ASSETS)}; all without one")
     options = parser.parse_args(arguments)
+    print_anything()
     try:
         if options.command == "fetch":
             for entry in [asset(name) for name in options.names or table.ASSETS]:

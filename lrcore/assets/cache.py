@@ -35,7 +35,7 @@ def is_present(name: str) -> bool:
         status = wanted.path.stat()
     except OSError:
         return False
-    stamp = wanted.path.with_name(f".{wanted.path.name}.verified")
+    stamp = _stamp(wanted)
     current = {"sha256": wanted.sha256, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     with contextlib.suppress(OSError, ValueError):
         if json.loads(stamp.read_text()) == current:
@@ -62,9 +62,43 @@ def fetch(name: str) -> Path:
     return wanted.path
 
 
+def require_pinned(name: str) -> None:
+    """Check the bytes of an asset's file in the cache, whatever its stamp says.
+
+    Raises:
+        LrcoreError: they are not the pinned ones; the stamp is removed then, so that `fetch` has it made again.
+    """
+    wanted = asset(name)
+    found = sha256_of(wanted.path)
+    if found != wanted.sha256:
+        with contextlib.suppress(OSError):
+            _stamp(wanted).unlink(missing_ok=True)
+        raise LrcoreError(
+            f"'{wanted.path}' is damaged: its sha256 is {found}, not {wanted.sha256}: `python -m lrcore.assets fetch "
+            f"{name}` makes it again"
+        )
+
+
+def _stamp(wanted: Asset) -> Path:
+    return wanted.path.with_name(f".{wanted.path.name}.verified")
+
+
+ONLINE, OFFLINE = ("", "0", "false", "no", "off"), ("1", "true", "yes", "on")
+"""What LRCORE_OFFLINE may say, in any case."""
+
+
 def is_offline() -> bool:
-    """Whether LRCORE_OFFLINE forbids the network."""
-    return os.environ.get("LRCORE_OFFLINE", "0") not in ("", "0")
+    """Whether LRCORE_OFFLINE forbids the network.
+
+    Raises:
+        LrcoreError: it is neither of `ONLINE` nor of `OFFLINE`.
+    """
+    said = os.environ.get("LRCORE_OFFLINE", "")
+    word = said.strip().lower()
+    if word not in (*ONLINE, *OFFLINE):
+        allowed = ", ".join([*OFFLINE, *filter(None, ONLINE)])
+        raise LrcoreError(f"LRCORE_OFFLINE is {said!r}; allowed: {allowed}")
+    return word in OFFLINE
 
 
 @contextlib.contextmanager

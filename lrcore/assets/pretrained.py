@@ -26,11 +26,19 @@ _BACKBONES = {"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}
 
 
 def sha256(name: str) -> str:
-    """The pinned sha256 of an asset's cached file, for the protocol columns. Needs no cache.
+    """The sha256 of an asset's cached file, for the protocol columns: found from its bytes, once in a process.
 
     Raises:
-        LrcoreError: unknown name.
+        LrcoreError: unknown name; or the file is not the pinned one, though it may have been when it was fetched.
     """
+    path = cache.fetch(name)
+    status = path.stat()
+    return _checked_sha256(name, path, status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _checked_sha256(name: str, path: Path, size: int, changed: int) -> str:
+    cache.require_pinned(name)
     return table.asset(name).sha256
 
 

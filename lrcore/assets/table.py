@@ -15,7 +15,8 @@ from typing import Literal
 import platformdirs
 
 from lrcore.assets import archives
-from lrcore.errors import unknown
+from lrcore.errors import LrcoreError, unknown
+from lrcore.runtime.folders import home_expanded
 
 
 @dataclass(frozen=True)
@@ -183,9 +184,25 @@ ASSETS: dict[str, Asset] = {asset.name: asset for asset in _TABLE}
 
 
 def cache_folder() -> Path:
-    """`LRCORE_CACHE` where it is set, or this platform's cache folder of the user; need not exist yet."""
+    """`LRCORE_CACHE` where it is set, or this platform's cache folder of the user; need not exist yet.
+
+    Raises:
+        LrcoreError: the user's home is not known.
+    """
     chosen = os.environ.get("LRCORE_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("lrcore", appauthor=False)
+    if chosen:
+        return home_expanded(chosen, "LRCORE_CACHE")
+    try:
+        found = platformdirs.user_cache_path("lrcore", appauthor=False)
+        known = not str(found).startswith("~")  # left so where there is no home
+    except (RuntimeError, KeyError):
+        known = False
+    if not known:
+        raise LrcoreError(
+            "no folder for the cache of data and weights: HOME is not set and the user is unknown; set LRCORE_CACHE to "
+            "a folder"
+        )
+    return found
 
 
 def asset(name: str) -> Asset:

@@ -16,7 +16,7 @@ from typing import cast
 
 from lrcore.errors import LrcoreError
 from lrcore.runtime.distributed import World
-from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.interruption import InterruptedWaiting, StopRequest, StudyInterrupted
 from lrcore.spec.study import SELF_REPA, Cell
 from lrcore.stages.engine import Diverged, Job, Todo, in_this_process, run_study, train_cells
 from lrcore.stages.workspace import Workspace
@@ -69,10 +69,9 @@ class _Leader:
         self.world.agreed(list(cells))
         try:
             train_cells(work.together(self.world), cells)
-        except StudyInterrupted:
-            raise
-        except BaseException:
-            self.lost = True
+        except BaseException as error:
+            # asked to stop, all stopped at the same step, unless this process alone waited for a lock
+            self.lost = not isinstance(error, StudyInterrupted) or isinstance(error, InterruptedWaiting)
             raise
 
     def dismiss(self) -> None:

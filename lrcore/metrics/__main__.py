@@ -93,9 +93,9 @@ def _compare(options: argparse.Namespace) -> int:
     require_enough(metrics, a, b)
     values = [value for metric in metrics for value in METRICS[metric].measure(name, a, b)]
     report = report_of(name, values, a, b)
-    print(text_of(report, a, b))
-    if options.json:
+    if options.json:  # before it is printed, which may fail: the reader of a pipe may be gone
         write_json(options.json, report)
+    print(text_of(report, a, b))
     return 0
 
 

@@ -17,15 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from scipy.linalg import eigvalsh
 from scipy.linalg.lapack import dpstrf, dsygst
 from torch import Tensor
 from torch import distributed as dist
 
 from lrcore.errors import LrcoreError
-from lrcore.runtime.files import atomic_path
+from lrcore.runtime.tensor_files import load_tensors, save_tensors
 
 
 class GaussianStatistics:
@@ -112,19 +110,18 @@ class GaussianStatistics:
     def save(self, path: Path) -> None:
         """Write the statistics as safetensors, atomically. Raises LrcoreError when they cannot be written."""
         tensors = {"count": torch.tensor(self.count), "mean": self._mean.cpu(), "scatter": self._scatter.cpu()}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary)
+        save_tensors(path, tensors)
 
     @classmethod
     def load(cls, path: Path) -> GaussianStatistics:
-        """Read what `save` wrote. Raises LrcoreError naming a file that is missing or is something else."""
+        """Read what `save` wrote. Raises LrcoreError naming a file that is missing, damaged or something else."""
+        if not Path(path).exists():
+            raise LrcoreError(f"no feature statistics at '{path}'")
         try:
-            tensors = load_file(path)
+            tensors = load_tensors(path)
             mean, scatter = tensors["mean"], tensors["scatter"]
             count = int(tensors["count"])
-        except FileNotFoundError as error:
-            raise LrcoreError(f"no feature statistics at '{path}'") from error
-        except (SafetensorError, KeyError, OSError, ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, RuntimeError) as error:
             raise LrcoreError(f"'{path}' does not hold feature statistics: {error}; delete it") from error
         if mean.ndim != 1 or scatter.shape != (len(mean), len(mean)) or count < 0:
             raise LrcoreError(f"'{path}' does not hold feature statistics: the shapes do not fit; delete it")

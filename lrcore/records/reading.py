@@ -3,19 +3,19 @@
     >>> import pandas
     >>> pandas.read_parquet("data/generation")   # doctest: +SKIP
 
-What reads here refuses files of another schema.
+What reads here refuses files that are damaged or of another schema.
 """
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pandas
 import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.parquet
 
 from lrcore.errors import LrcoreError
+from lrcore.records.digests import UnreadableError, has_digest, is_sealed, read_table, require_digest
 from lrcore.records.schema import (
     SCHEMA_VERSION,
     AnchorRow,
@@ -26,6 +26,7 @@ from lrcore.records.schema import (
     ReconstructionRow,
     arrow_schema,
 )
+from lrcore.runtime.tensor_files import NO_DIGEST
 
 
 def read_generation(data: Path | str = "data") -> pandas.DataFrame:
@@ -60,49 +61,82 @@ def read_published(data: Path | str = "data") -> pandas.DataFrame:
 
 def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
     schema = arrow_schema(row)
-    partitioning = None
     if partitioned:
-        partition = pa.schema([pa.field("study", pa.string())])
-        partitioning = pa.dataset.partitioning(partition, flavor="hive")
-        schema = schema.append(partition.field("study"))
-    paths = sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith("."))
-    for path in paths:
-        check_version(path)
-    if not paths:
-        empty: pandas.DataFrame = schema.empty_table().to_pandas()
-        return empty
-    found = pa.dataset.dataset(
-        [str(p) for p in paths],
-        schema=schema,
-        format="parquet",
-        partitioning=partitioning,
-        partition_base_dir=str(folder),
-    )
-    table: pandas.DataFrame = found.to_table().to_pandas()
-    return table
+        schema = schema.append(pa.field("study", pa.string()))
+    tables = [schema.empty_table()]
+    for path in row_files(folder):
+        table = read_rows(path, row)
+        if partitioned:
+            table = table.append_column(schema.field("study"), pa.array([_study_of(path, folder)] * len(table)))
+        tables.append(table)
+    frame: pandas.DataFrame = pa.concat_tables([table.replace_schema_metadata() for table in tables]).to_pandas()
+    return frame
 
 
-def stored_version(path: Path) -> int:
-    """The schema version of a file of rows; 0 where it says none.
+def row_files(folder: Path) -> list[Path]:
+    """The files of rows under a folder, in order; what a killed writer left is passed over."""
+    return sorted(path for path in folder.rglob("*.parquet") if not path.name.startswith("."))
+
+
+def _study_of(path: Path, folder: Path) -> str:
+    name = path.parent.name.removeprefix("study=")
+    if path.parent.parent != folder or path.parent.name == name:
+        raise LrcoreError(f"'{path}' lies in no folder '{folder}/study=<name>': move it away, or there")
+    return name
+
+
+def read_rows(path: Path, row: type) -> pa.Table:
+    """The rows of class `row` in a file, checked: its columns, without a null, as they were written.
 
     Raises:
-        LrcoreError: it is no readable Parquet file.
+        LrcoreError: the file is damaged, without digest, of another schema, or lacks something; says how to mend it.
     """
     try:
-        schema = pa.parquet.read_schema(path)
-    except pa.ArrowInvalid as error:
-        message = f"'{path}' is no readable Parquet file ({error}): delete it and run the study again"
-        raise LrcoreError(message) from error
-    return int((schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
+        table = read_table(path)
+        _require_version(path, version_of(table))
+        found = _of_schema(table, arrow_schema(row))
+        if not (has_digest(table) and is_sealed(path)):
+            raise LrcoreError(NO_DIGEST.format(path))
+        require_digest(table)
+    except UnreadableError as error:
+        raise LrcoreError(f"'{path}' is damaged, or no file of rows ({error}): {mending(path)}") from error
+    return found
 
 
-def check_version(path: Path) -> None:
-    """Check that a file of rows is of this schema.
+def version_of(table: pa.Table) -> int:
+    """The schema version of a table that was read; 0 where it says none."""
+    try:
+        return int((table.schema.metadata or {}).get(b"lrcore_schema_version", b"0"))
+    except ValueError:
+        return 0
+
+
+def mending(path: Path) -> str:
+    """What makes a damaged file of rows again."""
+    study = path.parent.name.removeprefix("study=")
+    command = "lrcore.published" if study == "published" else f"lrcore.train {study}"
+    return f"`rm {shlex.quote(str(path))}`, then `python -m {command}` makes it again"
+
+
+def _of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema`; others, which nothing of here wrote, are left out.
 
     Raises:
-        LrcoreError: it is not; says how to mend it.
+        UnreadableError: one is not there, is there twice, is of another type, or holds a null.
     """
-    version = stored_version(path)
+    for field in schema:
+        places = table.schema.get_all_field_indices(field.name)
+        if len(places) != 1:
+            raise UnreadableError(f"it has {len(places) or 'no'} column{'s' if places else ''} '{field.name}'")
+        column = table.column(places[0])
+        if column.type != field.type:
+            raise UnreadableError(f"column '{field.name}' is of type {column.type}, not {field.type}")
+        if column.null_count:
+            raise UnreadableError(f"column '{field.name}' is null in {column.null_count} of {len(column)} rows")
+    return pa.Table.from_arrays([table[field.name] for field in schema], schema=schema)
+
+
+def _require_version(path: Path, version: int) -> None:
     if version == SCHEMA_VERSION:
         return
     mend = "use the lrcore that wrote it, or move the file away and run the study again"

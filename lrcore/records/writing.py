@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 
+from lrcore.records.digests import write_table
 from lrcore.records.paths import (
     anchors_folder,
     generation_folder,
@@ -23,7 +24,7 @@ from lrcore.records.paths import (
     losses_folder,
     reconstruction_folder,
 )
-from lrcore.records.reading import check_version
+from lrcore.records.reading import read_rows
 from lrcore.records.schema import (
     ANCHORS_KEY,
     GENERATION_KEY,
@@ -39,26 +40,64 @@ from lrcore.records.schema import (
     ReconstructionRow,
     arrow_schema,
 )
-from lrcore.runtime.files import atomic_path, exclusive, sweep_leftovers
+from lrcore.runtime.files import exclusive, sweep_leftovers
 
 
 def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
     """Put `rows` (all of one row class) into the Parquet file `path`; a row replaces one of the same key.
 
-    Stored rows of another recipe go: the file belongs to one unit of work, whose study has changed since.
-    Rows are stored sorted by key, so the bytes do not depend on the order of the writes.
+    Stored rows of another recipe go: the file belongs to one unit of work, whose study has changed since. They are kept
+    under `replaced_path`, and a line on stderr says so beforehand. Rows are stored sorted by key, so the bytes do not
+    depend on the order of the writes.
     """
-    schema = arrow_schema(type(rows[0]))
     # one lock a folder, so that the data folder is not strewn with them; each write is short
     with exclusive(path.parent):
         sweep_leftovers(path)
-        merged: dict[tuple[Any, ...], Mapping[str, Any]] = {}
         new = [dataclasses.asdict(row) for row in rows]
-        for row in [*_of_same_recipe(_stored_rows(path, schema), new), *new]:
-            merged[tuple(_comparable(row[name]) for name in key)] = row
-        ordered = [merged[k] for k in sorted(merged)]
-        with atomic_path(path) as temporary:
-            pa.parquet.write_table(pa.Table.from_pylist(ordered, schema), temporary)
+        stored = _stored_rows(path, type(rows[0]))
+        # figures from the literature have none
+        recipe = new[0].get("recipe")
+        outdated = [row for row in stored if row.get("recipe") != recipe]
+        if outdated:
+            _keep(path, outdated, type(rows[0]), key, str(recipe))
+        current = [row for row in stored if row.get("recipe") == recipe]
+        _write(path, [*current, *new], type(rows[0]), key)
+
+
+def replaced_path(path: Path, recipe: str) -> Path:
+    """Where rows of `recipe` are kept that were in `path`: `<data>/replaced/<table>/study=<name>/<file>-<recipe>`."""
+    data, table, study = path.parents[2], path.parents[1].name, path.parent.name
+    return data / "replaced" / table / study / f"{path.stem}-{recipe}.parquet"
+
+
+def outdated_rows(path: Path, row: type, recipe: str) -> int:
+    """How many rows of the file are of another recipe, and so are replaced when rows of `recipe` are written.
+
+    Raises:
+        LrcoreError: the file is damaged.
+    """
+    return sum(found["recipe"] != recipe for found in _stored_rows(path, row))
+
+
+def _keep(path: Path, rows: Sequence[Mapping[str, Any]], kind: type, key: Sequence[str], recipe: str) -> None:
+    """Put rows that `recipe` replaces where `replaced_path` says, beside what is there."""
+    for old in sorted({row["recipe"] for row in rows}):
+        kept, own = replaced_path(path, old), [row for row in rows if row["recipe"] == old]
+        print(
+            f"{path.parents[1].name}/{path.parent.name}/{path.name}: {len(own)} rows of recipe {old} make way for "
+            f"those of recipe {recipe}, since what they depend on has changed; kept in '{kept}'",
+            file=sys.stderr,
+            flush=True,
+        )
+        with exclusive(kept.parent):
+            sweep_leftovers(kept)
+            _write(kept, [*_stored_rows(kept, kind), *own], kind, key)
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]], kind: type, key: Sequence[str]) -> None:
+    merged = {tuple(_comparable(row[name]) for name in key): row for row in rows}
+    ordered = [merged[k] for k in sorted(merged)]
+    write_table(pa.Table.from_pylist(ordered, arrow_schema(kind)), path)
 
 
 def _comparable(value: Any) -> Any:
@@ -96,14 +135,5 @@ def write_published(data: Path, rows: Sequence[PublishedRow]) -> None:
     upsert(Path(data) / "published" / "figures.parquet", rows, PUBLISHED_KEY)
 
 
-def _stored_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    check_version(path)
-    # ParquetFile reads the one file: read_table would add the partition column of its folder.
-    with pa.parquet.ParquetFile(path) as stored:
-        return list(stored.read().select(schema.names).to_pylist())
-
-
-def _of_same_recipe(stored: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [row for row in stored if row.get("recipe") == new[0].get("recipe")]
+def _stored_rows(path: Path, kind: type) -> list[dict[str, Any]]:
+    return list(read_rows(path, kind).to_pylist()) if path.exists() else []

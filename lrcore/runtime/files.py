@@ -7,9 +7,11 @@ make goes through `exclusive`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from lrcore.errors import LrcoreError
+from lrcore.runtime.interruption import obey_here
+from lrcore.runtime.locks import REFUSED, Lock
 
 
 @contextlib.contextmanager
@@ -43,16 +46,43 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        _sync(temporary)
+        with contextlib.suppress(OSError):  # of a file system without permissions: the file is as good
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-        _sync_folder(path.parent)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise LrcoreError(f"cannot write '{path}': {reason}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error that brought us here says more
+            temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield the name of a folder to make beside `path`, which must not be there; on success it becomes `path` at once.
+
+    All files in it reach the disk before its name does. What a killed process left under its hidden name is removed.
+
+    Raises:
+        LrcoreError: it cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        for file in sorted(partial.rglob("*")):
+            _sync_folder(file) if file.is_dir() else _sync(file)
+        _sync_folder(partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise LrcoreError(f"cannot write '{path}': {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _sync_folder(path.parent)
 
 
 def sha256_of(path: Path) -> str:
@@ -81,13 +111,13 @@ def sweep_leftovers(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock of `path` (a hidden file beside it); says so when another process has it.
+def exclusive(path: Path, waiting: Callable[[], None] = obey_here) -> Iterator[None]:
+    """Hold the lock of `path` (`lrcore.runtime.locks`); says so when another process has it.
 
-    The lock is the operating system's, so a killed process never leaves it taken. `waiting` is called every second
-    that the lock is waited for, and may raise to give up.
+    `waiting` is called every second that the lock is waited for, and may raise to give up; by itself it obeys the stop
+    request of the work that is being done (`interruption.obeyed`).
     """
-    lock = _lock_of(path)
+    lock = Lock(path)
     if not _taken(lock, path):
         print(f"waiting for another process that works on {path}", file=sys.stderr, flush=True)
         while not _taken(lock, path, timeout=1.0):
@@ -99,7 +129,7 @@ def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterato
 @contextlib.contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Hold the lock of `path` if it is free, without waiting: yields whether it was."""
-    lock = _lock_of(path)
+    lock = Lock(path)
     if not _taken(lock, path):
         yield False
         return
@@ -125,11 +155,7 @@ def make_missing(paths: Sequence[Path], make: Callable[[Path], None], waiting: C
             time.sleep(1.0)
 
 
-def _lock_of(path: Path) -> FileLock:
-    return FileLock(Path(path).parent / f".{Path(path).name}.lock")
-
-
-def _taken(lock: FileLock, path: Path, timeout: float = 0.0) -> bool:
+def _taken(lock: Lock, path: Path, timeout: float = 0.0) -> bool:
     """Whether the lock is ours now.
 
     Raises:
@@ -137,16 +163,13 @@ def _taken(lock: FileLock, path: Path, timeout: float = 0.0) -> bool:
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=timeout)
-    except Timeout:
-        return False
+        return lock.acquire(timeout)
     except OSError as error:
         raise LrcoreError(f"cannot write to folder '{Path(path).parent}': {error.strerror}") from error
-    return True
 
 
 @contextlib.contextmanager
-def _held(lock: FileLock, path: Path) -> Iterator[None]:
+def _held(lock: Lock, path: Path) -> Iterator[None]:
     try:
         sweep_leftovers(Path(path))
         yield
@@ -175,9 +198,26 @@ def _umask() -> int:
     return current
 
 
+def _sync(file: Path) -> None:
+    """Have a file's content reach the disk.
+
+    Raises:
+        OSError: it cannot, for want of room or a broken disk; a file system that has no such call is no error.
+    """
+    # Windows syncs what is open for writing alone; elsewhere a copy may be one that nobody may write to
+    with file.open("r+b" if os.name == "nt" else "rb") as written:
+        try:
+            os.fsync(written.fileno())
+        except OSError as error:
+            if error.errno not in REFUSED | {errno.EROFS}:
+                raise
+
+
 def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Have a folder's names reach the disk, where its file system can: the files are in place already."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

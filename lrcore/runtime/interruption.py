@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from lrcore.errors import LrcoreError
@@ -15,6 +16,10 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 class StudyInterrupted(Exception):
     """Work stopped at a safe point; everything up to there is on disk and the next start goes on from it."""
+
+
+class InterruptedWaiting(StudyInterrupted):
+    """Stopped while another process held a lock: of processes that train together by this one alone."""
 
 
 class StopRequest:
@@ -47,6 +52,29 @@ class StopRequest:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.reason = f"{signal.Signals(number).name} received"
         signal.signal(number, signal.SIG_DFL)
+
+
+_obeyed: list[StopRequest] = []
+"""What is obeyed where work waits that was not told what to obey; the last one."""
+
+
+@contextlib.contextmanager
+def obeyed(stop: StopRequest) -> Iterator[None]:
+    """Inside, whatever waits for a lock obeys `stop`."""
+    _obeyed.append(stop)
+    try:
+        yield
+    finally:
+        _obeyed.remove(stop)
+
+
+def obey_here() -> None:
+    """Raise `InterruptedWaiting` if the work that is being done is to stop."""
+    try:
+        for stop in _obeyed[-1:]:
+            stop.check()
+    except StudyInterrupted as interrupted:
+        raise InterruptedWaiting(str(interrupted)) from interrupted
 
 
 def parse_duration(text: str) -> float:

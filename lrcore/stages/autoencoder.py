@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import shutil
+import shlex
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE
-from safetensors import SafetensorError
 from torch import Tensor
 
 from lrcore.assets import pretrained
@@ -32,9 +31,10 @@ from lrcore.datasets.images import to_float
 from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError, naming
 from lrcore.runtime.ahead import Ahead
-from lrcore.runtime.files import exclusive, sha256_of
+from lrcore.runtime.files import atomic_folder, exclusive, sha256_of
 from lrcore.runtime.heartbeat import autoencoder_unit
 from lrcore.runtime.seeds import batch_indices, generator
+from lrcore.runtime.tensor_files import add_digests, require_whole, tensor_files
 from lrcore.spec.study import AutoencoderSpec, written
 from lrcore.stages import custom
 from lrcore.stages.features import cached_tensor, features_recipe, training_features
@@ -159,10 +159,11 @@ def _obtained(work: Workspace, ae: str) -> Autoencoder:
     if folder == kept_folder(work, ae):
         return _trained(work, spec, folder).to(work.device)
     checkpoint = training_checkpoint(work, ae)
-    with exclusive(folder, waiting=work.check):
-        if not folder.exists():
-            _train(work, ae, folder, checkpoint)
-        checkpoint.unlink(missing_ok=True)
+    if not folder.exists() or checkpoint.exists():
+        with exclusive(folder, waiting=work.check):
+            if not folder.exists():
+                _train(work, ae, folder, checkpoint)
+            checkpoint.unlink(missing_ok=True)
     return _trained(work, spec, folder).to(work.device)
 
 
@@ -233,6 +234,8 @@ def _pretrained(work: Workspace, spec: AutoencoderSpec) -> Autoencoder:
 
 def _trained(work: Workspace, spec: AutoencoderSpec, folder: Path) -> Autoencoder:
     resolution = work.study.data.resolution
+    for file in tensor_files(folder):
+        require_whole(file, f"`rm -r {shlex.quote(str(folder))}`, then the same command trains it again")
     if spec.family == "kl":
         return kl.KLAutoencoder(load_model(AutoencoderKL, folder), resolution, spec.patch, spec.precision)
     if spec.family == "flux2":
@@ -338,10 +341,7 @@ def _finish(work: Workspace, spec: AutoencoderSpec, model: Any, folder: Path) ->
         kl.measure_normalisation(model, images, resolution, work.check)
     elif spec.family == "flux2":
         flux2.measure_normalisation(model, images, work.check)
-    partial = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with atomic_folder(folder) as partial:
         model.save_pretrained(partial, safe_serialization=True)
-        partial.replace(folder)
-    except (OSError, SafetensorError) as error:
-        raise LrcoreError(f"cannot write '{folder}': {error}") from error
+        for file in tensor_files(partial):
+            add_digests(file)

@@ -14,13 +14,22 @@ import torch
 
 from lrcore.assets import cache, table
 from lrcore.autoencoders import taef2
+from lrcore.records.paths import (
+    anchors_folder,
+    generation_folder,
+    latents_folder,
+    losses_folder,
+    reconstruction_folder,
+)
+from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
+from lrcore.records.writing import outdated_rows
 from lrcore.runtime.files import claimed, require_writable
 from lrcore.runtime.folders import Folders
-from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.interruption import StopRequest, obeyed
 from lrcore.runtime.progress import Progress
 from lrcore.spec.study import Cell, Study, needs_encoder
 from lrcore.stages import choice
-from lrcore.stages.anchors import anchors_done, measure_anchors
+from lrcore.stages.anchors import anchors_done, anchors_recipe, measure_anchors
 from lrcore.stages.autoencoder import (
     AutoencoderDivergedError,
     ensure_autoencoder,
@@ -29,13 +38,13 @@ from lrcore.stages.autoencoder import (
     require_pretrained,
     uses_features,
 )
-from lrcore.stages.diagnostics import diagnostics_done, measure_latents
-from lrcore.stages.generation import evaluations_done, evaluations_missing, run_cells, stacks
+from lrcore.stages.diagnostics import diagnostics_done, diagnostics_recipe, measure_latents
+from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, run_cells, stacks
 from lrcore.stages.latent_shape import require_wide_enough
-from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
+from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done, reconstruction_recipe
 from lrcore.stages.reference import require_reference
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
-from lrcore.stages.training import steps_left, training_folder
+from lrcore.stages.training import steps_left, training_folder, training_recipe
 from lrcore.stages.workspace import Workspace
 
 STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generation", "choice", "samples")
@@ -321,7 +330,8 @@ def in_this_process(
     found = [unit for unit in units(work, todo, train) if only in ("", unit.name)]
     progress.append(Progress(_steps(found)))
     try:
-        return work_off(found, stop, progress[0])
+        with obeyed(stop):
+            return work_off(found, stop, progress[0])
     finally:
         progress[0].close()
 
@@ -334,14 +344,22 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         StudyInterrupted: stopped as asked.
     """
     study, folders, aes, cells = job.study, job.folders, job.aes, job.cells
-    for folder in (folders.data, folders.imgs, folders.runs):
-        require_writable(folder)
     work = job.workspace(stop)
     todo = left_to_do(work, job.stages, aes, cells)
     if todo.empty:
         print(f"study '{study.name}': nothing to do, all that was asked for is done")
         return 0
+    # whoever only looks at a study that is done may have folders that cannot be written to
+    for folder in (folders.data, folders.imgs, folders.runs):
+        require_writable(folder)
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
+    if outdated := rows_to_replace(work, todo):
+        counted = ", ".join(f"{count} of {table}" for table, count in outdated.items())
+        print(
+            f"replaced on the way: rows of study '{study.name}' that are of another recipe, since what they depend on "
+            f"has changed ({counted}); they are kept in '{folders.data / 'replaced'}'",
+            file=sys.stderr,
+        )
     for ae in todo.measured:
         require_pretrained(work, ae)
     for asset in _assets(study, todo):
@@ -359,6 +377,30 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     seconds = time.monotonic() - began
     print(f"study '{study.name}': done in {seconds:.0f} s; rows in '{folders.data}', crops in '{folders.imgs}'")
     return 1 if diverged else 0
+
+
+def rows_to_replace(work: Workspace, todo: Todo) -> dict[str, int]:
+    """How many stored rows what is left to do replaces, by table: those of another recipe than the study's now.
+
+    Trainings at the best settings are not counted: which they are is known when all others are done.
+    """
+    data, name, found = work.folders.data, work.study.name, dict[str, int]()
+
+    def count(folder: Path, file: str, row: type, recipe: str) -> None:
+        outdated = outdated_rows(folder / f"{file}.parquet", row, recipe)
+        if outdated:
+            found[folder.parent.name] = found.get(folder.parent.name, 0) + outdated
+
+    for ae in todo.reconstruct:
+        count(reconstruction_folder(data, name), ae, ReconstructionRow, reconstruction_recipe(work, ae))
+    for ae in todo.diagnose:
+        count(latents_folder(data, name), ae, LatentRow, diagnostics_recipe(work, ae))
+    for ae in todo.anchor:
+        count(anchors_folder(data, name), ae, AnchorRow, anchors_recipe(work, ae))
+    for cell in todo.generate:
+        count(generation_folder(data, name), cell.name, GenerationRow, row_recipe(work, cell))
+        count(losses_folder(data, name), cell.name, LossRow, training_recipe(work, cell))
+    return found
 
 
 def _assets(study: Study, todo: Todo) -> list[str]:

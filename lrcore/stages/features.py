@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrcore.datasets.images import to_float
@@ -15,7 +13,8 @@ from lrcore.errors import LrcoreError
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.shipped import shipped_statistics
-from lrcore.runtime.files import atomic_path, exclusive, make_missing
+from lrcore.runtime.files import exclusive, make_missing
+from lrcore.runtime.tensor_files import load_tensors, save_tensors
 from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64
@@ -50,8 +49,7 @@ def training_features(work: Workspace) -> Tensor:
 
     def make(path: Path) -> None:
         part = images.narrow(0, *starts[path])
-        with atomic_path(path) as temporary:
-            save_file({"tensor": torch.cat(list(_patches(work, part)))}, temporary)
+        save_tensors(path, {"tensor": torch.cat(list(_patches(work, part)))})
 
     make_missing(list(starts), make, work.check)
     return torch.cat([_stored(path) for path in starts])
@@ -78,23 +76,24 @@ def _patches(work: Workspace, images: Tensor) -> Iterator[Tensor]:
 def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], None] = lambda: None) -> Tensor:
     """The tensor in `path`, made and stored first where it is absent.
 
-    `waiting` is called every second that another process makes it, and may raise to give up.
+    `waiting` is called every second that another process makes it, and may raise to give up. What is there is read
+    without a lock, so that its folder need not be writable.
     """
-    with exclusive(path, waiting):
-        if not path.exists():
-            tensor = make().contiguous()
-            with atomic_path(path) as temporary:
-                save_file({"tensor": tensor}, temporary)
-            return tensor
+    if not path.exists():
+        with exclusive(path, waiting):
+            if not path.exists():
+                tensor = make().contiguous()
+                save_tensors(path, {"tensor": tensor})
+                return tensor
     # a copy, since results of matrix products may depend on where in memory a mapped file begins
     return _stored(path).clone()
 
 
 def _stored(path: Path) -> Tensor:
-    try:
-        return load_file(path)["tensor"]
-    except SafetensorError as error:
-        raise LrcoreError(f"'{path}' is damaged ({error}): delete it to make it again") from error
+    tensors = load_tensors(path)
+    if "tensor" not in tensors:
+        raise LrcoreError(f"'{path}' holds {', '.join(tensors)}, not 'tensor': delete it to make it again")
+    return tensors["tensor"]
 
 
 def load_network(work: Workspace) -> FeatureNetwork:
@@ -129,9 +128,10 @@ def statistics_path(work: Workspace, split: str, images: int) -> Path:
 
 def cached_statistics(work: Workspace, path: Path, make: Callable[[], GaussianStatistics]) -> GaussianStatistics:
     """The statistics in `path`, made and stored first where they are absent."""
-    with exclusive(path, work.check):
-        if not path.exists():
-            make().save(path)
+    if not path.exists():
+        with exclusive(path, work.check):
+            if not path.exists():
+                make().save(path)
     return GaussianStatistics.load(path)
 
 

@@ -88,8 +88,8 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
     """Train a group of `stacks` up to the last step; write a row for every step and sampling shift that has none."""
     world = work.world
     with contextlib.ExitStack() as locks:
-        for cell in sorted(cells) if world.first else ():
-            locks.enter_context(exclusive(state_path(work, cell), work.check))
+        # apart: asked to stop while the first process waits for a lock, all stop
+        work.stop.apart(lambda: _lock(work, cells, locks) if world.first else None)
         names = [cell.name for cell in cells if world.first]
         locks.enter_context(work.heartbeats.of(names, work.study.training.evaluate_at[-1]))
         if world.size > 1:
@@ -106,6 +106,11 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
         for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
+
+
+def _lock(work: Workspace, cells: Sequence[Cell], locks: contextlib.ExitStack) -> None:
+    for cell in sorted(cells):
+        locks.enter_context(exclusive(state_path(work, cell), work.check))
 
 
 def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import lrcore
@@ -25,9 +23,10 @@ from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
 from lrcore.records.writing import write_losses
 from lrcore.runtime.distributed import shard, whole
-from lrcore.runtime.files import atomic_path, write_json
+from lrcore.runtime.files import write_json
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.runtime.seeds import generator
+from lrcore.runtime.tensor_files import checked_metadata, load_tensors, save_tensors
 from lrcore.spec.study import NO_REPA, NO_SKIP, SELF_REPA, Cell, Training, needs_encoder
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.batches import TrainingBatches
@@ -120,16 +119,15 @@ def load_snapshot(work: Workspace, cell: Cell, step: int) -> DiffusionTransforme
     path = snapshot_path(work, cell, step)
     model = new_transformer(work, ensure_autoencoder(work, cell.ae).shape, cell)
     try:
-        model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(load_tensors(path))
+    except RuntimeError as error:
         raise LrcoreError(f"'{path}' holds no weights of this model ({error}): delete it to train again") from error
     return model.to(work.device).eval()
 
 
 def trained_on(work: Workspace, cell: Cell, step: int) -> str:
     """On what the snapshot at `step` was computed; "" where it does not say."""
-    with safe_open(snapshot_path(work, cell, step), framework="pt") as stored:
-        return str((stored.metadata() or {}).get(NUMERICAL_PATH, ""))
+    return checked_metadata(snapshot_path(work, cell, step)).get(NUMERICAL_PATH, "")
 
 
 def new_transformer(work: Workspace, latent: LatentShape, cell: Cell) -> DiffusionTransformer:
@@ -180,9 +178,8 @@ class _Training:
         averaged = {name: whole(weight) for name, weight in self.state.averaged.transformer.state_dict().items()}
         for number, cell in enumerate(self.cells if self.work.world.first else ()):
             weights = averaged if len(self.cells) == 1 else of_network(averaged, number)
-            with atomic_path(snapshot_path(self.work, cell, step)) as temporary:
-                stored = {name: weight.cpu().contiguous() for name, weight in weights.items()}
-                save_file(stored, temporary, {NUMERICAL_PATH: self._numerical_path()})
+            stored = {name: weight.cpu().contiguous() for name, weight in weights.items()}
+            save_tensors(snapshot_path(self.work, cell, step), stored, {NUMERICAL_PATH: self._numerical_path()})
         self.work.world.wait()
 
     def _numerical_path(self) -> str:

@@ -47,7 +47,7 @@ def load_study(name_or_path: str) -> Study:
     path = _study_file(name_or_path)
     from lrcore.studies.checks import check  # knows every network, and so takes seconds; a wrong name needs none
 
-    study: Study = build(Study, {"name": path.stem, **_content(path, ())}, where="")
+    study: Study = build(Study, {**_content(path, ()), "name": path.stem}, where="")
     check(study)
     return study
 
@@ -97,6 +97,7 @@ def _merged_content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]
         )
     content = _parsed(path)
     _require_shallow(content, path)
+    _refuse_other_name(content, path)
     _anchor_paths(content, path)
     base = content.pop("extends", None)
     if base is None:
@@ -146,6 +147,16 @@ PATHS = (
     *(("evaluation", key) for key in ("reference", "feature_weights")),
 )
 """Tables and their keys that are paths, beside those of the autoencoders."""
+
+
+def _refuse_other_name(content: dict[str, Any], path: Path) -> None:
+    """A study's rows lie under its name: another's name would have it replace that one's rows."""
+    name = content.get("name", path.stem)
+    if name != path.stem:
+        raise LrcoreError(
+            f"name is {name!r} in study file '{path}'; a study's name is that of its file, allowed: {path.stem!r}: "
+            "leave the key out, or rename the file"
+        )
 
 
 def _anchor_paths(content: dict[str, Any], path: Path) -> None:

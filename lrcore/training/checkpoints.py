@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.stacking import of_network, of_stack
 from lrcore.runtime.distributed import divided, whole
-from lrcore.runtime.files import atomic_path
+from lrcore.runtime.tensor_files import checked_metadata, load_tensors, save_tensors
 
 _STATE = ("model.", "average.", "optimizer.")
 """How the names of the state's tensors begin."""
@@ -88,8 +86,7 @@ class TrainingState(Generic[ModuleT]):
             tensors |= beside[number] if beside else {}
             # clones, since safetensors refuses tensors that share memory
             stored = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in tensors.items()}
-            with atomic_path(path) as temporary:
-                save_file(stored, temporary, metadata={"step": str(self.step)})
+            save_tensors(path, stored, {"step": str(self.step)})
 
     def restore(self, paths: Sequence[Path]) -> list[dict[str, Tensor]]:
         """Take the state from `paths`, as `save` wrote them; returns what stood beside it in each.
@@ -97,16 +94,14 @@ class TrainingState(Generic[ModuleT]):
         Raises:
             LrcoreError: a file is damaged or of another model, or the files of a stack are not of the same step.
         """
-        parts, steps = [], {path: saved_step(path) for path in paths}
+        steps = {path: saved_step(path) for path in paths}
         if len(set(steps.values())) > 1:
             raise LrcoreError(f"checkpoints of one stack are of different steps: {steps}")
+        parts = [load_tensors(path) for path in paths]
         try:
-            for path in paths:
-                with safe_open(path, framework="pt") as stored:
-                    parts.append({k: stored.get_tensor(k) for k in stored.keys()})  # noqa: SIM118
             beside = [{k: part.pop(k) for k in list(part) if not k.startswith(_STATE)} for part in parts]
             self._load(parts[0] if len(parts) == 1 else of_stack(parts))
-        except (SafetensorError, RuntimeError, KeyError) as error:
+        except (RuntimeError, KeyError) as error:
             named = ", ".join(f"'{path}'" for path in paths)
             raise LrcoreError(
                 f"{named} is not a checkpoint of this model ({error}): delete it to start again"
@@ -136,7 +131,7 @@ class TrainingState(Generic[ModuleT]):
 
 
 def saved_step(path: Path) -> int:
-    """The step of the state in `path`; 0 where there is none.
+    """The step of the state in `path`, whose header alone is read and checked; 0 where there is none.
 
     Raises:
         LrcoreError: the file is damaged.
@@ -144,9 +139,8 @@ def saved_step(path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        with safe_open(path, framework="pt") as stored:
-            return int(stored.metadata()["step"])
-    except (SafetensorError, KeyError, TypeError) as error:
+        return int(checked_metadata(path)["step"])
+    except (KeyError, ValueError) as error:
         raise LrcoreError(f"'{path}' is not a checkpoint ({error}): delete it to start again") from error
 
 

@@ -4,6 +4,7 @@ Moments: `step` (after that many training steps in all, autoencoders first), `sa
 writing that checkpoint or Parquet file: half of its bytes are on disk), and `clock` (after so many seconds).
 """
 
+import itertools
 import multiprocessing.util
 import os
 import signal
@@ -16,6 +17,7 @@ import pyarrow.parquet
 import torch
 
 from lrcore import train
+from lrcore.runtime import tensor_files
 from lrcore.training import checkpoints
 from lrcore.training.checkpoints import TrainingState
 
@@ -46,7 +48,14 @@ def arm(moment, count):
     if moment == "step":
         TrainingState.advance = after(count, TrainingState.advance)
     elif moment == "save":
-        checkpoints.save_file = after(count, checkpoints.save_file, half=1)
+        whole, calls = checkpoints.save_tensors, itertools.count(1)
+
+        def save(*arguments):
+            if next(calls) == count:
+                tensor_files.save_file = after(1, tensor_files.save_file, half=1)
+            whole(*arguments)
+
+        checkpoints.save_tensors = save
     elif moment == "write":
         pyarrow.parquet.write_table = after(count, pyarrow.parquet.write_table, half=1)
     else:

@@ -18,6 +18,7 @@ from lrcore.metrics.frechet import GaussianStatistics, frechet_distance
 from lrcore.metrics.image_arrays import ImageArray, write_images
 from lrcore.metrics.npz_arrays import array_names
 from lrcore.metrics.reference_files import FeatureStatistics, gaussian_of, read_statistics, write_statistics
+from lrcore.records.digests import table_digest
 
 DIM = 12
 KNOWN = {"network": "efficientnet_lite0", "network_sha256": "ab" * 32, "protocol": "pooled, 128 px: bicubic"}
@@ -93,6 +94,7 @@ def test_the_parquet_is_a_plain_table_of_the_upper_triangle(tmp_path: Path):
     for row, found in enumerate(table["covariance"].to_pylist()):
         np.testing.assert_allclose(found, covariance[row, row:], rtol=1e-12)
     about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    assert about.pop("lrcore_sha256") == table_digest(table)
     assert about == {**KNOWN, "count": "50", "lrcore_schema": "FeatureStatistics", "lrcore_schema_version": "1"}
     layout = pa.parquet.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0).column(1)
     assert (layout.compression, layout.physical_type) == ("ZSTD", "DOUBLE")

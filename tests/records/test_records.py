@@ -115,7 +115,7 @@ def test_a_damaged_file_is_named(tmp_path):
     write_generation(tmp_path, "smoke", "run", [row()])
     path = tmp_path / "generation" / "study=smoke" / "run.parquet"
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(LrcoreError, match=r"run.parquet' is no readable Parquet file"):
+    with pytest.raises(LrcoreError, match=r"run.parquet' is damaged.*python -m lrcore.train smoke`"):
         read_generation(tmp_path)
 
 

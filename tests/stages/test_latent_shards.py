@@ -158,7 +158,7 @@ def test_a_damaged_shard_is_named(pixels, tmp_path):
     plan = made(tmp_path, pixels, Uneven())
     whole = plan.path(0, False).read_bytes()
     plan.path(0, False).write_bytes(whole[:-10])
-    with pytest.raises(LrcoreError, match=r"00000\.safetensors' is damaged .* delete it"):
+    with pytest.raises(LrcoreError, match=r"00000\.safetensors' is damaged .*`rm .*00000\.safetensors`, then"):
         LatentShards(plan)[torch.tensor([0]), torch.tensor([False])]
     plan.path(0, False).write_bytes(plan.path(2, False).read_bytes())
     with pytest.raises(LrcoreError, match=r"does not hold 8 latents"):

@@ -1,0 +1,106 @@
+"""`python -m lrcore.verify`: what is whole, and what is damaged, with the command that repairs it."""
+
+import dataclasses
+import os
+
+import pytest
+import torch
+
+from lrcore import verify
+from lrcore.assets import cache, pretrained, table
+from lrcore.errors import LrcoreError
+from lrcore.records.schema import LatentRow, PublishedRow
+from lrcore.records.writing import write_latents, write_published
+from lrcore.runtime.files import sha256_of
+from lrcore.runtime.tensor_files import add_digests, save_tensors
+
+
+def row(kind, **changes):
+    defaults = {"int": 1, "float": 1.0, "str": "x"}
+    values = {f.name: defaults[f.type] for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}
+    return kind(**{**values, **changes})
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Rows, an autoencoder, a checkpoint and a cached asset; where the command looks."""
+    monkeypatch.setenv("LRCORE_CACHE", str(tmp_path / "cache"))
+    write_latents(tmp_path / "data", "mine", "sd", [row(LatentRow)])
+    write_latents(tmp_path / "data", "mine", "sd", [row(LatentRow, recipe="other")])
+    write_published(tmp_path / "data", [row(PublishedRow)])
+    model = tmp_path / "data" / "autoencoders" / "study=mine" / "sd-x" / "model.safetensors"
+    for path in (model, tmp_path / "runs" / "mine" / "state.safetensors", tmp_path / "cache" / "toy.safetensors"):
+        save_tensors(path, {"a": torch.zeros(8)}, {"step": "1"})
+    model.with_name("config.json").write_text('{"width": 1}')
+    add_digests(model)
+    sha256 = sha256_of(tmp_path / "cache" / "toy.safetensors")
+    monkeypatch.setattr(table, "ASSETS", {"toy": table.Asset("toy", sha256, 1, "CC0", ())})
+    assert cache.is_present("toy")  # leaves the stamp
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def flip(path):
+    """Another byte in the middle, at the same size and time."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def counts(printed):
+    lines = [line.rsplit(maxsplit=2) for line in printed.splitlines()[1:]]
+    return {what: (int(files), int(damaged)) for what, files, damaged in lines}
+
+
+def test_what_is_whole(place, capsys):
+    assert verify.main([]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0].split() == ["what", "files", "damaged"]
+    found = counts(printed.out)
+    assert all(damaged == 0 for _, damaged in found.values()) and printed.err == ""
+    kinds = ("data/latents", "data/replaced/latents", "data/published", "data/autoencoders", "runs/mine")
+    assert {name: found[name][0] for name in kinds} == dict.fromkeys(kinds, 1)
+    assert found[f"cache {place / 'cache'}"] == (1, 0) and found["statistics that ship"] == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "mend"),
+    [
+        ("data/latents/study=mine/sd.parquet", "data/latents", "python -m lrcore.train mine"),
+        ("data/replaced/latents/study=mine/sd-x.parquet", "data/replaced/latents", "`rm "),
+        ("data/published/figures.parquet", "data/published", "python -m lrcore.published"),
+        ("data/autoencoders/study=mine/sd-x/model.safetensors", "data/autoencoders", "git checkout -- "),
+        ("data/autoencoders/study=mine/sd-x/config.json", "data/autoencoders", "lrcore.train_autoencoder mine --keep"),
+        (
+            "runs/mine/state.safetensors",
+            "runs/mine",
+            "`rm -r runs/mine/state.safetensors`, then `python",
+        ),
+        ("cache/toy.safetensors", "cache ", "python -m lrcore.assets fetch toy"),
+    ],
+)
+def test_what_is_damaged_is_named_with_what_repairs_it(path, what, mend, place, capsys):
+    flip(place / path)
+    assert verify.main([]) == 1
+    printed = capsys.readouterr()
+    broken = [name for name, (_, damaged) in counts(printed.out).items() if damaged]
+    assert len(broken) == 1 and broken[0].startswith(what)
+    (line,) = printed.err.splitlines()
+    assert mend in line and path.rpartition("/")[0] in line
+
+
+def test_a_folder_that_is_not_there_is_refused(place, capsys):
+    assert verify.main(["--data", "dat"]) == 2
+    assert "--data 'dat' is no folder" in capsys.readouterr().err
+
+
+def test_an_asset_whose_bytes_changed_gives_no_sha256_and_is_fetched_again(place):
+    path = place / "cache" / "toy.safetensors"
+    assert pretrained.sha256("toy") == sha256_of(path)
+    pretrained._checked_sha256.cache_clear()  # as another process
+    flip(path)
+    assert cache.is_present("toy")  # by its stamp, which may stand for the hash in training
+    with pytest.raises(LrcoreError, match=r"toy\.safetensors' is damaged: .*`python -m lrcore\.assets fetch toy`"):
+        pretrained.sha256("toy")
+    assert not cache.is_present("toy")
