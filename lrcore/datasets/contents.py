@@ -102,7 +102,7 @@ def _read(
     left = [(file, state) for file, state in zip(files, states, strict=True) if state.key and state.key not in known]
     total = sum(state.size for _, state in left)
     if record is not None:
-        print(f"reading {total / 1e9:.1f} GB of '{where}', once, to know the files again", file=sys.stderr, flush=True)
+        print(f"reading {total / 1e9:.1f} GB of '{where}', to know the files again", file=sys.stderr, flush=True)
     kept = {state.key: known[state.key] for state in states if state.key in known}
     saved = time.monotonic()
     try:
