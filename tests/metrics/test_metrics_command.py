@@ -24,7 +24,7 @@ from lrcore.metrics import __main__ as command
 from lrcore.metrics import image_arrays, reference_files, sides, sources
 from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
-from lrcore.metrics.frechet import FrechetReference, frechet_distance
+from lrcore.metrics.frechet import FrechetReference, GaussianStatistics, frechet_distance
 from lrcore.metrics.reference_files import FeatureStatistics, read_statistics, write_statistics
 from lrcore.metrics.sources import ImageFolder, open_source
 
@@ -678,3 +678,20 @@ def test_the_command_with_a_real_network(tmp_path):
     report = json.loads(target.read_text())
     assert report["metrics"][0]["value"] == pytest.approx(frechet_distance(a, b), rel=1e-6)
     assert (report["network_sha256"], report["protocol"]) == (network.sha256, network.protocol)
+
+
+def test_the_result_is_written_before_it_is_printed(tmp_path, monkeypatch):
+    """The reader of a pipe may be gone by then."""
+
+    def broken(text):
+        raise BrokenPipeError
+
+    draw = np.random.default_rng(0)
+    for name in "ab":
+        gathered = GaussianStatistics(4)
+        gathered.update(torch.from_numpy(draw.normal(size=(9, 4))))
+        write_statistics(tmp_path / f"{name}.parquet", FeatureStatistics(gathered, 9, "toy"))
+    monkeypatch.setattr(command, "print", broken, raising=False)
+    with pytest.raises(BrokenPipeError):
+        command.main([str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet"), "--json", str(tmp_path / "fid.json")])
+    assert json.loads((tmp_path / "fid.json").read_text())["metrics"][0]["value"] > 0
