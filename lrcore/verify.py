@@ -2,10 +2,12 @@
 
     python -m lrcore.verify                                # data/, runs/ and the cache; exit status 1 on damage
     python -m lrcore.verify --data elsewhere --runs there
+    python -m lrcore.verify mine.toml                      # the images of that study, too
 
 Every byte is read: rows against their digest, weights, latents and checkpoints against theirs, what is in the cache
-against the pinned sha256, whatever its size and time. Prints a table, and names each damaged file with the command that
-repairs it. It takes no lock and writes nothing, so that it may run beside a study.
+against the pinned sha256, images of the studies named against what they were when they were first used, all of it
+whatever size and time say. Prints a table, and names each damaged file with the command that
+repairs it. It may run beside a study: of all that it looks at it changes nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +23,16 @@ from pathlib import Path
 
 from lrcore.assets import cache, table
 from lrcore.command_line import Parser, folder, run_command
-from lrcore.errors import LrcoreError
+from lrcore.datasets.loading import contents
+from lrcore.errors import LrcoreError, shown
 from lrcore.metrics.reference_files import read_statistics
 from lrcore.metrics.shipped import NAMES, shipped_path
 from lrcore.records.migration import TABLES
 from lrcore.records.reading import read_rows, row_files
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.tensor_files import require_whole, tensor_files
+from lrcore.spec.study import Data
+from lrcore.studies.loading import load_study
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,21 @@ def verify(data: Path, runs: Path, stop: Callable[[], None] = lambda: None) -> l
     kinds.append((f"cache {table.cache_folder()}", assets, lambda path: cache.require_pinned(assets[path])))
     kinds.append(("statistics that ship", map(shipped_path, NAMES), _shipped))
     return [_checked(what, paths, check, stop) for what, paths, check in kinds]
+
+
+def verify_images(data: Data, study: str, stop: Callable[[], None] = lambda: None) -> Checked:
+    """Read all image files of `study` anew, and find those that are not what is known of them.
+
+    What is known is in the record of `datasets.contents`, which small sets do not need: they are read at every start.
+    """
+    known, found = (dict(contents(data, stop, reread)) for reread in (False, True))
+    damage = [
+        f"image file {shown(name)} of study '{study}' holds other bytes than it did, at the same size and times: put "
+        f"back what it was, or `python -m lrcore.train {study}` measures anew with what it is"
+        for name, sha256 in found.items()
+        if known.get(name, sha256) != sha256
+    ]
+    return Checked(f"images of {study}", len(found), damage)
 
 
 def _checked(what: str, paths: Iterable[Path], check: Callable[[Path], object], stop: Callable[[], None]) -> Checked:
@@ -99,6 +119,7 @@ def report(checked: Sequence[Checked]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all is whole, 1 something is damaged; else as `command_line.run_command`."""
     line = Parser("python -m lrcore.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    line.add_argument("studies", nargs="*", metavar="STUDY", help="the images of these studies, too")
     line.add_argument("--data", type=folder, default=Path("data"), help="folder of the Parquet (default: data)")
     line.add_argument("--runs", type=folder, default=Path("runs"), help="folder of weights and latents (default: runs)")
     line.set_defaults(budget=None)
@@ -110,7 +131,9 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         asked: Path = getattr(options, name)
         if not asked.is_dir() and asked != Path(name):
             raise LrcoreError(f"--{name} '{asked}' is no folder")
+    studies = {named: load_study(named) for named in options.studies}
     checked = verify(options.data, options.runs, stop.check)
+    checked += [verify_images(study.data, named, stop.check) for named, study in studies.items()]
     print(report(checked))
     damage = [message for kind in checked for message in kind.damage]
     for message in damage:

@@ -2,17 +2,21 @@
 
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
 from lrcore import verify
 from lrcore.assets import cache, pretrained, table
+from lrcore.datasets import contents
 from lrcore.errors import LrcoreError
 from lrcore.records.schema import LatentRow, PublishedRow
 from lrcore.records.writing import write_latents, write_published
 from lrcore.runtime.files import sha256_of
 from lrcore.runtime.tensor_files import add_digests, save_tensors
+from lrcore.spec.study import Data
 
 
 def row(kind, **changes):
@@ -88,6 +92,26 @@ def test_what_is_damaged_is_named_with_what_repairs_it(path, what, mend, place, 
     assert len(broken) == 1 and broken[0].startswith(what)
     (line,) = printed.err.splitlines()
     assert mend in line and path.rpartition("/")[0] in line
+
+
+def test_images_of_a_study_are_read_anew(place, capsys, monkeypatch):
+    image = place / "images" / "a" / "0.bmp"
+    image.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8), "red").save(image)
+    data = Data("folder", 8, 1, 2, path=str(place / "images"))
+    monkeypatch.setattr(verify, "load_study", lambda named: SimpleNamespace(data=data))
+    monkeypatch.setattr(contents, "KEPT_ABOVE", 0)
+    monkeypatch.setattr(contents, "_GRAIN", 0)
+    assert verify.main(["mine"]) == 0
+    assert counts(capsys.readouterr().out)["images of mine"] == (1, 0)
+
+    before = contents._state(image)
+    monkeypatch.setattr(contents, "_state", lambda file: before)  # as on a disk that lost a bit, which sets no time
+    flip(image)
+    assert verify.main(["mine"]) == 1
+    printed = capsys.readouterr()
+    assert counts(printed.out)["images of mine"] == (1, 1)
+    assert "image file 'a/0.bmp' of study 'mine' holds other bytes" in printed.err
 
 
 def test_a_folder_that_is_not_there_is_refused(place, capsys):

@@ -126,7 +126,7 @@ def read_cifar10_pngs(files: Sequence[Path]) -> Tensors:
     """Six PNGs of one image a row (5 training, 1 test), then the training and the test labels as JSON."""
     images = []
     for file in files[:6]:
-        with Image.open(file) as png:
+        with Image.open(file, formats=["PNG"]) as png:
             rows = torch.from_numpy(numpy.array(png.convert("RGB")))
         images.append(rows.reshape(-1, 32, 32, 3).permute(0, 3, 1, 2))
     train_labels, test_labels = (torch.tensor(json.loads(file.read_text())) for file in files[6:])

@@ -162,5 +162,5 @@ def _svg(alt: str, view: str, content: str) -> str:
 def _pixels(path: Path) -> np.ndarray:
     if not path.is_file():
         raise LrcoreError(f"missing image '{path}': run `python -m lrcore.train {path.parent.name}` to make it")
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return np.asarray(image.convert("RGB"))

@@ -92,7 +92,7 @@ def _sheet(path: Path) -> Sheet:
             f"'{path}' does not say what its samples are (no {', '.join(lacking)}): delete it and run "
             f"`python -m lrcore.train {path.parent.parent.name}` to make it anew"
         )
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return Sheet(path, image.width, image.height, said)
 
 
