@@ -10,10 +10,10 @@ import re
 
 from lrcore.results import naming
 
-_MEANT = re.compile(r"""[\\`*_{}\[\]<>#|~^$@&!:"']""")
-"""What Markdown, citations, attributes or Quarto's shortcodes give a meaning to wherever it stands."""
+_MEANT = re.compile(r"""[\\`*_{}\[\]<>#|~^$@&!"']|:(?=\S)""")
+"""What Markdown, citations, addresses, attributes or Quarto's shortcodes give a meaning to wherever it stands."""
 
-_MEANT_FIRST = re.compile(r"^(?=[-+=%.])|^(\d+)(?=[.)])")
+_MEANT_FIRST = re.compile(r"^(?=[-+=%.:])|^(\d+)(?=[.)])")
 """What opens a list or a heading at the beginning of a line."""
 
 _PLAIN_CODE = re.compile(r"[\w.,:/()\[\]+ -]+")

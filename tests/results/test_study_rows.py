@@ -24,9 +24,9 @@ def test_the_study_of_most_weight_comes_first(data):
     found = study_rows.load_studies(data)
     assert list(found) == ["cifar10-cpu", "smoke"]
     for name, study in found.items():
-        autoencoders = load_study(name).autoencoders
+        autoencoders = {sample_data.RENAMED.get((name, ae), ae): ae for ae in load_study(name).autoencoders}
         assert study.aes[:4] == ["sd", "flux1", "flux2", "rae"] and set(study.aes) == set(autoencoders)
-        assert study.channels == {ae: sample_data.channels(ae) for ae in autoencoders}
+        assert study.channels == {named: sample_data.channels(ae) for named, ae in autoencoders.items()}
         for rows in (study.generation, study.reconstruction, study.latents):
             assert set(rows.study) == {name}
 
