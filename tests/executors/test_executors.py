@@ -14,6 +14,7 @@ import pytest
 from tiny_study import TINY, arguments, stored
 
 from lrcore import train
+from lrcore.command_line import STOPPED
 from lrcore.errors import LrcoreError
 from lrcore.executors.ray import _drive, _room, share_of_machine
 from lrcore.executors.report import Report
@@ -116,10 +117,10 @@ class Command:
         self.process = killed_train.start([study, *arguments(folder)[1:], *more], self.output)
         self.pid = self.process.pid
 
-    def ended(self):
-        """What it printed, once it has ended well."""
+    def ended(self, status=0):
+        """What it printed, once it has ended with this exit status."""
         self.process.join()
-        assert self.process.exitcode == 0, self.output.read_text()
+        assert self.process.exitcode == status, self.output.read_text()
         return self.output.read_text()
 
 
@@ -167,7 +168,7 @@ def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
     workers = workers_of(command)
     time.sleep(2)
     command.process.terminate()
-    printed = command.ended()
+    printed = command.ended(STOPPED)
     assert "stopped: SIGTERM received. The same command goes on from here." in printed
     assert "died" not in printed
     assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
@@ -350,7 +351,7 @@ def test_sigterm_stops_the_tasks_of_ray_cleanly(tmp_path):
     until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command)
     time.sleep(2)
     command.process.terminate()
-    printed = command.ended()
+    printed = command.ended(STOPPED)
     assert "stopped: SIGTERM received. The same command goes on from here." in printed
     assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
     assert not list(tmp_path.rglob(".stop-*"))
