@@ -17,7 +17,7 @@ STUDY = f"""
 extends = "{TINY}"
 [[grid]]
 ae = ["flux2", "rae"]
-trainp = ["ts", "ln"]
+trainp = ["ts"]
 trainshift = [4.63]
 repa = ["none"]
 """
@@ -104,7 +104,7 @@ def undisturbed(tmp_path_factory):
 
 def test_twenty_kills_change_nothing(undisturbed, tmp_path):
     wanted = undisturbed.rows()
-    assert len(wanted["generation"]) == 4 * 2 * 2  # trainings, steps, sampling shifts
+    assert len(wanted["generation"]) == 2 * 2 * 2  # trainings, steps, sampling shifts
     moments = random_moments(KILLS, seed=11)
     rounds = 0
     while moments:

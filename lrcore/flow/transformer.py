@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from diffusers.models.embeddings import get_2d_sincos_pos_embed_from_grid
 from timm.layers import Attention, Mlp
 from torch import Tensor, nn
 
@@ -274,6 +273,9 @@ def positions(width: int, grid: tuple[int, int]) -> Tensor:
     Those of DiT's code and MAE's, computed in float64 and one unit a token, whatever the grid. (diffusers'
     `get_2d_sincos_pos_embed` stretches every grid to 16 tokens a side.)
     """
+    # here, since it takes seconds, which pages that only name shapes would wait for
+    from diffusers.models.embeddings import get_2d_sincos_pos_embed_from_grid
+
     rows, columns = (torch.arange(count, dtype=torch.float64) for count in grid)
     row, column = torch.meshgrid(rows, columns, indexing="ij")
     table: Tensor = get_2d_sincos_pos_embed_from_grid(width, torch.stack([column, row]), output_type="pt")

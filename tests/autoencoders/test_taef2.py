@@ -125,7 +125,9 @@ def test_one_mean_and_one_deviation_normalise():
 
 @pytest.mark.parametrize("size", [0, 4, 60, -8])
 def test_a_size_that_is_no_multiple_of_8_is_refused(size, tmp_path):
-    with pytest.raises(LrcoreError, match=rf"autoencoders.taef2.size must be (a multiple of 8|at least 8) .*got {size}"):
+    with pytest.raises(
+        LrcoreError, match=rf"autoencoders.taef2.size must be (a multiple of 8|at least 8) .*got {size}"
+    ):
         study(tmp_path, size)
 
 

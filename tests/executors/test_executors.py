@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,11 @@ def test_a_unit_whose_process_is_killed_is_taken_over(undisturbed, tmp_path):
     assert stored(tmp_path) == stored(undisturbed, "flux2")
 
 
+def with_autoencoders(undisturbed, folder):
+    """Put the trained autoencoders of the undisturbed study there, so that trainings of transformers come first."""
+    shutil.copytree(undisturbed / "runs" / "tiny" / "autoencoders", folder / "runs" / "tiny" / "autoencoders")
+
+
 class Command:
     """`lrcore.train` with a folder, in a process of its own."""
 
@@ -159,7 +165,8 @@ def test_workers_share_a_study_and_one_that_is_killed_is_reported(undisturbed, t
     assert made.items() <= stored(undisturbed).items()
 
 
-def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
+def test_sigterm_to_the_parent_stops_all_workers_cleanly(undisturbed, tmp_path):
+    with_autoencoders(undisturbed, tmp_path)
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
     command = Command(tmp_path, "--workers", "2", "--repa", "none", study=str(study))
@@ -175,7 +182,8 @@ def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def test_workers_stop_when_the_parent_is_killed(tmp_path):
+def test_workers_stop_when_the_parent_is_killed(undisturbed, tmp_path):
+    with_autoencoders(undisturbed, tmp_path)
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\n')
     command = Command(tmp_path, "--workers", "2", "--repa", "none", "--ae", "flux2", study=str(study))
@@ -327,6 +335,7 @@ def running_task(pid, name):
 
 def test_ray_does_a_unit_again_whose_process_was_killed(undisturbed, tmp_path):
     require_ray()
+    with_autoencoders(undisturbed, tmp_path)
     command = Command(tmp_path, "--executor", "ray", "--ae", "flux2", "--repa", "none", "--only", "generation")
     unit = "flux2-none-ln-1.00-seed3"
     until(lambda: list(tmp_path.glob(f"runs/tiny/transformers/{unit}-*/average-0000003.safetensors")), command)
@@ -342,7 +351,8 @@ def test_ray_does_a_unit_again_whose_process_was_killed(undisturbed, tmp_path):
     assert not list(tmp_path.rglob(".stop-*"))
 
 
-def test_sigterm_stops_the_tasks_of_ray_cleanly(tmp_path):
+def test_sigterm_stops_the_tasks_of_ray_cleanly(undisturbed, tmp_path):
+    with_autoencoders(undisturbed, tmp_path)
     require_ray()
     study = tmp_path / "tiny.toml"
     study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')

@@ -11,6 +11,8 @@ const categories = listed.split(",");
 // Only what is measured in time needs seconds of quiet around it.
 const unhurried = ["pauseAfterFcpMs", "pauseAfterLoadMs", "networkQuietThresholdMs", "cpuQuietThresholdMs"];
 const pauses = categories.includes("performance") ? {} : Object.fromEntries(unhurried.map((name) => [name, 100]));
+// A picture of the whole page, which may be many screens high, would only illustrate the report.
+const bare = { disableFullPageScreenshot: true };
 
 function lostPoints({ categories, audits }) {
   const weighed = Object.values(categories).flatMap(({ auditRefs }) => auditRefs.filter(({ weight }) => weight > 0));
@@ -24,7 +26,7 @@ function lostPoints({ categories, audits }) {
 }
 
 for (const address of addresses) {
-  const flags = { port: Number(port), onlyCategories: categories, ...pauses, logLevel: "error" };
+  const flags = { port: Number(port), onlyCategories: categories, ...pauses, ...bare, logLevel: "error" };
   const { lhr } = await lighthouse(address, flags, desktopConfig);
   if (lhr.runtimeError) throw new Error(`${address}: ${lhr.runtimeError.message}`);
   const scores = Object.fromEntries(categories.map((name) => [name, Math.round(100 * lhr.categories[name].score)]));
