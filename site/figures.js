@@ -221,10 +221,12 @@
           holder.dataset.drawn = "true";
         } catch (error) {
           report(holder, error);
+          holder.dataset.plain = "true";
         }
       }
     } catch (error) {
       console.error("tables stay plain:", error);
+      for (const holder of tables) holder.dataset.plain = "true";
     }
   }
 
