@@ -152,7 +152,7 @@ def _cell(name: str, number: int, link: str, width: int, height: int, box: Box) 
         f"Image {number + 1}, {alt}, the red box enlarged", f"{box.left} {box.top} {box.side} {box.side}", image
     )
     caption = html.escape(label)
-    return f'<div style="text-align:center">{whole}{zoomed}<span>{caption}</span></div>'
+    return f'<div style="text-align:center;min-width:0;overflow-wrap:anywhere">{whole}{zoomed}<span>{caption}</span></div>'
 
 
 def _svg(alt: str, view: str, content: str) -> str:

@@ -65,7 +65,7 @@ class Tally:
         """Made once: the reference's statistics, features of some of its images, and what distances need of these."""
         if not self.new(("judge",)):
             return
-        self.add(Kind.LOAD, 1)
+        self.feature_network()
         evaluation = self.study.evaluation
         if not evaluation.reference:
             self.split_statistics("train", evaluation.n_reference)
@@ -88,9 +88,14 @@ class Tally:
             self.add(Kind.STATISTICS, images)
 
     def measured_set(self, images: int) -> None:
-        """Images in the feature network, which is loaded for them."""
+        """Images in the feature network."""
         self.add(Kind.FEATURES, images)
-        self.add(Kind.LOAD, 1)
+        self.feature_network()
+
+    def feature_network(self) -> None:
+        """Loaded once, when it is first wanted."""
+        if self.new(("network",)):
+            self.add(Kind.LOAD, 1)
 
     def target(self, count: int) -> None:
         """Images that others are compared with."""

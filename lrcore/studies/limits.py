@@ -41,7 +41,7 @@ class Range:
         """In words; `whole` numbers, or any."""
         most = f"{self.most:,}" if whole else f"{self.most:g}"
         if self.above:
-            return f"positive, at most {most}"
+            return "positive" if math.isinf(self.most) else f"positive, at most {most}"
         if whole:
             return f"at least {self.least} and at most {most}"
         if self.least > 0:
@@ -59,10 +59,9 @@ STEPS = Range(1, 10**9)
 """Trainings of the literature end after 7 x 10^6 steps."""
 
 BATCH = Range(1, 10**6)
-RATE = Range(0, 10, above=True)
 SHARE = Range(0, 1, below=True)
-WEIGHT = Range(0, math.inf, below=True)
-"""Of a loss: it costs nothing to be large, and what diverges says so."""
+RATE, WEIGHT = Range(0, math.inf, above=True, below=True), Range(0, math.inf, below=True)
+"""Of learning, and of a loss: they cost nothing to be large, and what diverges says so."""
 
 SHIFT = Range(0.001, 1000)
 """Published shifts are 1 to 17."""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape, Posterior
@@ -15,6 +15,7 @@ from lrcore.autoencoders.rae import TimmRaeAutoencoder
 from lrcore.errors import LrcoreError
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+from lrcore.runtime.tensor_files import save_tensors
 from lrcore.stages import latent_shards
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
@@ -256,7 +257,7 @@ def test_wrong_values_are_refused(line, message, tmp_path):
 
 def test_a_shard_of_another_shape_is_refused(tmp_path):
     plan = ShardPlan(tmp_path, 4, "float32", False)
-    save_file({"mean": torch.zeros(4, 16, 3)}, plan.path(0, False))
+    save_tensors(plan.path(0, False), {"mean": torch.zeros(4, 16, 3)})
     first = torch.tensor([0]), torch.tensor([False])
     with pytest.raises(LrcoreError, match=r"holds torch.float32 \(4, 16, 3\), not latents of \(64, 4\): delete it"):
         LatentShards(plan, latent=LatentShape(32, (8, 8), 4))[first]

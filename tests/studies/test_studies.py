@@ -115,7 +115,7 @@ def test_a_grid_may_name_seeds_for_its_trainings(tmp_path):
         ("n_reference = 48", "n_reference = 49", "n_reference is 49, but data.train_images is 48"),
         ('family = "rae"', 'family = "vae"', "unknown autoencoder family 'vae'"),
         ("seed = 3", "seed = = 3", "cannot be read"),
-        ("seed = 3", 'seed = 3\nname = "../x"', "study name '../x' must be"),
+        ("seed = 3", 'seed = 3\nname = "../x"', "name is '../x' in study file"),
         ("[autoencoders.rae]", "[autoencoders.orig]", "autoencoder name 'orig' must be"),
         ("n_samples = 8", "n_samples = 1", "evaluation.n_samples must be at least 2"),
         ("checkpoint_every = 2", "checkpoint_every = 0", "autoencoder_training.checkpoint_every must be at least 1"),
