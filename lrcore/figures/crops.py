@@ -30,6 +30,7 @@ ORIGINAL = "orig"
 _BOX_SHARE = 3
 """The box is 1 / 3 of the image's shorter side."""
 
+_CELL = "text-align:center;min-width:0;overflow-wrap:anywhere"
 _LAYOUT = "display:grid;grid-template-columns:repeat(auto-fit,minmax(6rem,1fr));gap:.75rem;margin:0 0 1.5rem"
 _PICTURE = "display:block;width:100%;height:auto;image-rendering:pixelated;margin-bottom:.25rem"
 
@@ -152,7 +153,7 @@ def _cell(name: str, number: int, link: str, width: int, height: int, box: Box) 
         f"Image {number + 1}, {alt}, the red box enlarged", f"{box.left} {box.top} {box.side} {box.side}", image
     )
     caption = html.escape(label)
-    return f'<div style="text-align:center;min-width:0;overflow-wrap:anywhere">{whole}{zoomed}<span>{caption}</span></div>'
+    return f'<div style="{_CELL}">{whole}{zoomed}<span>{caption}</span></div>'
 
 
 def _svg(alt: str, view: str, content: str) -> str:
