@@ -11,6 +11,8 @@
     dark: { text: "#e6edf3", grid: "#3a424c", line: "#9198a1", hover: "#22272e" },
   };
 
+  // A finger that goes over a figure scrolls the page, or the figure where that is wider than the screen.
+  const touched = matchMedia("(pointer: coarse)");
   const isDark = () => document.body.classList.contains("quarto-dark");
   const theme = () => (isDark() ? "dark" : "light");
   const specOf = (element) => JSON.parse(element.querySelector(":scope > .lrcore-spec").textContent);
@@ -74,6 +76,11 @@
     const layout = { ...structuredClone(spec.layout), autosize: true };
     delete layout.width;
     layout.template = themed(layout);
+    if (touched.matches) {
+      layout.dragmode = false;
+      for (const name of Object.keys(layout)) if (/^[xy]axis\d*$/.test(name)) layout[name].fixedrange = true;
+      layout.template.layout.xaxis.fixedrange = layout.template.layout.yaxis.fixedrange = true;
+    }
     if (width >= NARROW) return layout;
     layout.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" };
     const margin = { l: 60, t: 100, ...layout.template.layout.margin, ...layout.margin };
@@ -101,7 +108,7 @@
       plot.querySelector(".lrcore-alt")?.remove();
       const layout = layoutFor(spec, figure.clientWidth);
       layout.height ??= parseInt(plot.style.minHeight, 10);
-      await Plotly.react(plot, spec.data, layout, { responsive: true, displaylogo: false });
+      await Plotly.react(plot, spec.data, layout, { responsive: true, displayModeBar: false });
       plot.setAttribute("role", "group"); // it holds buttons now, which an image must not
       link(Plotly, plot);
       figure.dataset.drawn = theme();
@@ -214,10 +221,12 @@
           holder.dataset.drawn = "true";
         } catch (error) {
           report(holder, error);
+          holder.dataset.plain = "true";
         }
       }
     } catch (error) {
       console.error("tables stay plain:", error);
+      for (const holder of tables) holder.dataset.plain = "true";
     }
   }
 
@@ -228,16 +237,26 @@
     for (const button of holder.querySelectorAll(":scope > fieldset input")) button.checked = button.value === choice;
   }
 
+  // The choice stands in the address, so that a link or a reload shows the same.
+  function note(choice) {
+    const address = new URL(location.href);
+    address.searchParams.set("study", choice);
+    history.replaceState(history.state, "", address);
+  }
+
   const offers = (holder, choice) =>
     [...holder.querySelectorAll(":scope > fieldset input")].some((button) => button.value === choice);
 
   // One choice sets all switches that offer it, so that a page speaks of one study at a time.
   function startSwitches() {
     const switches = [...document.querySelectorAll(".lrcore-switch")];
+    const asked = new URL(location.href).searchParams.get("study");
+    switches.filter((holder) => offers(holder, asked)).forEach((holder) => choose(holder, asked));
     for (const holder of switches) {
       holder.querySelector(":scope > fieldset").addEventListener("change", ({ target }) => {
         const before = holder.getBoundingClientRect().top;
         switches.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
+        note(target.value);
         // what changed height above must not carry the reader away from the button
         scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });
         startTables();

@@ -58,7 +58,7 @@ def test_permissions_are_minimal_and_runs_do_not_overlap(name: str) -> None:
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_files_and_targets_in_commands_exist(name: str) -> None:
     commands = "\n".join(step.get("run", "") for step in steps(name))
-    for path in re.findall(r"(?<![\w./-])(?:tests|tools|\.ci)/[\w./-]+", commands):
+    for path in re.findall(r"(?<![\w./-])(?:tests|tools|\.ci)/[\w./-]+", re.sub(r"make \S+", "", commands)):
         assert (PROJECT / path).is_file(), path
     for target in re.findall(r"make ([\w./-]+)", commands):
         done = subprocess.run(["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -73,7 +73,19 @@ def test_the_address_ends_up_in_the_profile_that_is_rendered(tmp_path: Path) -> 
         profile = re.search(r"--profile (\w+)", step_of("publish.yml", "quarto render")["run"])
         assert profile
         written = yaml.safe_load((tmp_path / f"_quarto-{profile[1]}.yml").read_text())
-        assert written == {"website": {"site-url": "https://example.org/sub"}}
+        assert written == {
+            "website": {"site-url": "https://example.org/sub"},
+            "format": {"html": {"canonical-url": True}},
+        }
+
+
+def test_a_pull_request_is_rendered_and_not_deployed(tmp_path: Path) -> None:
+    workflow = read("publish.yml")
+    assert "pull_request" in workflow[True]  # YAML reads "on" as a truth value
+    assert workflow["jobs"]["deploy"]["if"] == "github.event_name != 'pull_request'"
+    step = step_of("publish.yml", "site-url")
+    subprocess.run(["bash", "-ec", step["run"]], cwd=tmp_path, env={"BASE_URL": ""}, check=True)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

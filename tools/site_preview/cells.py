@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -101,11 +102,10 @@ async def run_page(project: Project, page: Page, parts: list[Part]) -> list[list
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
-        extra_arguments=["--log-level=ERROR"],  # the kernel's own chatter about its ports
         resources={"metadata": {"path": str(project.folder)}},
     )
     try:
-        await client.async_execute()
+        await client.async_execute(env={**os.environ, **project.environment})
     except CellExecutionError as error:
         failed = _first_failed(notebook, code)
         raise PreviewError(f"{page.path}: {failed} failed:\n{_ANSI.sub('', error.traceback)}") from None

@@ -73,7 +73,7 @@ class Numbered:
             self._prefix_caption(block["c"][0][0], block["c"][1][1])
         if kind == "Table":
             self._prefix_caption(block["c"][0][0], block["c"][1][1])
-            return [_raw('<div class="table-scroll" role="group" aria-label="Table">'), block, _raw("</div>")]
+            block["c"][0][1].append("table")  # as Quarto marks every table
         if kind in ("Para", "Plain"):
             block["c"] = self._equations(block["c"])
         if kind == "BlockQuote":

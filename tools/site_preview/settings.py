@@ -36,7 +36,7 @@ PROJECT_KEYS: dict[str, Any] = {
         "image-alt": str,
         "open-graph": [True],
         "twitter-card": [True],
-        "navbar": {"left": list},
+        "navbar": {"left": list, "collapse-below": ["xxl"]},
     },
     "lang": str,
     "bibliography": str,
@@ -50,9 +50,11 @@ PROJECT_KEYS: dict[str, Any] = {
             "css": str,
             "toc": bool,
             "toc-depth": int,
+            "toc-location": ["right-body"],
             "number-sections": bool,
             "code-fold": bool,
             "code-copy": bool,
+            "crossrefs-hover": [False],
             "code-summary": str,
             "html-math-method": ["mathml"],
             "html-table-processing": ["none"],
@@ -123,6 +125,14 @@ class Project:
                 raise PreviewError(f"_quarto.yml: '{pattern}' matches no file")
             found += [match for match in matches if match not in found]
         return found
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `_environment` sets for all that runs: lines `NAME=value`, and comments."""
+        path = self.folder / "_environment"
+        lines = path.read_text().splitlines() if path.is_file() else []
+        said = [line.partition("=") for line in lines if line.strip() and not line.startswith("#")]
+        return {name.strip(): value.strip() for name, _, value in said}
 
     @property
     def site_url(self) -> str:
