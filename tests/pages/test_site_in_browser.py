@@ -62,6 +62,33 @@ def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str, w
         assert not opened.problems
 
 
+def test_the_choice_of_study_stands_in_the_address_and_survives_a_reload(browser: Browser, address: str) -> None:
+    chosen = "document.querySelector('.lrcore-switch > fieldset input[value=smoke]').checked"
+    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+        page = opened.page
+        assert not page.evaluate(chosen)
+        page.locator(".lrcore-switch > fieldset input[value=smoke]").first.check()
+        assert page.url.endswith("?study=smoke")
+        page.reload()
+        page.wait_for_function(chosen, timeout=WAIT)
+        assert not opened.problems
+
+
+def test_a_finger_scrolls_past_a_figure(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
+    """On a touch screen nothing is zoomed by a swipe, and no bar of buttons covers the title anywhere."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{address}/{first_page_with(site, pages, 'lrcore-figure')}")
+    figure = page.locator(".lrcore-figure:visible").first
+    figure.scroll_into_view_if_needed()
+    page.wait_for_selector(".lrcore-figure[data-drawn]", timeout=WAIT)
+    drawn = page.locator(".lrcore-figure[data-drawn] .lrcore-plot").first
+    layout = "plot => [plot._fullLayout.dragmode, plot._fullLayout.xaxis.fixedrange, plot._fullLayout.yaxis.fixedrange]"
+    assert drawn.evaluate(layout) == [False, True, True]
+    assert drawn.locator(".modebar-btn").count() == 0
+    context.close()
+
+
 def test_a_figure_shown_again_fits_the_window_and_the_theme(browser: Browser, address: str) -> None:
     with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
         page = opened.page
