@@ -17,10 +17,10 @@ from urllib.parse import quote
 import numpy as np
 import pandas
 import torch
-from PIL import Image
 from torch import Tensor
 
-from lrcore.errors import LrcoreError
+from lrcore.datasets.images import UNREADABLE, open_image
+from lrcore.errors import LrcoreError, reason
 from lrcore.figures.comparison import Box, Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
 from lrcore.metrics.reconstruction import psnr
@@ -163,5 +163,11 @@ def _svg(alt: str, view: str, content: str) -> str:
 def _pixels(path: Path) -> np.ndarray:
     if not path.is_file():
         raise LrcoreError(f"missing image '{path}': run `python -m lrcore.train {path.parent.name}` to make it")
-    with Image.open(path, formats=["PNG"]) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with open_image(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except UNREADABLE as error:
+        raise LrcoreError(
+            f"image '{path}' cannot be read ({reason(error)}): delete it and run `python -m lrcore.train "
+            f"{path.parent.name}` to make it anew"
+        ) from error

@@ -15,10 +15,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pandas
-from PIL import Image
 
-from lrcore.datasets.images import png_text
-from lrcore.errors import LrcoreError
+from lrcore.datasets.images import UNREADABLE, open_image, png_text
+from lrcore.errors import LrcoreError, reason
 from lrcore.figures.comparison import Compared, Picture, comparison
 from lrcore.figures.embed import Markup, csv_link
 from lrcore.results import naming
@@ -92,8 +91,11 @@ def _sheet(path: Path) -> Sheet:
             f"'{path}' does not say what its samples are (no {', '.join(lacking)}): delete it and run "
             f"`python -m lrcore.train {path.parent.parent.name}` to make it anew"
         )
-    with Image.open(path, formats=["PNG"]) as image:
-        return Sheet(path, image.width, image.height, said)
+    try:
+        with open_image(path) as image:
+            return Sheet(path, image.width, image.height, said)
+    except UNREADABLE as error:
+        raise LrcoreError(f"picture '{path}' cannot be read ({reason(error)}): delete it") from error
 
 
 def _missing(path: Path) -> LrcoreError:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -62,6 +65,25 @@ def test_comparison_of_the_same_images(imgs: Path) -> None:
     assert whole.svg["aria-label"] == "Image 1: original to the left of the handle, SD to its right"
     assert [select["data-choice"] for select in soup.select("select")] == ["thing", "right"]
     assert not BeautifulSoup(compared_crops(imgs, "toy", ["sd"], count=1).markup, "html.parser").select("select")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda png: b"",
+        lambda png: png[: len(png) // 2],
+        lambda png: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\n",
+        # a header of a picture of 30,000 x 30,000 px, with the checksum that it has to have
+        lambda png: png[:16] + (size := struct.pack(">II", 30_000, 30_000)) + png[24:29]
+        + struct.pack(">I", zlib.crc32(b"IHDR" + size + png[24:29])) + png[33:],
+    ],
+    ids=["empty", "cut short", "EPS", "too large"],
+)  # fmt: skip
+def test_pictures_that_cannot_be_read_are_named(content: Callable[[bytes], bytes], imgs: Path) -> None:
+    picture = imgs / "toy" / "sd-00.png"
+    picture.write_bytes(content(picture.read_bytes()))
+    with pytest.raises(LrcoreError, match=r"image '.*sd-00\.png' cannot be read .*lrcore\.train toy` to make it anew"):
+        zoomed_crops(imgs, "toy", ["sd"], count=1)
 
 
 def test_missing_and_mismatched_images_are_named(imgs: Path) -> None:
