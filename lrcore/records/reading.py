@@ -8,7 +8,6 @@ What reads here refuses files that are damaged or of another schema.
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pandas
@@ -26,6 +25,7 @@ from lrcore.records.schema import (
     ReconstructionRow,
     arrow_schema,
 )
+from lrcore.runtime.files import removal
 from lrcore.runtime.tensor_files import NO_DIGEST
 
 
@@ -115,7 +115,7 @@ def mending(path: Path) -> str:
     """What makes a damaged file of rows again."""
     study = path.parent.name.removeprefix("study=")
     command = "lrcore.published" if study == "published" else f"lrcore.train {study}"
-    return f"`rm {shlex.quote(str(path))}`, then `python -m {command}` makes it again"
+    return f"`{removal(path)}`, then `python -m {command}` makes it again"
 
 
 def _of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:

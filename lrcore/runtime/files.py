@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -96,6 +97,11 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise LrcoreError(f"'{path}' cannot be read: {error.strerror}") from error
+
+
+def removal(path: Path) -> str:
+    """The shell command that removes what is at `path`, for messages: a folder may be where a file should."""
+    return f"rm {'-r ' if path.is_dir() else ''}{shlex.quote(str(path))}"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -15,7 +15,6 @@ import functools
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.runtime.files import atomic_path
+from lrcore.runtime.files import atomic_path, removal
 
 DATA_DIGEST, HEADER_DIGEST = "lrcore_sha256", "lrcore_header_sha256"
 CONFIG_DIGEST = "lrcore_config_sha256"
@@ -158,7 +157,7 @@ def _checked(path: Path, mend: str, data: bool) -> dict[str, str]:
 
 def _damaged(path: Path, error: Exception, mend: str) -> LrcoreError:
     reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
-    mend = mend or f"`rm {shlex.quote(str(path))}`, then the same command makes it again"
+    mend = mend or f"`{removal(path)}`, then the same command makes it again"
     return LrcoreError(f"'{path}' is damaged ({reason}): {mend}")
 
 
