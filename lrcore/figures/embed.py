@@ -30,6 +30,9 @@ DEFAULT_HEIGHT = 450
 ROWS_PER_PAGE = 15
 """A table with more rows than this is split into pages (of the table, not of the site)."""
 
+FEW_ROWS = 10
+"""A table of no more rows than this is read at one glance: it stays plain, without search, sorting and their script."""
+
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
@@ -64,6 +67,17 @@ class Markup(Embedded):
 
 
 @dataclass(frozen=True)
+class Words:
+    """What stands around a figure: over it `title`, which says what it shows, and `subtitle`, which says what was
+    measured, on which images and in whose features; under it `notes`, where it has any, such as its source.
+    """
+
+    title: str
+    subtitle: str
+    notes: str = ""
+
+
+@dataclass(frozen=True)
 class SiteFigure(Embedded):
     """A Plotly figure, the rows it was drawn from, and what it shows in words.
 
@@ -79,6 +93,7 @@ class SiteFigure(Embedded):
     rows: pandas.DataFrame
     name: str
     alt: str
+    words: Words = Words("", "")
     min_width: int = 0
 
     def __post_init__(self) -> None:
@@ -88,7 +103,7 @@ class SiteFigure(Embedded):
     def markup(self) -> str:
         """The figure as HTML."""
         plot = _plot(self.figure, self.alt, self.min_width)
-        return _holder("figure", self.name, plot, figure_spec(self.figure), self.rows)
+        return _figure(self.name, self.words, plot, figure_spec(self.figure), self.rows)
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,7 @@ class SteppedFigure(Embedded):
     rows: pandas.DataFrame
     name: str
     alt: str
+    words: Words = Words("", "")
     min_width: int = 0
 
     def __post_init__(self) -> None:
@@ -130,7 +146,7 @@ class SteppedFigure(Embedded):
             f"<output>{html.escape(self.start)}</output></label>"
         )
         plot = _plot(self.frames[self.start], self.alt, self.min_width)
-        return _holder("figure", self.name, slider + plot, spec, self.rows)
+        return _figure(self.name, self.words, slider + plot, spec, self.rows)
 
 
 @dataclass(frozen=True)
@@ -282,6 +298,14 @@ def _without_html(value: Any) -> Any:
 def _no_formula(value: Any) -> Any:
     """The value, if it is text that begins like a formula, marked as text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+
+
+def _figure(name: str, words: Words, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
+    """A figure between its words."""
+    over = f'<p class="lrcore-title">{html.escape(words.title)}</p>'
+    over += f'<p class="lrcore-subtitle">{html.escape(words.subtitle)}</p>'
+    under = f'<p class="lrcore-notes">{html.escape(words.notes)}</p>' if words.notes else ""
+    return _holder("figure", name, over + inside + under, spec, rows)
 
 
 def _holder(kind: str, name: str, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
