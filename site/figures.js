@@ -1,10 +1,11 @@
-// Draws what `lrcore.figures.embed` puts on a page: every figure when it comes near the screen, every table at once.
+// Draws what `lrcore.figures.embed` puts on a page: every figure when it comes near the screen, every long table at once.
 // plotly.js and the DataTables bundle of itables are loaded only by pages that need them, from this site.
 "use strict";
 
 (() => {
   const vendor = new URL("vendor/", document.currentScript.src);
   const NARROW = 600; // pixels: below this width a figure's legend goes below it and long titles are broken
+  const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
 
   const palettes = {
     light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff" },
@@ -13,12 +14,29 @@
 
   // A finger that goes over a figure scrolls the page, or the figure where that is wider than the screen.
   const touched = matchMedia("(pointer: coarse)");
-  const isDark = () => document.body.classList.contains("quarto-dark");
+  let onPaper = false;
+  const isDark = () => !onPaper && document.body.classList.contains("quarto-dark");
   const theme = () => (isDark() ? "dark" : "light");
-  const specOf = (element) => JSON.parse(element.querySelector(":scope > .lrcore-spec").textContent);
   // Work in pieces: between two of them the browser gets to what the reader does.
   const pause = () => new Promise((resolve) => setTimeout(resolve));
   const report = (element, error) => console.error(`cannot draw ${element.id}:`, error);
+
+  // What to draw stands in the page, or, for a study that is not shown at first, in a file beside it.
+  const specs = new Map();
+  async function specOf(element) {
+    if (specs.has(element)) return specs.get(element);
+    const holder = element.querySelector(":scope > .lrcore-spec");
+    let spec;
+    if (holder.dataset.from) {
+      const answer = await fetch(holder.dataset.from);
+      if (!answer.ok) throw new Error(`${answer.url} answers ${answer.status}`);
+      spec = await answer.json();
+    } else {
+      spec = JSON.parse(holder.textContent);
+    }
+    specs.set(element, spec);
+    return spec;
+  }
 
   // ---- figures -------------------------------------------------------------------------------------------------
 
@@ -93,26 +111,31 @@
   }
 
   // What is drawn now: the figure itself, or the frame that its slider stands at.
-  function specNow(figure) {
-    const spec = specOf(figure);
+  function shownOf(spec, figure) {
     const slider = figure.querySelector(":scope > .lrcore-stepper input");
     return slider ? spec.frames[Number(slider.value)] : spec;
   }
 
-  async function draw(figure) {
+  function drawAt(Plotly, figure, spec, width) {
     const plot = figure.querySelector(".lrcore-plot");
+    const { data, layout: own } = shownOf(spec, figure);
+    plot.querySelector(".lrcore-alt")?.remove();
+    const layout = layoutFor({ layout: own }, width);
+    layout.height ??= parseInt(plot.style.minHeight, 10);
+    if (onPaper) layout.width = width;
+    const drawing = Plotly.react(plot, data, layout, { responsive: true, displayModeBar: false });
+    plot.setAttribute("role", "group"); // it holds buttons now, which an image must not
+    figure.dataset.drawn = theme();
+    figure.dataset.width = width;
+    return drawing;
+  }
+
+  async function draw(figure) {
     try {
-      const Plotly = await loadPlotly();
+      const [Plotly, spec] = await Promise.all([loadPlotly(), specOf(figure)]);
       await pause();
-      const spec = specNow(figure);
-      plot.querySelector(".lrcore-alt")?.remove();
-      const layout = layoutFor(spec, figure.clientWidth);
-      layout.height ??= parseInt(plot.style.minHeight, 10);
-      await Plotly.react(plot, spec.data, layout, { responsive: true, displayModeBar: false });
-      plot.setAttribute("role", "group"); // it holds buttons now, which an image must not
-      link(Plotly, plot);
-      figure.dataset.drawn = theme();
-      figure.dataset.width = figure.clientWidth;
+      await drawAt(Plotly, figure, spec, figure.clientWidth);
+      link(Plotly, figure.querySelector(".lrcore-plot"));
     } catch (error) {
       report(figure, error);
     }
@@ -157,7 +180,7 @@
   function startSlider(figure) {
     const slider = figure.querySelector(":scope > .lrcore-stepper input");
     slider?.addEventListener("input", () => {
-      const { label } = specNow(figure);
+      const label = JSON.parse(slider.dataset.steps)[Number(slider.value)];
       slider.setAttribute("aria-valuetext", label);
       slider.nextElementSibling.textContent = label;
       if (figure.dataset.drawn) draw(figure);
@@ -181,8 +204,30 @@
     figures.forEach((figure) => near.observe(figure));
     new MutationObserver(redrawWhatIsShown).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     addEventListener("resize", redrawAfterResize);
-    // Paper shows every figure, also those the reader has not scrolled to.
-    addEventListener("beforeprint", () => figures.forEach((figure) => figure.dataset.drawn || draw(figure)));
+    startPrinting([...figures]);
+  }
+
+  // Paper shows every figure of the chosen study, also those the reader has not scrolled to, in the colours of paper.
+  // Printing does not wait: what it needs is loaded when the page has nothing else to do.
+  function startPrinting(figures) {
+    const visible = () => figures.filter((figure) => figure.checkVisibility());
+    const prepare = () => Promise.all([loadPlotly(), ...visible().map(specOf)]).catch(() => {});
+    const idle = window.requestIdleCallback ?? setTimeout;
+    addEventListener("load", () => idle(prepare));
+    addEventListener("beforeprint", () => {
+      onPaper = true;
+      for (const figure of visible()) {
+        try {
+          if (window.Plotly && specs.has(figure)) drawAt(window.Plotly, figure, specs.get(figure), PAPER);
+        } catch (error) {
+          report(figure, error);
+        }
+      }
+    });
+    addEventListener("afterprint", () => {
+      onPaper = false;
+      visible().forEach(draw);
+    });
   }
 
   // ---- tables --------------------------------------------------------------------------------------------------
@@ -204,7 +249,7 @@
 
   // Tables behind a switch wait until they are shown: one that is hidden has no width to lay its columns out in.
   async function startTables() {
-    const tables = [...document.querySelectorAll(".lrcore-table:not([data-drawn])")].filter(
+    const tables = [...document.querySelectorAll(".lrcore-table:not([data-drawn]):has(> .lrcore-spec)")].filter(
       (holder) => !holder.closest(".lrcore-choice[hidden]"),
     );
     if (!tables.length) return;
@@ -215,8 +260,8 @@
         if (holder.dataset.drawn) continue;
         try {
           const table = holder.querySelector("table");
-          const options = specOf(holder);
-          table.className = "display compact";
+          const options = await specOf(holder);
+          table.className = "compact";
           new ITable(table, options);
           holder.dataset.drawn = "true";
         } catch (error) {

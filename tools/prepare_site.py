@@ -45,6 +45,12 @@ def copy_vendor(project: Path) -> None:
                 temporary.write_bytes(content)
 
 
+def clear_fetched(project: Path) -> None:
+    """Remove what cells of an earlier rendering left for readers to fetch."""
+    for path in (project / "posts" / "fetched").glob("*.*"):
+        path.unlink()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--no-data", action="store_true", help="leave data/ and imgs/ as they are")
@@ -54,6 +60,7 @@ def main() -> None:
         if not options.no_data:
             make_data(project)
         copy_vendor(project)
+        clear_fetched(project)
     except subprocess.CalledProcessError as failed:
         sys.exit(failed.returncode)
     except LrcoreError as error:

@@ -71,6 +71,9 @@ def write_site(project: Project, pages: list[Page], texts: list[str], site: Path
     for name in FRAME:
         shutil.copyfile(Path(__file__).parent / "site_preview" / name, site / name)
     wanted = project.files(project.listed("project", "resources"), needed=False)
+    for page in pages:  # beside the page, and also what its cells wrote
+        beside = [f"{page.path.parent.as_posix()}/{pattern}" for pattern in page.settings.get("resources", [])]
+        wanted += project.files(beside, needed=False)
     wanted += [Path(name) for name in project.listed("format", "html", "css")]
     wanted += [Path(name.lstrip("/")) for name in project.listed("website", "image")]
     for path in wanted:

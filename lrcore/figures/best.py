@@ -14,7 +14,7 @@ _REPA = {NO_REPA: "no", SELF_REPA: "towards itself"}
 
 
 def best_parameters(generation: pandas.DataFrame) -> SiteTable:
-    """One row per autoencoder, REPA and step with the density and the shifts of lowest distance.
+    """One row per autoencoder, REPA and step with the lowest distance, and the density and the shifts that reached it.
 
     Raises:
         LrcoreError: no rows, two protocols, or every run diverged.
@@ -29,12 +29,12 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     table = pandas.DataFrame(
         {
             "autoencoder": [naming.ae_style(ae).label for ae in best["ae"]],
+            label: best["distance"].to_numpy(),
             "REPA": [_REPA.get(repa, "yes") for repa in best["repa"]],
             "step": best["step"].to_numpy(),
             "density": best["trainp"].to_numpy(),
             "train shift": best["trainshift"].to_numpy(),
             "sample shift": best["sampleshift"].to_numpy(),
-            label: best["distance"].to_numpy(),
             **_accompanying(best),
             "precision": best["sample_precision"].to_numpy(),
             "recall": best["sample_recall"].to_numpy(),

@@ -22,6 +22,7 @@ import plotly.graph_objects
 from itables.javascript import get_itables_extension_arguments
 
 from lrcore.errors import LrcoreError, unknown
+from lrcore.figures.fetched import apart
 from lrcore.results.numbers import shown
 
 DEFAULT_HEIGHT = 450
@@ -142,7 +143,8 @@ class SteppedFigure(Embedded):
         spec = {**specs[at], "frames": [{"label": step, **frame} for step, frame in zip(steps, specs, strict=True)]}
         slider = (
             f'<label class="lrcore-stepper">{html.escape(self.label)} <input type="range" min="0" '
-            f'max="{len(steps) - 1}" step="1" value="{at}" aria-valuetext="{html.escape(self.start)}"> '
+            f'max="{len(steps) - 1}" step="1" value="{at}" data-steps="{html.escape(json.dumps(steps))}" '
+            f'aria-valuetext="{html.escape(self.start)}"> '
             f"<output>{html.escape(self.start)}</output></label>"
         )
         plot = _plot(self.frames[self.start], self.alt, self.min_width)
@@ -151,12 +153,13 @@ class SteppedFigure(Embedded):
 
 @dataclass(frozen=True)
 class SiteTable(Embedded):
-    """A data frame as a table that can be sorted, searched and downloaded; without scripts, a plain table.
+    """A data frame as a table with a download of its rows; of more than `FEW_ROWS`, one to be sorted and searched.
 
     `name` is as in `SiteFigure`; `caption` says in words what the table holds, for screen readers (the visible
     caption and the number are the page's `tbl-cap`). Floats are shown by `shown`, and sorted by their full value;
     the download has the full values, or is of `rows` where the frame shows them as text. The index of the frame is
-    left out.
+    left out. A column that holds the same in every row, but for the first two, which say what a row is and what it
+    measured, becomes a line under the table.
 
     Raises:
         LrcoreError: the name is no slug, the caption is empty, or the frame has no rows.
@@ -175,13 +178,15 @@ class SiteTable(Embedded):
     @property
     def markup(self) -> str:
         """The table as HTML."""
-        table = self.frame.to_html(index=False, border=0, float_format=shown, na_rep="–", justify="left")
+        frame, same = _varying(self.frame)
+        table = frame.to_html(index=False, border=0, float_format=shown, na_rep="–", justify="left")
         # Quarto would otherwise read the table into its own model, and lose what the script looks for.
         table = table.replace(
             "<table ", f'<table data-quarto-disable-processing="true" aria-label="{html.escape(self.caption)}" ', 1
         )
+        table = f'<div class="lrcore-table-scroll">{table}</div>{same}'
         rows = self.frame if self.rows is None else self.rows
-        return _holder("table", self.name, table, table_options(self.frame), rows)
+        return _holder("table", self.name, table, table_options(frame) if len(frame) > FEW_ROWS else None, rows)
 
 
 @dataclass(frozen=True)
@@ -217,7 +222,7 @@ class Switch(Embedded):
         )
         parts = "".join(
             f'<div class="lrcore-choice" data-choice="{html.escape(choice)}"{"" if choice == first else " hidden"}>'
-            f"{shown.markup}</div>"
+            f"{shown.markup if choice == first else apart(shown.markup)}</div>"
             for choice, shown in self.choices.items()
         )
         legend = f"<legend>{html.escape(self.label)}</legend>"
@@ -234,7 +239,10 @@ def figure_spec(figure: plotly.graph_objects.Figure) -> dict[str, Any]:
 
 
 def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
-    """What itables' `ITable` needs to show the whole frame: search above, pages below where they are needed."""
+    """What itables' `ITable` needs to show the whole frame: search above, pages below where they are needed.
+
+    Columns keep the widths that the browser gave them before, so that nothing moves.
+    """
     many = len(frame) > ROWS_PER_PAGE
     with pandas.option_context("display.float_format", shown):
         options, _ = get_itables_extension_arguments(
@@ -245,6 +253,7 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
             maxColumns=0,
             paging=many,
             pageLength=ROWS_PER_PAGE,
+            autoWidth=False,
             text_in_header_can_be_selected=False,
             layout={
                 "topStart": "search",
@@ -304,16 +313,24 @@ def _figure(name: str, words: Words, inside: str, spec: dict[str, Any], rows: pa
     """A figure between its words."""
     over = f'<p class="lrcore-title">{html.escape(words.title)}</p>'
     over += f'<p class="lrcore-subtitle">{html.escape(words.subtitle)}</p>'
-    under = f'<p class="lrcore-notes">{html.escape(words.notes)}</p>' if words.notes else ""
+    under = f'<p class="lrcore-note">{html.escape(words.notes)}</p>' if words.notes else ""
     return _holder("figure", name, over + inside + under, spec, rows)
 
 
-def _holder(kind: str, name: str, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
+def _holder(kind: str, name: str, inside: str, spec: dict[str, Any] | None, rows: pandas.DataFrame) -> str:
     """What `site/figures.js` looks for: what is shown without scripts, what to draw, and the rows as a download."""
-    return (
-        f'<div class="lrcore-{kind}" id="{kind}-{name}">{inside}'
-        f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>{csv_link(rows, name)}</div>'
-    )
+    drawn = "" if spec is None else f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>'
+    return f'<div class="lrcore-{kind}" id="{kind}-{name}">{inside}{drawn}{csv_link(rows, name)}</div>'
+
+
+def _varying(frame: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
+    """The frame without columns that hold one value, and these as a line of HTML; the first two columns stay."""
+    same = [] if len(frame) < 2 else [name for name in frame.columns[2:] if frame[name].nunique(dropna=False) == 1]
+    if not same:
+        return frame, ""
+    values = ((name, frame[name].iloc[0]) for name in same)
+    said = [f"{name} {shown(value) if isinstance(value, float) else value}" for name, value in values]
+    return frame.drop(columns=same), f'<p class="lrcore-note">In every row: {html.escape("; ".join(said))}.</p>'
 
 
 def _plot(figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:

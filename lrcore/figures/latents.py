@@ -6,9 +6,8 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
-from lrcore.figures.reconstruction import with_error
 from lrcore.results import naming
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import shown, with_error
 
 DIAGNOSTICS = {
     "effective_dimension": "effective dimension",
@@ -26,7 +25,7 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
     """One row per autoencoder of a study, from its rows of `read_latents`.
 
     `channel std` is the range of the channels' standard deviations: near 1 for all where a latent is normalised channel
-    by channel. Every single channel and ring is in the rows to download.
+    by channel. Single channels and rings of the spectrum are rows of the figures that show them.
 
     Raises:
         LrcoreError: no rows, or those of two studies.
@@ -49,4 +48,4 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
             pairs = zip(values["value"], values["standard_error"], strict=True)
             table[label] = [with_error(value, error) for value, error in pairs]
     caption = f"Diagnostics of the latent space of each autoencoder in the study {studies[0]}, with standard errors"
-    return SiteTable(table, f"{studies[0]}-latent-diagnostics", caption, latents)
+    return SiteTable(table, f"{studies[0]}-latent-diagnostics", caption, latents[latents["index"] < 0])

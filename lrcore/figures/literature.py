@@ -7,6 +7,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.results import naming
+from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED
 
 STUDIES = {
@@ -33,6 +34,9 @@ def published_rankings(published: pandas.DataFrame) -> SiteTable:
     wide = rows.pivot(index=["source", "setting", "quantity"], columns="ae", values="value")
     wide = wide[naming.in_order(wide.columns)].dropna(thresh=FEWEST).reset_index()
     table = wide.rename(columns={ae: naming.ae_style(ae).label for ae in naming.in_order(rows["ae"])})
+    for ae in naming.in_order(rows["ae"]):
+        if (label := naming.ae_style(ae).label) in table:
+            table[label] = table[label].map(as_printed)
     table["source"] = table["source"].map(STUDIES)
     table["quantity"] = table["quantity"].map(QUANTITIES)
     table.columns.name = None

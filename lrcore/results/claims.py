@@ -23,7 +23,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.results import agreement, findings, naming, numbers, published_wording
 from lrcore.results.evidence import Evidence, evidence
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices
@@ -85,7 +85,7 @@ def best_density(given: Evidence) -> Claim:
     return Claim(
         "The best training density is ln or pln, never ts.",
         FOLLOWED,
-        f"ts is best in {shown(share)} % of cases",
+        f"ts is best in {as_printed(share)} % of cases",
         here or _lacking(given, behind.index.get_level_values("ae")),
         _of_all(given, set(behind.index.get_level_values("ae")), verdicts),
     )
@@ -167,7 +167,7 @@ def order_of_learnability(given: Evidence) -> Claim:
     return Claim(
         f"From the most to the least learnable: {', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
         FOLLOWED,
-        f"gFID {named(told)}",
+        f"gFID {named(told, as_printed)}",
         _order_text(given, ours, told) if ours else _lacking(given, given.settings["ae"]),
         _in_order(given, ours, told),
     )
@@ -202,7 +202,8 @@ def repa_helps(given: Evidence) -> Claim:
     return Claim(
         "REPA makes every latent space more learnable.",
         "yu2025repa",
-        "; ".join(f"{row['quantity']} {shown(row['value'])}" for _, row in told.iterrows()) or "no figure quoted here",
+        "; ".join(f"{row['quantity']} {as_printed(row['value'])}" for _, row in told.iterrows())
+        or "no figure quoted here",
         f"{given.label} {', '.join(parts)}" if parts else _lacking(given, parts),
         _of_all(given, set(effect.index), [verdict_on(-change, given.noise) for change in effect["paired"]]),
     )
@@ -220,7 +221,8 @@ def interpolation_orders(given: Evidence) -> Claim:
     return Claim(
         "The interpolated Fréchet distance orders autoencoders as learnability does.",
         source,
-        f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {named(told)}; gFID {named(found)}",
+        f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {named(told, as_printed)}; "
+        f"gFID {named(found, as_printed)}",
         f"{_order_text(given, ours, interpolated)}; {name} {named(interpolated)}"
         if ours
         else _lacking(given, given.settings["ae"]),

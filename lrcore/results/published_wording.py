@@ -8,7 +8,7 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.results import findings, naming, numbers
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED
 
 
@@ -37,8 +37,8 @@ def published_spreads(published: pandas.DataFrame) -> str:
             raise LrcoreError(f"no rows: no published relative spread of {parameter}")
         low, high = rows.iloc[0], rows.iloc[-1]
         part = (
-            f"{naming.PARAMETER_LABELS[parameter]} {shown(low['value'])} % ({naming.ae_style(low['ae']).label}) to "
-            f"{shown(high['value'])} % ({naming.ae_style(high['ae']).label})"
+            f"{naming.PARAMETER_LABELS[parameter]} {as_printed(low['value'])} % "
+            f"({naming.ae_style(low['ae']).label}) to {as_printed(high['value'])} % ({naming.ae_style(high['ae']).label})"
         )
         parts.append(part + (f" ({low['note']})" if low["note"] else ""))
     return "; ".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas
 
@@ -21,10 +21,10 @@ def labels(aes: Iterable[str]) -> list[str]:
     return [naming.ae_style(ae).label for ae in aes]
 
 
-def named(values: Mapping[str, float]) -> str:
-    """From the lowest to the highest: 'RAE 3.104, SD 7.727'."""
+def named(values: Mapping[str, float], written: Callable[[float], str] = shown) -> str:
+    """From the lowest to the highest, each number as `written`: 'RAE 3.1, SD 7.73'."""
     return ", ".join(
-        f"{naming.ae_style(ae).label} {shown(values[ae])}" for ae in sorted(values, key=lambda ae: values[ae])
+        f"{naming.ae_style(ae).label} {written(values[ae])}" for ae in sorted(values, key=lambda ae: values[ae])
     )
 
 

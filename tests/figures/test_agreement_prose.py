@@ -66,7 +66,7 @@ def test_order_in_words() -> None:
 def test_predictors_in_words() -> None:
     text = agreement_prose.predictors_in_words(study(generation_rows()))
     assert "1 of 1 properties have the order of learnability: iFD. Of 4 autoencoders 1 order in 24" in text
-    assert "so 0.04167 agreements" in text
+    assert "so 0.042 agreements" in text
     assert "too few autoencoders" in agreement_prose.predictors_in_words(begun())
 
 

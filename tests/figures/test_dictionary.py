@@ -30,7 +30,7 @@ def test_what_is_no_dictionary_is_refused(tmp_path):
 def test_rows_are_counted(tmp_path):
     sample_data.fill(tmp_path / "data", tmp_path / "imgs")
     table = rows_of_studies(load_studies(tmp_path / "data")).frame.set_index("study")
-    assert table.index.tolist() == ["cifar10-cpu", "smoke"]
+    assert table.index.tolist() == ["cifar10-cpu", "narrow", "smoke"]
     cells = load_study("cifar10-cpu").cells
     assert table.loc["cifar10-cpu", ["trainings", "evaluations"]].tolist() == [len(cells), 3 * len(cells)]
     assert table.loc["cifar10-cpu", ["at the choice", "other widths"]].gt(0).all()

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -15,7 +16,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import embed
+from lrcore.figures import embed, fetched
 from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, raw_html, script_json
 from lrcore.results.numbers import shown
 
@@ -40,6 +41,15 @@ def make_figure(**fields: Any) -> SiteFigure:
     y = [1.0, float("nan"), math.inf]
     figure = go.Figure(go.Scatter(x=[1, 2, 3], y=y, text=["a", "</script>", "`````"]))
     return SiteFigure(**{"figure": figure, "rows": ROWS, "name": "a-figure", "alt": 'says "x" < 2', **fields})
+
+
+def test_a_figure_stands_between_its_words() -> None:
+    words = embed.Words("A beats <B>", "FID of 100 samples, lower is better", "Source: nobody")
+    parts = [
+        part.get("class", ["script"])[0] for part in soup_of(make_figure(words=words)).div.find_all(recursive=False)
+    ]
+    assert parts[:4] == ["lrcore-title", "lrcore-subtitle", "lrcore-figure-scroll", "lrcore-note"]
+    assert soup_of(make_figure(words=words)).select_one(".lrcore-title").text == "A beats <B>"
 
 
 def test_figure_holds_its_spec_its_words_and_its_height() -> None:
@@ -79,17 +89,33 @@ def test_table_is_readable_without_scripts_and_whole_with_them() -> None:
     soup = soup_of(SiteTable(many, "big", "five hundred rows"))
     table = soup.select_one("table")
     assert table["data-quarto-disable-processing"] == "true" and table["aria-label"] == "five hundred rows"
-    assert len(table.select("tbody tr")) == 500 and table.select_one("td").text == "1.235"
+    assert len(table.select("tbody tr")) == 500 and table.select_one("td").text == "1.23"
     assert not table.select("i")
     options = spec_of(soup)
     rows = json.loads(options["data_json"])
-    assert len(rows) == 500 and rows[0][0] == ["1.235", 1.23456789]
+    assert len(rows) == 500 and rows[0][0] == ["1.23", 1.23456789]
     assert options["paging"] and "downsampling_warning" not in options
+
+
+def test_few_rows_need_no_script_to_be_read() -> None:
+    for rows, scripts in ((embed.FEW_ROWS, 0), (embed.FEW_ROWS + 1, 1)):
+        frame = pandas.DataFrame({"x": range(rows), "y": range(rows)})
+        assert len(soup_of(SiteTable(frame, "few", "a few rows")).select("script")) == scripts
+
+
+def test_what_is_the_same_in_every_row_is_said_once() -> None:
+    frame = pandas.DataFrame(
+        {"ae": ["sd", "rae"], "fid": [9.0, 9.0], "step": [100, 100], "gap": [math.nan] * 2, "x": [1, 2]}
+    )
+    soup = soup_of(SiteTable(frame, "same", "rows alike"))
+    assert [cell.text for cell in soup.select("th")] == ["ae", "fid", "x"]
+    assert soup.select_one(".lrcore-note").text == "In every row: step 100; gap –."
+    assert len(soup_of(SiteTable(frame.head(1), "one", "one row")).select("th")) == 5
 
 
 def test_missing_values_sort_as_missing_and_show_as_a_dash() -> None:
     soup = soup_of(SiteTable(ROWS, "gaps", "rows with a gap"))
-    assert [row.select("td")[1].text for row in soup.select("tbody tr")] == ["7.727", "–"]
+    assert [row.select("td")[1].text for row in soup.select("tbody tr")] == ["7.73", "–"]
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "with space", "-x", "x--y", "../up"])
@@ -163,3 +189,20 @@ def test_a_switch_of_one_is_the_thing_itself() -> None:
     assert Switch({"a": make_figure()}).markup == make_figure().markup
     with pytest.raises(LrcoreError, match="at least one choice"):
         Switch({})
+
+
+def test_what_is_not_shown_at_first_is_fetched_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = make_figure(figure=go.Figure(go.Scatter(y=list(range(3000)))), rows=pandas.DataFrame({"x": range(3000)}))
+    switch = Switch({"one": make_figure(), "two": long})
+    inline = soup_of(switch)
+    monkeypatch.setenv(fetched.FOLDER, str(tmp_path / "fetched"))
+    first, second = soup_of(switch).select(".lrcore-choice")
+    assert str(first) == str(inline.select(".lrcore-choice")[0])
+    spec, rows = second.select_one("script.lrcore-spec"), second.select_one("a[download]")
+    assert not spec.string and rows["download"] == "a-figure.csv"
+    kept = {path.name: path.read_text() for path in (tmp_path / "fetched").iterdir()}
+    assert json.loads(kept[spec["data-from"].removeprefix("fetched/")]) == spec_of(inline.select(".lrcore-choice")[1])
+    assert pandas.read_csv(io.StringIO(kept[rows["href"].removeprefix("fetched/")]))["x"].tolist() == list(range(3000))
+    assert str(second) == str(soup_of(switch).select(".lrcore-choice")[1]) and len(kept) == 2

@@ -14,7 +14,7 @@ def test_study_table() -> None:
     made = study_reconstruction(reconstruction_rows(("rae", "sd")))
     table = made.frame
     assert table["autoencoder"].to_list() == ["SD", "RAE"]
-    assert table["PSNR (dB) ↑"].to_list() == ["40.00 ± 0.20", "20.00 ± 0.20"]
+    assert table["PSNR (dB) ↑"].to_list() == ["40.0 ± 0.2", "20.0 ± 0.2"]
     assert "±" not in table["rFD ↓"][0] and "LPIPS (VGG, unweighted) ↓" in table
     assert made.rows is not None and sorted(made.rows.query("quantity == 'psnr'")["value"]) == [20.0, 40.0]
 

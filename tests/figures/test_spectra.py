@@ -19,7 +19,7 @@ def test_a_line_of_power_for_every_autoencoder(rows):
     line = made.figure.data[0]
     assert list(line.x) == [ring / 16 for ring in range(1, 9)]
     assert list(line.y) == pytest.approx([(ring / 16) ** -1.5 for ring in range(1, 9)])
-    assert "SD -1.5" in made.alt and made.figure.layout.xaxis.type == "log"
+    assert "SD \N{MINUS SIGN}1.5" in made.alt and made.figure.layout.xaxis.type == "log"
 
 
 def test_channels_are_sorted_and_stand_at_their_rank(rows):

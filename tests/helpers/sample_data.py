@@ -28,8 +28,10 @@ from lrcore.studies.loading import load_study
 from lrcore.studies.widths import known_channels
 
 MADE_UP = "made up for a test"
-STUDIES = ("cifar10-cpu", "smoke")
-RENAMED = {(STUDIES[0], "pca32"): FOREIGN["image"]}
+STUDIES = {"cifar10-cpu": "cifar10-cpu", "narrow": "smoke", "smoke": "smoke"}
+"""The studies by their names in the rows, and the shipped file that each is made after."""
+
+RENAMED = {("cifar10-cpu", "pca32"): FOREIGN["image"]}
 """What rows and pictures of a study's autoencoder call it."""
 
 CROPS = 4
@@ -49,13 +51,13 @@ RECONSTRUCTION = {
 @functools.cache
 def channels(ae: str) -> int:
     """Channels per token of an autoencoder of `STUDIES`."""
-    return CHANNELS.get(ae) or known_channels(load_study(STUDIES[0]))[ae]
+    return CHANNELS.get(ae) or known_channels(load_study("cifar10-cpu"))[ae]
 
 
 def fill(data: Path, imgs: Path) -> None:
     """Write rows of every run of `STUDIES` below `data`, and their crops below `imgs`."""
-    for name in STUDIES:
-        study = load_study(name)
+    for name, file in STUDIES.items():
+        study = load_study(file)
         for cell in study.cells:
             steps, shifts = study.training.evaluate_at, study.evaluation.sampleshifts
             rows = [generation_row(study, cell, step, shift) for step in steps for shift in shifts]

@@ -52,23 +52,23 @@ def test_the_switch_changes_figures_and_tables(browser: Browser, address: str, s
 @EVERY_WAY
 def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str, width: int, theme: str) -> None:
     with visit(browser, address, "posts/representation-comparison.html", width, theme) as opened:
-        switches = opened.page.locator(".lrcore-switch:has(> fieldset input[value=smoke])")
-        switches.last.locator("> fieldset input[value=smoke]").check()
+        switches = opened.page.locator(".lrcore-switch:has(> fieldset input[value=narrow])")
+        switches.last.locator("> fieldset input[value=narrow]").check()
         shown = switches.evaluate_all(
             """all => all.map(one => [...one.children].filter(part => part.matches('.lrcore-choice:not([hidden])'))
                 .map(part => part.dataset.choice))"""
         )
-        assert len(shown) > 3 and all(choices == ["smoke"] for choices in shown)
+        assert len(shown) > 3 and all(choices == ["narrow"] for choices in shown)
         assert not opened.problems
 
 
 def test_the_choice_of_study_stands_in_the_address_and_survives_a_reload(browser: Browser, address: str) -> None:
-    chosen = "document.querySelector('.lrcore-switch > fieldset input[value=smoke]').checked"
+    chosen = "document.querySelector('.lrcore-switch > fieldset input[value=narrow]').checked"
     with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
         page = opened.page
         assert not page.evaluate(chosen)
-        page.locator(".lrcore-switch > fieldset input[value=smoke]").first.check()
-        assert page.url.endswith("?study=smoke")
+        page.locator(".lrcore-switch > fieldset input[value=narrow]").first.check()
+        assert page.url.endswith("?study=narrow")
         page.reload()
         page.wait_for_function(chosen, timeout=WAIT)
         assert not opened.problems
@@ -92,7 +92,7 @@ def test_a_finger_scrolls_past_a_figure(browser: Browser, address: str, site: Pa
 def test_a_figure_shown_again_fits_the_window_and_the_theme(browser: Browser, address: str) -> None:
     with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
         page = opened.page
-        switch = page.locator(".lrcore-switch:has(> fieldset input[value=smoke])").first
+        switch = page.locator(".lrcore-switch:has(> fieldset input[value=narrow])").first
         first, *_, last = switch.locator("> fieldset input").all()
         figure = switch.locator(".lrcore-figure:visible").first
         name = figure.get_attribute("id")

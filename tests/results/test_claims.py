@@ -75,7 +75,7 @@ def test_order_of_learnability() -> None:
     found = claims.order_of_learnability(given())
     assert found.claim == "From the most to the least learnable: RAE, FLUX.2, SD, FLUX.1."
     assert found.verdict == "holds" and "rank correlation 1.00 over 4 autoencoders (24 orders" in found.here
-    assert found.published == "gFID RAE 3.104, FLUX.2 3.702, SD 7.727, FLUX.1 10.13"
+    assert found.published == "gFID RAE 3.10, FLUX.2 3.70, SD 7.73, FLUX.1 10.13"
     assert claims.order_of_learnability(given(scaled(10, ae="rae"))).verdict == "does not hold"
     # SD is 20 % before FLUX.1
     assert claims.order_of_learnability(given(noise=0.3)).verdict == "within noise"

@@ -14,7 +14,19 @@ def test_percent() -> None:
 
 
 def test_shown_as_its_example_says() -> None:
-    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=1)
+    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=3)
+
+
+def test_digits_at_the_edges_of_the_rule() -> None:
+    values = (999.96, 1000.0, 12.34, 0.0999, 0.09996, 0.00099, -0.0, -0.0123, 1e-9)
+    assert [numbers.shown(value) for value in values] == [
+        *("1000", "1,000", "12.3", "0.1", "0.1", "9.9e\N{MINUS SIGN}4", "0", "\N{MINUS SIGN}0.012", "1e\N{MINUS SIGN}9")
+    ]
+    pairs = ((3.2, 12.0), (580.3, 14.2), (0.5, 0.012), (0.0953, 0.0096), (-1.2e-3, 2e-4), (1.0, 0.0), (math.nan, 1.0))
+    assert [numbers.with_error(*pair) for pair in pairs] == [
+        *("3 ± 12", "580 ± 14", "0.500 ± 0.012", "0.095 ± 0.010"),
+        *("\N{MINUS SIGN}1.2e\N{MINUS SIGN}3 ± 0.2e\N{MINUS SIGN}3", "1", "–"),
+    ]
 
 
 def test_value_text() -> None:

@@ -77,15 +77,16 @@ def _localised(text: str, project: Project, page: Page) -> str:
 def _navbar(project: Project, page: Page) -> str:
     links = []
     for item in [*project.option("website", "navbar", "left", default=[])]:
-        here = ' aria-current="page"' if item["href"] == page.path.as_posix() else ""
+        active = item["href"] == page.path.as_posix()
+        here = 'class="nav-link active" aria-current="page"' if active else 'class="nav-link"'
         target = item["href"] if "://" in item["href"] else f"/{item['href']}"
-        links.append(f'<a href="{html.escape(target)}"{here}>{html.escape(item["text"])}</a>')
+        links.append(f'<a href="{html.escape(target)}" {here}>{html.escape(item["text"])}</a>')
     return "\n".join(links)
 
 
 def _title_block(project: Project, page: Page) -> str:
     settings = page.settings
-    parts = [f"<h1>{inline(page, settings['title'])}</h1>"]
+    parts = [f'<h1 class="title">{inline(page, settings["title"])}</h1>']
     if "subtitle" in settings:
         parts.append(f'<p class="subtitle">{inline(page, settings["subtitle"])}</p>')
     if "description" in settings:
