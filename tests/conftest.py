@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent
 PROJECT_FILES = (
-    *("_quarto.yml", "index.qmd", "404.qmd", "posts", "llms.txt", "site", "tools"),
+    *("_quarto.yml", "_environment", "index.qmd", "404.qmd", "posts", "llms.txt", "site", "tools"),
     *("data/published", "data/README.md"),
 )
 
@@ -129,6 +129,15 @@ def address(site: Path) -> Iterator[str]:
     from browser import served
 
     with served(site) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def made_up_address(made_up_site: Path) -> Iterator[str]:
+    """Where the project's pages over made-up data are served."""
+    from browser import served
+
+    with served(made_up_site) as url:
         yield url
 
 

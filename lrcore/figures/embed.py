@@ -178,7 +178,7 @@ class SiteTable(Embedded):
     @property
     def markup(self) -> str:
         """The table as HTML."""
-        frame, same = _varying(self.frame)
+        frame, same = _varying(self.frame.map(_unbroken))
         table = frame.to_html(index=False, border=0, float_format=shown, na_rep="–", justify="left")
         # Quarto would otherwise read the table into its own model, and lose what the script looks for.
         table = table.replace(
@@ -265,6 +265,13 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
     # itables writes NaN, the plain table a dash
     options["data_json"] = options["data_json"].replace('["NaN", "___NaN___"]', '["\\u2013", "___NaN___"]')
     return dict(options)
+
+
+def _unbroken(value: Any) -> Any:
+    """A value whose text, if it is one, keeps numbers on one line with their errors, and ranges with their ends."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(?<=\d) ([±–]) (?=[\d\N{MINUS SIGN}])", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", value)
 
 
 def csv_link(frame: pandas.DataFrame, name: str) -> str:

@@ -38,7 +38,8 @@ def published_spreads(published: pandas.DataFrame) -> str:
         low, high = rows.iloc[0], rows.iloc[-1]
         part = (
             f"{naming.PARAMETER_LABELS[parameter]} {as_printed(low['value'])} % "
-            f"({naming.ae_style(low['ae']).label}) to {as_printed(high['value'])} % ({naming.ae_style(high['ae']).label})"
+            f"({naming.ae_style(low['ae']).label}) to {as_printed(high['value'])} % "
+            f"({naming.ae_style(high['ae']).label})"
         )
         parts.append(part + (f" ({low['note']})" if low["note"] else ""))
     return "; ".join(parts)

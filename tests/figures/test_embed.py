@@ -206,3 +206,13 @@ def test_what_is_not_shown_at_first_is_fetched_when_it_is_asked_for(
     assert json.loads(kept[spec["data-from"].removeprefix("fetched/")]) == spec_of(inline.select(".lrcore-choice")[1])
     assert pandas.read_csv(io.StringIO(kept[rows["href"].removeprefix("fetched/")]))["x"].tolist() == list(range(3000))
     assert str(second) == str(soup_of(switch).select(".lrcore-choice")[1]) and len(kept) == 2
+
+
+def test_a_number_stays_on_one_line_with_its_error() -> None:
+    frame = pandas.DataFrame(
+        {"ae": ["sd"] * 11, "psnr": ["25.05 ± 0.07"] * 11, "std": ["0.96 – 1.05"] * 11, "x": range(11)}
+    )
+    soup = soup_of(SiteTable(frame, "errors", "numbers with errors"))
+    assert soup.select("td")[1].text == "25.05\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.07"
+    first = json.loads(spec_of(soup)["data_json"])[0]
+    assert first[1:3] == ["25.05\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.07"]  # what is the same stands below

@@ -182,7 +182,7 @@ class Visit:
         for identifier in self._unchecked(".lrcore-table"):
             table = self.page.locator(f"#{identifier}")
             try:
-                self.page.wait_for_selector(f"#{identifier}[data-drawn]", timeout=WAIT)
+                self.page.wait_for_selector(f"#{identifier}:is([data-drawn], :not(:has(> .lrcore-spec)))", timeout=WAIT)
             except Exception:  # the browser's timeout
                 self.problems.append(f"{identifier} stays plain")
                 continue

@@ -101,9 +101,7 @@ Try it.
 
 [The other page](posts/other.qmd#sec-there)
 """
-    front = (
-        "title: A *page*\nsubtitle: S\ndescription: D\ndate: 2026-01-02\nauthor: Ann\nabstract: Short.\ncitation: true"
-    )
+    front = "title: A *page*\nsubtitle: S\ndescription: D\ndate: 2026-01-02\nauthor: Ann\nabstract: Short.\ncitation: {id: key2026}"
     write(project, "index.qmd", body, front)
     write(project, "posts/other.qmd", "## There {#sec-there}\n\n[back](../index.qmd) ![](/imgs/dot.png){alt='black'}")
     page = built(project)
@@ -212,8 +210,8 @@ def test_refusals(project: Path, body: str, message: str) -> None:
         ("title: T\nlisting: x", "'listing'"),
         ("subtitle: S", "no title"),
         ("title: [", "not valid YAML"),
-        ("title: T\ncitation: true\ndate: 2026-01-02", "'citation' needs 'author' too"),
-        ("title: T\ncitation: true\nauthor: Ann", "'citation' needs 'date' too"),
+        ("title: T\ncitation: {id: key2026}\ndate: 2026-01-02", "'citation' needs 'author' too"),
+        ("title: T\ncitation: {id: key2026}\nauthor: Ann", "'citation' needs 'date' too"),
         ("title: T\ndate: soon", "'date: soon' has the wrong type"),
         ("title: T\nauthor: [{family: Author}]", "an author has no name"),
     ],
@@ -332,10 +330,10 @@ def test_no_card_where_none_is_asked_for(project: Path) -> None:
 def test_citation_of_authors_who_are_no_persons(project: Path) -> None:
     published_at(project, "https://example.org/sub/")
     names = "author:\n  - name: {literal: The site authors}\n  - Ann B. Author\n  - name: {family: Ode, given: C.}\n"
-    write(project, "posts/other.qmd", "Text.", f"title: T\n{names}date: 2026-03-04\ncitation: true")
+    write(project, "posts/other.qmd", "Text.", f"title: T\n{names}date: 2026-03-04\ncitation: {id: key2026}")
     page = built(project, "posts/other.html")
     entry = page.select_one(".cite code").text
-    assert entry.startswith("@online{the_site_authors2026,")
+    assert entry.startswith("@online{key2026,")
     assert "author = {{The site authors} and B. Author, Ann and Ode, C.}" in entry
     assert "date = {2026-03-04}" in entry and "url = {https://example.org/sub/posts/other.html}" in entry
     assert "The site authors, Ann B. Author, and C. Ode. 2026." in page.select_one(".cite").text
@@ -408,6 +406,8 @@ def test_articles_are_cited_by_the_authors_of_the_project() -> None:
     assert Path("posts/representation-comparison.qmd") in [page.path for page in cited]
     citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
     assert all(authors(page) == [author["name"] for author in citation["authors"]] for page in cited)
+    keys = [page.settings["citation"]["id"] for page in cited]
+    assert len(cited) > 3 and len(set(keys)) == len(keys)
 
 
 def test_scripts_are_copied_from_the_installed_packages(tmp_path: Path) -> None:

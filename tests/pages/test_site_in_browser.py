@@ -11,6 +11,9 @@ import pytest
 from browser import TOGGLE, WAIT, served, visit
 from playwright.sync_api import Browser
 
+LONG_TABLES = "posts/data.html"
+"""A page with tables of more rows than can be read at one glance."""
+
 EVERY_WAY = pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (820, "light"), (1440, "dark")])
 
 
@@ -50,8 +53,8 @@ def test_the_switch_changes_figures_and_tables(browser: Browser, address: str, s
 
 
 @EVERY_WAY
-def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str, width: int, theme: str) -> None:
-    with visit(browser, address, "posts/representation-comparison.html", width, theme) as opened:
+def test_one_choice_of_study_sets_every_switch(browser: Browser, made_up_address: str, width: int, theme: str) -> None:
+    with visit(browser, made_up_address, "posts/representation-comparison.html", width, theme) as opened:
         switches = opened.page.locator(".lrcore-switch:has(> fieldset input[value=narrow])")
         switches.last.locator("> fieldset input[value=narrow]").check()
         shown = switches.evaluate_all(
@@ -62,9 +65,9 @@ def test_one_choice_of_study_sets_every_switch(browser: Browser, address: str, w
         assert not opened.problems
 
 
-def test_the_choice_of_study_stands_in_the_address_and_survives_a_reload(browser: Browser, address: str) -> None:
+def test_the_chosen_study_stands_in_the_address_and_survives_a_reload(browser: Browser, made_up_address: str) -> None:
     chosen = "document.querySelector('.lrcore-switch > fieldset input[value=narrow]').checked"
-    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+    with visit(browser, made_up_address, "posts/representation-comparison.html", 1440, "light") as opened:
         page = opened.page
         assert not page.evaluate(chosen)
         page.locator(".lrcore-switch > fieldset input[value=narrow]").first.check()
@@ -89,8 +92,8 @@ def test_a_finger_scrolls_past_a_figure(browser: Browser, address: str, site: Pa
     context.close()
 
 
-def test_a_figure_shown_again_fits_the_window_and_the_theme(browser: Browser, address: str) -> None:
-    with visit(browser, address, "posts/representation-comparison.html", 1440, "light") as opened:
+def test_a_figure_shown_again_fits_the_window_and_the_theme(browser: Browser, made_up_address: str) -> None:
+    with visit(browser, made_up_address, "posts/representation-comparison.html", 1440, "light") as opened:
         page = opened.page
         switch = page.locator(".lrcore-switch:has(> fieldset input[value=narrow])").first
         first, *_, last = switch.locator("> fieldset input").all()
@@ -179,8 +182,8 @@ def test_the_legend_hides_and_shows(browser: Browser, address: str, width: int, 
         assert every > 1 and not opened.problems
 
 
-def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
-    with visit(browser, address, first_page_with(site, pages, "lrcore-table"), 1440, "light") as opened:
+def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str) -> None:
+    with visit(browser, address, LONG_TABLES, 1440, "light") as opened:
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
         assert not opened.page.evaluate("document.documentElement.classList.contains('dark')")
         opened.page.locator(TOGGLE).first.click()
@@ -188,12 +191,10 @@ def test_a_table_is_dark_where_the_page_is(browser: Browser, address: str, site:
 
 
 @EVERY_WAY
-def test_tables_search_and_sort(
-    browser: Browser, address: str, site: Path, pages: list[str], width: int, theme: str
-) -> None:
-    with visit(browser, address, first_page_with(site, pages, "lrcore-table"), width, theme) as opened:
+def test_tables_search_and_sort(browser: Browser, address: str, width: int, theme: str) -> None:
+    with visit(browser, address, LONG_TABLES, width, theme) as opened:
         opened.page.wait_for_selector(".lrcore-table[data-drawn]", timeout=WAIT)
-        table = opened.page.locator(".lrcore-table").first
+        table = opened.page.locator(".lrcore-table[data-drawn]").first
         every = table.locator("tbody tr").count()
         search = table.locator("input[type=search]")
         search.fill("no row holds these words")

@@ -88,6 +88,34 @@ def test_a_pull_request_is_rendered_and_not_deployed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_check_that_fails_does_not_keep_the_site_from_being_published() -> None:
+    jobs = read("publish.yml")["jobs"]
+    assert jobs["smoke"]["continue-on-error"] is True and jobs["render"]["if"] == "${{ !cancelled() }}"
+    made, taken = (
+        [step for step in jobs[job]["steps"] if "artifact@" in step.get("uses", "")] for job in ("smoke", "render")
+    )
+    assert made[0]["with"]["name"] == taken[0]["with"]["name"] and taken[0]["continue-on-error"] is True
+
+
+@pytest.mark.parametrize(("others", "passes"), [(True, True), (False, False)])
+def test_the_site_is_prepared_without_the_check_where_other_rows_are(
+    tmp_path: Path, others: bool, passes: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import prepare_site
+
+    if others:
+        (tmp_path / "data" / "generation" / "study=cifar10").mkdir(parents=True)
+        (tmp_path / "data" / "generation" / "study=cifar10" / "part.parquet").touch()
+    failed = subprocess.CompletedProcess(["train"], 2)
+    monkeypatch.setattr(prepare_site.subprocess, "run", lambda *_, **__: failed)
+    if passes:
+        prepare_site.make_data(tmp_path)
+        assert "without the study smoke" in capsys.readouterr().err
+    else:
+        with pytest.raises(subprocess.CalledProcessError):
+            prepare_site.make_data(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("said", "code", "passes"),
     [

@@ -46,7 +46,7 @@ def _item(project: Project, page: Page) -> dict[str, Any]:
             raise PreviewError(f"{page.path}: front matter: 'citation' needs '{key}' too")
     names, date = _names(page), page.settings["date"]
     item = {
-        "id": f"{names[0].get('family') or names[0].get('literal')}{date.year}".lower().replace(" ", "_"),
+        "id": page.settings["citation"]["id"],
         "type": "webpage",
         "title": words(page, page.settings["title"]),
         "author": names,

@@ -72,7 +72,7 @@ PAGE_KEYS: dict[str, Any] = {
     "image": str,
     "image-alt": str,
     "resources": list,
-    "citation": [True, False],
+    "citation": {"id": str},
     "toc": bool,
     "number-sections": bool,
     "code-fold": bool,
