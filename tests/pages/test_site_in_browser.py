@@ -11,7 +11,7 @@ import pytest
 from browser import TOGGLE, WAIT, served, visit
 from playwright.sync_api import Browser
 
-LONG_TABLES = "posts/data.html"
+LONG_TABLES = "posts/representation-comparison.html"
 """A page with tables of more rows than can be read at one glance."""
 
 EVERY_WAY = pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (820, "light"), (1440, "dark")])
