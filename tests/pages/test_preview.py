@@ -101,7 +101,8 @@ Try it.
 
 [The other page](posts/other.qmd#sec-there)
 """
-    front = "title: A *page*\nsubtitle: S\ndescription: D\ndate: 2026-01-02\nauthor: Ann\nabstract: Short.\ncitation: {id: key2026}"
+    front = "title: A *page*\nsubtitle: S\ndescription: D\ndate: 2026-01-02\nauthor: Ann\nabstract: Short."
+    front += "\ncitation: {id: key2026}"
     write(project, "index.qmd", body, front)
     write(project, "posts/other.qmd", "## There {#sec-there}\n\n[back](../index.qmd) ![](/imgs/dot.png){alt='black'}")
     page = built(project)
@@ -330,7 +331,7 @@ def test_no_card_where_none_is_asked_for(project: Path) -> None:
 def test_citation_of_authors_who_are_no_persons(project: Path) -> None:
     published_at(project, "https://example.org/sub/")
     names = "author:\n  - name: {literal: The site authors}\n  - Ann B. Author\n  - name: {family: Ode, given: C.}\n"
-    write(project, "posts/other.qmd", "Text.", f"title: T\n{names}date: 2026-03-04\ncitation: {id: key2026}")
+    write(project, "posts/other.qmd", "Text.", f"title: T\n{names}date: 2026-03-04\ncitation:\n  id: key2026")
     page = built(project, "posts/other.html")
     entry = page.select_one(".cite code").text
     assert entry.startswith("@online{key2026,")
