@@ -119,7 +119,7 @@
   function drawAt(Plotly, figure, spec, width) {
     const plot = figure.querySelector(".lrcore-plot");
     const { data, layout: own } = shownOf(spec, figure);
-    plot.querySelector(".lrcore-alt")?.remove();
+    plot.querySelectorAll(":scope > :is(.lrcore-alt, .lrcore-still)").forEach((before) => before.remove());
     const layout = layoutFor({ layout: own }, width);
     layout.height ??= parseInt(plot.style.minHeight, 10);
     if (onPaper) layout.width = width;

@@ -76,6 +76,7 @@ def write_site(project: Project, pages: list[Page], texts: list[str], site: Path
         wanted += project.files(beside, needed=False)
     wanted += [Path(name) for name in project.listed("format", "html", "css")]
     wanted += [Path(name.lstrip("/")) for name in project.listed("website", "image")]
+    wanted += [Path(page.settings["image"].lstrip("/")) for page in pages if "image" in page.settings]
     for path in wanted:
         copy_file(project, path, site)
     for target, html in written.items():

@@ -15,6 +15,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas
@@ -24,6 +25,9 @@ from itables.javascript import get_itables_extension_arguments
 from lrcore.errors import LrcoreError, unknown
 from lrcore.figures.fetched import apart
 from lrcore.results.numbers import shown
+
+DRAWN = Path("site/drawn")
+"""Still pictures of figures, for readers without scripts, where cells run in the root of the project."""
 
 DEFAULT_HEIGHT = 450
 """Height in pixels of a figure whose layout names none."""
@@ -103,7 +107,7 @@ class SiteFigure(Embedded):
     @property
     def markup(self) -> str:
         """The figure as HTML."""
-        plot = _plot(self.figure, self.alt, self.min_width)
+        plot = _plot(self.name, self.figure, self.alt, self.min_width)
         return _figure(self.name, self.words, plot, figure_spec(self.figure), self.rows)
 
 
@@ -147,7 +151,7 @@ class SteppedFigure(Embedded):
             f'aria-valuetext="{html.escape(self.start)}"> '
             f"<output>{html.escape(self.start)}</output></label>"
         )
-        plot = _plot(self.frames[self.start], self.alt, self.min_width)
+        plot = _plot(self.name, self.frames[self.start], self.alt, self.min_width)
         return _figure(self.name, self.words, slider + plot, spec, self.rows)
 
 
@@ -340,15 +344,17 @@ def _varying(frame: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
     return frame.drop(columns=same), f'<p class="lrcore-note">In every row: {html.escape("; ".join(said))}.</p>'
 
 
-def _plot(figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:
+def _plot(name: str, figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:
     """Where a script draws the figure; its height is known before, so that nothing moves when it does."""
     height = int(figure.layout.height or DEFAULT_HEIGHT)
     style = f"min-height:{height}px" + (f";min-width:{min_width}px" if min_width else "")
     said = html.escape(alt)
+    still = DRAWN / f"{name}.svg"
+    picture = f'<img class="lrcore-still" src="/{still}" alt="{said}" loading="lazy">' if still.is_file() else ""
     return (
         f'<div class="lrcore-figure-scroll" tabindex="0" role="group" aria-label="Figure">'
         f'<div class="lrcore-plot" role="img" aria-label="{said}" style="{style}">'
-        f'<p class="lrcore-alt" style="max-height:{height}px">{said}</p></div></div>'
+        f'{picture}<p class="lrcore-alt" style="max-height:{height}px">{said}</p></div></div>'
     )
 
 

@@ -13,7 +13,7 @@ from site_preview.settings import Page, Project
 def social_tags(project: Project, page: Page, title: str) -> str:
     """The `<meta>` elements of a page called `title`."""
     shown = {"title": title, "description": page.description(project)}
-    picture = _picture(project)
+    picture = _picture(project, page)
     lines: list[str] = []
     if project.option("website", "open-graph"):
         about = {**shown, "site_name": project.option("website", "title", default=""), **picture}
@@ -25,19 +25,22 @@ def social_tags(project: Project, page: Page, title: str) -> str:
     return "\n".join(lines)
 
 
-def _picture(project: Project) -> dict[str, str]:
-    """Address, words and size of the picture, which other hosts can only fetch once the site's address is known."""
-    image = project.option("website", "image")
+def _picture(project: Project, page: Page) -> dict[str, str]:
+    """Address, words and size of the page's own picture, or else the site's.
+
+    Other hosts can only fetch it once the site's address is known.
+    """
+    own = page.settings.get("image")
+    image = own or project.option("website", "image")
     if not image:
         return {}
-    alternative = project.option("website", "image-alt")
+    alternative = page.settings.get("image-alt") if own else project.option("website", "image-alt")
+    where = f"{page.path}: " if own else "_quarto.yml: website: "
     path = project.folder / image.lstrip("/")
     if not image.startswith("/") or not path.is_file():
-        raise PreviewError(
-            f"_quarto.yml: website: image: '{image}' is no file, named from the project's folder with a '/'"
-        )
+        raise PreviewError(f"{where}image: '{image}' is no file, named from the project's folder with a '/'")
     if not alternative:
-        raise PreviewError("_quarto.yml: website: image needs its words, image-alt")
+        raise PreviewError(f"{where}image needs its words, image-alt")
     if not project.site_url:
         return {}
     with Image.open(path, formats=("PNG", "JPEG", "WEBP", "GIF")) as opened:

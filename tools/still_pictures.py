@@ -1,0 +1,99 @@
+"""The still pictures of figures that are committed, and how to tell whether one is out of date."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import hashlib
+import http.server
+import json
+import math
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+from bs4 import BeautifulSoup
+
+DRAWN = Path("site/drawn")
+CHECK = "smoke-"
+"""Names of figures of the study that checks the machinery; its rows are not committed."""
+_DIGITS = 4
+"""Significant digits that are compared: the last ones differ from processor to processor."""
+_WHAT_IS_SHOWN = ("x", "y", "text", "name")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a built page, and what plotly.js draws of it."""
+
+    identifier: str
+    name: str
+    spec: dict[str, Any]
+
+
+def figures_of(path: Path) -> list[Figure]:
+    """The figures of a built page, but for those of the study that checks the machinery."""
+    soup = BeautifulSoup(path.read_text(), "html.parser")
+    found = []
+    for holder in soup.select(".lrcore-figure"):
+        name = str(holder["id"]).removeprefix("figure-")
+        script = holder.select_one(":scope > .lrcore-spec")
+        if script is None or name.startswith(CHECK):
+            continue
+        kept = script.get("data-from")
+        text = (path.parent / str(kept)).read_text() if kept else str(script.string)
+        found.append(Figure(str(holder["id"]), name, json.loads(text)))
+    return found
+
+
+def digest_of(spec: dict[str, Any]) -> str:
+    """What a picture of these traces is marked with: 16 hexadecimal digits."""
+    shown = [{key: trace.get(key) for key in _WHAT_IS_SHOWN} for trace in spec["data"]]
+    text = json.dumps(_rounded(shown), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def with_digest(svg: str, digest: str) -> str:
+    """The picture with its mark, and a background that is light in the dark, too."""
+    return re.sub(r"(<svg[^>]*?) style=\"[^\"]*\"", r'\1 style="background: #ffffff"', svg, count=1).replace(
+        ">", f"><!-- {digest} -->", 1
+    )
+
+
+def digest_in(svg: str) -> str:
+    """The mark of a picture; empty where it has none."""
+    found = re.search(r"<!-- (\w{16}) -->", svg)
+    return found[1] if found else ""
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on a free port of this machine; yields its address."""
+    handler = functools.partial(_Silent, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict) and "bdata" in value:  # plotly's form of a numpy array
+        array = numpy.frombuffer(base64.b64decode(value["bdata"]), dtype=value["dtype"])
+        return _rounded(array.tolist())
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") + 0.0 if math.isfinite(value) else None
+    return value
