@@ -47,7 +47,7 @@ def test_axes() -> None:
     assert figure.layout.yaxis2.matches == "y"  # panels of a row are linked
     low, high = figure.layout.yaxis.range
     assert 10**low < 20 and 10**high > 40
-    assert "step 200" in figure.layout.title.text
+    assert "step 200" in shown.words.subtitle
 
 
 def test_with_repa_and_with_gaps() -> None:
