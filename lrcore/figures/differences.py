@@ -19,7 +19,7 @@ from lrcore.results import findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
-_TWO_SEEDS = "two seeds"
+_TWO_SEEDS, _NEXT = "two seeds", "next autoencoder"
 
 
 def against_noise(study: StudyRows) -> SiteFigure:
@@ -40,7 +40,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
     figure = go.Figure()
     for place, ae in enumerate(aes):
         look, own = naming.ae_style(ae), rows[rows["ae"] == ae]
-        beside = (place - (len(aes) - 1) / 2) * min(0.14, 0.8 / len(aes))  # points of one row would hide one another
+        beside = (place - (len(aes) - 1) / 2) * min(0.2, 0.8 / len(aes))  # points of one row would hide one another
         figure.add_trace(
             go.Scatter(
                 x=own["difference"].tolist(),
@@ -97,7 +97,10 @@ def exceeding(rows: pandas.DataFrame, noise: float) -> str:
     if not noise > 0:
         top = found.loc[found["difference"].idxmax()]
         share = numbers.percent(float(top["difference"]), signed=False)
-        return f"The largest difference is {share}: {top['kind']}, {naming.ae_style(str(top['ae'])).label}"
+        label = naming.ae_style(str(top["ae"])).label
+        if top["kind"] == _NEXT:
+            return f"The largest difference is {share}: from {label} to the next autoencoder"
+        return f"The largest difference is {share}: {top['kind']}, {label}"
     above = int((found["difference"] > noise).sum())
     count = {0: "None", len(found): "All"}.get(above, str(above))
     return f"{count} of {len(found)} differences {'exceeds' if above == 1 else 'exceed'} the noise of the seed"
@@ -162,9 +165,12 @@ def wider(rows: pandas.DataFrame, study: str) -> str:
     both = rows.dropna(subset=["published", "here"])
     if both.empty:
         return "Published spreads of each timestep choice; the study has none yet"
-    above = int((both["here"] > both["published"]).sum())
-    many = f"in {above} of {len(both)} cases" if above else f"in none of {len(both)} cases"
-    return f"Study {study} spreads wider than published {many}"
+    above, below = (both["here"] > both["published"]).sum(), (both["here"] < both["published"]).sum()
+    if above in (0, len(both)) and below in (0, len(both)):
+        way = "as wide as" if above == below else ("wider than" if above else "narrower than")
+        many = f"all {len(both)} cases" if len(both) > 1 else "the one case"
+        return f"Spreads in study {study} are {way} published in {many} that both have"
+    return f"Spreads in study {study} are wider than published in {above} of {len(both)} cases"
 
 
 def _pair(pair: pandas.Series, study: str) -> go.Scatter:
@@ -206,8 +212,9 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     repa = findings.effect_of_repa(with_repa[with_repa["step"] == step])
     parts.append(pandas.DataFrame({"kind": "REPA", "ae": repa["ae"], "difference": repa["paired"].abs()}))
     best = study.best().sort_values("distance")
-    following = best["distance"].pct_change().shift(-1)
-    parts.append(pandas.DataFrame({"kind": "next autoencoder", "ae": best["ae"], "difference": following}))
+    above = best["distance"].where(best["distance"] > 0)  # relative to nothing, or less, no difference is known
+    following = (best["distance"].shift(-1) - above) / above
+    parts.append(pandas.DataFrame({"kind": _NEXT, "ae": best["ae"], "difference": following}))
     return pandas.concat(parts, ignore_index=True).dropna()
 
 

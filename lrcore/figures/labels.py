@@ -42,6 +42,9 @@ class Name:
     size: float
 
 
+End = tuple[str, str, float, float]
+"""A line's name and colour, and x and y of its last point."""
+
 Segment = tuple[float, float, float, float]
 """A line from (x, y) to (x, y), as shares of the plot."""
 
@@ -72,8 +75,8 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
     return [options[at][option] for at, option in enumerate(chosen)]
 
 
-def name_lines(figure: go.Figure, ends: Sequence[tuple[str, str, float, float]]) -> None:
-    """Names at the right end of lines: (name, colour, x, y of its last point), spread so that none lies on another.
+def name_lines(figure: go.Figure, ends: Sequence[End]) -> None:
+    """Names at the right end of lines, spread so that none lies on another.
 
     For figures with a height, margins and a range of the y axis (of its logarithm, on such an axis); makes room at the
     right. x and y are in the units of the rows.

@@ -75,8 +75,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the picker says of a number of channels, in sentences."""
+    """What the picker says of a number of channels: `short` is the answer, such as 'ln, train shift 1.78, sample shift
+    6.93', the rest is what it rests on, in sentences.
+    """
 
+    short: str
     rule: str
     below: str
     above: str
@@ -196,6 +199,7 @@ def answer(evidence: Evidence, channels: int) -> Answer:
     higher = [latent for latent in evidence.latents if latent.channels > channels]
     near = {name: _rule_among(evidence, name, channels) for name in _SHIFTS}
     return Answer(
+        short=_short(evidence, channels),
         rule=f"nearest train shift that was tried: {near['trainshift']:.2f}; sample shift: {near['sampleshift']:.2f}",
         below=_measured([latent for latent in lower if latent.channels == lower[-1].channels]),
         above=_measured([latent for latent in higher if latent.channels == higher[0].channels]),
@@ -225,6 +229,16 @@ def _nearest(evidence: Evidence, parameter: str, channels: int) -> Latent | None
     """The latent nearest in log channels of those whose best `parameter` is known."""
     known = [latent for latent in evidence.latents if latent.best[parameter]]
     return min(known, key=lambda latent: abs(math.log(channels / latent.channels)), default=None)
+
+
+def _short(evidence: Evidence, channels: int) -> str:
+    """The recommended values alone, several where they differ by condition."""
+    said = []
+    for parameter, name in (("trainp", ""), ("trainshift", "train shift "), ("sampleshift", "sample shift ")):
+        nearest = _nearest(evidence, parameter, channels)
+        values = dict.fromkeys(numbers.value_text(one.value) for one in nearest.best[parameter]) if nearest else {}
+        said.append(name + " or ".join(values) if values else f"{name or 'density '}not known")
+    return ", ".join(said)
 
 
 def _shift(evidence: Evidence, parameter: str, channels: int) -> str:

@@ -115,13 +115,16 @@ def test_a_slider_redraws_its_figure(browser: Browser, address: str, width: int,
         figure = opened.page.locator("#figure-timestep-explorer")
         figure.scroll_into_view_if_needed()
         opened.page.wait_for_selector("#figure-timestep-explorer[data-drawn]", timeout=WAIT)
-        before = figure.locator(".gtitle").text_content()
+        title = figure.locator(".annotation-text").first  # of the upper panel
+        before = title.text_content()
         slider = figure.locator("input[type=range]")
         slider.press("End")
         said = slider.get_attribute("aria-valuetext")
         assert figure.locator("output").text_content() == said
-        opened.page.wait_for_function("text => document.querySelector('.gtitle').textContent.endsWith(text)", arg=said)
-        assert figure.locator(".gtitle").text_content() != before
+        opened.page.wait_for_function(
+            "text => document.querySelector('.annotation-text').textContent.includes(text)", arg=said
+        )
+        assert title.text_content() != before
         assert not opened.problems
 
 
