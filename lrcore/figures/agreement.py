@@ -130,8 +130,8 @@ def _place_line(ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> go.
         if upper in at and lower in at:
             x += [at[upper], at[lower], None]
             y += [line + _BELOW, line + 1 - _ABOVE, None]
-    line = {"color": naming.ae_style(ae).colour, "width": 2}
-    return go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, connectgaps=False)
+    look = {"color": naming.ae_style(ae).colour, "width": 2}
+    return go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False, connectgaps=False)
 
 
 def _place_marks(ae: str, rows: pandas.DataFrame, settings: Sequence[str], named: bool) -> go.Scatter:

@@ -77,7 +77,8 @@ def finding(settings: pandas.DataFrame, noise: float = math.nan) -> str:
     plain = settings[settings["repa"] == NO_REPA]
     shared = findings.shared_settings(plain, "ae").dropna(subset="distance")
     places: dict[int, list[str]] = {}
-    for step, part in shared.groupby("step"):
+    for step in sorted(shared["step"].unique()):
+        part = shared[shared["step"] == step]
         lowest = {str(ae): float(value) for ae, value in part.groupby("ae")["distance"].min().items()}
         if len(lowest) == plain["ae"].nunique() > 1:
             places[int(step)] = words.leaders(words.above_zero(lowest), noise)

@@ -33,8 +33,8 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
             "%{customdata[2]:,} images<extra></extra>"
         )
         errors = {"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1}
-        about = line[["loss", "gaussian_loss", "count"]]
-        figure.add_trace(over_time(look, line, "ratio", hover, error_y=errors, customdata=about))
+        parts = line[["loss", "gaussian_loss", "count"]]
+        figure.add_trace(over_time(look, line, "ratio", hover, error_y=errors, customdata=parts))
     figure.add_hline(y=1, line={"color": _GREY, "dash": "dash", "width": 1})
     figure.update_xaxes(title="training time t (0 data, 1 noise)")
     figure.update_yaxes(title="loss over a linear denoiser's")

@@ -95,7 +95,7 @@ def exceeding(rows: pandas.DataFrame, noise: float) -> str:
     if found.empty:
         return "How far two seeds of one training lie apart"
     if not noise > 0:
-        top = found.loc[found["difference"].idxmax()]
+        top = found.sort_values("difference", kind="stable").iloc[-1]
         share = numbers.percent(float(top["difference"]), signed=False)
         label = naming.ae_style(str(top["ae"])).label
         if top["kind"] == _NEXT:

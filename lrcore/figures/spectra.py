@@ -143,5 +143,6 @@ def uneven(rows: pandas.DataFrame) -> str:
     most = words.leaders(ratios, highest=True)
     if len(ratios) < 2 or len(most) > 1 or ratios[most[0]] < 1.005:
         return "How channels of the tokens differ"
-    label, low, high = naming.ae_style(most[0]).label, *ends.loc[most[0], ["min", "max"]]
+    label = naming.ae_style(most[0]).label
+    low, high = float(ends["min"][most[0]]), float(ends["max"][most[0]])
     return f"Channels of {label} differ most: standard deviation {shown(round(low, 2))} to {shown(round(high, 2))}"

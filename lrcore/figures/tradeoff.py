@@ -148,7 +148,7 @@ def shares_of_axes(figure: go.Figure, points: pandas.DataFrame) -> list[tuple[fl
     """Where each of `points` lies on the axes of `tradeoff_axes`, as shares of the plot from its lower left corner."""
 
     def share(value: float, axis: go.layout.XAxis | go.layout.YAxis) -> float:
-        low, high = axis.range
+        low, high = map(float, axis.range)
         return ((math.log10(value) if axis.type == "log" else value) - low) / (high - low)
 
     return [
