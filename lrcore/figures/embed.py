@@ -93,7 +93,7 @@ class SiteFigure(Embedded):
     rows: pandas.DataFrame
     name: str
     alt: str
-    words: Words = Words("", "")
+    words: Words
     min_width: int = 0
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ class SteppedFigure(Embedded):
     rows: pandas.DataFrame
     name: str
     alt: str
-    words: Words = Words("", "")
+    words: Words
     min_width: int = 0
 
     def __post_init__(self) -> None:
