@@ -55,7 +55,8 @@ def against_noise(study: StudyRows) -> SiteFigure:
     noise = findings.noise_of_difference(study.repeated)
     limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
     if not math.isnan(noise):
-        figure.add_vrect(x0=10 ** limits[0], x1=noise, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
+        end = min(noise, 10 ** limits[1])
+        figure.add_vrect(x0=10 ** limits[0], x1=end, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
     figure.update_xaxes(title="relative difference", type="log", range=limits)
     figure.update_xaxes(tickvals=_ticks(limits), tickformat=",.2~%")
     figure.update_yaxes(tickvals=list(range(len(kinds))), ticktext=kinds, range=[len(kinds) - 0.5, -0.5])

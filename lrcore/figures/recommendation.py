@@ -232,13 +232,18 @@ def _nearest(evidence: Evidence, parameter: str, channels: int) -> Latent | None
 
 
 def _short(evidence: Evidence, channels: int) -> str:
-    """The recommended values alone, several where they differ by condition."""
-    said = []
+    """The recommended values alone, several where they differ by condition, and whether they are a guess."""
+    said, far = [], False
     for parameter, name in (("trainp", ""), ("trainshift", "train shift "), ("sampleshift", "sample shift ")):
         nearest = _nearest(evidence, parameter, channels)
         values = dict.fromkeys(numbers.value_text(one.value) for one in nearest.best[parameter]) if nearest else {}
         said.append(name + " or ".join(values) if values else f"{name or 'density '}not known")
-    return ", ".join(said)
+        far = far or (nearest is not None and _is_far(nearest, channels))
+    return ", ".join(said) + (" (a guess)" if far else "")
+
+
+def _is_far(latent: Latent, channels: int) -> bool:
+    return abs(math.log(channels / latent.channels)) > math.log(_FAR)
 
 
 def _shift(evidence: Evidence, parameter: str, channels: int) -> str:
@@ -272,7 +277,7 @@ def _cautions(evidence: Evidence, nearest: Latent, channels: int) -> str:
     closer = min(abs(math.log(channels / latent.channels)) for latent in evidence.latents)
     away = abs(math.log(channels / nearest.channels))
     passed_over = " Of the nearest latent it is not known." if away > closer else ""
-    far = " That is more than a factor of two away, so this is a guess." if away > math.log(_FAR) else ""
+    far = " That is more than a factor of two away, so this is a guess." if _is_far(nearest, channels) else ""
     return passed_over + far
 
 

@@ -45,7 +45,8 @@ def leaders(
 
     def unsure(ae: str) -> float:
         squares = [error**2 for error in ((errors or {}).get(one, math.nan) for one in (ae, best)) if error == error]
-        return max(verdicts.known(noise) * abs(known[best]), 2 * math.sqrt(sum(squares)))
+        share = verdicts.known(noise) * abs(known[best]) if known[best] else 0.0  # of nothing, also of endless noise
+        return max(share, 2 * math.sqrt(sum(squares)))
 
     return [ae for ae in naming.in_order(known) if ae == best or behind(ae) <= unsure(ae)]
 

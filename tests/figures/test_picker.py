@@ -121,6 +121,7 @@ def test_what_is_not_known_is_said() -> None:
 @pytest.mark.parametrize(("channels", "guess"), [(7, True), (8, False), (128, False), (129, True)])
 def test_far_from_everything_measured_it_is_a_guess(channels: int, guess: bool) -> None:
     given = answer(Evidence((NARROW, WIDE), TRIED), channels)
+    assert given.short.endswith(" (a guess)") == guess
     for sentence in (given.trainp, given.trainshift, given.sampleshift):
         assert ("more than a factor of two away, so this is a guess" in sentence) == guess
 

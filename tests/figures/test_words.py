@@ -34,6 +34,7 @@ def test_leaders_of_ties_of_one_and_of_none() -> None:
     assert words.leaders({"sd": 1.0, "rae": 1.0}) == ["sd", "rae"]
     assert words.leaders({"sd": 1.0}) == ["sd"]
     assert words.leaders({}) == words.leaders({"sd": math.nan}) == []
+    assert words.leaders({"sd": 0.0, "rae": 0.0, "flux2": 0.1}, noise=math.inf) == ["sd", "rae"]
     assert words.leaders(words.above_zero({"sd": -0.1, "rae": -0.2, "flux2": 0.1})) == ["sd", "rae"]
 
 
