@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Switch, Words
-from lrcore.figures.labels import Name, places
+from lrcore.figures.labels import Name, apart, places
 from lrcore.figures.tradeoff import shares_of_axes, tradeoff_axes
 from lrcore.flow.compute import training_flops_per_image
 from lrcore.results import findings, naming, numbers
@@ -155,7 +155,9 @@ def _draw(
     chosen = ["top center"] * len(points)
     if few:
         shares = shares_of_axes(figure, points)
-        chosen = places([Name(*share, text, size) for share, text, size in zip(shares, texts, sizes, strict=True)])
+        names = [Name(*share, text, size) for share, text, size in zip(shares, texts, sizes, strict=True)]
+        chosen = places(names)
+        few = apart(names, chosen)
     for (_, point), text, size, place in zip(points.iterrows(), texts, sizes, chosen, strict=True):
         ae = naming.ae_style(str(point["ae"]))
         figure.add_trace(

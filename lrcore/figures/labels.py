@@ -58,9 +58,11 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
     options = [[INSIDE, *_PLACES] if _fits(name) else list(_PLACES) for name in names]
 
     def cost(at: int, option: int) -> float:
-        total = 0.3 * option
+        place = options[at][option]
+        corner = not place.startswith("middle") and not place.endswith("center")
+        total = 0.3 * option + (0.05 * names[at].size if corner else 0.0)  # beside a large mark it is less clear whose
         for plot in PLOTS:
-            here = box(names[at], options[at][option], plot)
+            here = box(names[at], place, plot)
             total += 0.05 * _outside(here, plot)
             total += sum(0.02 * 15 for part in segments for x, y in _along(part, plot) if _holds(here, x, y))
             for other, name in enumerate(names):
@@ -73,6 +75,19 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
         for at in range(len(names)):
             chosen[at] = min(range(len(options[at])), key=lambda option: cost(at, option))
     return [options[at][option] for at, option in enumerate(chosen)]
+
+
+def apart(names: Sequence[Name], chosen: Sequence[str]) -> bool:
+    """Whether no text lies on another, or on another's mark, placed so; else a legend has to name the points."""
+    for plot in PLOTS:
+        boxes = [box(name, place, plot) for name, place in zip(names, chosen, strict=True)]
+        marks = [_mark(name, plot) for name in names]
+        on_marks = (
+            _overlap(boxes[at], mark) for at, _ in enumerate(boxes) for other, mark in enumerate(marks) if at != other
+        )
+        if any(_overlap(*pair) for pair in itertools.combinations(boxes, 2)) or any(on_marks):
+            return False
+    return True
 
 
 def name_lines(figure: go.Figure, ends: Sequence[End]) -> None:

@@ -39,7 +39,12 @@ def distance_axis(values: Iterable[float], share: float, nticks: int = 6) -> dic
         return {"type": "linear", "nticks": nticks, "tickformat": "~g"}
     log = min(finite) > 0
     limits = padded([math.log10(value) for value in finite] if log else finite, share)
-    return {"type": "log" if log else "linear", "range": limits, "nticks": nticks, "tickformat": "~g"}
+    axis = {"type": "log" if log else "linear", "range": limits, "nticks": nticks, "tickformat": "~g"}
+    if log and 9 * (decades := limits[1] - limits[0]) > 1.5 * nticks:
+        axis["dtick"] = (
+            "D2" if decades < 3 else 1
+        )  # 1, 2, 5, or powers of ten: all digits, as plotly has them, would touch
+    return axis
 
 
 def legend_of_many(figure: go.Figure, entries: int) -> None:

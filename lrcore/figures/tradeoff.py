@@ -7,7 +7,6 @@ metric. The ideal autoencoder is the one that is good at both.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import pandas
 import plotly.graph_objects as go
@@ -15,7 +14,7 @@ import plotly.graph_objects as go
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
-from lrcore.figures.labels import Name, Segment, places
+from lrcore.figures.labels import Name, Segment, apart, places
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
@@ -178,7 +177,10 @@ def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str
     for column in ("distance", "fidelity"):
         base = float(at[column].iloc[0]) if len(at) else math.nan
         base = base if base > 0 else math.nan  # a change relative to nothing, or less, says nothing
-        points[f"{column}_change"] = [findings.relative_change(value, base) for value in points[column]]
+        changes = [findings.relative_change(value, base) for value in points[column]]
+        points[f"{column}_change"] = [
+            change if value > 0 else math.nan for change, value in zip(changes, points[column], strict=True)
+        ]
     return points
 
 
@@ -197,7 +199,10 @@ def _draw(
         for at, (_, point) in enumerate(points.iterrows()):
             if at != start:
                 figure.add_trace(_arrow(points.iloc[start], point))
-    for (_, point), text, place in zip(points.iterrows(), texts, _label_places(shares, texts, segments), strict=True):
+    names = [Name(x, y, lines, _SIZE) for (x, y), lines in zip(shares, texts, strict=True)] if few else []
+    chosen = places(names, segments) if few else ["top center"] * len(points)
+    few = few and apart(names, chosen)
+    for (_, point), text, place in zip(points.iterrows(), texts, chosen, strict=True):
         figure.add_trace(_marker(point, distance, look, text, place, few))
     figure.update_layout(template=style.TEMPLATE, height=HEIGHT, showlegend=False)
     if not few:
@@ -227,15 +232,6 @@ def _arrow(start: pandas.Series, end: pandas.Series) -> go.Scatter:
         },
         hoverinfo="skip",
     )
-
-
-def _label_places(
-    shares: Sequence[tuple[float, float]], texts: Sequence[list[str]], segments: Sequence[Segment]
-) -> list[str]:
-    """Where the name of each point goes; many have none, and any place will do."""
-    if len(shares) > style.FEW:
-        return ["top center"] * len(shares)
-    return places([Name(x, y, lines, _SIZE) for (x, y), lines in zip(shares, texts, strict=True)], segments)
 
 
 def _text(point: pandas.Series, distance: str, metric: naming.Metric) -> list[str]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from drawn import overlapping
 
-from lrcore.figures.labels import INSIDE, PLOTS, Name, box, name_lines, places, spread
+from lrcore.figures.labels import INSIDE, PLOTS, Name, apart, box, name_lines, places, spread
 
 
 def test_places_of_points_that_are_near_one_another() -> None:
@@ -52,3 +52,10 @@ def test_lines_are_named_at_their_ends() -> None:
     heights = sorted(100 * note.y + note.yshift for note in notes)
     assert min(b - a for a, b in itertools.pairwise(heights)) >= 14.99 and notes[2].yshift == 0
     assert figure.layout.margin.r > 40 and not figure.layout.showlegend
+
+
+def test_what_has_no_room_is_said() -> None:
+    few = [Name(0.1 + 0.4 * number, 0.5, ["SD"], 14) for number in range(3)]
+    assert apart(few, places(few))
+    crowd = [Name(0.5, 0.5, ["FLUX.2 unaligned", "1,024 numbers"], 70) for _ in range(6)]
+    assert not apart(crowd, places(crowd))

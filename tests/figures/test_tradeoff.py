@@ -140,6 +140,14 @@ def test_distances_that_are_not_above_0_stand_on_a_linear_axis() -> None:
     assert made.figure.layout.yaxis.type == "linear" and low < markers(made)["RAE"].y[0] < 0 < high
     alone = study_tradeoff(rows.assign(fid=rows["fid"].where(rows["ae"] != "sd", -1.0)), reconstruction_rows())
     assert alone.rows["distance_change"].isna().all()
+    assert math.isnan(made.rows.set_index("ae")["distance_change"]["rae"])  # of less than nothing there is no share
+
+
+def test_points_whose_names_have_no_room_are_named_by_a_legend() -> None:
+    aes = ("flux1-aligned", "flux2-plain", "flux2-again", "taef2", "pca16", "sd")
+    crowd = reconstruction_rows(aes).assign(value=0.1)
+    made = study_tradeoff(generation_rows(aes=aes), crowd)
+    assert made.figure.layout.showlegend and all(trace.mode == "markers" for trace in made.figure.data if trace.name)
 
 
 def test_many_points_are_named_by_a_legend() -> None:
