@@ -4,7 +4,7 @@
 
 (() => {
   const vendor = new URL("vendor/", document.currentScript.src);
-  const NARROW = 600; // pixels: below this width a figure's legend goes below it and long titles are broken
+  const NARROW = 600; // pixels: below this width a figure's legend goes below it
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
 
   const palettes = {
@@ -80,16 +80,6 @@
     };
   }
 
-  function brokenAt(text, most) {
-    const lines = [""];
-    for (const word of text.split(" ")) {
-      const last = lines.length - 1;
-      if (lines[last] && lines[last].length + word.length >= most) lines.push(word);
-      else lines[last] += (lines[last] ? " " : "") + word;
-    }
-    return lines.join("<br>");
-  }
-
   function layoutFor(spec, width) {
     const layout = { ...structuredClone(spec.layout), autosize: true };
     delete layout.width;
@@ -101,12 +91,8 @@
     }
     if (width >= NARROW) return layout;
     layout.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" };
-    const margin = { l: 60, t: 100, ...layout.template.layout.margin, ...layout.margin };
-    layout.margin = { ...margin, l: Math.min(margin.l, 60), r: 12 };
-    if (layout.title?.text && !layout.title.text.includes("<br>")) {
-      layout.title.text = brokenAt(layout.title.text, Math.floor(width / 10));
-      layout.margin.t += 20 * (layout.title.text.split("<br>").length - 1);
-    }
+    const margin = { l: 60, ...layout.template.layout.margin, ...layout.margin };
+    layout.margin = { ...margin, l: Math.min(margin.l, 60), r: layout.margin?.r ?? 12 };
     return layout;
   }
 

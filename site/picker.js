@@ -13,6 +13,7 @@
       const valid = number.checkValidity();
       root.querySelector(".lrcore-problem").hidden = valid;
       root.querySelector("dl").hidden = !valid;
+      root.querySelector(".lrcore-answer").style.visibility = valid ? "" : "hidden"; // it keeps its place
       if (!valid) return;
       const channels = number.valueAsNumber;
       const { least, steps } = studies[study.value];

@@ -2,9 +2,9 @@
 
     python tools/draw_figures.py [SITE]
 
-SITE is the folder of a site that was built from the committed data (default: `_site`). Each figure becomes an SVG, which
-the page shows to readers without scripts, and the first one of a page goes onto its card, a PNG. Run it, and build the
-site again, whenever figures change: a test of the suite names those that are out of date. Needs Chromium.
+SITE is the folder of a site that was built from the committed data (default: `_site`). Each figure becomes an SVG,
+which the page shows to readers without scripts, and the first one of a page goes onto its card, a PNG. Run it, and
+build the site again, whenever figures change: a test names those that are out of date. Needs Chromium.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ AS_SVG = """async ([name, width]) => {
 CARD_PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <style>
-  body {{ display: flex; flex-direction: column; box-sizing: border-box; width: {width}px; height: {height}px; margin: 0;
-         padding: 28px 48px 20px; color: #1f2328; background: #ffffff; font-family: "Liberation Sans", Arial, sans-serif; }}
+  body {{ display: flex; flex-direction: column; box-sizing: border-box; width: {width}px; height: {height}px;
+         margin: 0; padding: 28px 48px 20px; color: #1f2328; background: #ffffff;
+         font-family: "Liberation Sans", Arial, sans-serif; }}
   p {{ margin: 0; font-size: 22px; color: #59636e; }}
   h1 {{ margin: 2px 0 6px; font-size: 38px; line-height: 1.15; }}
   div {{ flex: 1; min-height: 0; text-align: center; }}

@@ -6,6 +6,7 @@ What is compared is ranks, rank correlations, and changes relative to distances 
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,18 +15,19 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, SiteTable
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, SiteTable, Words
 from lrcore.figures.literature import QUANTITIES, STUDIES
 from lrcore.records import schema
 from lrcore.results import agreement, claims, findings, naming, numbers, verdicts
 from lrcore.results.claims import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import tau_text
+from lrcore.results.wording import labels, tau_text
 
-_GREY = "rgb(128,128,128)"
 _ROW_HEIGHT = 78
+_BELOW, _ABOVE = 0.13, 0.44
+"""How far below a mark its line begins, and above one it ends, in rows: names stand between, where no line is."""
 _OTHER_SOURCES = {"yu2025repa": "REPA"}
 
 
@@ -52,7 +54,7 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
 def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
     """The place of each autoencoder in every published setting, and in the study: 1 has the lowest distance.
 
-    A line leads from row to row for each autoencoder; it skips the settings that lack it. Of the study's autoencoders
+    A line leads from row to row for each autoencoder, and breaks at settings that lack it. Of the study's autoencoders
     those stand here that some published setting has, unless there is none.
 
     Raises:
@@ -62,41 +64,97 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
     if (shared := own["ae"].isin(told["ae"])).any():
         own = _places(own[shared])
     rows = pandas.concat([told, own], ignore_index=True)
+    rows["at"] = rows.groupby("row", sort=False)["distance"].rank(method="first")  # of one place, side by side
     settings = rows["row"].unique().tolist()
     aes = naming.in_order(rows["ae"])
+    few = rows["at"].max() <= style.FEW
     figure = go.Figure()
     for ae in aes:
-        look, own = naming.ae_style(ae), rows[rows["ae"] == ae]
-        figure.add_trace(
-            go.Scatter(
-                x=own["rank"].tolist(),
-                y=own["row"].tolist(),
-                name=look.label,
-                mode="lines+markers+text",
-                text=[look.label] * len(own),
-                textposition="top center",
-                textfont_size=11,
-                line={"color": look.colour, "width": 2},
-                marker={"color": look.colour, "symbol": look.symbol, "size": 13},
-                customdata=[shown(value) for value in own["distance"]],
-                hovertemplate=f"{look.label}: place %{{x}}, distance %{{customdata}}<extra></extra>",
-                cliponaxis=False,
-            )
-        )
-    figure.update_xaxes(title="place by distance, lowest first", tickvals=list(range(1, len(aes) + 1)))
-    figure.update_xaxes(range=[0.6, len(aes) + 0.4], showgrid=False)
-    figure.update_yaxes(categoryorder="array", categoryarray=settings, range=[len(settings) - 0.6, -0.6])
-    figure.update_yaxes(tickfont_size=11)
+        own_rows = rows[rows["ae"] == ae]
+        figure.add_trace(_place_line(ae, own_rows, settings))
+        figure.add_trace(_place_marks(ae, own_rows, settings, few))
+    places = math.ceil(rows["at"].max())
+    figure.update_xaxes(title="place by distance, lowest first", tickvals=list(range(1, places + 1)))
+    figure.update_xaxes(range=[0.5, places + 0.5], showgrid=False)
+    figure.update_yaxes(tickvals=list(range(len(settings))), ticktext=settings, range=[len(settings) - 0.6, -0.6])
+    figure.update_yaxes(tickfont_size=11, showgrid=False)
     figure.update_layout(
-        template=style.TEMPLATE,
-        title=style.title_at_the_edge(f"Order of the autoencoders, published and in study {study.name}"),
-        height=150 + _ROW_HEIGHT * len(settings),
-        margin={"t": 80, "b": 50},
-        showlegend=False,
+        template=style.TEMPLATE, height=90 + _ROW_HEIGHT * len(settings), margin_b=50, showlegend=False
     )
+    if not few:
+        style.legend_of_many(figure, len(aes))
     said = "; ".join(f"{row.replace('<br>', ' ')}: {_in_words(group)}" for row, group in _by(rows, "row"))
     alt = f"Places of the autoencoders from the lowest to the highest distance. {said}."
-    return SiteFigure(figure, rows.assign(row=rows["row"].str.replace("<br>", " ")), f"{study.name}-ranks", alt)
+    best = findings.by_ae(study.best(), "distance")
+    noise = findings.noise_of_difference(study.repeated)
+    first = words.leaders(words.above_zero({ae: best[ae] for ae in best if ae in set(own["ae"])}), noise)
+    about = Words(
+        first_places(agreement.by_setting(published).values(), first, study.name),
+        "Place of each autoencoder by its distance in every published setting and, below these, in study "
+        f"{study.name}: {words.images(study.generation).split(',')[0]}, {words.features(study.generation)}. 1 is the "
+        "lowest distance, the most learnable.",
+        "Distances follow different protocols, so only places can be compared. A setting without a name did not "
+        f"measure it; lines break there. {words.seed_noise(noise)} {_sources(published)}; study {study.name}, "
+        "data/generation.",
+    )
+    rows = rows.drop(columns="at").assign(row=rows["row"].str.replace("<br>", " "))
+    return SiteFigure(figure, rows, f"{study.name}-ranks", alt, words=about)
+
+
+def first_places(settings: Iterable[Mapping[str, float]], ours: Sequence[str], study: str) -> str:
+    """Who is first in most published settings, and who in the study, in one sentence.
+
+    `settings`: the distance of each autoencoder in each published setting; `ours`: the autoencoders of the study that
+    cannot be told from its lowest distance, none where there is nothing to compare.
+    """
+    found = [words.leaders(distances) for distances in settings]
+    votes = {ae: sum(ae in first for first in found) for ae in naming.in_order(ae for first in found for ae in first)}
+    most = [ae for ae, count in votes.items() if count == max(votes.values())]
+    leading = f"{words.joined(labels(most))} {'is' if len(most) == 1 else 'are each'} first in {votes[most[0]]} of "
+    leading += f"{len(found)} published settings"
+    if not ours:
+        return leading
+    if list(ours) == most and len(most) == 1:
+        return f"{leading}, and in study {study}"
+    if len(ours) > 3:
+        return f"{leading}, no single one in study {study}"
+    return f"{leading}, {words.joined(labels(ours), 'or')} in study {study}"
+
+
+def _place_line(ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> go.Scatter:
+    """From below each mark to above the next row's, where that has the autoencoder; names are in the gaps."""
+    at = dict(zip(rows["row"], rows["at"], strict=True))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for line, (upper, lower) in enumerate(itertools.pairwise(settings)):
+        if upper in at and lower in at:
+            x += [at[upper], at[lower], None]
+            y += [line + _BELOW, line + 1 - _ABOVE, None]
+    look = {"color": naming.ae_style(ae).colour, "width": 2}
+    return go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False, connectgaps=False)
+
+
+def _place_marks(ae: str, rows: pandas.DataFrame, settings: Sequence[str], named: bool) -> go.Scatter:
+    look = naming.ae_style(ae)
+    return go.Scatter(
+        x=rows["at"].tolist(),
+        y=[settings.index(row) for row in rows["row"]],
+        name=look.label,
+        mode="markers+text" if named else "markers",
+        text=[look.label] * len(rows),
+        textposition="top center",
+        textfont_size=11,
+        marker={"color": look.colour, "symbol": look.symbol, "size": 13},
+        customdata=[[shown(value), place] for value, place in zip(rows["distance"], rows["rank"], strict=True)],
+        hovertemplate=f"{look.label}: place %{{customdata[1]}}, distance %{{customdata[0]}}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
+def _sources(published: pandas.DataFrame) -> str:
+    """The published studies that orders are from."""
+    names = dict.fromkeys(STUDIES[source] for source, _, _ in agreement.by_setting(published))
+    return f"Sources: {', '.join(names)}"
 
 
 def rank_correlations(study: StudyRows, published: pandas.DataFrame) -> SiteTable:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
 from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
 from lrcore.spec.study import NO_REPA, SELF_REPA
@@ -47,19 +49,54 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
                 figure.add_trace(trace, row, column)
     label = findings.label(settings)
     study = str(generation["study"].iloc[0])
-    figure.update_layout(
-        template=style.TEMPLATE,
-        title=f"{label} over training steps, study {study}",
-        height=140 + _PANEL_HEIGHT * len(aes),
-    )
-    # room for a title of two lines above the panels, and the legend below them on screens of any width
-    figure.update_layout(margin_t=90, legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"})
+    figure.update_layout(template=style.TEMPLATE, height=130 + _PANEL_HEIGHT * len(aes))
+    figure.update_layout(margin={"t": 30, "b": 90}, legend=style.LEGEND_BELOW)
     figure.update_annotations(font_size=12)
     figure.update_xaxes(nticks=5)
     figure.update_xaxes(title="training step", row=len(aes))
-    figure.update_yaxes(type="log", nticks=5, tickformat="~g")
+    for row, ae in enumerate(aes, start=1):
+        kind = style.distance_axis(settings.loc[settings["ae"] == ae, "distance"], 0.05, 5)
+        figure.update_yaxes(**kind, row=row)
     figure.update_yaxes(title=label, col=1)
-    return SiteFigure(figure, settings, f"{study}-curves", _alt(best, label))
+    about = Words(
+        finding(settings, findings.noise_of_difference(generation)),
+        f"{words.bare(label)} of samples {words.features(generation)}, lower is better, over training steps"
+        f"{', without and with REPA' if len(columns) > 1 else ''}. {words.images(generation)}.",
+        "Faint: every setting. Dotted: those without timeshift. Bold: the setting that is best at the last step. "
+        f"{words.samples(generation)} {words.study_source(study, 'generation')}",
+    )
+    return SiteFigure(figure, settings, f"{study}-curves", _alt(best, label), words=about)
+
+
+def finding(settings: pandas.DataFrame, noise: float = math.nan) -> str:
+    """Whether who leads without REPA changes between the first and the last step that all autoencoders have.
+
+    Of `findings.mean_over_seeds`, over the settings that all have. Differences of at most `noise` (relative; NaN where
+    it is not known) do not count.
+    """
+    plain = settings[settings["repa"] == NO_REPA]
+    shared = findings.shared_settings(plain, "ae").dropna(subset="distance")
+    places: dict[int, list[str]] = {}
+    for step in sorted(shared["step"].unique()):
+        part = shared[shared["step"] == step]
+        lowest = {str(ae): float(value) for ae, value in part.groupby("ae")["distance"].min().items()}
+        if len(lowest) == plain["ae"].nunique() > 1:
+            places[int(step)] = words.leaders(words.above_zero(lowest), noise)
+    if not places:
+        return "The distance over training steps"
+    (first, leading), (last, ending) = min(places.items()), max(places.items())
+    count = plain["ae"].nunique()
+    verb = "lead" if len(ending) > 1 else "leads"
+    if len(ending) == count:
+        return f"No autoencoder leads after {last:,} steps"
+    if first == last:
+        return f"{words.named(ending, count)} {verb} after {last:,} steps"
+    if all(found == ending for found in places.values()):
+        return f"{words.named(ending, count)} {verb} from step {first:,} to step {last:,}"
+    if leading == ending or len(leading) == count:
+        return f"{words.named(ending, count)} {verb} after {last:,} steps"
+    before = "lead" if len(leading) > 1 else "leads"
+    return f"{words.named(leading, count)} {before} after {first:,} steps, {words.named(ending, count)} after {last:,}"
 
 
 def _repa_columns(settings: pandas.DataFrame) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas
 import plotly.graph_objects as go
 
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
-from lrcore.figures.losses import over_time
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.losses import lay_out_over_time, over_time
 from lrcore.figures.markdown import code, escaped
 from lrcore.results import denoising, naming, numbers
 from lrcore.results.numbers import shown
@@ -19,7 +19,7 @@ _GREY = "rgb(128,128,128)"
 def loss_over_gaussian(study: StudyRows) -> SiteFigure:
     """The ratio of `denoising.over_gaussian` over the training time t, one line per autoencoder; 1 is drawn as a line.
 
-    Bars are two standard errors of the linear denoiser's loss. The title names the lowest ratio.
+    Bars are two standard errors of the linear denoiser's loss.
 
     Raises:
         LrcoreError: there is nothing to divide, see `denoising.over_gaussian`.
@@ -33,16 +33,28 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
             "%{customdata[2]:,} images<extra></extra>"
         )
         errors = {"array": 2 * line["standard_error"], "color": look.colour, "thickness": 1}
-        about = line[["loss", "gaussian_loss", "count"]]
-        figure.add_trace(over_time(look, line, "ratio", hover, error_y=errors, customdata=about))
+        parts = line[["loss", "gaussian_loss", "count"]]
+        figure.add_trace(over_time(look, line, "ratio", hover, error_y=errors, customdata=parts))
     figure.add_hline(y=1, line={"color": _GREY, "dash": "dash", "width": 1})
-    figure.add_annotation(x=1, y=1, text="linear denoiser", showarrow=False, xanchor="right", yanchor="bottom")
-    figure.update_layout(template=style.TEMPLATE, title=f"{_title(rows)}, study {study.name}", height=450)
-    figure.update_layout(legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}, margin_b=90)
-    figure.update_xaxes(title="training time t (0 data, 1 noise)", range=[0, 1])
+    figure.update_xaxes(title="training time t (0 data, 1 noise)")
     figure.update_yaxes(title="loss over a linear denoiser's")
+    ends = [
+        *(rows["ratio"] - 2 * rows["standard_error"]),
+        *(rows["ratio"] + 2 * rows["standard_error"]),
+        *rows["ratio"],
+        1.0,
+    ]
+    lay_out_over_time(figure, rows, "ratio", style.padded(ends, 0.06), [("linear", _GREY, 1.0, 1.0)])
     alt = f"Training loss over that of a linear denoiser, by training time. {finding(rows)}. {_extremes(rows)}."
-    return SiteFigure(figure, rows, f"{study.name}-loss-over-gaussian", alt)
+    about = Words(
+        finding(rows),
+        "Training loss over that of a linear denoiser, which knows second moments alone, over training time t; below 1 "
+        "a model has found structure beyond them. Trainings without REPA, last step of each autoencoder. "
+        f"{words.images(study.generation)}.",
+        "Bars are two standard errors of the linear denoiser's loss over images. "
+        f"{words.study_source(study.name, 'losses', 'latents')}",
+    )
+    return SiteFigure(figure, rows, f"{study.name}-loss-over-gaussian", alt, words=about)
 
 
 def in_words(study: StudyRows) -> str:
@@ -64,11 +76,6 @@ def finding(rows: pandas.DataFrame) -> str:
         return "No model is better than a linear denoiser"
     label = naming.ae_style(str(lowest["ae"])).label
     return f"{label} is furthest below a linear denoiser: {numbers.percent(1 - lowest['ratio'], signed=False)} {where}"
-
-
-def _title(rows: pandas.DataFrame) -> str:
-    """The finding in lines that a phone has room for."""
-    return finding(rows).replace(": ", ":<br>")
 
 
 def _extremes(rows: pandas.DataFrame) -> str:

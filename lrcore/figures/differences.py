@@ -13,12 +13,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
 from lrcore.results import findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
 
 _GREY = "rgb(128,128,128)"
+_TWO_SEEDS, _NEXT = "two seeds", "next autoencoder"
 
 
 def against_noise(study: StudyRows) -> SiteFigure:
@@ -31,15 +32,15 @@ def against_noise(study: StudyRows) -> SiteFigure:
     Raises:
         LrcoreError: no rows, two protocols, or nothing to compare yet.
     """
-    rows = _differences(study)
-    rows = rows[rows["difference"] > 0]
+    every = _differences(study)
+    rows = every[every["difference"] > 0]
     if rows.empty:
         raise LrcoreError(f"no rows: study {study.name} has nothing to compare yet")
     kinds, aes = rows["kind"].unique().tolist(), naming.in_order(rows["ae"])
     figure = go.Figure()
     for place, ae in enumerate(aes):
         look, own = naming.ae_style(ae), rows[rows["ae"] == ae]
-        beside = (place - (len(aes) - 1) / 2) * min(0.14, 0.8 / len(aes))  # points of one row would hide one another
+        beside = (place - (len(aes) - 1) / 2) * min(0.2, 0.8 / len(aes))  # points of one row would hide one another
         figure.add_trace(
             go.Scatter(
                 x=own["difference"].tolist(),
@@ -54,15 +55,12 @@ def against_noise(study: StudyRows) -> SiteFigure:
     noise = findings.noise_of_difference(study.repeated)
     limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
     if not math.isnan(noise):
-        figure.add_vrect(x0=10 ** limits[0], x1=noise, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
+        end = min(noise, 10 ** limits[1])
+        figure.add_vrect(x0=10 ** limits[0], x1=end, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
     figure.update_xaxes(title="relative difference", type="log", range=limits)
     figure.update_xaxes(tickvals=_ticks(limits), tickformat=",.2~%")
     figure.update_yaxes(tickvals=list(range(len(kinds))), ticktext=kinds, range=[len(kinds) - 0.5, -0.5])
-    figure.update_layout(
-        template=style.TEMPLATE,
-        title=style.title_at_the_edge(f"Differences beside the noise of the seed, study {study.name}"),
-        height=170 + 55 * len(kinds),
-    )
+    figure.update_layout(template=style.TEMPLATE, height=120 + 55 * len(kinds))
     if len(aes) > style.FEW:
         style.legend_of_many(figure, len(aes))
     said = "; ".join(
@@ -74,7 +72,39 @@ def against_noise(study: StudyRows) -> SiteFigure:
     )
     told = "not known" if math.isnan(noise) else numbers.percent(noise, signed=False)
     alt = f"Relative differences between distances. Noise that verdicts use: {told}. {said}."
-    return SiteFigure(figure, rows, f"{study.name}-against-noise", alt)
+    hidden = len(every) - len(rows)
+    about = Words(
+        exceeding(rows, noise),
+        f"Relative differences between values of {words.bare(study.distance)} {words.features(study.generation)}, one "
+        f"point an autoencoder, log scale. {words.images(study.generation)}.",
+        f"{_BAND if noise > 0 else 'No band: the noise of the seed is not known.'} Two seeds: two standard deviations "
+        f"of their difference. {f'{hidden} differences of 0 have no place on the axis. ' if hidden else ''}"
+        f"{words.samples(study.generation)} {words.study_source(study.name, 'generation')}",
+    )
+    return SiteFigure(figure, rows, f"{study.name}-against-noise", alt, words=about)
+
+
+_BAND = "The grey band ends at the noise of the seed that verdicts use."
+
+
+def exceeding(rows: pandas.DataFrame, noise: float) -> str:
+    """How many of the differences exceed the noise of the seed, in one sentence: columns kind, ae, difference.
+
+    Where the noise is not known (NaN), between what the largest of them is.
+    """
+    found = rows[rows["kind"] != _TWO_SEEDS]
+    if found.empty:
+        return "How far two seeds of one training lie apart"
+    if not noise > 0:
+        top = found.sort_values("difference", kind="stable").iloc[-1]
+        share = numbers.percent(float(top["difference"]), signed=False)
+        label = naming.ae_style(str(top["ae"])).label
+        if top["kind"] == _NEXT:
+            return f"The largest difference is {share}: from {label} to the next autoencoder"
+        return f"The largest difference is {share}: {top['kind']}, {label}"
+    above = int((found["difference"] > noise).sum())
+    count = {0: "None", len(found): "All"}.get(above, str(above))
+    return f"{count} of {len(found)} differences {'exceeds' if above == 1 else 'exceed'} the noise of the seed"
 
 
 def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
@@ -107,9 +137,9 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     figure.update_yaxes(categoryorder="array", categoryarray=names, range=[len(names) - 0.5, -0.5])
     figure.update_layout(
         template=style.TEMPLATE,
-        title=f"Relative spread of the distance, published and in study {study.name}",
-        height=180 + 130 * len(findings.PARAMETERS),
-        margin_t=90,
+        height=150 + 130 * len(findings.PARAMETERS),
+        margin={"t": 30, "b": 90},
+        legend=style.LEGEND_BELOW,
     )
     figure.update_annotations(font_size=13)
     said = "; ".join(
@@ -118,7 +148,30 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
         for _, pair in rows.iterrows()
     )
     alt = f"Relative spreads, published and in the study. {said}."
-    return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt)
+    hidden = int((rows[["published", "here"]] <= 0).sum().sum())
+    about = Words(
+        wider(rows, study.name),
+        "Relative spread (worst − best) / best of the distance when one choice is varied, log scale. Published: "
+        f"ImageNet at 256 px; {words.images(study.generation)}, {words.features(study.generation)}.",
+        "A spread grows with the number of values tried. Published after 300k steps, without REPA, FIDs above 50 left "
+        f"out of the sample shift; the study at its last common step. "
+        f"{f'{hidden} spreads of 0 have no place on the axis. ' if hidden else ''}{words.published_source()[:-1]}; "
+        f"study {study.name}, data/generation.",
+    )
+    return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt, words=about)
+
+
+def wider(rows: pandas.DataFrame, study: str) -> str:
+    """In how many pairs the study's spread is wider than the published one: columns published, here (NaN: unknown)."""
+    both = rows.dropna(subset=["published", "here"])
+    if both.empty:
+        return "Published spreads of each timestep choice; the study has none yet"
+    above, below = (both["here"] > both["published"]).sum(), (both["here"] < both["published"]).sum()
+    if above in (0, len(both)) and below in (0, len(both)):
+        way = "as wide as" if above == below else ("wider than" if above else "narrower than")
+        many = f"all {len(both)} cases" if len(both) > 1 else "the one case"
+        return f"Spreads in study {study} are {way} published in {many} that both have"
+    return f"Spreads in study {study} are wider than published in {above} of {len(both)} cases"
 
 
 def _pair(pair: pandas.Series, study: str) -> go.Scatter:
@@ -146,7 +199,7 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     noise = findings.noise_of_seeds(study.repeated)
     parts = [
         pandas.DataFrame(
-            {"kind": "two seeds", "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["relative_deviation"]}
+            {"kind": _TWO_SEEDS, "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["relative_deviation"]}
         )
     ]
     spread = findings.spreads(settings, step)
@@ -160,8 +213,9 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     repa = findings.effect_of_repa(with_repa[with_repa["step"] == step])
     parts.append(pandas.DataFrame({"kind": "REPA", "ae": repa["ae"], "difference": repa["paired"].abs()}))
     best = study.best().sort_values("distance")
-    following = best["distance"].pct_change().shift(-1)
-    parts.append(pandas.DataFrame({"kind": "next autoencoder", "ae": best["ae"], "difference": following}))
+    above = best["distance"].where(best["distance"] > 0)  # relative to nothing, or less, no difference is known
+    following = (best["distance"].shift(-1) - above) / above
+    parts.append(pandas.DataFrame({"kind": _NEXT, "ae": best["ae"], "difference": following}))
     return pandas.concat(parts, ignore_index=True).dropna()
 
 

@@ -98,7 +98,7 @@ class SiteFigure(Embedded):
     rows: pandas.DataFrame
     name: str
     alt: str
-    words: Words = Words("", "")
+    words: Words
     min_width: int = 0
 
     def __post_init__(self) -> None:
@@ -128,7 +128,7 @@ class SteppedFigure(Embedded):
     rows: pandas.DataFrame
     name: str
     alt: str
-    words: Words = Words("", "")
+    words: Words
     min_width: int = 0
 
     def __post_init__(self) -> None:
@@ -322,7 +322,8 @@ def _no_formula(value: Any) -> Any:
 
 def _figure(name: str, words: Words, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
     """A figure between its words."""
-    over = f'<p class="lrcore-title">{html.escape(words.title)}</p>'
+    title = words.title.replace(" %", "\N{NO-BREAK SPACE}%")
+    over = f'<p class="lrcore-title">{html.escape(title)}</p>'
     over += f'<p class="lrcore-subtitle">{html.escape(words.subtitle)}</p>'
     under = f'<p class="lrcore-note">{html.escape(words.notes)}</p>' if words.notes else ""
     return _holder("figure", name, over + inside + under, spec, rows)

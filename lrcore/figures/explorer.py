@@ -10,7 +10,7 @@ import torch
 from plotly.subplots import make_subplots
 
 from lrcore.figures import style
-from lrcore.figures.embed import SiteTable, SteppedFigure
+from lrcore.figures.embed import SiteTable, SteppedFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
 from lrcore.results import naming
 
@@ -45,7 +45,13 @@ def timestep_explorer() -> SteppedFigure:
         f"ln and pln, and the {STEPS} sampling steps. A larger shift moves all three towards noise: at {_START:.2f} a "
         f"uniform timestep of 0.5 becomes {float(timeshift(_START, torch.tensor(0.5))):.2f}."
     )
-    return SteppedFigure(frames, f"{_START:.2f}", "Shift a", rows, "timestep-explorer", alt)
+    about = Words(
+        "A larger shift moves training and sampling towards noise",
+        f"Timeshift s(a, t), densities of training timesteps, and the {STEPS} sampling steps by their start and size, "
+        "for the shift a that the slider sets; 0 is data, 1 is noise.",
+        "Source: the formulas; nothing is measured.",
+    )
+    return SteppedFigure(frames, f"{_START:.2f}", "Shift a", rows, "timestep-explorer", alt, words=about)
 
 
 def shares_of_time(shifts: Sequence[float] = SHIFTS) -> SiteTable:
@@ -90,7 +96,7 @@ def _rows(a: float) -> pandas.DataFrame:
 
 
 def _frame(rows: pandas.DataFrame, a: float) -> go.Figure:
-    titles = ["timeshift s(a, t)", "density of training timesteps", f"{STEPS} sampling steps"]
+    titles = [f"timeshift s({a:.2f}, t)", "density of training timesteps", f"{STEPS} sampling steps"]
     figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.1, subplot_titles=titles)
     curve = rows[rows["quantity"] == "timeshift"]
     figure.add_trace(
@@ -115,10 +121,9 @@ def _frame(rows: pandas.DataFrame, a: float) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(
         template=style.TEMPLATE,
-        title=f"Shift a = {a:.2f}",
-        height=720,
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
-        margin_b=90,
+        height=690,
+        legend=style.LEGEND_BELOW,
+        margin={"t": 30, "b": 90},
     )
     figure.update_xaxes(range=[-0.01, 1.01], showticklabels=True)
     figure.update_xaxes(title="timestep t (0 data, 1 noise)", row=3)

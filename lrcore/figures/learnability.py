@@ -6,11 +6,11 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, Switch
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.records import schema
-from lrcore.results import learnability, naming, numbers
+from lrcore.results import findings, learnability, naming, numbers
 from lrcore.results.findings import KID_SCALE
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -100,12 +100,56 @@ def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFra
     # ends there, where a narrow screen does; a line higher, where G far below 0 brings both together
     _upright(figure, 1, "reconstructions", "right", raised=1)
     figure.update_xaxes(title="share learned G, higher is better", range=style.padded(values, 0.12))
-    title = f"Learned apart from the decoder: most {labels[0]}"
-    title += f", least {labels[-1]}" if len(labels) > 1 else ""
-    _lay_out(figure, f"{title} (study {study.name})", labels)
+    _lay_out(figure, labels)
     said = "; ".join(_named(mean) for _, mean in means.iterrows())
     alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said}."
-    return SiteFigure(figure, trainings, f"{study.name}-share-learned", alt)
+    about = Words(
+        best_and_least(means),
+        f"Share G of what a Gaussian leaves that the transformer learned, by KID {words.features(study.generation)}, "
+        "at each autoencoder's best setting without REPA. 1: samples are as good as reconstructions; 0: as decoded "
+        f"Gaussian latents. {words.images(study.generation)}.",
+        _notes(study, means),
+    )
+    return SiteFigure(figure, trainings, f"{study.name}-share-learned", alt, words=about)
+
+
+def best_and_least(means: pandas.DataFrame) -> str:
+    """Whose latent space is learned best and least apart from its decoder: rows of `learnability.mean_of_trainings`.
+
+    Those share a place whose means lie within two standard errors of their difference, where trainings tell them.
+    """
+    shares = findings.by_ae(means, "g_kid")
+    errors = findings.by_ae(means.assign(error=means["deviation"] / means["trainings"] ** 0.5), "error")
+    best, least = (words.leaders(shares, errors=errors, highest=highest) for highest in (True, False))
+    named = [words.named(found, len(shares)) for found in (best, least)]
+    if len(shares) < 2:
+        return f"What was learned of the latent space of {named[0]} apart from its decoder"
+    if set(best) & set(least):
+        return "No latent space is clearly learned better apart from its decoder"
+    verb, whose = ("is", "its") if len(best) == 1 else ("are", "their")
+    return f"{named[0]} {verb} learned best apart from {whose} decoder, {named[1]} least"
+
+
+def floors_in_words(means: pandas.DataFrame) -> str:
+    """Which share of the samples' kernel distance reconstructions alone have, from the lowest to the highest.
+
+    Of rows of `learnability.mean_of_trainings`; of distances that are not above 0 there are no shares.
+    """
+    shares = findings.by_ae(means.assign(share=means["floor_kid"] / means["kid"].where(means["kid"] > 0)), "share")
+    order = sorted((ae for ae in shares if shares[ae] >= 0), key=lambda ae: shares[ae])
+    if not order:
+        return "Distances of samples, and of what they can be held against"
+    ends = [
+        f"{numbers.percent(shares[ae], signed=False)} ({naming.ae_style(ae).label})" for ae in (order[0], order[-1])
+    ]
+    return f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
+
+
+def _notes(study: StudyRows, means: pandas.DataFrame, *more: str) -> str:
+    """How many samples and trainings there are, and where they are from."""
+    trainings = int(means["trainings"].max())
+    seeds = "one training each" if trainings == 1 else f"up to {trainings} trainings each"
+    return f"{_samples(means)} samples a distance, {seeds}. {words.study_source(study.name, 'generation', *more)}"
 
 
 def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
@@ -129,11 +173,7 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     if len(test):
         _upright(figure, test.mean(), "test images", "center")
     figure.update_xaxes(title=f"{label}, lower is better")
-    floors = dict(zip(labels, means["floor_kid"] / means["kid"], strict=True))
-    order = sorted(floors, key=lambda ae: floors[ae])
-    ends = [f"{numbers.percent(floors[ae], signed=False)} ({ae})" for ae in (order[0], order[-1])]
-    title = f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
-    _lay_out(figure, f"{title}, study {study.name}", labels)
+    _lay_out(figure, labels)
     said = "; ".join(
         f"{naming.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
         f"{shown(KID_SCALE * mean['kid'])}"
@@ -141,7 +181,15 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     )
     made = pandas.concat([rows, means.assign(anchor="samples", distance=KID_SCALE * means["kid"])], ignore_index=True)
     columns = ["ae", "anchor", "distance", "n_samples"]
-    return SiteFigure(figure, made[columns], f"{study.name}-anchors", f"{label} to the reference: {said}.")
+    about = Words(
+        floors_in_words(means),
+        f"{words.bare(label)} to the reference images {words.features(study.generation)}, lower is better: of samples "
+        f"at each autoencoder's best setting without REPA, and of anchors. {words.images(study.generation)}.",
+        "The coloured line is what a perfect transformer would gain. All are of as many images as samples. "
+        f"{_notes(study, means, 'anchors')}",
+    )
+    alt = f"{label} to the reference: {said}."
+    return SiteFigure(figure, made[columns], f"{study.name}-anchors", alt, words=about)
 
 
 def _upright(figure: go.Figure, at: float, said: str, anchor: str, raised: int = 0) -> None:
@@ -180,14 +228,13 @@ def _mark(at: float, row: str, name: str, label: str, colour: str, symbol: str) 
 _NAMES = {"g_kid": "KID", "g_fid": "FID"}
 
 
-def _lay_out(figure: go.Figure, title: str, labels: list[str]) -> None:
+def _lay_out(figure: go.Figure, labels: list[str]) -> None:
     figure.update_yaxes(categoryorder="array", categoryarray=labels, range=[len(labels) - 0.5, -0.5])
     figure.update_layout(
         template=style.TEMPLATE,
-        title=style.title_at_the_edge(title),
-        height=210 + _ROW_HEIGHT * len(labels),
-        margin={"t": 95, "b": 95},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+        height=160 + _ROW_HEIGHT * len(labels),
+        margin={"t": 40, "b": 95},
+        legend=style.LEGEND_BELOW,
     )
 
 

@@ -61,9 +61,9 @@ def steps(evidence: Evidence) -> list[tuple[int, Answer]]:
 
 
 _FIELDS = {
-    "trainp": "Recommended density",
-    "trainshift": "Recommended train shift",
-    "sampleshift": "Recommended sample shift",
+    "trainp": "Why this density",
+    "trainshift": "Why this train shift",
+    "sampleshift": "Why this sample shift",
     "rule": "Rule",
     "below": "Measured, as wide or next narrower",
     "above": "Measured, next wider",
@@ -85,9 +85,14 @@ def _markup(evidence: Mapping[str, Evidence]) -> str:
         f'max="{math.log2(MOST_CHANNELS):g}" value="{math.log2(START):g}">'
         f"<label>Evidence <select>{options}</select></label></p>"
         f'<p class="lrcore-problem" role="alert" hidden>A whole number from 1 to {MOST_CHANNELS}, please.</p>'
-        f'<dl aria-live="polite">{_answered(first, START)}</dl>'
+        f'<p class="lrcore-answer" aria-live="polite"><strong data-said="short">{_short(first, START)}</strong></p>'
+        f"<dl>{_answered(first, START)}</dl>"
         f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script></div>'
     )
+
+
+def _short(evidence: Evidence, channels: int) -> str:
+    return html.escape(answer(evidence, channels).short)
 
 
 def _answered(evidence: Evidence, channels: int) -> str:

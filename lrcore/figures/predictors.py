@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.results import agreement, naming
 from lrcore.results.study_rows import StudyRows
@@ -49,11 +50,7 @@ def predictors(study: StudyRows) -> SiteFigure:
     figure.update_yaxes(title="best distance", title_font_size=12, col=1)
     figure.update_annotations(font_size=12)
     figure.update_layout(
-        template=style.TEMPLATE,
-        title=f"Properties of the latent against learnability, study {study.name}",
-        height=150 + 230 * lines,
-        margin_t=110,
-        legend={"orientation": "h", "y": -0.08, "yanchor": "top"},
+        template=style.TEMPLATE, height=110 + 230 * lines, margin={"t": 50, "b": 110}, legend=style.LEGEND_BELOW
     )
     for ae in naming.in_order(rows["ae"]):
         look = naming.ae_style(ae)
@@ -63,7 +60,34 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"{len(metrics)} scatters, one point for each of {len(ours)} autoencoders, of a property of the latent against "
         f"the best {label}. Rank correlations: {said}."
     )
-    return SiteFigure(figure, rows, f"{study.name}-predictors", alt)
+    about = Words(
+        finding({metric: float(tau.get(metric, math.nan)) for metric in metrics}),
+        f"Properties of the latent that need no training, against the best {words.bare(label)} "
+        f"{words.features(study.generation)}, lower is better. {words.images(study.generation)}.",
+        f"τ is Kendall's rank correlation over {len(ours)} autoencoders, 1 for the order that is expected: low for a "
+        "low distance, of the probe high. Bars are one standard error over images. "
+        f"{words.study_source(study.name, 'latents', 'generation')}",
+    )
+    return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
+
+
+def finding(taus: Mapping[str, float]) -> str:
+    """Which properties come nearest to the order of the distances: Kendall's tau by metric, NaN where there is none."""
+    known = {metric: tau for metric, tau in taus.items() if not math.isnan(tau)}
+    if not known:
+        return "Properties of the latent space against the best distance"
+    most = max(known.values())
+    if most <= 0:
+        return "No property of the latent space has the order of the distances"
+    nearest = [DIAGNOSTICS[metric].split(" ↓")[0].split(" ↑")[0] for metric, tau in known.items() if tau == most]
+    if len(nearest) > 2:
+        return (
+            f"{len(nearest)} of {len(taus)} properties come nearest to the order of the distances (τ {tau_text(most)})"
+        )
+    verb = "comes" if len(nearest) == 1 else "come"
+    named = words.joined(nearest)
+    named = named if named.startswith("iF") else words.capital(named)
+    return f"{named} {verb} nearest to the order of the distances (τ {tau_text(most)})"
 
 
 def _point(point: pandas.Series) -> go.Scatter:

@@ -6,12 +6,12 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
 from lrcore.results import naming
 from lrcore.results.numbers import shown
 
-HEIGHT = 260
+HEIGHT = 220
 
 
 def preference_bars(published: pandas.DataFrame) -> SiteFigure:
@@ -30,18 +30,28 @@ def preference_bars(published: pandas.DataFrame) -> SiteFigure:
             orientation="h",
             marker_color=naming.AES["flux2"].colour,
             text=[f"{shown(value)} %" for value in rows["value"]],
-            textposition="inside",
-            insidetextanchor="end",
+            textposition="outside",
+            cliponaxis=False,
             hovertemplate="%{y}: %{x} %<extra></extra>",
         )
     )
     figure.add_vline(x=50, line={"dash": "dot", "width": 2})
     figure.add_annotation(x=50, y=1, yref="paper", yanchor="bottom", text="as often as not", showarrow=False)
-    figure.update_layout(template=style.TEMPLATE, title="FLUX.2 [dev] preferred over open models", height=HEIGHT)
-    figure.update_layout(margin_t=80)
+    figure.update_layout(template=style.TEMPLATE, height=HEIGHT, margin_t=30)
     figure.update_xaxes(title="comparisons won (%)", range=[0, 100])
     figure.update_yaxes(autorange="reversed", ticklabelstandoff=6)
     values = "; ".join(f"{task} {shown(value)} %" for task, value in zip(rows["setting"], rows["value"], strict=True))
-    return SiteFigure(
-        figure, rows, "published-preference", f"Share of human comparisons won by FLUX.2 [dev]: {values}."
+    about = Words(
+        won(rows["value"].tolist()),
+        "Share of human comparisons with open models that FLUX.2 [dev] won, by task; 50 % would be a draw.",
+        words.published_source(),
     )
+    alt = f"Share of human comparisons won by FLUX.2 [dev]: {values}."
+    return SiteFigure(figure, rows, "published-preference", alt, words=about)
+
+
+def won(shares: list[float]) -> str:
+    """In how many of the tasks the share (per cent) is above half, in one sentence."""
+    count = sum(share > 50 for share in shares)
+    many = f"all {len(shares)}" if count == len(shares) > 1 else f"{count} of {len(shares)}"
+    return f"People preferred FLUX.2 [dev] to open models in {many} {'task' if len(shares) == 1 else 'tasks'}"

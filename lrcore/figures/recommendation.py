@@ -75,8 +75,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the picker says of a number of channels, in sentences."""
+    """What the picker says of a number of channels: `short` is the answer, such as 'ln, train shift 1.78, sample shift
+    6.93', the rest is what it rests on, in sentences.
+    """
 
+    short: str
     rule: str
     below: str
     above: str
@@ -196,6 +199,7 @@ def answer(evidence: Evidence, channels: int) -> Answer:
     higher = [latent for latent in evidence.latents if latent.channels > channels]
     near = {name: _rule_among(evidence, name, channels) for name in _SHIFTS}
     return Answer(
+        short=_short(evidence, channels),
         rule=f"nearest train shift that was tried: {near['trainshift']:.2f}; sample shift: {near['sampleshift']:.2f}",
         below=_measured([latent for latent in lower if latent.channels == lower[-1].channels]),
         above=_measured([latent for latent in higher if latent.channels == higher[0].channels]),
@@ -225,6 +229,21 @@ def _nearest(evidence: Evidence, parameter: str, channels: int) -> Latent | None
     """The latent nearest in log channels of those whose best `parameter` is known."""
     known = [latent for latent in evidence.latents if latent.best[parameter]]
     return min(known, key=lambda latent: abs(math.log(channels / latent.channels)), default=None)
+
+
+def _short(evidence: Evidence, channels: int) -> str:
+    """The recommended values alone, several where they differ by condition, and whether they are a guess."""
+    said, far = [], False
+    for parameter, name in (("trainp", ""), ("trainshift", "train shift "), ("sampleshift", "sample shift ")):
+        nearest = _nearest(evidence, parameter, channels)
+        values = dict.fromkeys(numbers.value_text(one.value) for one in nearest.best[parameter]) if nearest else {}
+        said.append(name + " or ".join(values) if values else f"{name or 'density '}not known")
+        far = far or (nearest is not None and _is_far(nearest, channels))
+    return ", ".join(said) + (" (a guess)" if far else "")
+
+
+def _is_far(latent: Latent, channels: int) -> bool:
+    return abs(math.log(channels / latent.channels)) > math.log(_FAR)
 
 
 def _shift(evidence: Evidence, parameter: str, channels: int) -> str:
@@ -258,7 +277,7 @@ def _cautions(evidence: Evidence, nearest: Latent, channels: int) -> str:
     closer = min(abs(math.log(channels / latent.channels)) for latent in evidence.latents)
     away = abs(math.log(channels / nearest.channels))
     passed_over = " Of the nearest latent it is not known." if away > closer else ""
-    far = " That is more than a factor of two away, so this is a guess." if away > math.log(_FAR) else ""
+    far = " That is more than a factor of two away, so this is a guess." if _is_far(nearest, channels) else ""
     return passed_over + far
 
 

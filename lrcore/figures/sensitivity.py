@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
 from lrcore.flow.timesteps import TRAINING_DENSITIES
-from lrcore.results import findings, naming, numbers
+from lrcore.results import findings, naming, numbers, verdicts
 from lrcore.spec.study import NO_REPA
 
 _PANEL_HEIGHT = 180
@@ -21,7 +21,8 @@ _PANEL_HEIGHT = 180
 def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> SiteFigure:
     """A row of panels per autoencoder, a column per parameter, at the last step that all autoencoders reached.
 
-    The line of a panel moves one parameter and holds the others at the autoencoder's best; the ring marks the best.
+    The symbols of a panel move one parameter and hold the others at the autoencoder's best; the ring marks the best.
+    A line joins shifts, but no densities, which have no order.
     Above it stands the relative spread, (worst - best) / best. Faint points are all other settings of the autoencoder;
     those of one setting carry the same `customdata`, by which the page marks them in all panels. Nothing is left
     out but runs that diverged. Panels of a row share their axis of distance, panels of a column that of values.
@@ -49,10 +50,9 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     for row, ae in enumerate(aes, start=1):
         for column, parameter in enumerate(findings.PARAMETERS, start=1):
             figure.add_trace(_cloud(everything[everything["ae"] == ae], ae, parameter, label), row, column)
-            figure.add_trace(_panel(_of(rows, ae, parameter), ae, label), row, column)
+            figure.add_trace(_panel(_of(rows, ae, parameter), ae, label, joined=parameter != "trainp"), row, column)
         # given, since the panel of a single value would stretch the shared axis over decades
-        limits = style.padded(everything.loc[everything["ae"] == ae, "distance"].map(math.log10), 0.1)
-        figure.update_yaxes(type="log", range=limits, nticks=5, tickformat="~g", row=row)
+        figure.update_yaxes(**style.distance_axis(everything.loc[everything["ae"] == ae, "distance"], 0.1, 5), row=row)
         figure.update_yaxes(title=f"{naming.ae_style(ae).label}<br>{label}", row=row, col=1)
     for column, parameter in enumerate(findings.PARAMETERS, start=1):
         values = _in_order(everything.loc[everything["ae"].isin(aes), parameter].map(numbers.value_text))
@@ -62,14 +62,44 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     study = str(generation["study"].iloc[0])
     figure.update_layout(
         template=style.TEMPLATE,
-        title=f"{label} with one choice varied, study {study}, step {step}",
-        height=150 + _PANEL_HEIGHT * len(aes),
-        margin_t=90,
+        height=100 + _PANEL_HEIGHT * len(aes),
+        margin_t=30,
         showlegend=False,
         meta={"linked": True},  # site/figures.js: what has the same customdata is marked together
     )
     figure.update_annotations(font_size=12)
-    return SiteFigure(figure, everything, f"{study}-sensitivity", _alt(rows, label, step), min_width=520)
+    about = Words(
+        finding(rows, findings.noise_of_difference(generation)),
+        f"{words.bare(label)} of samples {words.features(generation)}, lower is better, when one choice is varied "
+        f"around the best setting {naming.repa_label(repa)}, at step {step:,}. {words.images(generation)}.",
+        "Full symbols vary one choice, the ring is the best setting, faint points are all other settings. Spread: "
+        f"(worst − best) / best. {words.samples(generation)} {words.study_source(study, 'generation')}",
+    )
+    return SiteFigure(figure, everything, f"{study}-sensitivity", _alt(rows, label, step), words=about, min_width=520)
+
+
+def finding(rows: pandas.DataFrame, noise: float = math.nan) -> str:
+    """Which choice has the widest median spread over autoencoders, of rows of `findings.sensitivity`.
+
+    A spread counts where it exceeds `noise` (relative; NaN where it is not known). It grows with the number of values,
+    so that of an autoencoder which was tried with fewer than another is at least this: it may be the widest, but makes
+    none other so.
+    """
+    groups = rows.dropna(subset="distance").groupby(["parameter", "ae"])["distance"]
+    spread = groups.agg(findings.relative_spread).unstack("ae")
+    spread = spread[spread.notna().all(axis=1)]
+    partly = set(spread.index[groups.size().unstack("ae").loc[spread.index].nunique(axis=1) > 1])
+    medians = spread.median(axis=1)
+    medians = medians[medians > verdicts.known(noise)]
+    if medians.empty:
+        return "The distance when one choice of timesteps is varied"
+    widest = [str(name) for name in medians.index[medians == medians.max()]]
+    named = words.capital(words.joined([f"the {naming.PARAMETER_LABELS[parameter]}" for parameter in widest]))
+    verb, share = "moves" if len(widest) == 1 else "move", numbers.percent(medians.max(), signed=False)
+    median = " (median)" if spread.shape[1] > 1 else ""
+    if len(spread) == len(widest) or partly - set(widest):
+        return f"{named} {verb} the distance by {share}{median}"
+    return f"{named} {verb} the distance most: {share}{median}"
 
 
 def _of(rows: pandas.DataFrame, ae: str, parameter: str) -> pandas.DataFrame:
@@ -83,17 +113,21 @@ def _in_order(values: pandas.Series) -> list[str]:
 
 
 def _panel_title(rows: pandas.DataFrame, ae: str, parameter: str) -> str:
-    spread = findings.relative_spread(_of(rows, ae, parameter)["distance"])
-    return "one value only" if math.isnan(spread) else f"spread {numbers.percent(spread, signed=False)}"
+    distances = _of(rows, ae, parameter)["distance"]
+    spread = findings.relative_spread(distances)
+    if math.isnan(spread):
+        return "one value only" if distances.count() < 2 else "spread not known"
+    return f"spread {numbers.percent(spread, signed=False)}"
 
 
-def _panel(rows: pandas.DataFrame, ae: str, label: str) -> go.Scatter:
+def _panel(rows: pandas.DataFrame, ae: str, label: str, joined: bool) -> go.Scatter:
+    """The values of one choice; a line joins those that have an order, which densities have not."""
     look = naming.ae_style(ae)
     return go.Scatter(
         x=rows["value"].tolist(),
         y=rows["distance"].tolist(),
         name=look.label,
-        mode="lines+markers",
+        mode="lines+markers" if joined else "markers",
         line={"color": look.colour, "width": 2},
         marker={
             "color": look.colour,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
-from lrcore.results import naming
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.labels import MOST_LINES, name_lines
+from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
 
 CHANNEL_METRICS = {"channel_std": "standard deviation", "channel_kurtosis": "excess kurtosis"}
@@ -24,7 +27,8 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
     Raises:
         LrcoreError: no such rows.
     """
-    rows = latents[(latents["metric"] == "spectrum_power") & (latents["x"] > 0)].sort_values(["ae", "x"])
+    every = latents[(latents["metric"] == "spectrum_power") & (latents["x"] > 0)].sort_values(["ae", "x"])
+    rows = every[every["value"] > 0]
     if rows.empty:
         raise LrcoreError("no rows: no spectrum has been measured yet; run `python -m lrcore.train` first")
     figure = go.Figure()
@@ -41,14 +45,43 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
                 hovertemplate=f"{look.label}, %{{x:.3f}} cycles per token: %{{y:.3g}}<extra></extra>",
             )
         )
-    study = str(rows["study"].iloc[0])
-    figure.update_layout(template=style.TEMPLATE, title=f"Power spectrum of the tokens, study {study}", height=430)
-    figure.update_layout(legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}, margin_b=90)
+    study, aes = str(rows["study"].iloc[0]), naming.in_order(rows["ae"])
+    figure.update_layout(template=style.TEMPLATE, height=400, margin={"t": 20, "b": 60})
     figure.update_xaxes(title="spatial frequency (cycles per token)", type="log", dtick="D2", tickformat="~g")
-    figure.update_yaxes(title="power", type="log", dtick="D2", tickformat="~g")
+    limits = style.padded(rows["value"].map(math.log10), 0.05)
+    figure.update_yaxes(title="power", type="log", dtick="D2", tickformat="~g", range=limits)
+    if len(aes) > MOST_LINES:
+        figure.update_layout(legend=style.LEGEND_BELOW, margin_b=90)
+        style.legend_of_many(figure, len(aes))
+    else:
+        looks, ends = [naming.ae_style(ae) for ae in aes], [rows[rows["ae"] == ae].iloc[-1] for ae in aes]
+        right = rows["x"].max()
+        name_lines(figure, [(one.label, one.colour, right, end["value"]) for one, end in zip(looks, ends, strict=True)])
     slopes = latents[latents["metric"] == "spectrum_slope"].set_index("ae")["value"]
     said = "; ".join(f"{naming.ae_style(ae).label} {shown(float(slopes[ae]))}" for ae in naming.in_order(slopes.index))
-    return SiteFigure(figure, rows, f"{study}-spectrum", f"Power over spatial frequency. Slopes: {said}.")
+    about = Words(
+        steepest(latents[latents["metric"] == "spectrum_slope"]),
+        "Power of the tokens over spatial frequency, the mean over channels and images, both axes logarithmic. A steep "
+        f"fall is a smooth latent. {words.images(rows)}.",
+        "0.5 cycles per token is the highest frequency that a grid of tokens holds; the mean, at 0, has no place. "
+        f"{_no_place(len(every) - len(rows))}{words.study_source(study, 'latents')}",
+    )
+    alt = f"Power over spatial frequency. Slopes: {said}."
+    return SiteFigure(figure, rows, f"{study}-spectrum", alt, words=about)
+
+
+def steepest(slopes: pandas.DataFrame) -> str:
+    """Whose spectrum falls most and whose least steeply: rows of `spectrum_slope`, whose errors are over images."""
+    values, errors = findings.by_ae(slopes, "value"), findings.by_ae(slopes, "standard_error")
+    steep, flat = (words.leaders(values, errors=errors, highest=highest) for highest in (False, True))
+    if len(values) < 2 or set(steep) & set(flat):
+        return "How the power of the tokens falls with spatial frequency"
+    ends = (words.named(found, len(values)) for found in (steep, flat))
+    return "The spectrum falls most steeply for {}, least steeply for {}".format(*ends)
+
+
+def _no_place(count: int) -> str:
+    return f"{count} powers of 0 have no place on the axis. " if count else ""
 
 
 def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
@@ -84,8 +117,7 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
             )
             figure.add_trace(trace, 1, column)
     study = str(rows["study"].iloc[0])
-    figure.update_layout(template=style.TEMPLATE, title=f"Channels of the tokens, study {study}", height=400)
-    figure.update_layout(legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}, margin_b=90)
+    figure.update_layout(template=style.TEMPLATE, height=380, margin={"t": 30, "b": 90}, legend=style.LEGEND_BELOW)
     figure.update_annotations(font_size=12)
     figure.update_xaxes(title="channels, sorted", tickformat=".0%", range=[0, 1])
     ends = groups["value"].agg(["min", "max"])
@@ -93,4 +125,24 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
         f"{naming.ae_style(ae).label} {CHANNEL_METRICS[metric]} {shown(float(low))} to {shown(float(high))}"
         for (metric, ae), (low, high) in zip(ends.index, ends.to_numpy(), strict=True)
     )
-    return SiteFigure(figure, rows, f"{study}-channels", f"Numbers of every channel. {said}.", min_width=520)
+    about = Words(
+        uneven(rows),
+        f"{words.capital(words.joined(titles))} of every channel of the tokens, channels sorted, over images and "
+        f"positions. {words.images(rows)}.",
+        f"Normal noise has standard deviation 1 and excess kurtosis 0. {words.study_source(study, 'latents')}",
+    )
+    alt = f"Numbers of every channel. {said}."
+    return SiteFigure(figure, rows, f"{study}-channels", alt, words=about, min_width=520)
+
+
+def uneven(rows: pandas.DataFrame) -> str:
+    """Whose channels differ most in their standard deviation, the largest over the least: rows of `CHANNEL_METRICS`."""
+    ends = rows[rows["metric"] == "channel_std"].groupby("ae")["value"].agg(["min", "max"])
+    ends = ends[ends["min"] > 0]
+    ratios = {str(ae): float(ratio) for ae, ratio in (ends["max"] / ends["min"]).items()}
+    most = words.leaders(ratios, highest=True)
+    if len(ratios) < 2 or len(most) > 1 or ratios[most[0]] < 1.005:
+        return "How channels of the tokens differ"
+    label = naming.ae_style(most[0]).label
+    low, high = float(ends["min"][most[0]]), float(ends["max"][most[0]])
+    return f"Channels of {label} differ most: standard deviation {shown(round(low, 2))} to {shown(round(high, 2))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -12,14 +13,16 @@ FEW = 6
 
 TEMPLATE = go.layout.Template(
     layout={
-        "margin": {"l": 60, "r": 15, "t": 60, "b": 55},
-        "title": {"x": 0, "xanchor": "left", "xref": "paper", "font": {"size": 15}},
+        "margin": {"l": 60, "r": 15, "t": 20, "b": 55},
         "hoverlabel": {"align": "left"},
         "xaxis": {"zeroline": False, "automargin": True},
         "yaxis": {"zeroline": False, "automargin": True},
     }
 )
 """Colours of text and grid are the page's, which `site/figures.js` puts in for its light and dark theme."""
+
+LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
+"""A legend at the lower edge of the figure, on screens of any width."""
 
 
 def padded(values: Iterable[float], share: float) -> list[float]:
@@ -29,9 +32,19 @@ def padded(values: Iterable[float], share: float) -> list[float]:
     return [min(finite) - pad, max(finite) + pad]
 
 
-def title_at_the_edge(title: str) -> dict[str, object]:
-    """A title that starts at the edge of the figure, where long names of rows leave the plot little width."""
-    return {"text": title, "xref": "container", "x": 0.01}
+def distance_axis(values: Iterable[float], share: float, nticks: int = 6) -> dict[str, Any]:
+    """An axis of all the distances: logarithmic, or linear where one is not above 0, as an unbiased distance may be."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return {"type": "linear", "nticks": nticks, "tickformat": "~g"}
+    log = min(finite) > 0
+    limits = padded([math.log10(value) for value in finite] if log else finite, share)
+    axis = {"type": "log" if log else "linear", "range": limits, "nticks": nticks, "tickformat": "~g"}
+    if log and 9 * (decades := limits[1] - limits[0]) > 1.5 * nticks:
+        axis["dtick"] = (
+            "D2" if decades < 3 else 1
+        )  # 1, 2, 5, or powers of ten: all digits, as plotly has them, would touch
+    return axis
 
 
 def legend_of_many(figure: go.Figure, entries: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from plotly.subplots import make_subplots
 
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures.embed import SiteFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, timeshift
 from lrcore.results import naming
 
@@ -30,12 +30,17 @@ def timeshift_curves(shifts: Sequence[float] = SHIFTS) -> SiteFigure:
     for number, a in enumerate(shifts):
         part = rows[rows["shift"] == a]
         figure.add_trace(_line(part["t"], part["shifted_t"], a, number))
-    figure.update_layout(template=style.TEMPLATE, title="The timeshift s(a, t)", height=430, legend_title="shift a")
+    figure.update_layout(template=style.TEMPLATE, height=400, legend_title="shift a")
     figure.update_xaxes(title="uniform timestep t (0 data, 1 noise)", range=[0, 1])
     figure.update_yaxes(title="shifted timestep s(a, t)", range=[0, 1])
     named = ", ".join(f"{a:.2f}" for a in shifts)
     alt = f"Shifted over uniform timestep for the shifts {named}: a larger shift bends the curve further towards noise."
-    return SiteFigure(figure, rows, "timeshift", alt)
+    about = Words(
+        "A larger shift moves timesteps towards noise",
+        "Shifted timestep s(a, t) = a t / (1 + (a − 1) t) over the uniform one, for each shift a; 0 is data, 1 noise.",
+        "Source: the formula; nothing is measured.",
+    )
+    return SiteFigure(figure, rows, "timeshift", alt, words=about)
 
 
 def density_curves(shifts: Sequence[float] = SHIFTS) -> SiteFigure:
@@ -58,8 +63,8 @@ def density_curves(shifts: Sequence[float] = SHIFTS) -> SiteFigure:
         figure.update_yaxes(title="density", row=panel, rangemode="tozero")
     figure.update_layout(
         template=style.TEMPLATE,
-        title="Densities of training timesteps",
-        height=760,
+        height=720,
+        margin_t=30,
         legend_title="shift a",
     )
     figure.update_xaxes(range=[0, 1])
@@ -68,7 +73,12 @@ def density_curves(shifts: Sequence[float] = SHIFTS) -> SiteFigure:
         "Three panels with the density of training timesteps for each shift. Shifted uniform rises towards noise; "
         "logit-normal has one peak that moves towards noise; plateau logit-normal rises alike, then stays level."
     )
-    return SiteFigure(figure, rows, "densities", alt)
+    about = Words(
+        "A larger shift trains more near noise, whichever the density",
+        "Density of training timesteps t for each train shift a; 0 is data, 1 noise. The area under each curve is 1.",
+        "Source: the formulas; nothing is measured.",
+    )
+    return SiteFigure(figure, rows, "densities", alt, words=about)
 
 
 def _line(x: pandas.Series, y: pandas.Series, shift: float, number: int, legend: bool = True) -> go.Scatter:

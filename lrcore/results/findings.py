@@ -383,9 +383,9 @@ def noise_of_difference(rows: pandas.DataFrame) -> float:
 
 
 def relative_spread(distances: Iterable[float]) -> float:
-    """(worst - best) / best of the finite distances; NaN for fewer than two of them."""
+    """(worst - best) / best of the finite distances; NaN for fewer than two of them, or if the best is not above 0."""
     finite = [distance for distance in distances if math.isfinite(distance)]
-    if len(finite) < 2:
+    if len(finite) < 2 or min(finite) <= 0:  # an unbiased distance may be below 0
         return math.nan
     return (max(finite) - min(finite)) / min(finite)
 

@@ -41,7 +41,63 @@ def test_ranks() -> None:
     three = places.filter(like="SiT", axis=0).iloc[0]
     assert math.isnan(three["flux2"]) and three.drop("flux2").to_dict() == {"rae": 1, "sd": 2, "flux1": 3}
     assert "RAE, FLUX.2, SD, FLUX.1" in shown.alt
-    assert {trace.name for trace in shown.figure.data} == {"RAE", "FLUX.2", "SD", "FLUX.1"}
+    assert {trace.name for trace in shown.figure.data if trace.name} == {"RAE", "FLUX.2", "SD", "FLUX.1"}
+
+
+def test_lines_break_where_an_autoencoder_was_not_measured_and_leave_names_alone() -> None:
+    shown = agreement.ranks(study(generation_rows()), PUBLISHED)
+    settings = list(shown.figure.layout.yaxis.ticktext)
+    lines, marks = shown.figure.data[::2], shown.figure.data[1::2]
+    assert [trace.name for trace in marks] == ["SD", "FLUX.1", "FLUX.2", "RAE"]
+    for line, mark in zip(lines, marks, strict=True):
+        measured = set(mark.y)
+        upper = [y for y in line.y[::3]]
+        assert {int(y) for y in upper} == {y for y in measured if y + 1 in measured} and not line.connectgaps
+        # none of them comes near a name, above the mark
+        assert all(0.1 < y % 1 < 0.6 for y in line.y if y is not None)
+    lacking = [number for number, row in enumerate(settings) if row.startswith("interpolated")]
+    assert lacking and not set(lacking) & set(marks[2].y) and set(lacking) <= set(marks[3].y)
+
+
+def test_equal_distances_stand_side_by_side_in_one_place() -> None:
+    rows = generation_rows()
+    flat = agreement.ranks(study(rows.assign(fid=100.0)), PUBLISHED)
+    own = flat.rows[flat.rows["row"].str.startswith("Study")]
+    assert set(own["rank"]) == {1}
+    at = [trace.x[-1] for trace in flat.figure.data if trace.name]
+    assert sorted(at) == [1, 2, 3, 4]
+    assert flat.words.title.endswith("published settings, no single one in study toy")
+
+
+def test_many_are_named_by_a_legend() -> None:
+    rows = generation_rows(aes=tuple(f"mine{number}" for number in range(13)))
+    shown = agreement.ranks(study(rows), PUBLISHED)
+    assert shown.figure.layout.showlegend and {trace.mode for trace in shown.figure.data} == {"lines", "markers"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "ours", "said"),
+    [
+        (
+            [{"sd": 1, "rae": 2}, {"sd": 1, "rae": 2}],
+            ["sd"],
+            "SD is first in 2 of 2 published settings, and in study a",
+        ),
+        (
+            [{"sd": 1, "rae": 2}, {"sd": 1, "rae": 2}],
+            ["rae"],
+            "SD is first in 2 of 2 published settings, RAE in study a",
+        ),
+        (
+            [{"sd": 1, "rae": 2}, {"sd": 2, "rae": 1}],
+            ["sd", "rae"],
+            "SD and RAE are each first in 1 of 2 published settings, SD or RAE in study a",
+        ),
+        ([{"sd": 1, "rae": 1}], [], "SD and RAE are each first in 1 of 1 published settings"),
+    ],
+)
+def test_who_is_first(settings: list[dict[str, float]], ours: list[str], said: str) -> None:
+    assert agreement.first_places(settings, ours, "a") == said
 
 
 def test_where_the_kernel_distance_decides_the_fid_stands_beside_it() -> None:

@@ -1,10 +1,16 @@
 """lrcore.figures.compactness: areas in proportion to what a latent costs."""
 
+import math
+
+import pandas
 import pytest
+from drawn import overlapping
 from figure_rows import generation_rows, published_rows, reconstruction_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.compactness import published_costs, study_costs
+from lrcore.figures.compactness import finding, published_costs, study_costs
+from lrcore.figures.labels import PLOTS, Name, box
+from lrcore.figures.tradeoff import shares_of_axes
 from lrcore.flow.compute import training_flops_per_image
 
 
@@ -44,3 +50,44 @@ def test_what_cannot_be_drawn_is_said():
         study_costs(two_networks(), reconstruction_rows())
     with pytest.raises(LrcoreError, match="no rows"):
         published_costs(published_rows().query("table != 'latent size'"))
+
+
+def test_names_lie_on_nothing(made):
+    for shown in [*made.choices.values(), published_costs(published_rows())]:
+        shares = shares_of_axes(shown.figure, shown.rows)
+        names = [
+            Name(*share, trace.text[0].split("<br>"), trace.marker.size)
+            for share, trace in zip(shares, shown.figure.data, strict=True)
+        ]
+        for plot in PLOTS:
+            boxes = [box(name, trace.textposition, plot) for name, trace in zip(names, shown.figure.data, strict=True)]
+            assert not overlapping(boxes)
+
+
+@pytest.mark.parametrize(
+    ("cost", "costs", "said"),
+    [
+        ("latent_values", [1.0, 3.0, 2.0], "A latent of FLUX.1 holds 3 times as many numbers as one of SD"),
+        ("latent_values", [1.0, 1.2, 1.2], "A latent of FLUX.1 and FLUX.2 holds 20 % more numbers than one of SD"),
+        ("latent_values", [2.0, 2.0, 2.0], "The latents are of one size"),
+        ("latent_values", [2.0], "What the latent space of SD costs"),
+        ("training_flops", [4.0, 1.0, 2.0], "Training to the best distance costs 4 times as much for SD as for FLUX.1"),
+        (
+            "training_flops",
+            [1.0, 1.0, 1.1],
+            "Training to the best distance costs 10 % more for FLUX.2 than for SD and FLUX.1",
+        ),
+        ("training_flops", [1.0, 1.004, 1.0], "Training costs the same in each latent space"),
+    ],
+)
+def test_the_title_says_who_costs_least_and_most(cost, costs, said):
+    points = pandas.DataFrame({"ae": ["sd", "flux1", "flux2"][: len(costs)], cost: costs})
+    assert finding(points, cost) == said
+
+
+def test_words_and_distances_below_0():
+    assert published_costs(published_rows()).words.notes.endswith("Source: FLUX.2 representation comparison.")
+    rows = generation_rows().assign(model="DiT-Nano", batch_size=8)
+    below = study_costs(rows.assign(fid=rows["fid"] - 10), reconstruction_rows()).choices["training compute"]
+    assert below.figure.layout.yaxis.type == "linear" and len(below.figure.data) == 4
+    assert not math.isnan(below.figure.layout.yaxis.range[0])

@@ -10,8 +10,8 @@ import pytest
 from figure_rows import diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.curves import distance_over_steps
-from lrcore.results import naming
+from lrcore.figures.curves import distance_over_steps, finding
+from lrcore.results import findings, naming
 
 
 def traces(figure: Any, panel: int) -> dict[str, Any]:
@@ -65,3 +65,39 @@ def test_refusals() -> None:
     other = generation_rows().replace({"repa": {"efficientnet_lite0": "dinov2b"}})
     with pytest.raises(LrcoreError, match=r"different REPA encoders.*dinov2b, efficientnet_lite0"):
         distance_over_steps(pandas.concat([generation_rows(), other]))
+
+
+def settings(**distances: list[list[float]]) -> pandas.DataFrame:
+    """Settings without REPA: for each autoencoder a list a step of the distances of its settings."""
+    rows = [
+        (ae, "none", "ln", float(shift), 1.0, 100 * step, distance)
+        for ae, steps in distances.items()
+        for step, found in enumerate(steps, start=1)
+        for shift, distance in enumerate(found, start=1)
+    ]
+    return pandas.DataFrame(rows, columns=[*findings.SETTING, "step", "distance"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "noise", "said"),
+    [
+        (settings(sd=[[3], [2]], rae=[[2], [1]]), math.nan, "RAE leads from step 100 to step 200"),
+        (settings(sd=[[2], [2]], rae=[[3], [1]]), math.nan, "SD leads after 100 steps, RAE after 200"),
+        (settings(sd=[[3]], rae=[[2]]), math.nan, "RAE leads after 100 steps"),
+        (settings(sd=[[2], [2]], rae=[[3], [1]]), 0.5, "RAE leads after 200 steps"),
+        (settings(sd=[[3], [2]], rae=[[2], [1]]), 1.0, "No autoencoder leads after 200 steps"),
+        (settings(sd=[[3], [2]]), math.nan, "The distance over training steps"),
+        # the last setting is of one alone
+        (settings(sd=[[3], [2, 0.1]], rae=[[2], [1]]), math.nan, "RAE leads from step 100 to step 200"),
+        (settings(sd=[[3], [-0.1]], rae=[[2], [-0.2]]), math.nan, "No autoencoder leads after 200 steps"),
+    ],
+)
+def test_the_title_says_who_leads(rows: pandas.DataFrame, noise: float, said: str) -> None:
+    assert finding(rows, noise) == said
+
+
+def test_distances_that_are_not_above_0_stand_on_a_linear_axis() -> None:
+    rows = generation_rows()
+    made = distance_over_steps(rows.assign(fid=rows["fid"].where(rows["ae"] != "sd", rows["fid"] - 32)))
+    assert (made.figure.layout.yaxis.type, made.figure.layout.yaxis3.type) == ("linear", "log")
+    assert made.words.title == "SD leads from step 100 to step 200"

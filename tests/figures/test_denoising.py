@@ -13,7 +13,7 @@ def study(**loss):
     none = pandas.DataFrame()
     losses = [denoising_rows.losses(("ts", 1.0, value, 100), ae=ae) for ae, value in loss.items()]
     latents = [denoising_rows.latents(ae) for ae in loss]
-    generation = pandas.DataFrame({"study": ["toy"]})
+    generation = pandas.DataFrame({"study": ["toy"], "dataset": ["toy"], "resolution": [32]})
     parts = {field: none for field in StudyRows.__dataclass_fields__}
     return StudyRows(**{
         **parts, "name": "toy", "generation": generation,
@@ -27,7 +27,8 @@ def test_a_line_of_ratios_for_every_autoencoder():
     assert (sd.name, rae.name) == ("SD", "RAE")
     assert list(sd.x) == [0.25, 0.75] and list(sd.y) == pytest.approx([0.4, 0.56])
     assert list(sd.error_y.array) == pytest.approx([0.08, 0.112])  # two standard errors, of a tenth each
-    assert made.figure.layout.title.text == "SD is furthest below a linear denoiser:<br>60 % at t 0.0 to 0.5, study toy"
+    assert made.words.title == "SD is furthest below a linear denoiser: 60 % at t 0.0 to 0.5"
+    assert [note.text for note in made.figure.layout.annotations] == ["<b>linear</b>", "<b>SD</b>", "<b>RAE</b>"]
     assert "SD 0.4 (t 0.0–0.5) to 0.56 (t 0.5–1.0); RAE 1.43 (t 0.0–0.5) to 2 (t 0.5–1.0)" in made.alt
     assert made.name == "toy-loss-over-gaussian" and len(made.rows) == 4
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas
 import pytest
 from figure_rows import BASE, begun, generation_rows, published_rows, study, with_seeds
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.differences import against_noise, spreads_beside_published
+from lrcore.figures.differences import against_noise, exceeding, spreads_beside_published, wider
 from lrcore.results import findings
 
 PUBLISHED = published_rows()
@@ -46,3 +49,54 @@ def test_spreads_beside_published() -> None:
     assert partly["sampleshift"]["sd"] == pytest.approx(1.0) and partly.drop(("sampleshift", "sd")).isna().all()
     with pytest.raises(LrcoreError, match="no published relative spread"):
         spreads_beside_published(begun(), PUBLISHED.head(0))
+
+
+def frame(**differences: float) -> pandas.DataFrame:
+    rows = [(kind.replace("_", " "), "sd", value) for kind, value in differences.items()]
+    return pandas.DataFrame(rows, columns=["kind", "ae", "difference"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "noise", "said"),
+    [
+        (frame(two_seeds=0.1, REPA=0.2, train_shift=0.05), 0.1, "1 of 2 differences exceeds the noise of the seed"),
+        (frame(REPA=0.2, train_shift=0.3), 0.1, "All of 2 differences exceed the noise of the seed"),
+        (frame(REPA=0.1), 0.1, "None of 1 differences exceed the noise of the seed"),
+        (frame(REPA=0.2, train_shift=0.3), math.nan, "The largest difference is 30 %: train shift, SD"),
+        (
+            frame(next_autoencoder=0.3, REPA=0.2),
+            math.nan,
+            "The largest difference is 30 %: from SD to the next autoencoder",
+        ),
+        (frame(two_seeds=0.1), 0.1, "How far two seeds of one training lie apart"),
+    ],
+)
+def test_the_title_counts_what_exceeds_the_noise(rows: pandas.DataFrame, noise: float, said: str) -> None:
+    assert exceeding(rows, noise) == said
+
+
+@pytest.mark.parametrize(
+    ("here", "said"),
+    [
+        ([0.3, 0.3], "Spreads in study a are wider than published in all 2 cases that both have"),
+        ([0.1, 0.1], "Spreads in study a are narrower than published in all 2 cases that both have"),
+        ([0.1, 0.3], "Spreads in study a are wider than published in 1 of 2 cases"),
+        ([0.2, 0.3], "Spreads in study a are wider than published in 1 of 2 cases"),
+        ([0.2, 0.2], "Spreads in study a are as wide as published in all 2 cases that both have"),
+        ([0.3, math.nan], "Spreads in study a are wider than published in the one case that both have"),
+        ([math.nan, math.nan], "Published spreads of each timestep choice; the study has none yet"),
+    ],
+)
+def test_the_title_compares_with_published_spreads(here: list[float], said: str) -> None:
+    assert wider(pandas.DataFrame({"published": [0.2, 0.2], "here": here}), "a") == said
+
+
+def test_what_a_log_axis_has_no_place_for_is_said() -> None:
+    rows = generation_rows().query("repa == 'none'")
+    flat = rows.assign(fid=rows["fid"].where(rows["ae"] != "rae", 7.0))
+    assert "3 differences of 0 have no place on the axis." in against_noise(study(flat)).words.notes
+    assert "3 spreads of 0 have no place on the axis." in spreads_beside_published(study(flat), PUBLISHED).words.notes
+    below = against_noise(study(rows.assign(fid=rows["fid"].where(rows["ae"] != "rae", -7.0))))
+    assert all(map(math.isfinite, below.rows["difference"])) and all(
+        map(math.isfinite, below.figure.layout.xaxis.range)
+    )

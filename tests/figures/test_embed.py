@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import embed, fetched
-from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, raw_html, script_json
+from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, Words, raw_html, script_json
 from lrcore.results.numbers import shown
 
 ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan")], "step": [100, 200]})
@@ -37,14 +37,19 @@ def spec_of(soup: BeautifulSoup) -> Any:
     return json.loads(soup.select_one("script[type='application/json']").string, parse_constant=refuse)
 
 
+WORDS = Words("One is first", "What was measured")
+
+
 def make_figure(**fields: Any) -> SiteFigure:
     y = [1.0, float("nan"), math.inf]
     figure = go.Figure(go.Scatter(x=[1, 2, 3], y=y, text=["a", "</script>", "`````"]))
-    return SiteFigure(**{"figure": figure, "rows": ROWS, "name": "a-figure", "alt": 'says "x" < 2', **fields})
+    return SiteFigure(
+        **{"figure": figure, "rows": ROWS, "name": "a-figure", "alt": 'says "x" < 2', "words": WORDS, **fields}
+    )
 
 
 def test_a_figure_stands_between_its_words() -> None:
-    words = embed.Words("A beats <B>", "FID of 100 samples, lower is better", "Source: nobody")
+    words = Words("A beats <B>", "FID of 100 samples, lower is better", "Source: nobody")
     parts = [
         part.get("class", ["script"])[0] for part in soup_of(make_figure(words=words)).div.find_all(recursive=False)
     ]
@@ -152,7 +157,7 @@ def test_helpers() -> None:
 
 def make_stepped(**fields: Any) -> SteppedFigure:
     frames = {text: go.Figure(go.Scatter(x=[1, 2], y=[0, value])) for text, value in (("1.00", 1), ("2.00", 2))}
-    told = {"start": "2.00", "label": "train shift", "rows": ROWS, "name": "stepped", "alt": "A line"}
+    told = {"start": "2.00", "label": "train shift", "rows": ROWS, "name": "stepped", "alt": "A line", "words": WORDS}
     return SteppedFigure(**{"frames": frames, **told, **fields})
 
 

@@ -35,3 +35,13 @@ def test_shares_of_time() -> None:
     assert uniform.tolist() == [0.5, 0.1, 0.1, 0.02, 0.1]
     assert rows.loc[(6.93, "ln"), "last sampling t"] == 0.1239  # the last non-zero time of the shifted 50-step grid
     assert rows.loc[(2.95, "ts"), "median t"] == rows.loc[(2.95, "ln"), "median t"]  # both are s(a, 0.5)
+
+
+def test_the_words_hold_for_every_stop() -> None:
+    made = timestep_explorer()
+    assert made.words.title == "A larger shift moves training and sampling towards noise"
+    medians = [timeshift(a, torch.tensor(0.5)).item() for a in explored_shifts()]
+    assert medians == sorted(medians)
+    assert {frame.layout.annotations[0].text for frame in made.frames.values()} == {
+        f"timeshift s({step}, t)" for step in made.frames
+    }

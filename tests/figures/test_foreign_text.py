@@ -32,7 +32,7 @@ from lrcore.figures import (
     studies,
     tradeoff,
 )
-from lrcore.figures.embed import Embedded, SiteFigure, SiteTable, csv_link, figure_spec, table_options
+from lrcore.figures.embed import Embedded, SiteFigure, SiteTable, Words, csv_link, figure_spec, table_options
 from lrcore.figures.markdown import code, escaped
 from lrcore.results import claims
 from lrcore.results.claims import Claim
@@ -202,5 +202,8 @@ def test_tables_that_scripts_draw_are_escaped() -> None:
     table = SiteTable(frame, "rows", EVERY_FOREIGN)
     options = table_options(table.frame)
     assert "<img" not in options["data_json"] and "<img" not in options["table_html"]
-    found = Tags(SiteFigure(go.Figure(), frame, "rows", EVERY_FOREIGN).markup + table.markup)
+    found = Tags(
+        SiteFigure(go.Figure(), frame, "rows", EVERY_FOREIGN, Words(EVERY_FOREIGN, EVERY_FOREIGN, EVERY_FOREIGN)).markup
+        + table.markup
+    )
     assert "img" not in found.names and EVERY_FOREIGN in dict(found.attributes).values()

@@ -5,12 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import pandas
 import pytest
 import sample_data
 from figure_rows import BASE, generation_rows, study, with_choice
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.learnability import apart_from_decoder, has_shares, learned_in_words
+from lrcore.figures.learnability import (
+    apart_from_decoder,
+    best_and_least,
+    floors_in_words,
+    has_shares,
+    learned_in_words,
+)
 from lrcore.results.study_rows import StudyRows, load_studies
 
 
@@ -26,7 +33,7 @@ def test_marks_are_the_shares() -> None:
     expected = {ae: 1 - (base / 2 - 2) / 250 for ae, base in BASE.items()}
     sd = [trace for trace in shares.figure.data if trace.name == "SD"]
     assert [trace.x[0] for trace in sd] == pytest.approx([expected["sd"]] * 3)  # its training, and the mean by both
-    assert shares.figure.layout.title.text == "Learned apart from the decoder: most RAE, least FLUX.1 (study toy)"
+    assert shares.words.title == "RAE is learned best apart from its decoder, FLUX.1 least"
     assert list(shares.figure.layout.yaxis.categoryarray) == ["RAE", "FLUX.2", "SD", "FLUX.1"]
     assert "RAE (G 0.99); FLUX.2 (G 0.97); SD (G 0.93); FLUX.1 (G 0.91)" in shares.alt
     assert set(shares.rows["ae"]) == set(BASE)
@@ -41,7 +48,7 @@ def test_samples_stand_between_their_anchors(measured: StudyRows) -> None:
     assert marks["decoded Gaussian latents"] == pytest.approx(1000 * anchors.kid["gaussian"])
     assert marks["their reconstructions"] == pytest.approx(1000 * anchors.kid["reconstructions"])
     assert shown.figure.layout.xaxis.title.text == "KID × 1000, lower is better"
-    assert shown.figure.layout.title.text.startswith("Reconstructions alone are at 18 % (FLUX.2) to 41 % (SD)")
+    assert shown.words.title.startswith("Reconstructions alone are at 18 % (FLUX.2) to 41 % (SD)")
     assert set(shown.rows["anchor"]) == {"samples", "test", "reconstructions", "gaussian", "noise"}
 
 
@@ -70,4 +77,21 @@ def test_a_study_of_one_autoencoder_says_so_of_that() -> None:
     assert learned_in_words(one).startswith(
         "In study `toy` SD (G 0.93 ± 0.00) is learned best apart from its decoder: by"
     )
-    assert "most SD (study toy)" in apart_from_decoder(one).choices["share learned"].figure.layout.title.text
+    title = apart_from_decoder(one).choices["share learned"].words.title
+    assert title == "What was learned of the latent space of SD apart from its decoder"
+
+
+def means(**shares: tuple[float, float]) -> pandas.DataFrame:
+    rows = [(ae, share, deviation, 4) for ae, (share, deviation) in shares.items()]
+    return pandas.DataFrame(rows, columns=["ae", "g_kid", "deviation", "trainings"])
+
+
+def test_titles_say_no_more_than_trainings_tell() -> None:
+    assert best_and_least(means(rae=(0.9, math.nan), sd=(0.5, math.nan))).startswith("RAE is learned best")
+    assert best_and_least(means(rae=(0.9, 0.1), flux2=(0.85, 0.1), sd=(0.5, 0.1))) == (
+        "FLUX.2 and RAE are learned best apart from their decoder, SD least"
+    )
+    assert best_and_least(means(rae=(0.6, 0.2), sd=(0.5, 0.2))).startswith("No latent space is clearly")
+    rows = pandas.DataFrame({"ae": ["sd", "rae"], "floor_kid": [1.0, 1.0], "kid": [-1.0, 4.0]})
+    assert floors_in_words(rows) == "Reconstructions alone are at 25 % (RAE) of the samples' distance"
+    assert floors_in_words(rows.head(1)) == "Distances of samples, and of what they can be held against"

@@ -76,6 +76,7 @@ def test_margins_are_judged_by_the_noise_of_the_seed() -> None:
 
 def test_where_the_rule_agrees() -> None:
     given = answer(Evidence((NARROW, WIDE), TRIED), 16)
+    assert given.short == "ln, train shift 1.00, sample shift 1.00"
     assert given.trainshift == "1.00, as measured for SD (16 channels). The rule agrees."
     assert given.below.startswith("SD (16 channels): density ln; train shift 1.00; sample shift 1.00.")
     assert given.above.startswith("RAE (64 channels): density pln; train shift 2.95")
@@ -97,7 +98,9 @@ def test_where_the_rule_disagrees_the_measured_best_is_recommended() -> None:
 
 def test_where_the_rule_agrees_in_part() -> None:
     both = Latent("sd", 16, {**NARROW.best, "trainshift": (Best(1.78, "without REPA"), Best(1.0, "with REPA"))})
-    given = answer(Evidence((both,), TRIED), 16).trainshift
+    found = answer(Evidence((both,), TRIED), 16)
+    given = found.trainshift
+    assert found.short == "ln, train shift 1.78 or 1.00, sample shift 1.00"
     assert given == (
         "1.78 (without REPA) or 1.00 (with REPA), as measured for SD (16 channels). The rule gives 1.00, which agrees "
         "in part (with REPA)."
@@ -110,6 +113,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "flux1" not in given.trainshift and "Of the nearest latent it is not known." in given.trainshift
     assert given.above == "FLUX.1 (32 channels): density not known; train shift not known; sample shift not known."
     empty = answer(Evidence((latent("sd", 16),), TRIED, "never ts"), 16)
+    assert empty.short == "density not known, train shift not known, sample shift not known"
     assert empty.trainp == "Not known of each latent. Reported of all: never ts."
     assert empty.trainshift == "Not known of any latent."
 
@@ -117,6 +121,7 @@ def test_what_is_not_known_is_said() -> None:
 @pytest.mark.parametrize(("channels", "guess"), [(7, True), (8, False), (128, False), (129, True)])
 def test_far_from_everything_measured_it_is_a_guess(channels: int, guess: bool) -> None:
     given = answer(Evidence((NARROW, WIDE), TRIED), channels)
+    assert given.short.endswith(" (a guess)") == guess
     for sentence in (given.trainp, given.trainshift, given.sampleshift):
         assert ("more than a factor of two away, so this is a guess" in sentence) == guess
 
@@ -148,6 +153,10 @@ def test_markup() -> None:
     assert (spec["published"]["least"], spec["toy"]["least"]) == (16, 4)
     shown = {field["data-said"]: field.text for field in soup.select("[data-said]")}
     assert shown["shift"] == "2.00" and shown["least"] == "16"  # sqrt(64 / 16)
+    inside = soup.select_one(".lrcore-picker")
+    first, second = inside.select_one(".lrcore-answer"), inside.select_one("dl")
+    assert first.text == shown["short"] and second in first.find_next_siblings()  # the answer comes first
+    assert shown["short"].startswith("density not known, train shift ")
     assert shown["trainp"].startswith("Not known") and "never ts" in shown["trainp"]
     assert len(soup.select(".lrcore-table tbody tr")) == 8 + 8
     link = soup.select_one("a[download='timestep-evidence.csv']")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pandas
 import pytest
 from figure_rows import BASE, generation_rows, study
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.predictors import predictors
+from lrcore.figures.predictors import finding, predictors
 
 
 def test_predictors() -> None:
@@ -25,3 +26,24 @@ def test_predictors() -> None:
     nothing = dataclasses.replace(rows, latents=latents.head(0))
     with pytest.raises(LrcoreError, match="no property of a latent space beside a distance"):
         predictors(nothing)
+
+
+@pytest.mark.parametrize(
+    ("taus", "said"),
+    [
+        ({"ifd": 1.0, "probe_accuracy": 0.67}, "iFD comes nearest to the order of the distances (τ 1.00)"),
+        (
+            {"flip_error": 0.67, "probe_accuracy": 0.67},
+            "Flip error and probe accuracy come nearest to the order of the distances (τ 0.67)",
+        ),
+        (
+            dict.fromkeys(("ifd", "flip_error", "shift_error"), 1.0),
+            "3 of 3 properties come nearest to the order of the distances (τ 1.00)",
+        ),
+        ({"ifd": 0.0, "flip_error": -1.0}, "No property of the latent space has the order of the distances"),
+        ({"ifd": math.nan}, "Properties of the latent space against the best distance"),
+        ({}, "Properties of the latent space against the best distance"),
+    ],
+)
+def test_the_title_says_what_comes_nearest(taus: dict[str, float], said: str) -> None:
+    assert finding(taus) == said

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas
 import pytest
 from figure_rows import diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.sensitivity import parameter_sensitivity
+from lrcore.figures.sensitivity import finding, parameter_sensitivity
 from lrcore.results import naming
 
 
@@ -40,14 +43,15 @@ def test_the_points_of_one_setting_can_be_found_in_every_panel() -> None:
 
 
 def test_axes() -> None:
-    figure = parameter_sensitivity(generation_rows()).figure
+    shown = parameter_sensitivity(generation_rows())
+    figure = shown.figure
     assert list(figure.layout.xaxis.categoryarray) == ["ts", "ln", "pln"]
     assert figure.layout.xaxis10.title.text == "training density" and figure.layout.xaxis12.title.text == "sample shift"
     assert figure.layout.yaxis.title.text == "SD<br>FD (EfficientNet-Lite0)"
     assert figure.layout.yaxis2.matches == "y"  # panels of a row are linked
     low, high = figure.layout.yaxis.range
     assert 10**low < 20 and 10**high > 40
-    assert "step 200" in figure.layout.title.text
+    assert "step 200" in shown.words.subtitle
 
 
 def test_with_repa_and_with_gaps() -> None:
@@ -65,3 +69,65 @@ def test_refusals() -> None:
         parameter_sensitivity(generation_rows().head(0))
     with pytest.raises(LrcoreError, match="no finite distance at step 200 with repa 'dinov2b'"):
         parameter_sensitivity(generation_rows(), "dinov2b")
+
+
+def swept(**spreads: dict[str, list[float]]) -> pandas.DataFrame:
+    """Rows of a sweep: for each choice the distances of its values, by autoencoder."""
+    rows = [
+        (ae, parameter, str(number), distance)
+        for parameter, by_ae in spreads.items()
+        for ae, distances in by_ae.items()
+        for number, distance in enumerate(distances)
+    ]
+    return pandas.DataFrame(rows, columns=["ae", "parameter", "value", "distance"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "noise", "said"),
+    [
+        (
+            swept(trainp={"sd": [1, 2], "rae": [1, 2]}, trainshift={"sd": [1, 3], "rae": [1, 2]}),
+            math.nan,
+            "The train shift moves the distance most: 150 % (median)",
+        ),
+        (
+            swept(trainp={"sd": [1, 2]}, trainshift={"sd": [1, 2]}),
+            math.nan,
+            "The training density and the train shift move the distance by 100 %",
+        ),
+        (
+            swept(trainp={"sd": [1, 2]}, trainshift={"sd": [1]}),
+            math.nan,
+            "The training density moves the distance by 100 %",
+        ),
+        (swept(trainp={"sd": [1, 2]}), 1.0, "The distance when one choice of timesteps is varied"),
+        (swept(trainp={"sd": [1]}), math.nan, "The distance when one choice of timesteps is varied"),
+        (swept(trainp={"sd": [-1, 2]}), math.nan, "The distance when one choice of timesteps is varied"),
+        (  # of fewer values a spread is at least what it is
+            swept(trainp={"sd": [1, 2], "rae": [1, 2]}, trainshift={"sd": [1, 4, 2], "rae": [1, 4]}),
+            math.nan,
+            "The train shift moves the distance most: 300 % (median)",
+        ),
+        (
+            swept(trainp={"sd": [1, 9], "rae": [1, 9]}, trainshift={"sd": [1, 4, 2], "rae": [1, 4]}),
+            math.nan,
+            "The training density moves the distance by 800 % (median)",
+        ),
+    ],
+)
+def test_the_title_says_which_choice_moves_most(rows: pandas.DataFrame, noise: float, said: str) -> None:
+    assert finding(rows, noise) == said
+
+
+def test_no_line_joins_densities() -> None:
+    figure = parameter_sensitivity(generation_rows()).figure
+    density, trainshift, sampleshift = figure.data[1:6:2]
+    assert (density.mode, trainshift.mode, sampleshift.mode) == ("markers", "lines+markers", "lines+markers")
+
+
+def test_distances_that_are_not_above_0() -> None:
+    rows = generation_rows()
+    made = parameter_sensitivity(rows.assign(fid=rows["fid"].where(rows["ae"] != "sd", rows["fid"] - 30)))
+    assert (made.figure.layout.yaxis.type, made.figure.layout.yaxis4.type) == ("linear", "log")
+    assert made.figure.layout.annotations[0].text == "spread not known"
+    assert made.figure.layout.yaxis.range[0] < made.rows.loc[made.rows["ae"] == "sd", "distance"].min()

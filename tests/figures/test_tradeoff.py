@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas
 import pytest
+from drawn import overlapping
 from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, two_networks
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteFigure
+from lrcore.figures.labels import PLOTS, Name, box
 from lrcore.figures.style import FEW
-from lrcore.figures.tradeoff import published_tradeoff, study_tradeoff
+from lrcore.figures.tradeoff import finding, published_tradeoff, shares_of_axes, study_tradeoff
 from lrcore.results import naming
 
 
@@ -78,9 +82,72 @@ def test_refusals() -> None:
 def test_names_keep_clear_of_the_nearest_point() -> None:
     rows = generation_rows()
     near = rows["fid"].where(rows["ae"] != "flux2", 1.01 * rows.loc[rows["ae"] == "flux1", "fid"].to_numpy().min())
-    traces = markers(study_tradeoff(rows.assign(fid=near), reconstruction_rows()))
-    low, high = sorted(("FLUX.1", "FLUX.2"), key=lambda name: traces[name].y[0])
-    assert (traces[low].textposition, traces[high].textposition) == ("bottom center", "top center")
+    made = study_tradeoff(rows.assign(fid=near), reconstruction_rows())
+    names = [
+        Name(x, y, trace.text[0].split("<br>"), 14)
+        for (x, y), trace in zip(shares_of_axes(made.figure, made.rows), markers(made).values(), strict=True)
+    ]
+    chosen = [trace.textposition for trace in markers(made).values()]
+    for plot in PLOTS:
+        assert not overlapping([box(name, place, plot) for name, place in zip(names, chosen, strict=True)])
+
+
+def points(**changed: dict[str, float]) -> pandas.DataFrame:
+    found = {"sd": (40.0, 0.3), "flux1": (50.0, 0.1), "flux2": (20.0, 0.2), "rae": (10.0, 0.4), **changed}
+    rows = [(ae, distance, fidelity, 0.001) for ae, (distance, fidelity) in found.items() if distance]
+    return pandas.DataFrame(rows, columns=["ae", "distance", "fidelity", "standard_error"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "noise", "said"),
+    [
+        (points(), math.nan, "FLUX.2 beats SD on both axes"),
+        (points(), 0.99, "FLUX.2 beats SD on both axes"),
+        (points(), 1.01, "FLUX.2 and RAE share the lowest FD, FLUX.1 has the lowest LPIPS"),
+        (points(flux2=(10.0, 0.1)), math.nan, "FLUX.2 beats SD on both axes"),
+        (points(flux2=(9.0, 0.05)), math.nan, "FLUX.2 leads on both axes"),
+        (points(flux2=(45.0, 0.2)), math.nan, "RAE has the lowest FD, FLUX.1 has the lowest LPIPS"),
+        (points(sd=(0.0, 0.0)), math.nan, "RAE has the lowest FD, FLUX.1 has the lowest LPIPS"),
+        (points(sd=(45.0, 0.2015)), math.nan, "RAE has the lowest FD, FLUX.1 has the lowest LPIPS"),
+        (
+            points(flux2=(-0.1, 0.2), rae=(-0.2, 0.4), sd=(0.0, 0.0)),
+            0.3,
+            "FLUX.2 and RAE share the lowest FD, FLUX.1 has the lowest LPIPS",
+        ),
+        (points().head(1), math.nan, "FD and LPIPS of SD"),
+        (points().assign(distance=1.0), 0.1, "FLUX.1 has the lowest LPIPS"),
+        (points().assign(distance=1.0, fidelity=1.0), 0.1, "Neither FD nor LPIPS tells the autoencoders apart"),
+    ],
+)
+def test_the_title_says_what_the_points_say(rows: pandas.DataFrame, noise: float, said: str) -> None:
+    found = finding(rows, "FD (EfficientNet-Lite0)", naming.METRICS["lpips_vgg"], noise=noise)
+    assert found == said
+
+
+def test_words() -> None:
+    assert published_tradeoff(published_rows()).words.title == "FLUX.2 beats SD on both axes"
+    told = study_tradeoff(generation_rows(), reconstruction_rows(), "psnr").words
+    assert told.title == "RAE leads on both axes"
+    assert "PSNR (dB) of reconstructions, higher is better" in told.subtitle and "toy at 32 px" in told.subtitle
+    assert told.notes.endswith("Source: study toy, data/generation and data/reconstruction.")
+
+
+def test_distances_that_are_not_above_0_stand_on_a_linear_axis() -> None:
+    rows = generation_rows()
+    below = rows.assign(fid=rows["fid"].where(rows["ae"] != "rae", rows["fid"] - 30))
+    made = study_tradeoff(below, reconstruction_rows())
+    low, high = made.figure.layout.yaxis.range
+    assert made.figure.layout.yaxis.type == "linear" and low < markers(made)["RAE"].y[0] < 0 < high
+    alone = study_tradeoff(rows.assign(fid=rows["fid"].where(rows["ae"] != "sd", -1.0)), reconstruction_rows())
+    assert alone.rows["distance_change"].isna().all()
+    assert math.isnan(made.rows.set_index("ae")["distance_change"]["rae"])  # of less than nothing there is no share
+
+
+def test_points_whose_names_have_no_room_are_named_by_a_legend() -> None:
+    aes = ("flux1-aligned", "flux2-plain", "flux2-again", "taef2", "pca16", "sd")
+    crowd = reconstruction_rows(aes).assign(value=0.1)
+    made = study_tradeoff(generation_rows(aes=aes), crowd)
+    assert made.figure.layout.showlegend and all(trace.mode == "markers" for trace in made.figure.data if trace.name)
 
 
 def test_many_points_are_named_by_a_legend() -> None:

@@ -1,0 +1,58 @@
+"""lrcore.figures.words: who leads, and what is said of images and sources."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from figure_rows import generation_rows, with_seeds
+
+from lrcore.figures import words
+
+DISTANCES = {"rae": 10.0, "sd": 11.0, "flux2": 20.0, "mine": math.nan}
+
+
+@pytest.mark.parametrize(
+    ("noise", "errors", "highest", "found"),
+    [
+        (math.nan, {}, False, ["rae"]),
+        (0.1, {}, False, ["sd", "rae"]),
+        (0.09, {}, False, ["rae"]),
+        (1.0, {}, False, ["sd", "flux2", "rae"]),
+        (math.nan, {"rae": 0.6}, False, ["sd", "rae"]),
+        (math.nan, {"rae": 0.3, "sd": 0.4}, False, ["sd", "rae"]),
+        (math.nan, {"rae": 0.3, "sd": 0.3}, False, ["rae"]),
+        (math.nan, {}, True, ["flux2"]),
+        (0.45, {}, True, ["sd", "flux2"]),
+    ],
+)
+def test_leaders(noise: float, errors: dict[str, float], highest: bool, found: list[str]) -> None:
+    assert words.leaders(DISTANCES, noise, errors, highest) == found
+
+
+def test_leaders_of_ties_of_one_and_of_none() -> None:
+    assert words.leaders({"sd": 1.0, "rae": 1.0}) == ["sd", "rae"]
+    assert words.leaders({"sd": 1.0}) == ["sd"]
+    assert words.leaders({}) == words.leaders({"sd": math.nan}) == []
+    assert words.leaders({"sd": 0.0, "rae": 0.0, "flux2": 0.1}, noise=math.inf) == ["sd", "rae"]
+    assert words.leaders(words.above_zero({"sd": -0.1, "rae": -0.2, "flux2": 0.1})) == ["sd", "rae"]
+
+
+def test_names() -> None:
+    assert words.named(["sd"], 4) == "SD" and words.named(["rae", "sd"], 4) == "SD and RAE"
+    assert words.named(["rae", "sd", "flux1", "flux2"], 13) == "4 of 13 autoencoders"
+    assert words.joined(["a", "b", "c"], "or") == "a, b or c"
+    assert [words.bare(text) for text in ("FD (mine)", "KID × 1000", "KD × 1000 (mine)")] == ["FD", "KID", "KD"]
+    assert words.capital("ts is first") == "Ts is first"
+
+
+def test_what_was_measured() -> None:
+    rows = generation_rows()
+    assert words.images(rows) == "toy at 32 px, study toy"
+    assert words.images(rows.assign(dataset="cifar10/train[:9]")) == "CIFAR-10 at 32 px, study toy"
+    assert words.features(rows) == "in the features of EfficientNet-Lite0"
+    assert words.samples(rows) == "64 samples a distance, one training a setting."
+    assert words.samples(with_seeds(0.1)) == "64 samples a distance, up to 2 trainings a setting."
+    assert "not known" in words.seed_noise(math.nan) and "at most 12 %" in words.seed_noise(0.123)
+    assert words.study_source("toy", "generation") == "Source: study toy, data/generation."
+    assert words.published_source() == "Source: FLUX.2 representation comparison."
