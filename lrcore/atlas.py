@@ -24,9 +24,7 @@ WORK = ("check", "build")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see `command_line.run_command` for the exit status, 1 where `check` found something."""
-    line = Parser(
-        "python -m lrcore.atlas", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    line = Parser("python -m lrcore.atlas", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     line.add_argument("work", choices=WORK, help="check the CSV and the Parquet, or build the Parquet")
     line.add_argument("--data", type=folder, default=Path("data"), help="data folder (default: %(default)s)")
     line.add_argument(

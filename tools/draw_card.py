@@ -2,7 +2,7 @@
 
     python tools/draw_card.py
 
-It is the published trade-off figure of the first page, from `data/published`, under the site's name and question.
+It is the published trade-off figure of the first page, from `data/atlas`, under the site's name and question.
 Draw it anew when either changes. Needs Chromium.
 """
 

@@ -45,6 +45,8 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ENTRY = re.compile(r"^@\w+\{\s*([^,\s]+)\s*,(.*?)(?=^@|\Z)", re.MULTILINE | re.DOTALL)
 _NEEDED_OF_ENTRIES = ("title", "author", "year")
+_FIELD = r"^\s*{}\s*=\s*[{{\"]*\s*[^\s{{}}\",]"
+"""A field of an entry that is not empty."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,7 @@ def _cited(bib: Path) -> Iterator[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise LrcoreError(f"the bibliography '{bib}' cannot be read: {' '.join(str(error).split())}") from error
     for key, fields in _ENTRY.findall(text):
-        if all(re.search(rf"^\s*{name}\s*=\s*[{{\"]?\s*[^\s}}\"]", fields, re.MULTILINE) for name in _NEEDED_OF_ENTRIES):
+        if all(re.search(_FIELD.format(name), fields, re.MULTILINE) for name in _NEEDED_OF_ENTRIES):
             yield key
 
 
@@ -265,7 +267,7 @@ def _row(source: str, line: Mapping[str, str], given: Known) -> AtlasRow:
     Raises:
         LrcoreError: a field is not of its type.
     """
-    values = {name: _typed(name, text) for name, text in line.items()}
+    values: dict[str, Any] = {name: _typed(name, text) for name, text in line.items()}
     return AtlasRow(source=source, family=given.families.get(line["canonical"], ""), **values)
 
 
@@ -287,7 +289,7 @@ def _typed(column: str, text: str) -> str | int | float | bool:
         raise LrcoreError(
             f"{column}: {shown(text)} is not {'a whole number' if kind == 'int' else 'a number'}"
         ) from None
-    if not math.isfinite(number) or kind == "int" and not 0 < number < 2**63:
+    if not math.isfinite(number) or (kind == "int" and not 0 < number < 2**63):
         raise LrcoreError(f"{column}: {shown(text)} must be {'positive' if kind == 'int' else 'finite'}, or empty")
     return number
 
@@ -364,7 +366,7 @@ def _faults_of_setting(row: AtlasRow) -> Iterator[str]:
     if row.channels and row.patch and row.downsampling and row.channels_per_token:
         expected = row.channels * row.patch**2
         if row.channels_per_token != expected:
-            yield f"channels_per_token: {row.channels_per_token}, but {row.channels} channels in patches make {expected}"
+            yield f"channels_per_token: {row.channels_per_token}, but channels and patch make {expected}"
 
 
 def _doubles(rows: list[AtlasRow], lines: list[int]) -> Iterator[str]:

@@ -51,7 +51,7 @@ QUANTITIES = {
     "simpleeval": _score("SimpleEval of text-to-image samples"),
     "win_rate": _percent("comparisons that people decided for the model"),
     "epochs_to_unguided_fid_2": Quantity("epochs until the unguided FID is 2", {"epochs": (0.0, INFINITY)}),
-    "fid_difference_balanced_vs_random_labels": _plain("FID with random labels minus FID with balanced ones", -INFINITY),
+    "fid_difference_balanced_vs_random_labels": _plain("FID of random labels less that of balanced ones", -INFINITY),
     # of reconstructions
     "rfid": _plain("Fréchet Inception distance of reconstructions"),
     "psnr": Quantity("peak signal-to-noise ratio of reconstructions", {"dB": (0.0, 100.0)}),
@@ -106,8 +106,8 @@ QUANTITIES = {
     "pearson_with_gfid": _plain("Pearson correlation of `predictor` with the gFID, over autoencoders", -1.0, 1.0),
     "pearson_abs_with_gfid": _plain("the size of that correlation", 0.0, 1.0),
     "r2_with_gfid": _plain("share of the gFID's variance that `predictor` explains", 0.0, 1.0),
-    "pearson_lnc_vs_linear_probe": _plain("Pearson correlation of neighbour consistency with linear probing", -1.0, 1.0),
-    "pearson_imagenet_fid_vs_t2i": _plain("Pearson correlation of the ImageNet FID with a text-to-image score", -1.0, 1.0),
+    "pearson_lnc_vs_linear_probe": _plain("Pearson correlation of `predictor` with linear probing", -1.0, 1.0),
+    "pearson_imagenet_fid_vs_t2i": _plain("Pearson correlation of the ImageNet FID with `predictor`", -1.0, 1.0),
 }  # fmt: skip
 """By name; distances and losses are better when lower, scores when higher."""
 
