@@ -181,7 +181,7 @@ def test_a_source_needs_a_whole_entry_in_the_bibliography(place):
     ]
     (place / "b.bib").write_text("@article{new2026,\n  title = {T},\n  author = {},\n  year = {2026},\n}\n")
     assert "no entry 'new2026'" in found(place, {"group": ""}, name="new2026")[0]
-    with pytest.raises(LrcoreError, match="the bibliography .* cannot be read"):
+    with pytest.raises(LrcoreError, match=r"the bibliography .* cannot be read"):
         atlas_sources.known(place, place / "missing.bib")
 
 
