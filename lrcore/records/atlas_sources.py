@@ -42,6 +42,8 @@ PROTOCOL = (
 _AUTOENCODERS = ("canonical", "family", "note")
 _GROUPS = ("group", "source", "label", "autoencoders", "caveat")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ENTRY = re.compile(r"^@\w+\{\s*([^,\s]+)\s*,(.*?)(?=^@|\Z)", re.MULTILINE | re.DOTALL)
 _NEEDED_OF_ENTRIES = ("title", "author", "year")
@@ -107,6 +109,8 @@ def known(data: Path, bib: Path) -> Known:
             raise LrcoreError(f"groups.csv, {shown(group.group)}: label and caveat must not be empty")
         if group.autoencoders and group.autoencoders not in groups:
             raise LrcoreError(f"groups.csv, {shown(group.group)}: {unknown('group', group.autoencoders, groups)}")
+        if group.autoencoders and groups[group.autoencoders].source != group.source:
+            raise LrcoreError(f"groups.csv, {shown(group.group)}: {group.autoencoders} is of another source")
     return Known(families, groups, frozenset(_cited(bib)))
 
 
@@ -154,9 +158,10 @@ def problems(data: Path, bib: Path) -> list[str]:
             whole[path.stem] = rows
     if not source_files(data):
         found.append(f"no CSV in '{Path(data) / 'atlas' / 'sources'}'")
-    used = {row.group for rows in whole.values() for row in rows}
+    found += _strange_files(data)
     if not found:
-        found += [f"groups.csv: no row is of group {shown(name)}" for name in sorted(given.groups.keys() - used)]
+        found += _unused(given, whole)
+        found += _lost(whole)
     return found + _stale(data, whole)
 
 
@@ -178,6 +183,34 @@ def build(data: Path, bib: Path) -> list[Path]:
         if path.stem not in read:
             path.unlink()
     return written
+
+
+def _strange_files(data: Path) -> Iterator[str]:
+    """Files that nothing reads: what was meant to be a source would be missing without a word."""
+    folder = Path(data) / "atlas"
+    for path in sorted((folder / "sources").glob("*")):
+        if path.suffix != ".csv" and not path.name.startswith("."):
+            yield f"sources/{path.name}: nothing reads it; sources are <key>.csv"
+    for path in sorted(folder.glob("*.csv")):
+        if path.name not in ("autoencoders.csv", "groups.csv"):
+            yield f"{path.name}: nothing reads it; sources belong into 'sources'"
+
+
+def _unused(given: Known, whole: Mapping[str, list[AtlasRow]]) -> Iterator[str]:
+    rows = [row for found in whole.values() for row in found]
+    for name in sorted(given.groups.keys() - {row.group for row in rows}):
+        yield f"groups.csv: no row is of group {shown(name)}"
+    for name in sorted(given.families.keys() - {row.canonical for row in rows}):
+        yield f"autoencoders.csv: no row is of {shown(name)}"
+
+
+def _lost(whole: Mapping[str, list[AtlasRow]]) -> Iterator[str]:
+    """Figures that say they repeat another, which is not there: nothing would count them."""
+    rows = [row for found in whole.values() for row in found]
+    counted = {(row.canonical, row.quantity, row.value) for row in rows if not row.repeats}
+    for row in rows:
+        if row.repeats and (row.canonical, row.quantity, row.value) not in counted:
+            yield f"{row.source}.csv, {row.place}: {row.quantity} {row.value} of {row.canonical} repeats no other row"
 
 
 def _parquet_files(data: Path) -> list[Path]:
@@ -250,13 +283,17 @@ def _cited(bib: Path) -> Iterator[str]:
     """The keys of those entries that have what a source needs.
 
     Raises:
-        LrcoreError: there is no such file.
+        LrcoreError: there is no such file, or a key stands in it twice.
     """
     try:
         text = Path(bib).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LrcoreError(f"the bibliography '{bib}' cannot be read: {' '.join(str(error).split())}") from error
-    for key, fields in _ENTRY.findall(text):
+    entries = _ENTRY.findall(text)
+    keys = [key for key, _ in entries]
+    for key, fields in entries:
+        if keys.count(key) > 1:
+            raise LrcoreError(f"the bibliography '{bib}' has {shown(key)} twice")
         if all(re.search(_FIELD.format(name), fields, re.MULTILINE) for name in _NEEDED_OF_ENTRIES):
             yield key
 
@@ -283,15 +320,16 @@ def _typed(column: str, text: str) -> str | int | float | bool:
         return text == "yes"
     if not text:
         return 0 if kind == "int" else math.nan
-    try:
-        number = int(text) if kind == "int" else float(text)
-    except ValueError:
-        raise LrcoreError(
-            f"{column}: {shown(text)} is not {'a whole number' if kind == 'int' else 'a number'}"
-        ) from None
-    if not math.isfinite(number) or (kind == "int" and not 0 < number < 2**63):
-        raise LrcoreError(f"{column}: {shown(text)} must be {'positive' if kind == 'int' else 'finite'}, or empty")
-    return number
+    # Python alone would take 1_000, nan and digits of any script, too
+    if not (_INTEGER if kind == "int" else _NUMBER).fullmatch(text):
+        raise LrcoreError(f"{column}: {shown(text)} is not {'a whole number' if kind == 'int' else 'a number'}")
+    if kind == "int":
+        if len(text) > 18 or int(text) <= 0:
+            raise LrcoreError(f"{column}: {shown(text)} must be positive and below 10^18, or empty")
+        return int(text)
+    if not math.isfinite(float(text)):
+        raise LrcoreError(f"{column}: {shown(text)} must be finite")
+    return float(text)
 
 
 def _faults(row: AtlasRow, given: Known) -> Iterator[str]:

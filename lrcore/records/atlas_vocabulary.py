@@ -88,7 +88,7 @@ QUANTITIES = {
     "best_trainshift": _plain("training timeshift with the lowest FID of those tried"),
     "best_sampleshift": _plain("sampling timeshift with the lowest FID of those tried"),
     "predicted_shift": _plain("timeshift that the source's rule predicts"),
-    "shift_used": _plain("timeshift that was used, in training and sampling"),
+    "shift_used": _plain("timeshift that was used; `trainshift` and `sampleshift` say where"),
     "sampleshift_used": _plain("timeshift that was used in sampling, in the source's own convention"),
     "best_trainp_is_ts": _percent("cases in which shifted uniform is the best training density"),
     "relative_spread_trainp": _percent("change of the FID from the best to the worst training density"),

@@ -41,11 +41,11 @@ METHODS = ("pearson", "spearman")
 IMAGENET = 1_281_167
 """Images of ImageNet-1k's training set: one epoch."""
 
-OVER = {"guidance": "guidance", "generator": "generator", "steps": "steps", "epochs": "images_seen"}
+OVER = {"guidance": "guidance", "generator": "generator", "steps": "steps", "epochs": "epochs"}
 """What ranks may cross over inside one source, and the column that says it."""
 
 _SETTING = (
-    "dataset", "resolution", "split", "n", "generator", "images_seen", "sampler", "steps", "guidance", "label_rule",
+    "dataset", "resolution", "split", "n", "generator", "epochs", "sampler", "steps", "guidance", "label_rule",
     "reference",
 )  # fmt: skip
 _LATENT = ("canonical", "decoder", "variant", "density", "trainshift", "sampleshift")
@@ -264,7 +264,7 @@ def spread(
     if guided is not None:
         rows = rows[~rows["guidance"].isin(["", "none"]) if guided else rows["guidance"] == "none"]
     if epochs is not None:
-        rows = rows[(rows["images_seen"] / IMAGENET).round() == epochs]
+        rows = rows[_epochs(rows) == epochs]
     if rows.empty:
         raise LrcoreError(f"no rows: no {quantity} of {shown(canonical)} as asked for")
     columns = ["source", "place", "value", "generator", "guidance", "images_seen", "sampler", "steps", "label_rule"]
@@ -342,16 +342,17 @@ def _settings(
     column = OVER[over]
     rows = primary(atlas)
     rows = rows[(rows["source"] == source) & (rows["quantity"] == quantity) & (rows["canonical"] != "")]
+    rows = rows.assign(epochs=_epochs(rows))
     rows = rows[~rows[column].isin(["", 0])]  # what is not stated may be anything
     others = [name for name in _SETTING if name != column]
-    found = []
+    found: list[tuple[str, object, object, pandas.DataFrame]] = []
     for shared, group in rows.groupby(others, sort=False):
         parts = {value: _latents(part) for value, part in group.groupby(column)}
         for low, high in itertools.combinations(parts, 2):
             table = parts[low].join(parts[high]["value"].rename("high"), how="inner").rename(columns={"value": "low"})
             if len(table) > 1:
                 table.index = [" · ".join(_told(latent)) for latent in table.index]
-                found.append((_setting_text(others, shared), _shown(over, low), _shown(over, high), table))
+                found.append((_setting_text(others, shared), low, high, table))
     return found
 
 
@@ -372,9 +373,10 @@ def _setting_text(columns: Sequence[str], values: tuple[object, ...]) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(columns, values, strict=True) if value not in ("", 0))
 
 
-def _shown(over: str, value: object) -> object:
-    """Epochs as such, where they are whole."""
-    return round(float(str(value)) / IMAGENET, 1) if over == "epochs" else value
+def _epochs(rows: pandas.DataFrame) -> pandas.Series:
+    """The nominal budget in epochs of ImageNet: 100,000 steps of 1,024 images are 80 as well; 0 where not stated."""
+    exact = rows["images_seen"] / IMAGENET
+    return exact.round().where(exact >= 10, exact.round(1))
 
 
 def _r(x: np.ndarray, y: np.ndarray, method: str) -> float:

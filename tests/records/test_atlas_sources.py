@@ -46,7 +46,7 @@ def found(place, *rows, name="key2026"):
     """What the check says but for the other group, which no row is of, and the Parquet, which nobody made."""
     write(place, *rows, name=name)
     said = atlas_sources.problems(place, place / "b.bib")
-    return [line for line in said if "no row is of group" not in line and "missing; `python" not in line]
+    return [line for line in said if "no row is of" not in line and "missing; `python" not in line]
 
 
 def test_the_committed_atlas_is_whole():
@@ -80,8 +80,12 @@ def test_a_row_in_order_has_no_problem(place):
         ({"quantity": "gFID"}, "unknown quantity 'gFID'; allowed: gfid"),
         ({"quantity": ""}, "quantity must not be empty"),
         ({"value": ""}, "value must not be empty"),
-        ({"value": "nan"}, "value: 'nan' must be finite, or empty"),
-        ({"value": "inf"}, "value: 'inf' must be finite, or empty"),
+        ({"value": "nan"}, "value: 'nan' is not a number"),
+        ({"value": "1e999"}, "value: '1e999' must be finite"),
+        ({"value": "1_000"}, "value: '1_000' is not a number"),
+        ({"value": "3,2"}, "value: '3,2' is not a number"),
+        ({"value": "−1"}, "is not a number"),
+        ({"n": "5_000"}, "n: '5_000' is not a whole number"),
         ({"value": ">800"}, "value: '>800' is not a number"),
         ({"value": "-0.5"}, "value: -0.5 of rfid is outside 0.0 to inf"),
         ({"quantity": "ssim", "value": "26.3"}, "value: 26.3 of ssim is outside -1.0 to 1.0"),
@@ -104,8 +108,9 @@ def test_a_row_in_order_has_no_problem(place):
         ({"guidance_low": "0.9", "guidance_high": "0.1"}, "must be times from 0 to 1, in order"),
         ({"trainshift": "0"}, "trainshift: 0.0 must be positive"),
         ({"n": "50k"}, "n: '50k' is not a whole number"),
-        ({"n": "-5"}, "n: '-5' must be positive, or empty"),
-        ({"n": "1" * 30}, "must be positive, or empty"),
+        ({"n": "-5"}, "n: '-5' must be positive"),
+        ({"n": "0"}, "n: '0' must be positive"),
+        ({"n": "1" * 30}, "must be positive and below 10^18, or empty"),
         ({"secondary": "true"}, "secondary: 'true' must be yes, or empty"),
         ({"predictor": "rfid"}, "predictor: belongs to correlations"),
         ({"quantity": "pearson_with_gfid"}, "predictor: belongs to correlations"),
@@ -194,6 +199,11 @@ def test_a_source_needs_a_whole_entry_in_the_bibliography(place):
         ("groups.csv", "group,source,label,autoencoders,caveat\ng,key2026,G,,\n", "label and caveat must not be empty"),
         ("groups.csv", "group,source,label,autoencoders,caveat\nG,key2026,G,,few\n", "must be lower-case letters"),
         ("groups.csv", "group,source,label,autoencoders,caveat\ng,key2026,G,x,few\n", "unknown group 'x'"),
+        (
+            "groups.csv",
+            "group,source,label,autoencoders,caveat\ng,key2026,G,h,few\nh,other2026,H,,few\n",
+            "groups.csv, 'g': h is of another source",
+        ),
     ],
 )
 def test_faults_of_names_and_groups(place, file, text, said):
@@ -203,9 +213,30 @@ def test_faults_of_names_and_groups(place, file, text, said):
     assert said in line
 
 
-def test_a_group_without_rows_is_named(place):
+def test_a_group_or_a_name_without_rows_is_named(place):
     write(place, {})
-    assert "groups.csv: no row is of group 'h'" in atlas_sources.problems(place, place / "b.bib")
+    said = atlas_sources.problems(place, place / "b.bib")
+    assert "groups.csv: no row is of group 'h'" in said and "autoencoders.csv: no row is of 'B'" in said
+
+
+def test_a_figure_that_repeats_nothing_is_named(place):
+    (line,) = found(place, {"repeats": "yes", "value": "0.7"}, {"place": "Table 2"})
+    assert line == "key2026.csv, Table 1: rfid 0.7 of A repeats no other row"
+
+
+def test_files_that_nothing_reads_are_named(place):
+    (place / "atlas" / "sources" / "other2026.CSV").write_text("")
+    (place / "atlas" / "third2026.csv").write_text("")
+    assert found(place, {}) == [
+        "sources/other2026.CSV: nothing reads it; sources are <key>.csv",
+        "third2026.csv: nothing reads it; sources belong into 'sources'",
+    ]
+
+
+def test_a_key_that_stands_twice_in_the_bibliography(place):
+    (place / "b.bib").write_text(2 * (place / "b.bib").read_text())
+    (line,) = found(place, {})
+    assert "has 'key2026' twice" in line
 
 
 def test_build_writes_what_the_csv_says_and_removes_what_it_no_longer_has(place, capsys):
@@ -224,7 +255,7 @@ def test_build_writes_what_the_csv_says_and_removes_what_it_no_longer_has(place,
     assert command.main(["check", *at]) == 1
     printed = capsys.readouterr()
     assert "key2026.parquet: not what key2026.csv says; `python -m lrcore.atlas build` makes it anew" in printed.out
-    assert "other2026.parquet: there is no CSV of it" in printed.out and "3 to mend" in printed.err
+    assert "other2026.parquet: there is no CSV of it" in printed.out and "4 to mend" in printed.err
     assert command.main(["build", *at]) == 0
     assert reading.read_atlas(place)["value"].tolist() == [0.6]
     assert not (place / "atlas" / "other2026.parquet").exists()

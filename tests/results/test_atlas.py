@@ -225,11 +225,12 @@ def test_nothing_pools():
 
 SETTING = {"generator": "SiT-XL", "steps": 25, "images_seen": 80 * atlas.IMAGENET, "guidance": "none", "n": 50000}
 CHANGES = {"guidance": "cfg_best", "generator": "DiT-XL", "steps": 250, "epochs": 800 * atlas.IMAGENET}
+COLUMN = {**atlas.OVER, "epochs": "images_seen"}
 
 
 @pytest.mark.parametrize("over", atlas.OVER)
 def test_ranks_cross_where_one_thing_changes(over):
-    changed = {**SETTING, atlas.OVER[over]: CHANGES[over]}
+    changed = {**SETTING, COLUMN[over]: CHANGES[over]}
     rows = frame(
         *group_of([1, 2, 3, 4], **SETTING), *group_of([2, 1, 3, 4], **changed), *group_of([9, 8], source="t", **changed)
     )
@@ -269,6 +270,13 @@ def test_rank_agreement_of_eight_and_more():
 def test_ranks_do_not_cross_where_more_than_one_thing_changes(second):
     rows = frame(*group_of([1, 2], **SETTING), *group_of([2, 1], **{**SETTING, **second}))
     assert atlas.crossings(rows, "s", "guidance").empty and atlas.rank_agreement(rows, "s", "guidance").empty
+
+
+def test_steps_that_make_the_same_epochs_are_no_change():
+    by_steps = {**SETTING, "images_seen": 100_000 * 1024}
+    rows = frame(*group_of([1, 2], **SETTING), *group_of([2, 1], **by_steps))
+    assert atlas.crossings(rows, "s", "epochs").empty
+    assert len(atlas.spread(frame(row(canonical="a", value=1.0, **by_steps)), "a", "gfid", epochs=80).rows) == 1
 
 
 def test_ties_and_latents_with_two_values_do_not_cross():
