@@ -347,11 +347,13 @@ def _settings(
     others = [name for name in _SETTING if name != column]
     found: list[tuple[str, object, object, pandas.DataFrame]] = []
     for shared, group in rows.groupby(others, sort=False):
+        if group[column].nunique() < 2:
+            continue
         parts = {value: _latents(part) for value, part in group.groupby(column)}
         for low, high in itertools.combinations(parts, 2):
             table = parts[low].join(parts[high]["value"].rename("high"), how="inner").rename(columns={"value": "low"})
             if len(table) > 1:
-                table.index = [" · ".join(_told(latent)) for latent in table.index]
+                table.index = _labels(list(table.index))
                 found.append((_setting_text(others, shared), low, high, table))
     return found
 
@@ -364,9 +366,11 @@ def _latents(rows: pandas.DataFrame) -> pandas.DataFrame:
     return values.loc[values["several"] == 1, ["value", "family"]]
 
 
-def _told(latent: tuple[object, ...]) -> list[str]:
-    """Its canonical name, and what else tells it apart but density and shifts, which belong to it."""
-    return [str(part) for part in latent[:3] if part]
+def _labels(latents: Sequence[tuple[object, ...]]) -> list[str]:
+    """Names of latents: canonical, decoder, variant, and where those do not tell two apart, density and shifts."""
+    parts = [[str(part) for part in latent if part and part == part] for latent in latents]
+    short = [" · ".join(str(part) for part in latent[:3] if part) for latent in latents]
+    return [name if short.count(name) == 1 else " · ".join(told) for name, told in zip(short, parts, strict=True)]
 
 
 def _setting_text(columns: Sequence[str], values: tuple[object, ...]) -> str:

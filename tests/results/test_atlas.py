@@ -287,6 +287,14 @@ def test_ties_and_latents_with_two_values_do_not_cross():
     assert set(atlas.crossings(double, "s", "steps")["first"]) == {"b"}
 
 
+def test_densities_of_one_latent_are_told_apart_where_nothing_else_does():
+    first = [row(canonical="a", value=value, density=name, **SETTING) for name, value in (("ts", 1.0), ("ln", 2.0))]
+    later = {**SETTING, "generator": "DiT-XL"}
+    second = [row(canonical="a", value=value, density=name, **later) for name, value in (("ts", 2.0), ("ln", 1.0))]
+    (swap,) = atlas.crossings(frame(*first, *second), "s", "generator").to_dict("records")
+    assert {swap["first"], swap["second"]} == {"a · ts", "a · ln"}
+
+
 def test_decoders_of_one_latent_are_two():
     first = [row(canonical="a", value=value, decoder=name, **SETTING) for name, value in (("p", 1.0), ("q", 2.0))]
     later = {**SETTING, "steps": 50}
@@ -359,6 +367,11 @@ def test_one_latent_at_one_budget_has_several_figures(committed):
     guided = atlas.spread(committed[0], "VA-VAE f16d32", "gfid", guided=True, epochs=800)
     assert guided.rows["value"].tolist() == [1.25, 1.35, 1.42, 1.52]
     assert guided.rows["source"].nunique() == 4
+
+
+def test_sources_can_be_asked_for_crossings(committed):
+    for source in ("li2025jit", "leng2026diffusionbench", "zheng2025rae"):
+        assert set(atlas.crossings(committed[0], source, "generator").columns) >= {"first", "second", "low", "high"}
 
 
 def test_every_ranked_group_of_the_committed_atlas_can_be_ranked(committed):
