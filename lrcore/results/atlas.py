@@ -212,13 +212,11 @@ def crossings(atlas: pandas.DataFrame, source: str, over: str, quantity: str = "
     """
     rows = []
     for shared, low, high, table in _settings(atlas, source, over, quantity):
-        for first, second in itertools.combinations(table.index, 2):
-            before = table.loc[first, "low"] - table.loc[second, "low"]
-            after = table.loc[first, "high"] - table.loc[second, "high"]
-            if before * after < 0:
-                one, other = (first, second) if before < 0 else (second, first)
-                values = [table.loc[latent, end] for end in ("low", "high") for latent in (one, other)]
-                rows.append((low, high, one, other, *values, shared))
+        told = list(zip(table.index, table["low"], table["high"], strict=True))
+        for pair in itertools.combinations(told, 2):
+            first, second = sorted(pair, key=lambda latent: latent[1])
+            if first[1] < second[1] and first[2] > second[2]:
+                rows.append((low, high, first[0], second[0], first[1], second[1], first[2], second[2], shared))
     ends = ["first_low", "second_low", "first_high", "second_high"]
     return pandas.DataFrame(rows, columns=["low", "high", "first", "second", *ends, "setting"])
 
