@@ -349,24 +349,27 @@ def _settings(
             continue
         parts = {value: _latents(part) for value, part in group.groupby(column)}
         for low, high in itertools.combinations(parts, 2):
-            table = parts[low].join(parts[high]["value"].rename("high"), how="inner").rename(columns={"value": "low"})
-            if len(table) > 1:
-                table.index = _labels(list(table.index))
-                found.append((_setting_text(others, shared), low, high, table))
+            both = [latent for latent in parts[low] if latent in parts[high]]
+            if len(both) < 2:
+                continue
+            ends = [(parts[low][latent][0], parts[high][latent][0], parts[low][latent][1]) for latent in both]
+            table = pandas.DataFrame(ends, columns=["low", "high", "family"], index=_labels(both))
+            found.append((_setting_text(others, shared), low, high, table))
     return found
 
 
-def _latents(rows: pandas.DataFrame) -> pandas.DataFrame:
+def _latents(rows: pandas.DataFrame) -> dict[tuple[object, ...], tuple[float, str]]:
     """Value and family of each latent of one setting; those with two values are left out."""
-    values = rows.groupby(list(_LATENT), sort=False, dropna=False).agg(
-        value=("value", "first"), several=("value", "nunique"), family=("family", "first")
-    )
-    return values.loc[values["several"] == 1, ["value", "family"]]
+    found: dict[tuple[object, ...], set[tuple[float, str]]] = {}
+    for *latent, value, family in rows[[*_LATENT, "value", "family"]].itertuples(index=False):
+        key = tuple(None if part != part else part for part in latent)  # NaN is not itself
+        found.setdefault(key, set()).add((value, family))
+    return {latent: next(iter(told)) for latent, told in found.items() if len(told) == 1}
 
 
 def _labels(latents: Sequence[tuple[object, ...]]) -> list[str]:
     """Names of latents: canonical, decoder, variant, and where those do not tell two apart, density and shifts."""
-    parts = [[str(part) for part in latent if part and part == part] for latent in latents]
+    parts = [[str(part) for part in latent if part] for latent in latents]
     short = [" · ".join(str(part) for part in latent[:3] if part) for latent in latents]
     return [name if short.count(name) == 1 else " · ".join(told) for name, told in zip(short, parts, strict=True)]
 
