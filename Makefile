@@ -28,6 +28,7 @@ check: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(RUN) -m lrcore.atlas check
 
 # Installed once per change of pyproject.toml; the stamp is written last, so a broken install is repeated. Python compiles
 # what it imports by itself: a small part of what is installed.

@@ -30,6 +30,7 @@ _HOMES = {
     "lrcore.flow.timesteps": ("density", "sampling_grid", "timeshift"),
     "lrcore.records.reading": (
         "read_anchors",
+        "read_atlas",
         "read_generation",
         "read_latents",
         "read_losses",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parent.parent
 PROJECT_FILES = (
     *("_quarto.yml", "_environment", "index.qmd", "404.qmd", "posts", "llms.txt", "site", "tools"),
-    *("data/published", "data/README.md"),
+    *("data/atlas", "data/README.md"),
 )
 
 sys.path.insert(0, str(PROJECT / "tools"))

@@ -12,15 +12,15 @@ from lrcore import verify
 from lrcore.assets import cache, pretrained, table
 from lrcore.datasets import contents
 from lrcore.errors import LrcoreError
-from lrcore.records.schema import LatentRow, PublishedRow
-from lrcore.records.writing import write_latents, write_published
+from lrcore.records.schema import AtlasRow, LatentRow
+from lrcore.records.writing import write_atlas, write_latents
 from lrcore.runtime.files import sha256_of
 from lrcore.runtime.tensor_files import add_digests, save_tensors
 from lrcore.spec.study import Data
 
 
 def row(kind, **changes):
-    defaults = {"int": 1, "float": 1.0, "str": "x"}
+    defaults = {"int": 1, "float": 1.0, "str": "x", "bool": True}
     values = {f.name: defaults[f.type] for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}
     return kind(**{**values, **changes})
 
@@ -31,7 +31,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("LRCORE_CACHE", str(tmp_path / "cache"))
     write_latents(tmp_path / "data", "mine", "sd", [row(LatentRow)])
     write_latents(tmp_path / "data", "mine", "sd", [row(LatentRow, recipe="other")])
-    write_published(tmp_path / "data", [row(PublishedRow)])
+    write_atlas(tmp_path / "data", "key", [row(AtlasRow)])
     model = tmp_path / "data" / "autoencoders" / "study=mine" / "sd-x" / "model.safetensors"
     for path in (model, tmp_path / "runs" / "mine" / "state.safetensors", tmp_path / "cache" / "toy.safetensors"):
         save_tensors(path, {"a": torch.zeros(8)}, {"step": "1"})
@@ -63,7 +63,7 @@ def test_what_is_whole(place, capsys):
     assert printed.out.splitlines()[0].split() == ["what", "files", "damaged"]
     found = counts(printed.out)
     assert all(damaged == 0 for _, damaged in found.values()) and printed.err == ""
-    kinds = ("data/latents", "data/replaced/latents", "data/published", "data/autoencoders", "runs/mine")
+    kinds = ("data/latents", "data/replaced/latents", "data/atlas", "data/autoencoders", "runs/mine")
     assert {name: found[name][0] for name in kinds} == dict.fromkeys(kinds, 1)
     assert found[f"cache {place / 'cache'}"] == (1, 0) and found["statistics that ship"] == (2, 0)
 
@@ -73,7 +73,7 @@ def test_what_is_whole(place, capsys):
     [
         ("data/latents/study=mine/sd.parquet", "data/latents", "python -m lrcore.train mine"),
         ("data/replaced/latents/study=mine/sd-x.parquet", "data/replaced/latents", "`rm "),
-        ("data/published/figures.parquet", "data/published", "python -m lrcore.published"),
+        ("data/atlas/key.parquet", "data/atlas", "python -m lrcore.atlas build"),
         ("data/autoencoders/study=mine/sd-x/model.safetensors", "data/autoencoders", "git checkout -- "),
         ("data/autoencoders/study=mine/sd-x/config.json", "data/autoencoders", "lrcore.train_autoencoder mine --keep"),
         (

@@ -32,7 +32,7 @@ TABLES = {
     "latents": schema.LatentRow,
     "losses": schema.LossRow,
     "anchors": schema.AnchorRow,
-    "published": schema.PublishedRow,
+    "atlas": schema.AtlasRow,
 }
 """Row class of each folder under `data/`."""
 
@@ -124,7 +124,7 @@ def _files(data: Path, runs: Path) -> list[Path]:
 def _brought_up(path: Path, waiting: Callable[[], None]) -> str:
     if path.suffix == ".safetensors":
         return stamp(path, waiting)
-    # <table>/study=<name>/<file>, or published/<file>
+    # <table>/study=<name>/<file>, or atlas/<file>
     for table in (path.resolve().parent.name, path.resolve().parent.parent.name):
         if table in TABLES:
             return migrate(path, TABLES[table], waiting)

@@ -18,10 +18,10 @@ from lrcore.records.digests import UnreadableError, has_digest, is_sealed, read_
 from lrcore.records.schema import (
     SCHEMA_VERSION,
     AnchorRow,
+    AtlasRow,
     GenerationRow,
     LatentRow,
     LossRow,
-    PublishedRow,
     ReconstructionRow,
     arrow_schema,
 )
@@ -54,9 +54,24 @@ def read_losses(data: Path | str = "data") -> pandas.DataFrame:
     return _read(Path(data) / "losses", LossRow, partitioned=True)
 
 
+def read_atlas(data: Path | str = "data") -> pandas.DataFrame:
+    """Every figure taken from the literature, in the order of the sources and of their CSV."""
+    return _read(Path(data) / "atlas", AtlasRow, partitioned=False)
+
+
 def read_published(data: Path | str = "data") -> pandas.DataFrame:
-    """Every figure taken from the literature."""
-    return _read(Path(data) / "published", PublishedRow, partitioned=False)
+    """The figures of the atlas that pages compare with the studies of this project: those with a `table`.
+
+    Columns source, table, dataset (with its resolution), ae, setting, quantity, value, standard_error, unit, note.
+    """
+    atlas = read_atlas(data)
+    rows = atlas[atlas["table"] != ""].rename(columns={"error": "standard_error"})
+    size = rows["resolution"].astype(str).where(rows["resolution"] > 0, "")
+    rows = rows.assign(dataset=rows["dataset"] + size).sort_values(list(_PUBLISHED_KEY), ignore_index=True)
+    return rows[["source", "table", "dataset", "ae", "setting", "quantity", "value", "standard_error", "unit", "note"]]
+
+
+_PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
 
 
 def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
@@ -114,7 +129,7 @@ def version_of(table: pa.Table) -> int:
 def mending(path: Path) -> str:
     """What makes a damaged file of rows again."""
     study = path.parent.name.removeprefix("study=")
-    command = "lrcore.published" if study == "published" else f"lrcore.train {study}"
+    command = "lrcore.atlas build" if study == "atlas" else f"lrcore.train {study}"
     return f"`{removal(path)}`, then `python -m {command}` makes it again"
 
 

@@ -5,7 +5,7 @@
     data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
     data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
     data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
-    data/published/figures.parquet                    figures from the literature
+    data/atlas/<source>.parquet                       figures from the literature, made from data/atlas/sources/*.csv
 
 A class is a row, a field a column; `KEY`s say which columns name a row.
 """
@@ -210,21 +210,60 @@ class LossRow:
 
 
 @dataclass(frozen=True)
-class PublishedRow:
-    """One figure from the literature.
+class AtlasRow:
+    """One figure from the literature, as a source prints it.
 
-    `source` is a key of `posts/references.bib`; `ae` is "" where the figure is of no autoencoder.
+    `source` is a key of `posts/references.bib`, `place` where in it the figure stands. The vocabularies of the other
+    texts are in `records.atlas_vocabulary`; "", 0 or NaN is what the source does not state. `group` names the protocol
+    (`data/atlas/groups.csv`): figures of two groups are never compared in size or order.
     """
 
     source: str
-    table: str
-    dataset: str
+    place: str
+    verified: str
+    repository: str
+    secondary: bool
+    quoted_from: str
+    repeats: bool
+    autoencoder: str
+    canonical: str
+    family: str
     ae: str
-    setting: str
+    downsampling: int
+    channels: int
+    patch: int
+    tokens: int
+    channels_per_token: int
+    parameters: int
+    dataset: str
+    resolution: int
+    split: str
     quantity: str
+    predictor: str
     value: float
-    standard_error: float
+    bound: str
+    error: float
     unit: str
+    n: int
+    generator: str
+    budget: str
+    images_seen: int
+    sampler: str
+    steps: int
+    guidance: str
+    guidance_scale: float
+    guidance_low: float
+    guidance_high: float
+    label_rule: str
+    reference: str
+    density: str
+    trainshift: float
+    sampleshift: float
+    decoder: str
+    variant: str
+    group: str
+    table: str
+    setting: str
     note: str
     schema_version: int = SCHEMA_VERSION
 
@@ -248,14 +287,18 @@ LATENTS_KEY = ("ae", "metric", "index")
 LOSSES_KEY = ("ae", "repa", "trainp", "trainshift", "train_seed", "width", "skip", "step", "t_low")
 
 
-PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
+ATLAS_KEY = (
+    "source", "place", "autoencoder", "dataset", "resolution", "split", "quantity", "predictor", "n", "generator",
+    "budget", "sampler", "steps", "guidance", "guidance_scale", "label_rule", "density", "trainshift", "sampleshift",
+    "decoder", "variant", "table", "setting",
+)  # fmt: skip
 
 
-_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
 
 
 def arrow_schema(row: type) -> pa.Schema:
-    """The Parquet schema of a row class: its fields in order, int64 / float64 / string."""
+    """The Parquet schema of a row class: its fields in order, int64 / float64 / string / bool."""
     fields = [pa.field(f.name, _ARROW[str(f.type)], nullable=False) for f in dataclasses.fields(row)]
     return pa.schema(fields, metadata={"lrcore_schema": row.__name__, "lrcore_schema_version": str(SCHEMA_VERSION)})
 

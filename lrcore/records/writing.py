@@ -30,13 +30,12 @@ from lrcore.records.schema import (
     GENERATION_KEY,
     LATENTS_KEY,
     LOSSES_KEY,
-    PUBLISHED_KEY,
     RECONSTRUCTION_KEY,
     AnchorRow,
+    AtlasRow,
     GenerationRow,
     LatentRow,
     LossRow,
-    PublishedRow,
     ReconstructionRow,
     arrow_schema,
 )
@@ -55,12 +54,11 @@ def upsert(path: Path, rows: Sequence[Any], key: Sequence[str]) -> None:
         sweep_leftovers(path)
         new = [dataclasses.asdict(row) for row in rows]
         stored = _stored_rows(path, type(rows[0]))
-        # figures from the literature have none
-        recipe = new[0].get("recipe")
-        outdated = [row for row in stored if row.get("recipe") != recipe]
+        recipe = new[0]["recipe"]
+        outdated = [row for row in stored if row["recipe"] != recipe]
         if outdated:
             _keep(path, outdated, type(rows[0]), key, str(recipe))
-        current = [row for row in stored if row.get("recipe") == recipe]
+        current = [row for row in stored if row["recipe"] == recipe]
         _write(path, [*current, *new], type(rows[0]), key)
 
 
@@ -130,9 +128,13 @@ def write_losses(data: Path, study: str, run: str, rows: Sequence[LossRow]) -> N
     upsert(losses_folder(data, study) / f"{run}.parquet", rows, LOSSES_KEY)
 
 
-def write_published(data: Path, rows: Sequence[PublishedRow]) -> None:
-    """Add figures from the literature."""
-    upsert(Path(data) / "published" / "figures.parquet", rows, PUBLISHED_KEY)
+def write_atlas(data: Path, source: str, rows: Sequence[AtlasRow]) -> Path:
+    """Replace the rows of `source` by these, in their order; returns the file."""
+    path = Path(data) / "atlas" / f"{source}.parquet"
+    with exclusive(path.parent):
+        sweep_leftovers(path)
+        write_table(pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], arrow_schema(AtlasRow)), path)
+    return path
 
 
 def _stored_rows(path: Path, kind: type) -> list[dict[str, Any]]:

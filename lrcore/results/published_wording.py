@@ -1,4 +1,4 @@
-"""What the published study says, as text from the rows of `data/published`."""
+"""What the published study says, as text from the rows of `read_published`."""
 
 from __future__ import annotations
 

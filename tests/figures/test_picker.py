@@ -166,7 +166,7 @@ def test_markup() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(LrcoreError, match="no published best shift"):
-        picker(published_figures().head(3), {})
+        picker(published_figures().query("table == 'trade-off'"), {})
     without = published_figures().query("quantity != 'channels_per_token' or ae != 'rae'")
     with pytest.raises(LrcoreError, match="no published channels per token of rae"):
         picker(without, {})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pandas
 
 from lrcore.records import reading
-from lrcore.results import findings, published
+from lrcore.results import findings
 from lrcore.results.study_rows import StudyRows
 
 EVERY_AE = ("sd", "flux1", "flux2", "rae")
@@ -77,7 +78,7 @@ def two_networks() -> pandas.DataFrame:
 
 def published_rows() -> pandas.DataFrame:
     """The figures from the literature, as they are committed."""
-    return pandas.DataFrame([dataclasses.asdict(row) for row in published.read_csv()])
+    return reading.read_published(Path(__file__).parents[2] / "data")
 
 
 def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = None) -> StudyRows:

@@ -11,7 +11,7 @@ import pytest
 from lrcore.records import schema
 
 TEXT = (Path(__file__).parents[2] / "data" / "README.md").read_text()
-TYPES = {"int": "integer", "float": "float", "str": "text"}
+TYPES = {"int": "integer", "float": "float", "str": "text", "bool": "boolean"}
 
 
 def section(name: str) -> str:
@@ -28,12 +28,12 @@ def section(name: str) -> str:
         ("latents", schema.LatentRow, schema.LATENTS_KEY),
         ("anchors", schema.AnchorRow, schema.ANCHORS_KEY),
         ("losses", schema.LossRow, schema.LOSSES_KEY),
-        ("published", schema.PublishedRow, schema.PUBLISHED_KEY),
+        ("atlas", schema.AtlasRow, schema.ATLAS_KEY),
     ],
 )
 def test_every_column_is_described(name: str, row: type, key: tuple[str, ...]) -> None:
     described = re.findall(r"^\| `(\w+)` \| (\w+) \| \S.* \|$", section(name), re.MULTILINE)
     expected = [(field.name, TYPES[str(field.type)]) for field in dataclasses.fields(row)]
-    partition = [("study", "text")] if name != "published" else []
+    partition = [("study", "text")] if name != "atlas" else []
     assert described == partition + expected
     assert re.findall(r"`(\w+)`", section(name).split("Key: ")[1].split(".")[0]) == list(key)

@@ -11,17 +11,16 @@ import pytest
 
 from lrcore.errors import LrcoreError
 from lrcore.records.paths import latents_folder
-from lrcore.records.reading import read_generation, read_latents, read_published, read_reconstruction
+from lrcore.records.reading import read_generation, read_latents, read_reconstruction
 from lrcore.records.schema import (
     SCHEMA_VERSION,
     GenerationRow,
     LatentRow,
-    PublishedRow,
     ReconstructionRow,
     arrow_schema,
     distance_label,
 )
-from lrcore.records.writing import write_generation, write_latents, write_published, write_reconstruction
+from lrcore.records.writing import write_generation, write_latents, write_reconstruction
 
 
 def row(kind=GenerationRow, **changes):
@@ -54,13 +53,11 @@ def test_plain_pandas_reads_every_study(tmp_path):
     write_generation(tmp_path, "smoke", "run", [row()])
     write_generation(tmp_path, "cifar10", "run", [row(), row(ae="y")])
     write_reconstruction(tmp_path, "smoke", "sd", [row(ReconstructionRow)])
-    write_published(tmp_path, [row(PublishedRow)])
     (tmp_path / "generation" / "study=smoke" / ".run.parquet.x.tmp").write_text("what a killed writer left")
     frame = pandas.read_parquet(tmp_path / "generation")
     assert frame.study.value_counts().to_dict() == {"cifar10": 2, "smoke": 1}
     for name in ("step", "ae", "repa", "trainp", "trainshift", "sampleshift", "fid"):
         assert name in frame
-    assert len(pandas.read_parquet(tmp_path / "published")) == len(read_published(tmp_path)) == 1
     assert len(read_reconstruction(tmp_path)) == 1
 
 

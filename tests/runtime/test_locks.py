@@ -166,17 +166,18 @@ def test_a_stop_request_is_obeyed_while_waiting_for_a_lock(system, tmp_path):
 
 def test_a_signal_is_obeyed_while_rows_wait_for_their_folder(tmp_path):
     """As a process that trains meets it: `upsert` was not told what to obey."""
-    from lrcore.records.schema import PublishedRow
-    from lrcore.records.writing import write_published
+    from lrcore.records.schema import LatentRow
+    from lrcore.records.writing import write_latents
 
-    row = PublishedRow(*["x"] * 6, 1.0, 1.0, "x", "x")
+    row = LatentRow("sd", "ifd", -1, 0.0, 1.0, 0.0, 1, "x", "x", 1, 1, 1, *["x"] * 5)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop = StopRequest()
+    folder = tmp_path / "latents" / "study=mine"
     stop.listen()
     try:
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        with exclusive(tmp_path / "published"), obeyed(stop), pytest.raises(StudyInterrupted, match="SIGTERM received"):
-            write_published(tmp_path, [row])
+        with exclusive(folder), obeyed(stop), pytest.raises(StudyInterrupted, match="SIGTERM received"):
+            write_latents(tmp_path, "mine", "sd", [row])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
