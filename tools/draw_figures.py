@@ -40,13 +40,14 @@ CARD_PAGE = """<!DOCTYPE html>
   body {{ display: flex; flex-direction: column; box-sizing: border-box; width: {width}px; height: {height}px;
          margin: 0; padding: 28px 48px 20px; color: #1f2328; background: #ffffff;
          font-family: "Liberation Sans", Arial, sans-serif; }}
-  p {{ margin: 0; font-size: 22px; color: #59636e; }}
-  h1 {{ margin: 2px 0 6px; font-size: 38px; line-height: 1.15; }}
+  p {{ margin: 0; font-size: 20px; color: #59636e; }}
+  h1 {{ margin: 2px 0; font-size: 38px; line-height: 1.15; }}
   div {{ flex: 1; min-height: 0; text-align: center; }}
   svg {{ width: 100%; height: 100%; }}
 </style>
-<p>{site} · {page}</p>
+<p>{names}</p>
 <h1>{title}</h1>
+<p>{subtitle}</p>
 <div>{svg}</div>
 """
 
@@ -68,8 +69,9 @@ def draw_page(page: Page, path: Path, folder: Path) -> list[str]:
 def draw_card(page: Page, built: Path, source: Path, figure: str, site: str) -> None:
     """Draw the card of the page `source`, with the figure's title and picture, in the blank page that is open."""
     front = yaml.safe_load(source.read_text().split("\n---\n", 1)[0])
-    title = BeautifulSoup(built.read_text(), "html.parser").select_one(f"#figure-{figure} .lrcore-title")
-    words = {"site": site, "page": front["title"], "title": title.text if title else front["title"]}
+    holder = BeautifulSoup(built.read_text(), "html.parser").select_one(f"#figure-{figure}")
+    said = {part: holder.select_one(f".lrcore-{part}").text for part in ("title", "subtitle")}
+    words = {"names": site if front["title"] == site else f"{site} · {front['title']}", **said}
     svg = (DRAWN / f"{figure}.svg").read_text()
     page.set_viewport_size({"width": CARD[0], "height": CARD[1]})
     page.set_content(

@@ -59,7 +59,9 @@ def digest_of(spec: dict[str, Any]) -> str:
 
 
 def with_digest(svg: str, digest: str) -> str:
-    """The picture with its mark, and a background that is light in the dark, too."""
+    """The picture with its mark, a background that is light in the dark, too, and ids that are the same every time."""
+    if drawn := re.search(r"defs-(\w{6})", svg):
+        svg = svg.replace(drawn[1], digest[:6])
     return re.sub(r"(<svg[^>]*?) style=\"[^\"]*\"", r'\1 style="background: #ffffff"', svg, count=1).replace(
         ">", f"><!-- {digest} -->", 1
     )

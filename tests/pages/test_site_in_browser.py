@@ -228,7 +228,7 @@ def test_pages_can_be_read_without_scripts(browser: Browser, address: str, site:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{address}/{first_page_with(site, pages, 'lrcore-figure')}")
-    assert page.locator(".lrcore-alt").first.is_visible()
+    assert page.locator(".lrcore-figure :is(.lrcore-still, .lrcore-alt)").first.is_visible()
     page.goto(f"{address}/{first_page_with(site, pages, 'lrcore-table')}")
     assert page.locator(".lrcore-table tbody tr").first.is_visible()
     context.close()

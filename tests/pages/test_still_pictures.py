@@ -1,0 +1,49 @@
+"""The still pictures of figures: none is out of date, and readers without scripts see them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from browser import served
+from playwright.sync_api import Browser
+from sample_data import STUDIES
+from still_pictures import DRAWN, digest_in, digest_of, figures_of, with_digest
+
+PROJECT = Path(__file__).parents[2]
+PUBLISHED = "published-tradeoff"
+
+
+def test_none_is_out_of_date(site: Path, pages: list[str]) -> None:
+    """Of a site over made-up data, those that do not depend on a study."""
+    made_up = () if os.environ.get("LRCORE_SITE") else tuple(f"{name}-" for name in STUDIES)
+    figures = {one.name: one for name in pages for one in figures_of(site / name) if not one.name.startswith(made_up)}
+    assert PUBLISHED in figures
+    kept = {path.stem: digest_in(path.read_text()) for path in (PROJECT / DRAWN).glob("*.svg")}
+    stale = [name for name, figure in figures.items() if kept.get(name) != digest_of(figure.spec)]
+    stale += [] if made_up else sorted(kept.keys() - figures.keys())
+    assert not stale, f"draw them anew with tools/draw_figures.py: {', '.join(stale)}"
+
+
+def test_a_mark_changes_with_what_is_drawn_and_not_with_the_last_digit() -> None:
+    spec = {"data": [{"x": [1.0, 2.0], "y": [0.1 + 0.2, None], "name": "SD", "line": {"width": 2}}], "layout": {}}
+    digest = digest_of(spec)
+    assert digest == digest_of(
+        {"data": [{**spec["data"][0], "y": [0.3, None], "line": {"width": 3}}], "layout": {"a": 1}}
+    )
+    assert digest != digest_of({"data": [{**spec["data"][0], "y": [0.31, None]}], "layout": {}})
+    marked = with_digest('<svg width="8" style="x: y" id="defs-abcdef"><g id="abcdef"/></svg>', digest)
+    assert digest_in(marked) == digest and "abcdef" not in marked and digest_in("<svg></svg>") == ""
+
+
+def test_readers_without_scripts_see_them(browser: Browser, made_up_site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    with served(made_up_site) as address:
+        page.goto(f"{address}/index.html")
+        picture = page.locator(f"#figure-{PUBLISHED} img")
+        picture.scroll_into_view_if_needed()
+        assert picture.is_visible() and "FLUX.2" in (picture.get_attribute("alt") or "")
+        assert picture.evaluate("image => image.complete && image.naturalWidth") == 800
+        assert not page.locator(f"#figure-{PUBLISHED} .lrcore-alt").is_visible()
+    context.close()
