@@ -64,9 +64,9 @@ def evaluations_done(work: Workspace) -> Done:
     return done
 
 
-def evaluations_missing(work: Workspace, cell: Cell, measured: Done | None = None) -> list[tuple[int, float]]:
+def evaluations_missing(work: Workspace, cell: Cell, measured: Done) -> list[tuple[int, float]]:
     """(step, sampleshift) pairs of the cell that have no row yet, in order; `measured`: from `evaluations_done`."""
-    done = (evaluations_done(work) if measured is None else measured).get(row_recipe(work, cell), set())
+    done = measured.get(row_recipe(work, cell), set())
     wanted = [(step, shift) for step in work.study.training.evaluate_at for shift in work.study.evaluation.sampleshifts]
     return [pair for pair in wanted if pair not in done]
 
@@ -95,7 +95,8 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
         if world.size > 1:
             work.stop.apart(lambda: _prepare(work, cells))
         # by the first process alone: of storage that several machines share, others may see an older state
-        missing = world.agreed({cell: evaluations_missing(work, cell) for cell in cells if world.first})
+        measured = evaluations_done(work) if world.first else {}
+        missing = world.agreed({cell: evaluations_missing(work, cell, measured) for cell in cells if world.first})
         for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
             due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
             ensure_trained(work, [cell for cell in due if due[cell]], step)
