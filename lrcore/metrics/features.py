@@ -119,9 +119,10 @@ def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianSt
 
 
 def all_features(network: FeatureNetwork, batches: Iterable[Tensor]) -> Tensor:
-    """Features (N, dim), float32 on the CPU, of uint8 batches as for `statistics`; N images in chunks of `CHUNK`."""
-    found = [network(chunk).cpu() for chunk in _chunks(batches, CHUNK)]
-    return torch.cat(found) if found else torch.empty(0, network.dim)
+    """Features (N, dim), float32, of uint8 batches as for `statistics`; on the network's device, which is not waited
+    for."""
+    none = torch.empty(0, network.dim, device=network.device)
+    return torch.cat([none, *(network(chunk) for chunk in _chunks(batches, CHUNK))])
 
 
 def statistics_of(features: Tensor) -> GaussianStatistics:

@@ -6,15 +6,16 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 import lrcore
-from lrcore.datasets.images import UINT8_RULE, to_uint8
+from lrcore.datasets.images import UINT8_RULE, rounded
 from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.path_shape import PathShape
-from lrcore.flow.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
+from lrcore.flow.sampling import LABEL_RULE, integrate, sampler_grid
 from lrcore.flow.transformer import DiffusionTransformer, parameter_count
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GenerationRow
@@ -28,6 +29,7 @@ from lrcore.stages.features import features_are_stored, training_features
 from lrcore.stages.judge import Distance, Scores, load_judge
 from lrcore.stages.latents import training_latents
 from lrcore.stages.reference import reference_fingerprint, reference_name
+from lrcore.stages.starts import starts
 from lrcore.stages.training import (
     diverged,
     ensure_trained,
@@ -133,7 +135,7 @@ def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) ->
 @dataclasses.dataclass(frozen=True)
 class Drawn:
     """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see
-    `lrcore.flow.path_shape`; `numerical_path`, on what the training and the sampling were computed."""
+    `lrcore.flow.path_shape`, both on the device; `numerical_path`, on what training and sampling were computed."""
 
     features: Tensor
     paths: Tensor
@@ -149,25 +151,24 @@ def draw_samples(work: Workspace, cell: Cell, step: int, sampleshift: float) -> 
     world = work.world
     if world.agreed(diverged(work, cell)):
         return None
-    model, judge, broken = load_snapshot(work, cell, step), load_judge(work), []
-    paths: list[Tensor] = []
+    model, judge = load_snapshot(work, cell, step), load_judge(work)
+    # a process may have none to draw
+    paths = [torch.empty(0, 2, dtype=torch.float64, device=work.device)]
+    finite = torch.tensor(True, device=work.device)
 
     def batches() -> Iterator[Tensor]:
+        nonlocal finite
         for numbers in own_batches(work):
-            try:
-                images, shape = sample(work, cell, model, sampleshift, numbers)
-            except DivergedError:
-                broken.append(numbers)
-                continue
-            paths.append(shape)
-            yield images
+            found = sampled(work, cell, model, sampleshift, numbers)
+            paths.append(found.paths)
+            finite = finite & found.finite
+            yield found.images
 
     features = judge.features(batches())
-    if world.any(bool(broken)):
+    if world.any(not finite):
         return None
-    # a process may have had none to draw
-    own = torch.cat([torch.empty(0, 2, dtype=torch.float64), *paths])
-    return Drawn(torch.cat(world.gathered(features)), torch.cat(world.gathered(own)), _numerical_path(work, cell, step))
+    gathered, own = torch.cat(world.gathered(features)), torch.cat(world.gathered(torch.cat(paths)))
+    return Drawn(gathered, own, _numerical_path(work, cell, step))
 
 
 def _numerical_path(work: Workspace, cell: Cell, step: int) -> str:
@@ -191,21 +192,38 @@ def own_batches(work: Workspace) -> Iterator[list[int]]:
             yield numbers
 
 
-@torch.no_grad()
 def sample(
     work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float, numbers: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Samples `numbers` of a cell as uint8 images (len(numbers), 3, H, W), by the study's sampler and guidance, and
-    straightness and efficiency of their paths (len(numbers), 2).
+    straightness and efficiency of their paths (len(numbers), 2); both on the CPU.
 
     Raises:
         DivergedError: they hold NaN or infinities.
     """
+    found = sampled(work, cell, model, sampleshift, numbers)
+    if not found.finite:
+        raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
+    return found.images.cpu(), found.paths.cpu()
+
+
+class Sampled(NamedTuple):
+    """A batch of samples on the study's device: uint8 `images` (B, 3, H, W), and of their `paths` (B, 2) straightness
+    and efficiency; `finite`, a bool scalar, whether all numbers were before they were rounded."""
+
+    images: Tensor
+    paths: Tensor
+    finite: Tensor
+
+
+@torch.no_grad()
+def sampled(
+    work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float, numbers: Sequence[int]
+) -> Sampled:
+    """As `sample`, queued on the device: nothing waits for it, but guidance, which looks at the times."""
     seed, evaluation, autoencoder = sample_seed(work), work.study.evaluation, ensure_autoencoder(work, cell.ae)
-    latent, path = autoencoder.shape, PathShape()
-    # drawn on the CPU, so that every device starts from the same noise
-    noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token).to(work.device)
-    labels = drawn_labels(seed, numbers, model.classes).to(work.device)
+    path = PathShape()
+    noise, labels = starts(work, autoencoder.shape, model.classes, numbers)
     grid = sampler_grid(evaluation.sampler, evaluation.sampling_steps, sampleshift)
     guided_velocity = guided(model, labels, Guidance(evaluation.guidance, *evaluation.guidance_interval))
 
@@ -216,10 +234,8 @@ def sample(
     low = work.study.training.precision == "bfloat16"
     with torch.autocast(work.device.type, torch.bfloat16, enabled=low):
         tokens = integrate(evaluation.sampler, velocity, noise, grid, seed, numbers, path)
-    images = autoencoder.decode(tokens).cpu()
-    if not torch.isfinite(images).all():
-        raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
-    return to_uint8(images), path.per_sample().cpu()
+    images = autoencoder.decode(tokens)
+    return Sampled(rounded(images.nan_to_num()), path.per_sample(), torch.isfinite(images).all())
 
 
 def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: Drawn | None) -> GenerationRow:
