@@ -17,6 +17,7 @@ from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.path_shape import PathShape
 from lrcore.flow.sampling import LABEL_RULE, integrate, sampler_grid
 from lrcore.flow.transformer import DiffusionTransformer, parameter_count
+from lrcore.metrics.pairs import FeatureSet
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
@@ -243,10 +244,11 @@ def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: 
     study, judge = work.study, load_judge(work)
     evaluation, latent = study.evaluation, ensure_autoencoder(work, cell.ae).shape
     anchors = load_anchors(work, cell.ae) if work.world.first else None
-    scores = judge.scores(drawn.features) if drawn and work.world.first else Scores()
-    apart = Distance()
-    if drawn and anchors:
-        apart = anchors.reconstructions.distance(drawn.features.to(work.device))
+    scores, apart = Scores(), Distance()
+    if drawn and work.world.first:
+        samples = FeatureSet(drawn.features.to(work.device), "sample")
+        scores = judge.scores(samples)
+        apart = anchors.reconstructions.distance(samples) if anchors else apart
     floor, gaussian = (anchors.floor, anchors.gaussian) if anchors else (Distance(), Distance())
     straightness, efficiency = drawn.paths.mean(0).tolist() if drawn else (math.nan, math.nan)
     with torch.device("meta"):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lrcore.metrics.features import FeatureNetwork, all_features, statistics_of
+from lrcore.metrics.features import FeatureNetwork, all_features
 from lrcore.metrics.frechet import FrechetReference
-from lrcore.metrics.kernel import KernelReference
-from lrcore.metrics.manifold import ManifoldReference
+from lrcore.metrics.pairs import FeatureSet, compared, unbiased_kernel_distance
 from lrcore.stages.features import load_network, network_recipe
 from lrcore.stages.reference import compared_features, reference_fingerprint, reference_statistics
 from lrcore.stages.workspace import Workspace
@@ -37,19 +36,19 @@ class Scores:
 
 @dataclass(frozen=True)
 class Target:
-    """Images that others are compared with."""
+    """Images that others are compared with; `frechet` may be of more of them than `images`."""
 
     frechet: FrechetReference
-    kernel: KernelReference
+    images: FeatureSet
 
     @classmethod
-    def of(cls, features: Tensor) -> Target:
-        """Of images with these features (N, dim)."""
-        return cls(FrechetReference(statistics_of(features)), KernelReference(features))
+    def of(cls, images: FeatureSet) -> Target:
+        """Of these images, by all metrics."""
+        return cls(FrechetReference(images.moments), images)
 
-    def distance(self, features: Tensor) -> Distance:
-        """To images with these features (N, dim), on the target's device."""
-        return Distance(self.frechet.distance(statistics_of(features)), self.kernel.distance(features))
+    def distance(self, images: FeatureSet) -> Distance:
+        """To these images."""
+        return Distance(self.frechet.distance(images.moments), unbiased_kernel_distance(images, self.images))
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,14 @@ class Judge:
 
     network: FeatureNetwork
     reference: Target
-    manifold: ManifoldReference
 
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features (N, dim) of uint8 images in batches (B, 3, H, W)."""
         return all_features(self.network, batches)
 
-    def scores(self, features: Tensor) -> Scores:
-        """Of samples with these features (N, dim)."""
-        features = features.to(self.network.device)
-        found, covered = self.reference.distance(features), self.manifold.compare(features)
-        return Scores(found.fid, found.kid, covered.precision, covered.recall)
+    def scores(self, samples: FeatureSet) -> Scores:
+        """Of these samples."""
+        return Scores(self.reference.frechet.distance(samples.moments), *compared(samples, self.reference.images))
 
 
 def judge_recipe(work: Workspace) -> str:
@@ -83,7 +79,5 @@ def load_judge(work: Workspace) -> Judge:
 
 
 def _judge(work: Workspace) -> Judge:
-    measured, compared = reference_statistics(work), compared_features(work)
-    compared = compared.to(work.device)
-    reference = Target(FrechetReference(measured), KernelReference(compared))
-    return Judge(load_network(work), reference, ManifoldReference(compared))
+    reference = FeatureSet(compared_features(work).to(work.device))
+    return Judge(load_network(work), Target(FrechetReference(reference_statistics(work)), reference))
