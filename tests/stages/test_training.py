@@ -9,9 +9,17 @@ from no_sync import NoSync
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import training
-from lrcore.stages.training import ensure_trained, load_snapshot, snapshot_path, training_recipe
+from lrcore.stages.training import (
+    ensure_trained,
+    load_snapshot,
+    snapshot_path,
+    state_path,
+    steps_left,
+    training_recipe,
+)
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
+from lrcore.training.checkpoints import TrainingState
 
 STUDY = f"""
 extends = "{Path(__file__).parents[1] / "tiny.toml"}"
@@ -45,6 +53,17 @@ def test_width_and_skip_are_those_of_the_cell(work):
     assert (model.shape.width, model.shape.depth, model.skip) == (128, 3, None)
     assert (other.shape.width, other.shape.depth, other.shape.heads) == (96, 3, 3)
     assert other.skip.gate[1].weight.any()  # it was trained
+
+
+def test_the_state_is_kept_until_the_last_step_and_not_written_there(work, monkeypatch):
+    (cell,) = work.study.cells
+    saved, save = [], TrainingState.save
+    monkeypatch.setattr(TrainingState, "save", lambda state, *more: saved.append(state.step) or save(state, *more))
+    ensure_trained(work, [cell], 3)
+    assert saved == [2, 3] and state_path(work, cell).exists()
+    ensure_trained(work, [cell], 6)
+    assert saved == [2, 3, 4] and snapshot_path(work, cell, 6).exists() and not state_path(work, cell).exists()
+    assert not steps_left(work, cell)
 
 
 @pytest.mark.parametrize("kinds", [["none"], ["none", "none"], ["self"]])

@@ -13,7 +13,7 @@ from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.seeds import generator
 from lrcore.training import loop
 from lrcore.training.average import MovingAverage
-from lrcore.training.checkpoints import TrainingState
+from lrcore.training.checkpoints import TrainingState, saved_step
 from lrcore.training.loop import DivergedError, LoopSettings, resume, train
 from lrcore.training.loss_log import LossLog
 
@@ -126,6 +126,22 @@ def test_the_average_on_a_device_needs_nothing_from_the_cpu():
         average.follow(model, first=False)
     with pytest.raises(AssertionError, match="moves numbers"), NoSync():
         AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9)).n_averaged.to("meta")
+
+
+def test_the_state_that_nobody_goes_on_from_is_not_saved(tmp_path):
+    whole, first, second = start(), start(), start()
+    ends = replace(settings(tmp_path), last=8)
+    train(first, loss_of(first), 6, ends)
+    assert saved_step(ends.checkpoints[0]) == 6
+    train(first, loss_of(first), 8, ends)
+    assert saved_step(ends.checkpoints[0]) == 6  # though 8 is due
+    resume(second, ends)
+    train(second, loss_of(second), 8, ends)
+    train(whole, loss_of(whole), 8, settings(tmp_path / "whole"))
+    assert same(whole, first) and same(whole, second)
+    third, seldom = start(), replace(ends, checkpoint_every=99)
+    with pytest.raises(DivergedError, match="nan at step 8"):  # it is looked at all the same
+        train(third, lambda step: third.model.weight.sum() * torch.nan, 8, seldom)
 
 
 def test_a_loss_that_is_not_finite_is_divergence_and_leaves_the_last_good_checkpoint(tmp_path):
