@@ -9,7 +9,7 @@ from torch import nn
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.objective import Batch, FlowMatching, draw
-from lrcore.flow.stacking import of_network, of_stack, stack
+from lrcore.flow.stacking import StackedLinear, of_network, of_stack, stack
 from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
 from lrcore.records.reading import read_generation
@@ -24,6 +24,21 @@ from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 
 DENSITIES = [density("ln", 1.0), density("pln", 2.95), density("ts", 6.93)]
+
+
+def test_compiled_the_bias_is_a_sum_that_can_be_fused():
+    torch.manual_seed(0)
+    layer, graphs = StackedLinear([nn.Linear(6, 5) for _ in range(3)]), []
+    nn.init.normal_(layer.bias)
+
+    def backend(graph, inputs):
+        graphs.append({node.target for node in graph.graph.nodes})
+        return graph.forward
+
+    rows = torch.randn(3 * 4, 7, 6)
+    found = torch.compile(layer, backend=backend)(rows)
+    assert torch.bmm in graphs[0] and torch.baddbmm not in graphs[0]
+    torch.testing.assert_close(found, layer(rows), rtol=0, atol=1e-6)  # sums of 7 products of size 1 in float32
 
 
 def objective(seed):
