@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,16 +19,18 @@ from lrcore.flow.path_shape import PathShape
 from lrcore.flow.sampling import LABEL_RULE, integrate, sampler_grid
 from lrcore.flow.transformer import DiffusionTransformer, parameter_count
 from lrcore.metrics.pairs import FeatureSet
+from lrcore.metrics.trace_roots import TraceRoots
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
+from lrcore.runtime.interruption import StudyInterrupted
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages.anchors import load_anchors, sample_seed
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored, training_features
-from lrcore.stages.judge import Distance, Scores, load_judge
+from lrcore.stages.judge import Distance, Scores, load_judge, trace_roots
 from lrcore.stages.latents import training_latents
 from lrcore.stages.reference import reference_fingerprint, reference_name
 from lrcore.stages.starts import starts
@@ -103,10 +106,9 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
         for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
             due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
             ensure_trained(work, [cell for cell in due if due[cell]], step)
-            for cell, shifts in due.items():
-                for row in evaluate(work, cell, step, shifts) if shifts else ():
-                    if world.first:
-                        write_generation(work.folders.data, work.study.name, cell.name, [row])
+            for cell, row in evaluated(work, due, step):
+                if world.first:
+                    write_generation(work.folders.data, work.study.name, cell.name, [row])
         for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
@@ -127,10 +129,24 @@ def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
         load_anchors(work, cells[0].ae)
 
 
-def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> Iterator[GenerationRow]:
-    """One row for every sampling shift, as soon as it is measured with the averaged weights at `step`."""
-    for shift in shifts:
-        yield measured(work, cell, step, shift, draw_samples(work, cell, step, shift))
+def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -> Iterator[tuple[Cell, GenerationRow]]:
+    """One row for every cell and sampling shift that is `due`, measured with the averaged weights at `step`.
+
+    Each comes as soon as it is measured; where workers compute eigenvalues, a few samples later, or before an
+    interruption.
+    """
+    roots, begun = trace_roots(work), collections.deque[tuple[Cell, Callable[[], GenerationRow]]]()
+    try:
+        for cell, shift in ((cell, shift) for cell, shifts in due.items() for shift in shifts):
+            drawn = draw_samples(work, cell, step, shift)
+            begun.append((cell, begin_measuring(work, cell, step, shift, drawn, roots)))
+            while len(begun) > (roots.workers if roots else 0):
+                of, finish = begun.popleft()
+                yield of, finish()
+    except StudyInterrupted:
+        yield from ((cell, finish()) for cell, finish in begun)
+        raise
+    yield from ((cell, finish()) for cell, finish in begun)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,30 +257,38 @@ def sampled(
 
 def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: Drawn | None) -> GenerationRow:
     """The row of samples, as many as the study asks for; none `drawn` where the training diverged."""
+    return begin_measuring(work, cell, step, sampleshift, drawn)()
+
+
+def begin_measuring(
+    work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: Drawn | None, roots: TraceRoots | None = None
+) -> Callable[[], GenerationRow]:
+    """What gives the row as `measured` does when it is called; `roots` as for `FrechetReference.begin`."""
     study, judge = work.study, load_judge(work)
     evaluation, latent = study.evaluation, ensure_autoencoder(work, cell.ae).shape
     anchors = load_anchors(work, cell.ae) if work.world.first else None
-    scores, apart = Scores(), Distance()
+    scores: Callable[[], Scores] = Scores
+    apart: Callable[[], Distance] = Distance
     if drawn and work.world.first:
         samples = FeatureSet(drawn.features.to(work.device), "sample")
-        scores = judge.scores(samples)
-        apart = anchors.reconstructions.distance(samples) if anchors else apart
+        scores = judge.begin(samples, roots)
+        apart = anchors.reconstructions.begin(samples, roots) if anchors else apart
     floor, gaussian = (anchors.floor, anchors.gaussian) if anchors else (Distance(), Distance())
     straightness, efficiency = drawn.paths.mean(0).tolist() if drawn else (math.nan, math.nan)
     with torch.device("meta"):
         model = new_transformer(work, latent, cell)
-    return GenerationRow(
+    row = GenerationRow(
         step=step,
         ae=cell.ae,
         repa=cell.repa,
         trainp=cell.trainp,
         trainshift=cell.trainshift,
         sampleshift=sampleshift,
-        **dataclasses.asdict(scores),
+        **dataclasses.asdict(Scores()),
         floor_fid=floor.fid,
         floor_kid=floor.kid,
-        reconstruction_fid=apart.fid,
-        reconstruction_kid=apart.kid,
+        reconstruction_fid=math.nan,
+        reconstruction_kid=math.nan,
         gaussian_fid=gaussian.fid,
         gaussian_kid=gaussian.kid,
         straightness=straightness,
@@ -302,3 +326,11 @@ def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: 
         recipe=row_recipe(work, cell),
         lrcore_version=lrcore.__version__,
     )
+
+    def finish() -> GenerationRow:
+        found = apart()
+        return dataclasses.replace(
+            row, **dataclasses.asdict(scores()), reconstruction_fid=found.fid, reconstruction_kid=found.kid
+        )
+
+    return finish

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lrcore.metrics.features import FeatureNetwork, all_features
 from lrcore.metrics.frechet import FrechetReference
 from lrcore.metrics.pairs import FeatureSet, compared, unbiased_kernel_distance
+from lrcore.metrics.trace_roots import TraceRoots
 from lrcore.stages.features import load_network, network_recipe
 from lrcore.stages.reference import compared_features, reference_fingerprint, reference_statistics
 from lrcore.stages.workspace import Workspace
+
+MOST_WORKERS = 14
+"""Processes that compute eigenvalues, 1.5 s for a distance of 2,048 features: a GPU gives them no more to do."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,12 @@ class Target:
 
     def distance(self, images: FeatureSet) -> Distance:
         """To these images."""
-        return Distance(self.frechet.distance(images.moments), unbiased_kernel_distance(images, self.images))
+        return self.begin(images)()
+
+    def begin(self, images: FeatureSet, roots: TraceRoots | None = None) -> Callable[[], Distance]:
+        """What gives the `distance` when it is called; `roots` as for `FrechetReference.begin`."""
+        fid, kid = self.frechet.begin(images.moments, roots), unbiased_kernel_distance(images, self.images)
+        return lambda: Distance(fid(), kid)
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,11 @@ class Judge:
         """Features (N, dim) of uint8 images in batches (B, 3, H, W)."""
         return all_features(self.network, batches)
 
-    def scores(self, samples: FeatureSet) -> Scores:
-        """Of these samples."""
-        return Scores(self.reference.frechet.distance(samples.moments), *compared(samples, self.reference.images))
+    def begin(self, samples: FeatureSet, roots: TraceRoots | None = None) -> Callable[[], Scores]:
+        """What gives the scores of these samples when it is called; `roots` as for `FrechetReference.begin`."""
+        fid = self.reference.frechet.begin(samples.moments, roots)
+        found = compared(samples, self.reference.images)
+        return lambda: Scores(fid(), *found)
 
 
 def judge_recipe(work: Workspace) -> str:
@@ -76,6 +88,15 @@ def judge_recipe(work: Workspace) -> str:
 def load_judge(work: Workspace) -> Judge:
     """The study's feature network and reference, made once for all ways of measuring that share them."""
     return work.keep("judge", judge_recipe(work), lambda: _judge(work))
+
+
+def trace_roots(work: Workspace) -> TraceRoots | None:
+    """Workers beside a GPU, as many as this process has cores beside the one that it runs on; none on a CPU, which the
+    samples keep busy."""
+    workers = min(torch.get_num_threads() - 1, MOST_WORKERS)
+    if work.device.type != "cuda" or workers < 1:
+        return None
+    return work.keep("workers for traces of roots", workers, lambda: TraceRoots(workers))
 
 
 def _judge(work: Workspace) -> Judge:

@@ -93,7 +93,7 @@ def calls(monkeypatch):
     count(interpolation, "nearest_neighbours", Kind.NEIGHBOURS, one)
     count(anchors, "moment_matched", Kind.GAUSSIAN, lambda weights, mean, chunks: len(weights))
     count(frechet, "_factor", Kind.FACTOR, one)
-    count(frechet.FrechetReference, "distance", Kind.FRECHET, one)
+    count(frechet.FrechetReference, "begin", Kind.FRECHET, one)
     count(frechet.GaussianStatistics, "update", Kind.STATISTICS, lambda self, batch: len(batch))
     count(pairs, "_product", Kind.PAIR, lambda x, y: len(x) * len(y))
     return found
