@@ -33,7 +33,13 @@ class StackedLinear(nn.Module):
         count, _, inputs = self.weight.shape
         rows = x.reshape(count, -1, inputs)
         weight = self.weight.transpose(1, 2)
-        out = torch.bmm(rows, weight) if self.bias is None else torch.baddbmm(self.bias[:, None], rows, weight)
+        if self.bias is None:
+            out = torch.bmm(rows, weight)
+        elif torch.compiler.is_compiling():
+            # a sum of its own is fused with what follows, where baddbmm writes the bias out and reads it back
+            out = torch.bmm(rows, weight) + self.bias[:, None]
+        else:
+            out = torch.baddbmm(self.bias[:, None], rows, weight)
         return out.view(*x.shape[:-1], -1)
 
 

@@ -11,7 +11,8 @@ from lrcore.metrics.extrapolation import extrapolated_frechet
 from lrcore.metrics.features import check_feature_network
 from lrcore.metrics.frechet import FrechetReference, frechet_distance
 from lrcore.metrics.kernel import kernel_distance
-from lrcore.metrics.manifold import NEIGHBOURS, precision_recall
+from lrcore.metrics.manifold import NEIGHBOURS
+from lrcore.metrics.pairs import precision_recall
 from lrcore.metrics.sides import Side
 from lrcore.metrics.sources import Source
 from lrcore.records.schema import distance_label

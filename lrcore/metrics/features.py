@@ -34,6 +34,9 @@ PINNED_SIZE, TIMM_SIZE = 128, 224
 CHUNK = 64
 """Images a forward pass. Convolutions round differently at different batch sizes, so this is fixed."""
 
+ROWS = 2048
+"""Features that moments take in at a time: fewer would write the covariance more often than it takes to compute."""
+
 
 @dataclass(frozen=True)
 class FeatureNetwork:
@@ -113,22 +116,37 @@ def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianSt
     # float64 does not exist on every accelerator.
     device = network.device if network.device.type == "cuda" else "cpu"
     collected = GaussianStatistics(network.dim, device)
-    for chunk in _chunks(batches, CHUNK):
-        collected.update(network(chunk))
+    for features in in_rows((network(chunk) for chunk in in_rows(batches, CHUNK)), ROWS):
+        collected.update(features)
     return collected
 
 
 def all_features(network: FeatureNetwork, batches: Iterable[Tensor]) -> Tensor:
-    """Features (N, dim), float32 on the CPU, of uint8 batches as for `statistics`; N images in chunks of `CHUNK`."""
-    found = [network(chunk).cpu() for chunk in _chunks(batches, CHUNK)]
-    return torch.cat(found) if found else torch.empty(0, network.dim)
+    """Features (N, dim), float32, of uint8 batches as for `statistics`; on the network's device, which is not waited
+    for."""
+    none = torch.empty(0, network.dim, device=network.device)
+    return torch.cat([none, *(network(chunk) for chunk in in_rows(batches, CHUNK))])
+
+
+def in_rows(batches: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """The rows of `batches` in order, `size` at a time, the last ones as they come."""
+    waiting: list[Tensor] = []
+    for batch in batches:
+        for part in torch.split(batch, size):
+            waiting.append(part)
+            if sum(map(len, waiting)) >= size:
+                joined = torch.cat(waiting)
+                yield joined[:size]
+                waiting = [joined[size:]]
+    if sum(map(len, waiting)):
+        yield torch.cat(waiting)
 
 
 def statistics_of(features: Tensor) -> GaussianStatistics:
     """Mean and covariance of features (N, D): the same bits as `statistics` of their images on a CPU."""
     collected = GaussianStatistics(features.shape[1], features.device)
-    for chunk in features.split(CHUNK):
-        collected.update(chunk)
+    for rows in features.split(ROWS):
+        collected.update(rows)
     return collected
 
 
@@ -147,17 +165,3 @@ def _encoder(name: str, device: torch.device, weights: str) -> FeatureNetwork:
 
     protocol = f"{encoder.name}, pooled features, resized to {encoder.size} px: {RESIZE_RULE}"
     return FeatureNetwork(encoder.name, encoder.pooled_dim, encoder.sha256, protocol, device, extract)
-
-
-def _chunks(batches: Iterable[Tensor], size: int) -> Iterator[Tensor]:
-    """The images of `batches` in order, `size` at a time, the last ones as they come."""
-    waiting: list[Tensor] = []
-    for batch in batches:
-        for part in torch.split(batch, size):
-            waiting.append(part)
-            if sum(map(len, waiting)) >= size:
-                joined = torch.cat(waiting)
-                yield joined[:size]
-                waiting = [joined[size:]]
-    if sum(map(len, waiting)):
-        yield torch.cat(waiting)

@@ -12,17 +12,18 @@ rounding noise from the null space when there are fewer samples than dimensions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.linalg import eigvalsh
 from scipy.linalg.lapack import dpstrf, dsygst
 from torch import Tensor
 from torch import distributed as dist
 
 from lrcore.errors import LrcoreError
+from lrcore.metrics.trace_roots import TraceRoots, trace_of_root
 from lrcore.runtime.tensor_files import load_tensors, save_tensors
 
 
@@ -152,6 +153,7 @@ class FrechetReference:
         self.mean = statistics.mean.cpu()
         self.covariance = statistics.covariance.cpu()
         self._factor = _factor(self.covariance)
+        self._sent: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def distance(self, other: GaussianStatistics) -> float:
         """The squared Frechet distance of Heusel et al. 2017, eq. 6; at least 0, in units of features squared.
@@ -159,20 +161,40 @@ class FrechetReference:
         Raises:
             LrcoreError: the dimensions differ, or `other` has fewer than 2 samples.
         """
+        return self.begin(other)()
+
+    def begin(self, other: GaussianStatistics, roots: TraceRoots | None = None) -> Callable[[], float]:
+        """What gives the `distance` when it is called, with eigenvalues from `roots`, if there are such workers.
+
+        Raises:
+            LrcoreError: as `distance`, at once.
+        """
         if other.dim != len(self.mean):
             raise LrcoreError(f"no Frechet distance between {len(self.mean)} and {other.dim} features")
         covariance = other.covariance
-        # The smaller of the two ranks gives the smaller eigenvalue problem.
-        if other.count - 1 < self._factor.rank:
-            trace_root = _trace_root(_factor(covariance), self.covariance)
-        elif covariance.is_cuda:
-            trace_root = _trace_root_on_device(self._factor, covariance)
-        else:
-            trace_root = _trace_root(self._factor, covariance)
-        covariance = covariance.cpu()
         shift = self.mean - other.mean.cpu()
-        traces = self.covariance.trace() + covariance.trace()
-        return max(0.0, float(shift @ shift + traces) - 2.0 * trace_root)
+        apart = float(shift @ shift + self.covariance.trace() + covariance.trace().cpu())
+        product = self._product(other.count, covariance)
+        if roots is None:
+            root = _trace_root(product)
+            return lambda: max(0.0, apart - 2.0 * root)
+        found = roots.submit(product.cpu().numpy())
+        return lambda: max(0.0, apart - 2.0 * found.result())
+
+    def _product(self, count: int, covariance: Tensor) -> Tensor:
+        """F^T S F, of which the lower half counts, with the factor of the smaller rank and the other covariance."""
+        if count - 1 < self._factor.rank:
+            return _product(_factor(covariance), self.covariance)
+        if covariance.is_cuda:
+            return _product_on_device(*self._factor_on(covariance.device), covariance)
+        return _product(self._factor, covariance)
+
+    def _factor_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The factor and its order on a GPU, sent there once."""
+        if device not in self._sent:
+            lower, order = np.tril(self._factor.lower), self._factor.order
+            self._sent[device] = torch.from_numpy(lower).to(device), torch.from_numpy(order).long().to(device)
+        return self._sent[device]
 
 
 def frechet_distance(a: GaussianStatistics, b: GaussianStatistics) -> float:
@@ -206,26 +228,27 @@ def _factor(covariance: Tensor) -> _Factor:
     return _Factor(packed[:, :rank], pivots - 1)
 
 
-def _trace_root(factor: _Factor, covariance: Tensor) -> float:
-    """tr((S_a S_b)^(1/2)) from a factor of one of the two and the other itself."""
+def _product(factor: _Factor, covariance: Tensor) -> Tensor:
+    """L^T S L, of which the lower half counts, from a factor of one of the two and the other itself."""
     if factor.rank == 0:
-        return 0.0
+        return torch.zeros(0, 0, dtype=torch.float64)
     ordered = np.asfortranarray(covariance.numpy()[np.ix_(factor.order, factor.order)])
     if factor.rank == len(ordered):
-        # L^T S L at a quarter of the work of two products
+        # at a quarter of the work of two products
         product, _ = dsygst(ordered, factor.lower, itype=2, lower=1, overwrite_a=1)
     else:
         lower = np.tril(factor.lower)
         product = lower.T @ ordered @ lower
-    # not torch's eigvalsh, which takes several times as long on a CPU at 2048 dimensions
-    eigenvalues = eigvalsh(product, lower=True, check_finite=False, overwrite_a=True)
-    # Exact eigenvalues are at least 0; rounding makes some of the smallest negative.
-    return float(np.sqrt(eigenvalues.clip(min=0.0)).sum())
+    return torch.from_numpy(product)
 
 
-def _trace_root_on_device(factor: _Factor, covariance: Tensor) -> float:
-    """`_trace_root` where `covariance` is, which should be a GPU: a CPU is faster by LAPACK's own routines."""
-    lower = torch.from_numpy(np.tril(factor.lower)).to(covariance.device)
-    order = torch.from_numpy(factor.order).long().to(covariance.device)
-    product = lower.T @ covariance[order[:, None], order] @ lower
-    return float(torch.linalg.eigvalsh(product).clamp(min=0.0).sqrt().sum())
+def _product_on_device(lower: Tensor, order: Tensor, covariance: Tensor) -> Tensor:
+    """The same by torch, for a GPU."""
+    return lower.T @ covariance[order[:, None], order] @ lower
+
+
+def _trace_root(product: Tensor) -> float:
+    """tr((S_a S_b)^(1/2)), where the product is: a CPU is faster by LAPACK's own routines than by torch's."""
+    if product.is_cuda:
+        return float(torch.linalg.eigvalsh(product).clamp(min=0.0).sqrt().sum())
+    return trace_of_root(product.numpy())

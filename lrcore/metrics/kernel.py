@@ -4,7 +4,8 @@
     KID = mean k(x_i, x_j), i != j  +  mean k(y_i, y_j), i != j  -  2 mean k(x_i, y_j)
 
 Binkowski et al. 2018 (arXiv:1801.01401), sec. 3; its subsets, and their number and size, as torch-fidelity has them.
-Unlike the Frechet distance it has no bias that falls with the number of samples, and it may be slightly negative.
+Unlike the Frechet distance it has no bias that falls with the number of samples, and it may be slightly negative. Here
+it is over subsets; `lrcore.metrics.pairs` has the estimate from all images at once.
 """
 
 from __future__ import annotations
@@ -15,28 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.metrics.feature_sets import checked_pair, checked_set
-
-BLOCK = 2048
-"""Rows of a kernel matrix held at once: 2048 x N numbers of 8 bytes."""
-
-
-class KernelReference:
-    """One side of many kernel distances: the mean kernel within it is computed once."""
-
-    def __init__(self, features: Tensor) -> None:
-        """`features` (N, D), N at least 2. Raises LrcoreError for fewer, for another shape, for NaN or infinity."""
-        self.features = checked_set(features, "reference", least=2)
-        self._within = _mean_within(self.features)
-
-    def distance(self, features: Tensor) -> float:
-        """The unbiased estimate from all of `features` (M, D), M at least 2, and all of the reference.
-
-        Raises:
-            LrcoreError: as in making the reference, and where the dimensions differ.
-        """
-        features, _ = checked_pair(features, self.features, least=2)
-        return _mean_within(features) + self._within - 2 * _mean_between(features, self.features)
+from lrcore.metrics.feature_sets import checked_pair
 
 
 @dataclass(frozen=True)
@@ -69,21 +49,21 @@ def kernel_distance(
     random = np.random.RandomState(seed)
     found = []
     for _ in range(subsets):
-        x, y = (part[random.choice(len(part), size, replace=False)] for part in (a, b))
+        x, y = (part[random.choice(len(part), size, replace=False)].double() for part in (a, b))
         found.append(_mean_within(x) + _mean_within(y) - 2 * _mean_between(x, y))
     return SubsetDistance(float(np.mean(found)), float(np.std(found)), subsets, size)
 
 
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
+def cubic_kernel(products: Tensor, dim: int) -> Tensor:
+    """k(x, y) from the products x . y, any shape, of features of `dim` numbers."""
+    return (products / dim + 1) ** 3
 
 
 def _mean_within(x: Tensor) -> float:
     """Mean of k over the pairs of different rows."""
-    total = sum(float(_kernel(block, x).sum()) for block in x.split(BLOCK))
-    own = float(((x.double().square().sum(1) / x.shape[1] + 1) ** 3).sum())
-    return (total - own) / (len(x) * (len(x) - 1))
+    own = cubic_kernel(x.square().sum(1), x.shape[1]).sum()
+    return float(cubic_kernel(x @ x.T, x.shape[1]).sum() - own) / (len(x) * (len(x) - 1))
 
 
 def _mean_between(x: Tensor, y: Tensor) -> float:
-    return sum(float(_kernel(block, y).sum()) for block in x.split(BLOCK)) / (len(x) * len(y))
+    return float(cubic_kernel(x @ y.T, x.shape[1]).mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lrcore.datasets.listing import shown
 from lrcore.errors import LrcoreError
-from lrcore.metrics.features import CHUNK, FeatureNetwork
+from lrcore.metrics.features import CHUNK, ROWS, FeatureNetwork, in_rows
 from lrcore.metrics.frechet import GaussianStatistics
 from lrcore.metrics.image_arrays import ImageArray
 from lrcore.metrics.reference_files import FeatureStatistics
@@ -90,23 +90,11 @@ def measured(source: Source, network: FeatureNetwork, keep: bool) -> tuple[Gauss
     # float64 does not exist on every accelerator
     gaussian = GaussianStatistics(network.dim, network.device if network.device.type == "cuda" else "cpu")
     kept = [torch.empty(0, network.dim, device=network.device)]
-    for features in _grouped(network(batch) for batch in with_bar(source, source.images.batches(CHUNK))):
+    # there may be as many image sizes, and so batches, as images
+    for features in in_rows((network(batch) for batch in with_bar(source, source.images.batches(CHUNK))), ROWS):
         gaussian.update(features)
         kept += [features] if keep else []
     return gaussian, torch.cat(kept)
-
-
-def _grouped(batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Feature batches joined to `CHUNK` rows or more: an update of statistics costs as much for one row as for many,
-    and there may be as many image sizes, and so batches, as images."""
-    waiting: list[Tensor] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(map(len, waiting)) >= CHUNK:
-            yield torch.cat(waiting)
-            waiting = []
-    if waiting:
-        yield torch.cat(waiting)
 
 
 def with_bar(source: Source, batches: Iterator[Tensor]) -> Iterator[Tensor]:

@@ -19,11 +19,10 @@ from lrcore.metrics.features import FeatureNetwork
 from lrcore.metrics.frechet import FrechetReference, GaussianStatistics
 from lrcore.metrics.gaussian_loss import FITTED, GROUPS, TIMES, loss_of_variances
 from lrcore.metrics.interpolation import nearest_neighbours
-from lrcore.metrics.kernel import KernelReference
 from lrcore.metrics.kronecker import kronecker_covariance
 from lrcore.metrics.latents import LatentSample, diagnose
-from lrcore.metrics.manifold import ManifoldReference
 from lrcore.metrics.moment_matched import moment_matched
+from lrcore.metrics.pairs import FeatureSet
 from lrcore.metrics.probe import LEAST_TRAINING_IMAGES
 from lrcore.metrics.reconstruction import LPIPS_PROTOCOL, load_lpips, psnr, ssim
 from lrcore.plan.operations import Kind, Operation
@@ -250,13 +249,9 @@ class Costs:
         reference = FrechetReference(found)
         return self._timed(lambda: reference.distance(found), warm=True)
 
-    def _kernel(self, operation: Operation) -> float:
+    def _pair(self, operation: Operation) -> float:
         features = self._set(TIMED_SET)
-        return self._timed(lambda: KernelReference(features)) / TIMED_SET**2
-
-    def _manifold(self, operation: Operation) -> float:
-        features = self._set(TIMED_SET)
-        return self._timed(lambda: ManifoldReference(features)) / TIMED_SET**2
+        return self._timed(lambda: FeatureSet(features).mean_kernel) / TIMED_SET**2
 
     def _load(self, operation: Operation) -> float:
         return self._timed(lambda: load_network(self.stage), warm=True)

@@ -27,8 +27,7 @@ class Kind(StrEnum):
     STATISTICS = "mean and covariance of features, an image"
     FACTOR = "factor of a covariance"
     FRECHET = "Frechet distance"
-    KERNEL = "pair of a kernel distance"
-    MANIFOLD = "pair of precision and recall"
+    PAIR = "pair of images in the feature network"
     LOAD = "feature network loaded"
     LOAD_LPIPS = "LPIPS networks loaded"
 

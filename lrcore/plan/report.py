@@ -40,7 +40,7 @@ ROWS = {
     "training steps": (Kind.STEP,),
     "passes in sampling": (Kind.PASS,),
     "in the feature network": (Kind.FEATURES,),
-    "distances": (Kind.FRECHET, Kind.FACTOR, Kind.STATISTICS, Kind.KERNEL, Kind.MANIFOLD),
+    "distances": (Kind.FRECHET, Kind.FACTOR, Kind.STATISTICS, Kind.PAIR),
     "networks loaded": (Kind.LOAD, Kind.LOAD_LPIPS),
 }
 """Of the table of time: what is done so many times, and what belongs to it."""

@@ -75,8 +75,7 @@ class Tally:
         if self.new(("compared",), lambda: compared_path(self.work)):
             self.measured_set(self.compared)
         self.add(Kind.FACTOR, 1, size=evaluation.n_reference)
-        self.add(Kind.KERNEL, self.compared**2)
-        self.add(Kind.MANIFOLD, self.compared**2)
+        self.add(Kind.PAIR, self.compared**2)
 
     def split_statistics(self, split: str, images: int) -> None:
         """Mean and covariance of the first images of the split "train" or "test", unless they ship."""
@@ -97,25 +96,26 @@ class Tally:
         if self.new(("network",)):
             self.add(Kind.LOAD, 1)
 
-    def target(self, count: int) -> None:
-        """Images that others are compared with."""
+    def feature_set(self, count: int) -> None:
+        """What of images in the feature network is computed once for all that they are compared with."""
         self.add(Kind.STATISTICS, count)
+        self.add(Kind.PAIR, count**2)
+
+    def target(self, count: int) -> None:
+        """Images that others are compared with, which are a `feature_set`."""
         self.add(Kind.FACTOR, 1, size=count)
-        self.add(Kind.KERNEL, count**2)
 
     def to_target(self, count: int) -> None:
         """Frechet and kernel distance to as many images."""
-        self.add(Kind.STATISTICS, count)
         self.add(Kind.FRECHET, 1, size=count)
-        self.add(Kind.KERNEL, 2 * count**2)
+        self.add(Kind.PAIR, count**2)
 
     def to_reference(self, count: int) -> None:
-        """Frechet and kernel distance of so many images to the reference."""
-        self.add(Kind.STATISTICS, count)
+        """All distances of so many images to the reference."""
         self.add(Kind.FRECHET, 1, size=count)
         if count < self.study.evaluation.n_reference:  # the covariance of lower rank is the one that is factorised
             self.add(Kind.FACTOR, 1, size=count)
-        self.add(Kind.KERNEL, count**2 + count * self.compared)
+        self.add(Kind.PAIR, count * self.compared)
 
     @property
     def compared(self) -> int:

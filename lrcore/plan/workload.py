@@ -161,6 +161,7 @@ class _Stages(Tally):
         for count in missing:
             self.target(count)
             for _ in anchors.ANCHORS:
+                self.feature_set(count)
                 self.to_reference(count)
             for _ in anchors.ANCHORS[1:]:  # all but the target itself
                 self.to_target(count)
@@ -221,12 +222,13 @@ class _Stages(Tally):
             self._draw(cell, found.drawn)
             self.add(Kind.FEATURES, found.drawn)
             for count in found.counts:
+                self.feature_set(count)
                 self.to_reference(count)
-                self.add(Kind.MANIFOLD, 2 * count * self.compared + count**2)
                 if count not in self.anchored():
                     continue
                 if loaded.get(count) != cell.ae:  # of each number of samples, one autoencoder's stay in memory
                     loaded[count] = cell.ae
+                    self.feature_set(count)
                     self.target(count)
                 self.to_target(count)
 

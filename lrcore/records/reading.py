@@ -8,6 +8,7 @@ What reads here refuses files that are damaged or of another schema.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas
@@ -27,6 +28,12 @@ from lrcore.records.schema import (
 )
 from lrcore.runtime.files import removal
 from lrcore.runtime.tensor_files import NO_DIGEST
+
+SETTLED = 2.0
+"""Seconds after which a change of a file shows in its times, on any file system."""
+
+_read_before: dict[tuple[Path, type], tuple[tuple[int, ...], pa.Table]] = {}
+"""Rows of files, with what the files were like when they were read."""
 
 
 def read_generation(data: Path | str = "data") -> pandas.DataFrame:
@@ -80,12 +87,32 @@ def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:
         schema = schema.append(pa.field("study", pa.string()))
     tables = [schema.empty_table()]
     for path in row_files(folder):
-        table = read_rows(path, row)
+        table = _read_once(path, row)
         if partitioned:
             table = table.append_column(schema.field("study"), pa.array([_study_of(path, folder)] * len(table)))
         tables.append(table)
     frame: pandas.DataFrame = pa.concat_tables([table.replace_schema_metadata() for table in tables]).to_pandas()
     return frame
+
+
+def _read_once(path: Path, row: type) -> pa.Table:
+    """What `read_rows` gives, read again where the file is another than before or was written a moment ago.
+
+    A study looks at its rows before and after every unit of work, and they are in as many files.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return read_rows(path, row)
+    # looked at before reading: a file that is replaced meanwhile is read again
+    version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    before, table = _read_before.get((path, row), (None, None))
+    if before == version:
+        return table
+    table = read_rows(path, row)
+    if time.time() - max(found.st_mtime, found.st_ctime) > SETTLED:
+        _read_before[path, row] = version, table
+    return table
 
 
 def row_files(folder: Path) -> list[Path]:

@@ -72,7 +72,7 @@ class World:
         return values[0]
 
     def gathered(self, rows: Tensor) -> list[Tensor]:
-        """The rows (n, ...) of all processes, on the CPU, in the order of the ranks."""
+        """The rows (n, ...) of all processes, in the order of the ranks; on the CPU where there are several."""
         parts: list[Tensor] = [rows] * self.size
         if self.size > 1:
             distributed.all_gather_object(parts, rows.cpu())

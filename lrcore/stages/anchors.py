@@ -20,6 +20,7 @@ from lrcore.datasets.images import UINT8_RULE, to_uint8
 from lrcore.flow.sampling import starting_noise
 from lrcore.metrics.features import all_features
 from lrcore.metrics.moment_matched import mean_of, moment_matched
+from lrcore.metrics.pairs import FeatureSet
 from lrcore.records.reading import read_anchors
 from lrcore.records.schema import AnchorRow
 from lrcore.records.writing import write_anchors
@@ -106,21 +107,20 @@ def _read(work: Workspace, ae: str, count: int) -> Anchors:
         found = rows[(rows.anchor == anchor) & (rows.target == target)]
         return Distance(float(found["fid"].iloc[0]), float(found["kid"].iloc[0]))
 
-    reconstructions = Target.of(_features(work, ae, RECONSTRUCTIONS, count))
+    reconstructions = Target.of(_images(work, ae, RECONSTRUCTIONS, count))
     return Anchors(reconstructions, distance(RECONSTRUCTIONS, "reference"), distance("gaussian", RECONSTRUCTIONS))
 
 
 def _rows(work: Workspace, ae: str, count: int) -> list[AnchorRow]:
     judge = load_judge(work)
-    features = {anchor: _features(work, ae, anchor, count) for anchor in ANCHORS}
-    reconstructions = Target.of(features[RECONSTRUCTIONS])
+    reconstructions = Target.of(_images(work, ae, RECONSTRUCTIONS, count))
     found = []
     for anchor in ANCHORS:
         work.check()
-        found.append(_row(work, ae, anchor, "reference", count, judge, judge.reference.distance(features[anchor])))
+        images = reconstructions.images if anchor == RECONSTRUCTIONS else _images(work, ae, anchor, count)
+        found.append(_row(work, ae, anchor, "reference", count, judge, judge.reference.distance(images)))
         if anchor != RECONSTRUCTIONS:
-            distance = reconstructions.distance(features[anchor])
-            found.append(_row(work, ae, anchor, RECONSTRUCTIONS, count, judge, distance))
+            found.append(_row(work, ae, anchor, RECONSTRUCTIONS, count, judge, reconstructions.distance(images)))
     return found
 
 
@@ -155,15 +155,16 @@ def features_path(work: Workspace, ae: str, anchor: str) -> Path:
     return work.runs / "features" / f"{anchor}-{work.study.evaluation.feature_network}-{key}.safetensors"
 
 
-def _features(work: Workspace, ae: str, anchor: str, count: int) -> Tensor:
-    """Features (count, dim) of an anchor's first images, on the study's device; made once, of all that are wanted."""
+def _images(work: Workspace, ae: str, anchor: str, count: int) -> FeatureSet:
+    """An anchor's first images in the feature network, on the study's device; made once, all that are wanted."""
     most = counts(work)[-1]
     make = {"test": _test_images, RECONSTRUCTIONS: _reconstructions, "gaussian": _gaussian, "noise": _noise}[anchor]
 
     def features() -> Tensor:
         return all_features(load_network(work), watched(work, make(work, ae, most)))
 
-    return cached_tensor(features_path(work, ae, anchor), features, work.check)[:count].to(work.device)
+    found = cached_tensor(features_path(work, ae, anchor), features, work.check)[:count]
+    return FeatureSet(found.to(work.device), anchor)
 
 
 def _chosen_images(work: Workspace, count: int) -> Tensor:

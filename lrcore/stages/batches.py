@@ -18,13 +18,17 @@ from lrcore.runtime.ahead import Ahead
 from lrcore.runtime.seeds import batch_indices, generator
 from lrcore.stages.features import features_are_stored, training_features
 from lrcore.stages.latents import training_latents
+from lrcore.stages.resident import resident_features, resident_latents
 from lrcore.stages.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A batch as far as it comes from disk and memory, on the CPU; `pixels` where something is computed from them."""
+    """A batch as far as it comes from disk and memory, on the CPU: `numbers` of its images, int64, and which of them
+    are `flipped`; no latents or features where the device has them; `pixels` where something is computed from them."""
 
+    numbers: Tensor
+    flipped: Tensor
     labels: Tensor
     latents: Posterior | None
     features: Tensor | None
@@ -44,6 +48,8 @@ class TrainingBatches:
         self._latents = training_latents(work, ae, autoencoder)
         self._with_features = with_features
         self._features = training_features(work) if with_features and features_are_stored(work) else None
+        self._device_latents = resident_latents(work, self._latents)
+        self._device_features = resident_features(work, self._features)
         self._ahead = Ahead(self._read)
 
     def close(self) -> None:
@@ -66,14 +72,16 @@ class TrainingBatches:
             flipped = torch.rand(size, generator=generator(self._seed, "flips", step)) < 0.5
         picked = work.world.share(batch_indices(self._seed, step, size, len(images.labels)))
         flipped = work.world.share(flipped)
-        latents = None if self._latents is None else self._latents[picked, flipped]
-        features = None if self._features is None else self._features[picked]
-        pixels = None
-        if latents is None or (self._with_features and features is None):
+        latents = features = pixels = None
+        if self._latents is not None and self._device_latents is None:
+            latents = self._latents[picked, flipped]
+        if self._features is not None and self._device_features is None:
+            features = self._features[picked]
+        if self._latents is None or (self._with_features and self._features is None):
             pixels = images.images[picked]
             if settings.flip:
                 pixels = torch.where(flipped[:, None, None, None], pixels.flip(-1), pixels)
-        return self._pinned(_Read(images.labels[picked], latents, features, pixels))
+        return self._pinned(_Read(picked, flipped, images.labels[picked], latents, features, pixels))
 
     def _pinned(self, read: _Read) -> _Read:
         """In memory that a GPU copies from while it works."""
@@ -83,11 +91,14 @@ class TrainingBatches:
         if latents is not None:
             latents = Posterior(latents.mean.pin_memory(), None if latents.std is None else latents.std.pin_memory())
         features, pixels = (None if part is None else part.pin_memory() for part in (read.features, read.pixels))
-        return _Read(read.labels.pin_memory(), latents, features, pixels)
+        numbers, flipped, labels = (part.pin_memory() for part in (read.numbers, read.flipped, read.labels))
+        return _Read(numbers, flipped, labels, latents, features, pixels)
 
     def _tokens(self, read: _Read, pixels: Tensor | None, step: int) -> Tensor:
         device = self._work.device
-        if read.latents is not None:
+        if self._device_latents is not None:
+            mean, std = self._gathered(self._device_latents, read)
+        elif read.latents is not None:
             mean, std = read.latents
         else:
             assert pixels is not None
@@ -100,10 +111,18 @@ class TrainingBatches:
         whole = torch.randn(len(mean) * self._work.world.size, *mean.shape[1:], generator=source, device=device)
         return mean + std.to(device, non_blocking=True).float() * self._work.world.share(whole)
 
+    def _gathered(self, latents: Posterior, read: _Read) -> Posterior:
+        device, images = self._work.device, self._work.study.data.train_images
+        flipped = read.flipped.to(device, non_blocking=True)
+        rows = read.numbers.to(device, non_blocking=True) + images * flipped
+        return Posterior(latents.mean[rows], None if latents.std is None else latents.std[rows])
+
     def _features_of(self, read: _Read, pixels: Tensor | None) -> Tensor | None:
         if not self._with_features:
             return None
         features = read.features
+        if self._device_features is not None:
+            features = self._device_features[read.numbers.to(self._work.device, non_blocking=True)]
         if features is None:
             assert pixels is not None
             features = self._work.encoder.patches_only(to_float(pixels)).flatten(2).transpose(1, 2)

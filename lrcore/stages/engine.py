@@ -252,10 +252,15 @@ def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]
         ae=cells[0].ae,
         needs=frozenset({f"autoencoder {cells[0].ae}"}),
         locks=tuple(work.runs / "units" / "training" / cell.name for cell in cells),
-        done=lambda: not any(evaluations_missing(work, cell) for cell in cells),
+        done=partial(_all_measured, work, cells),
         steps=lambda: sum(_steps_left(work, cell) for cell in cells),
         action=train,
     )
+
+
+def _all_measured(work: Workspace, cells: Sequence[Cell]) -> bool:
+    measured = evaluations_done(work)
+    return not any(evaluations_missing(work, cell, measured) for cell in cells)
 
 
 def _steps(units: Sequence[Unit]) -> int:

@@ -74,7 +74,7 @@ def _patches(work: Workspace, images: Tensor) -> Iterator[Tensor]:
 
 
 def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], None] = lambda: None) -> Tensor:
-    """The tensor in `path`, made and stored first where it is absent.
+    """The tensor in `path`, on the CPU, made and stored first where it is absent.
 
     `waiting` is called every second that another process makes it, and may raise to give up. What is there is read
     without a lock, so that its folder need not be writable.
@@ -82,7 +82,7 @@ def cached_tensor(path: Path, make: Callable[[], Tensor], waiting: Callable[[], 
     if not path.exists():
         with exclusive(path, waiting):
             if not path.exists():
-                tensor = make().contiguous()
+                tensor = make().cpu().contiguous()
                 save_tensors(path, {"tensor": tensor})
                 return tensor
     # a copy, since results of matrix products may depend on where in memory a mapped file begins

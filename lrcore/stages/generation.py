@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 import lrcore
-from lrcore.datasets.images import UINT8_RULE, to_uint8
+from lrcore.datasets.images import UINT8_RULE, rounded
 from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.path_shape import PathShape
-from lrcore.flow.sampling import LABEL_RULE, drawn_labels, integrate, sampler_grid, starting_noise
+from lrcore.flow.sampling import LABEL_RULE, integrate, sampler_grid
 from lrcore.flow.transformer import DiffusionTransformer, parameter_count
+from lrcore.metrics.pairs import FeatureSet
+from lrcore.metrics.trace_roots import TraceRoots
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
+from lrcore.runtime.interruption import StudyInterrupted
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages.anchors import load_anchors, sample_seed
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.features import features_are_stored, training_features
-from lrcore.stages.judge import Distance, Scores, load_judge
+from lrcore.stages.judge import Distance, Scores, load_judge, trace_roots
 from lrcore.stages.latents import training_latents
 from lrcore.stages.reference import reference_fingerprint, reference_name
+from lrcore.stages.starts import starts
 from lrcore.stages.training import (
     diverged,
     ensure_trained,
@@ -64,9 +70,9 @@ def evaluations_done(work: Workspace) -> Done:
     return done
 
 
-def evaluations_missing(work: Workspace, cell: Cell, measured: Done | None = None) -> list[tuple[int, float]]:
+def evaluations_missing(work: Workspace, cell: Cell, measured: Done) -> list[tuple[int, float]]:
     """(step, sampleshift) pairs of the cell that have no row yet, in order; `measured`: from `evaluations_done`."""
-    done = (evaluations_done(work) if measured is None else measured).get(row_recipe(work, cell), set())
+    done = measured.get(row_recipe(work, cell), set())
     wanted = [(step, shift) for step in work.study.training.evaluate_at for shift in work.study.evaluation.sampleshifts]
     return [pair for pair in wanted if pair not in done]
 
@@ -95,14 +101,14 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
         if world.size > 1:
             work.stop.apart(lambda: _prepare(work, cells))
         # by the first process alone: of storage that several machines share, others may see an older state
-        missing = world.agreed({cell: evaluations_missing(work, cell) for cell in cells if world.first})
+        measured = evaluations_done(work) if world.first else {}
+        missing = world.agreed({cell: evaluations_missing(work, cell, measured) for cell in cells if world.first})
         for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
             due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
             ensure_trained(work, [cell for cell in due if due[cell]], step)
-            for cell, shifts in due.items():
-                for row in evaluate(work, cell, step, shifts) if shifts else ():
-                    if world.first:
-                        write_generation(work.folders.data, work.study.name, cell.name, [row])
+            for cell, row in evaluated(work, due, step):
+                if world.first:
+                    write_generation(work.folders.data, work.study.name, cell.name, [row])
         for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
@@ -123,16 +129,30 @@ def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
         load_anchors(work, cells[0].ae)
 
 
-def evaluate(work: Workspace, cell: Cell, step: int, shifts: Sequence[float]) -> Iterator[GenerationRow]:
-    """One row for every sampling shift, as soon as it is measured with the averaged weights at `step`."""
-    for shift in shifts:
-        yield measured(work, cell, step, shift, draw_samples(work, cell, step, shift))
+def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -> Iterator[tuple[Cell, GenerationRow]]:
+    """One row for every cell and sampling shift that is `due`, measured with the averaged weights at `step`.
+
+    Each comes as soon as it is measured; where workers compute eigenvalues, a few samples later, or before an
+    interruption.
+    """
+    roots, begun = trace_roots(work), collections.deque[tuple[Cell, Callable[[], GenerationRow]]]()
+    try:
+        for cell, shift in ((cell, shift) for cell, shifts in due.items() for shift in shifts):
+            drawn = draw_samples(work, cell, step, shift)
+            begun.append((cell, begin_measuring(work, cell, step, shift, drawn, roots)))
+            while len(begun) > (roots.workers if roots else 0):
+                of, finish = begun.popleft()
+                yield of, finish()
+    except StudyInterrupted:
+        yield from ((cell, finish()) for cell, finish in begun)
+        raise
+    yield from ((cell, finish()) for cell, finish in begun)
 
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
     """What is kept of samples: their `features` (N, dim) and the `paths` (N, 2) that led to them, see
-    `lrcore.flow.path_shape`; `numerical_path`, on what the training and the sampling were computed."""
+    `lrcore.flow.path_shape`, both on the device; `numerical_path`, on what training and sampling were computed."""
 
     features: Tensor
     paths: Tensor
@@ -148,25 +168,24 @@ def draw_samples(work: Workspace, cell: Cell, step: int, sampleshift: float) -> 
     world = work.world
     if world.agreed(diverged(work, cell)):
         return None
-    model, judge, broken = load_snapshot(work, cell, step), load_judge(work), []
-    paths: list[Tensor] = []
+    model, judge = load_snapshot(work, cell, step), load_judge(work)
+    # a process may have none to draw
+    paths = [torch.empty(0, 2, dtype=torch.float64, device=work.device)]
+    finite = torch.tensor(True, device=work.device)
 
     def batches() -> Iterator[Tensor]:
+        nonlocal finite
         for numbers in own_batches(work):
-            try:
-                images, shape = sample(work, cell, model, sampleshift, numbers)
-            except DivergedError:
-                broken.append(numbers)
-                continue
-            paths.append(shape)
-            yield images
+            found = sampled(work, cell, model, sampleshift, numbers)
+            paths.append(found.paths)
+            finite = finite & found.finite
+            yield found.images
 
     features = judge.features(batches())
-    if world.any(bool(broken)):
+    if world.any(not finite):
         return None
-    # a process may have had none to draw
-    own = torch.cat([torch.empty(0, 2, dtype=torch.float64), *paths])
-    return Drawn(torch.cat(world.gathered(features)), torch.cat(world.gathered(own)), _numerical_path(work, cell, step))
+    gathered, own = torch.cat(world.gathered(features)), torch.cat(world.gathered(torch.cat(paths)))
+    return Drawn(gathered, own, _numerical_path(work, cell, step))
 
 
 def _numerical_path(work: Workspace, cell: Cell, step: int) -> str:
@@ -190,21 +209,38 @@ def own_batches(work: Workspace) -> Iterator[list[int]]:
             yield numbers
 
 
-@torch.no_grad()
 def sample(
     work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float, numbers: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Samples `numbers` of a cell as uint8 images (len(numbers), 3, H, W), by the study's sampler and guidance, and
-    straightness and efficiency of their paths (len(numbers), 2).
+    straightness and efficiency of their paths (len(numbers), 2); both on the CPU.
 
     Raises:
         DivergedError: they hold NaN or infinities.
     """
+    found = sampled(work, cell, model, sampleshift, numbers)
+    if not found.finite:
+        raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
+    return found.images.cpu(), found.paths.cpu()
+
+
+class Sampled(NamedTuple):
+    """A batch of samples on the study's device: uint8 `images` (B, 3, H, W), and of their `paths` (B, 2) straightness
+    and efficiency; `finite`, a bool scalar, whether all numbers were before they were rounded."""
+
+    images: Tensor
+    paths: Tensor
+    finite: Tensor
+
+
+@torch.no_grad()
+def sampled(
+    work: Workspace, cell: Cell, model: DiffusionTransformer, sampleshift: float, numbers: Sequence[int]
+) -> Sampled:
+    """As `sample`, queued on the device: nothing waits for it, but guidance, which looks at the times."""
     seed, evaluation, autoencoder = sample_seed(work), work.study.evaluation, ensure_autoencoder(work, cell.ae)
-    latent, path = autoencoder.shape, PathShape()
-    # drawn on the CPU, so that every device starts from the same noise
-    noise = starting_noise(seed, numbers, latent.tokens, latent.channels_per_token).to(work.device)
-    labels = drawn_labels(seed, numbers, model.classes).to(work.device)
+    path = PathShape()
+    noise, labels = starts(work, autoencoder.shape, model.classes, numbers)
     grid = sampler_grid(evaluation.sampler, evaluation.sampling_steps, sampleshift)
     guided_velocity = guided(model, labels, Guidance(evaluation.guidance, *evaluation.guidance_interval))
 
@@ -215,37 +251,44 @@ def sample(
     low = work.study.training.precision == "bfloat16"
     with torch.autocast(work.device.type, torch.bfloat16, enabled=low):
         tokens = integrate(evaluation.sampler, velocity, noise, grid, seed, numbers, path)
-    images = autoencoder.decode(tokens).cpu()
-    if not torch.isfinite(images).all():
-        raise DivergedError("samples hold NaN: the weights are past use, though the loss was still finite")
-    return to_uint8(images), path.per_sample().cpu()
+    images = autoencoder.decode(tokens)
+    return Sampled(rounded(images.nan_to_num()), path.per_sample(), torch.isfinite(images).all())
 
 
 def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: Drawn | None) -> GenerationRow:
     """The row of samples, as many as the study asks for; none `drawn` where the training diverged."""
+    return begin_measuring(work, cell, step, sampleshift, drawn)()
+
+
+def begin_measuring(
+    work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: Drawn | None, roots: TraceRoots | None = None
+) -> Callable[[], GenerationRow]:
+    """What gives the row as `measured` does when it is called; `roots` as for `FrechetReference.begin`."""
     study, judge = work.study, load_judge(work)
     evaluation, latent = study.evaluation, ensure_autoencoder(work, cell.ae).shape
     anchors = load_anchors(work, cell.ae) if work.world.first else None
-    scores = judge.scores(drawn.features) if drawn and work.world.first else Scores()
-    apart = Distance()
-    if drawn and anchors:
-        apart = anchors.reconstructions.distance(drawn.features.to(work.device))
+    scores: Callable[[], Scores] = Scores
+    apart: Callable[[], Distance] = Distance
+    if drawn and work.world.first:
+        samples = FeatureSet(drawn.features.to(work.device), "sample")
+        scores = judge.begin(samples, roots)
+        apart = anchors.reconstructions.begin(samples, roots) if anchors else apart
     floor, gaussian = (anchors.floor, anchors.gaussian) if anchors else (Distance(), Distance())
     straightness, efficiency = drawn.paths.mean(0).tolist() if drawn else (math.nan, math.nan)
     with torch.device("meta"):
         model = new_transformer(work, latent, cell)
-    return GenerationRow(
+    row = GenerationRow(
         step=step,
         ae=cell.ae,
         repa=cell.repa,
         trainp=cell.trainp,
         trainshift=cell.trainshift,
         sampleshift=sampleshift,
-        **dataclasses.asdict(scores),
+        **dataclasses.asdict(Scores()),
         floor_fid=floor.fid,
         floor_kid=floor.kid,
-        reconstruction_fid=apart.fid,
-        reconstruction_kid=apart.kid,
+        reconstruction_fid=math.nan,
+        reconstruction_kid=math.nan,
         gaussian_fid=gaussian.fid,
         gaussian_kid=gaussian.kid,
         straightness=straightness,
@@ -283,3 +326,11 @@ def measured(work: Workspace, cell: Cell, step: int, sampleshift: float, drawn: 
         recipe=row_recipe(work, cell),
         lrcore_version=lrcore.__version__,
     )
+
+    def finish() -> GenerationRow:
+        found = apart()
+        return dataclasses.replace(
+            row, **dataclasses.asdict(scores()), reconstruction_fid=found.fid, reconstruction_kid=found.kid
+        )
+
+    return finish

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from lrcore.metrics.features import FeatureNetwork, all_features, statistics_of
+from lrcore.metrics.features import FeatureNetwork, all_features
 from lrcore.metrics.frechet import FrechetReference
-from lrcore.metrics.kernel import KernelReference
-from lrcore.metrics.manifold import ManifoldReference
+from lrcore.metrics.pairs import FeatureSet, compared, unbiased_kernel_distance
+from lrcore.metrics.trace_roots import TraceRoots
 from lrcore.stages.features import load_network, network_recipe
 from lrcore.stages.reference import compared_features, reference_fingerprint, reference_statistics
 from lrcore.stages.workspace import Workspace
+
+MOST_WORKERS = 14
+"""Processes that compute eigenvalues, 1.5 s for a distance of 2,048 features: a GPU gives them no more to do."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +41,24 @@ class Scores:
 
 @dataclass(frozen=True)
 class Target:
-    """Images that others are compared with."""
+    """Images that others are compared with; `frechet` may be of more of them than `images`."""
 
     frechet: FrechetReference
-    kernel: KernelReference
+    images: FeatureSet
 
     @classmethod
-    def of(cls, features: Tensor) -> Target:
-        """Of images with these features (N, dim)."""
-        return cls(FrechetReference(statistics_of(features)), KernelReference(features))
+    def of(cls, images: FeatureSet) -> Target:
+        """Of these images, by all metrics."""
+        return cls(FrechetReference(images.moments), images)
 
-    def distance(self, features: Tensor) -> Distance:
-        """To images with these features (N, dim), on the target's device."""
-        return Distance(self.frechet.distance(statistics_of(features)), self.kernel.distance(features))
+    def distance(self, images: FeatureSet) -> Distance:
+        """To these images."""
+        return self.begin(images)()
+
+    def begin(self, images: FeatureSet, roots: TraceRoots | None = None) -> Callable[[], Distance]:
+        """What gives the `distance` when it is called; `roots` as for `FrechetReference.begin`."""
+        fid, kid = self.frechet.begin(images.moments, roots), unbiased_kernel_distance(images, self.images)
+        return lambda: Distance(fid(), kid)
 
 
 @dataclass(frozen=True)
@@ -58,17 +67,16 @@ class Judge:
 
     network: FeatureNetwork
     reference: Target
-    manifold: ManifoldReference
 
     def features(self, batches: Iterable[Tensor]) -> Tensor:
         """Features (N, dim) of uint8 images in batches (B, 3, H, W)."""
         return all_features(self.network, batches)
 
-    def scores(self, features: Tensor) -> Scores:
-        """Of samples with these features (N, dim)."""
-        features = features.to(self.network.device)
-        found, covered = self.reference.distance(features), self.manifold.compare(features)
-        return Scores(found.fid, found.kid, covered.precision, covered.recall)
+    def begin(self, samples: FeatureSet, roots: TraceRoots | None = None) -> Callable[[], Scores]:
+        """What gives the scores of these samples when it is called; `roots` as for `FrechetReference.begin`."""
+        fid = self.reference.frechet.begin(samples.moments, roots)
+        found = compared(samples, self.reference.images)
+        return lambda: Scores(fid(), *found)
 
 
 def judge_recipe(work: Workspace) -> str:
@@ -82,8 +90,15 @@ def load_judge(work: Workspace) -> Judge:
     return work.keep("judge", judge_recipe(work), lambda: _judge(work))
 
 
+def trace_roots(work: Workspace) -> TraceRoots | None:
+    """Workers beside a GPU, as many as this process has cores beside the one that it runs on; none on a CPU, which the
+    samples keep busy."""
+    workers = min(torch.get_num_threads() - 1, MOST_WORKERS)
+    if work.device.type != "cuda" or workers < 1:
+        return None
+    return work.keep("workers for traces of roots", workers, lambda: TraceRoots(workers))
+
+
 def _judge(work: Workspace) -> Judge:
-    measured, compared = reference_statistics(work), compared_features(work)
-    compared = compared.to(work.device)
-    reference = Target(FrechetReference(measured), KernelReference(compared))
-    return Judge(load_network(work), reference, ManifoldReference(compared))
+    reference = FeatureSet(compared_features(work).to(work.device))
+    return Judge(load_network(work), Target(FrechetReference(reference_statistics(work)), reference))

@@ -145,6 +145,26 @@ class LatentShards:
         mean, *std = (torch.stack(rows) for rows in zip(*read, strict=True))
         return Posterior(mean, std[0] if std else None)
 
+    @property
+    def key(self) -> tuple[ShardPlan, tuple[str, ...]]:
+        """What tells them from others."""
+        return self._plan, self._names
+
+    @property
+    def nbytes(self) -> int:
+        """Of all of them."""
+        return sum(tensor.nbytes for tensors in self._tensors.values() for tensor in tensors)
+
+    def whole(self, device: torch.device) -> Posterior:
+        """All of them as they are stored, on `device`: image after image, then the mirrored ones.
+
+        Raises:
+            LrcoreError: a shard is damaged; says which.
+        """
+        parts = zip(*(self._tensors[shard] for shard in self._plan.shards), strict=True)
+        mean, *std = (torch.cat([shard.to(device) for shard in shards]) for shards in parts)
+        return Posterior(mean, std[0] if std else None)
+
     def _row(self, number: int, flipped: bool) -> Iterator[Tensor]:
         shard, row = divmod(number, SHARD_IMAGES)
         return (tensor[row] for tensor in self._tensors[shard, flipped])

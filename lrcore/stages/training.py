@@ -1,7 +1,7 @@
 """Stage: train diffusion transformers in a latent space, one by one or several as a stack.
 
 What a training leaves behind are its averaged weights at every step that is evaluated. The whole state, from which a
-stopped training goes on, is there while the training is not at its end.
+stopped training goes on, is there while the training is not at its end, whose own state nobody needs.
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ class _Training:
         self.parallel = work.world.parallel(self.state.model)
         paths = tuple(state_path(work, cell) for cell in cells)
         self.log = LossLog(len(cells), device=work.device)
-        self.loop = LoopSettings(paths, settings.checkpoint_every, work.stop, work.on_steps, work.world, self.log)
+        # whoever is killed between the last step and the weights of it goes on from the checkpoint before
+        self.loop = LoopSettings(paths, settings.checkpoint_every, work.stop, work.on_steps, work.world, self.log,
+                                 last=settings.evaluate_at[-1])  # fmt: skip
         if step:
             restore(self.state, self.loop)
 
@@ -180,6 +182,8 @@ class _Training:
             weights = averaged if len(self.cells) == 1 else of_network(averaged, number)
             stored = {name: weight.cpu().contiguous() for name, weight in weights.items()}
             save_tensors(snapshot_path(self.work, cell, step), stored, {NUMERICAL_PATH: self._numerical_path()})
+            if step == self.loop.last:
+                state_path(self.work, cell).unlink(missing_ok=True)
         self.work.world.wait()
 
     def _numerical_path(self) -> str:

@@ -12,12 +12,12 @@ from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.stacking import of_network, of_stack
 from lrcore.runtime.distributed import divided, whole
 from lrcore.runtime.tensor_files import checked_metadata, load_tensors, save_tensors
+from lrcore.training.average import MovingAverage
 
 _STATE = ("model.", "average.", "optimizer.")
 """How the names of the state's tensors begin."""
@@ -34,7 +34,7 @@ class TrainingState(Generic[ModuleT]):
     """
 
     model: ModuleT
-    average: AveragedModel
+    average: MovingAverage
     optimizer: torch.optim.AdamW
     step: int = 0
 
@@ -50,7 +50,7 @@ class TrainingState(Generic[ModuleT]):
 
         `divide` may divide the weights of the model and of its average among processes, in place.
         """
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        average = MovingAverage(model, ema_decay)
         average.requires_grad_(False)
         divide(model)
         divide(cast(ModuleT, average.module))
@@ -65,11 +65,11 @@ class TrainingState(Generic[ModuleT]):
         return cast(ModuleT, self.average.module)
 
     def advance(self, loss: Tensor) -> None:
-        """One optimiser step on `loss`, then the average."""
+        """One optimiser step on `loss`, then the average; all of it is queued on the device, nothing waits for it."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        self.average.update_parameters(self.model)
+        self.average.follow(self.model, first=self.step == 0)
         self.step += 1
 
     def save(

@@ -35,7 +35,8 @@ class LoopSettings:
     """Where the state is kept, how often it is saved, who may stop the loop and who counts its steps.
 
     `checkpoints`: one file for every run of a stack; of the processes of a `world` that train together, the first
-    writes them. `log`, where there is one, is kept in them; the loss function adds to it.
+    writes them. `log`, where there is one, is kept in them; the loss function adds to it. `last`: the step after which
+    nobody goes on, whose state is not saved.
     """
 
     checkpoints: tuple[Path, ...]
@@ -44,6 +45,7 @@ class LoopSettings:
     on_steps: Callable[[int], None]
     world: World = ALONE
     log: LossLog | None = None
+    last: int | None = None
 
 
 def resume(state: TrainingState[Any], settings: LoopSettings) -> None:
@@ -69,7 +71,7 @@ def _save(state: TrainingState[Any], settings: LoopSettings) -> None:
 
 
 def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: int, settings: LoopSettings) -> None:
-    """Train up to step `until` and save.
+    """Train up to step `until` and save, unless that is the `last`.
 
     `loss_at(step)` gives the loss, or those of a stack's runs (S,); it must depend on the step and the weights alone.
 
@@ -92,10 +94,10 @@ def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: in
         settings.on_steps(len(settings.checkpoints))
         if settings.log is not None and state.step % LOG_EVERY == 0:
             settings.log.close_interval(state.step)
-        save = state.step == until or state.step % settings.checkpoint_every == 0
-        if save or state.step % CHECK_EVERY == 0:
+        due = state.step == until or state.step % settings.checkpoint_every == 0
+        if due or state.step % CHECK_EVERY == 0:
             _require_finite(settings.world.mean(loss.detach()), state.step)
-        if save:
+        if due and state.step != settings.last:
             _save(state, settings)
 
 

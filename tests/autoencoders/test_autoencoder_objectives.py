@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 import torch
 from torch.nn.functional import cosine_similarity
-from torch.optim.swa_utils import AveragedModel
 
 from lrcore.autoencoders import flux2, kl, rae
 from lrcore.autoencoders.adversarial import (
@@ -21,6 +20,7 @@ from lrcore.autoencoders.patches import to_tokens
 from lrcore.errors import LrcoreError
 from lrcore.runtime.seeds import generator
 from lrcore.spec.study import AutoencoderSpec, AutoencoderTraining
+from lrcore.training.average import MovingAverage
 from lrcore.training.checkpoints import TrainingState
 
 FAMILIES = ("kl", "flux2", "rae")
@@ -252,8 +252,8 @@ def test_all_randomness_comes_from_the_generator(family):
 
 def test_an_average_is_a_copy_of_its_own():
     objective = build("flux2", GAN)
-    average = AveragedModel(objective)
-    average.update_parameters(objective)
+    average = MovingAverage(objective, 0.9)
+    average.follow(objective, first=True)
     loss = average.module.loss(*batch(), generator(1), 0)
     assert torch.equal(loss, objective.loss(*batch(), generator(1), 0))
     loss.backward()

@@ -6,10 +6,11 @@ import pandas
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.objective import Batch, FlowMatching, draw
-from lrcore.flow.stacking import of_network, of_stack, stack
+from lrcore.flow.stacking import StackedLinear, of_network, of_stack, stack
 from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
 from lrcore.records.reading import read_generation
@@ -24,6 +25,24 @@ from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 
 DENSITIES = [density("ln", 1.0), density("pln", 2.95), density("ts", 6.93)]
+
+
+def test_compiled_the_bias_is_a_sum_that_can_be_fused(monkeypatch):
+    torch.manual_seed(0)
+    layer, rows, names = StackedLinear([nn.Linear(6, 5) for _ in range(3)]), torch.randn(3 * 4, 7, 6), set()
+    nn.init.normal_(layer.bias)
+    expected = layer(rows)
+
+    class Names(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            names.add(function.__name__.split(".")[0])
+            return function(*args, **(kwargs or {}))
+
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    with Names():
+        found = layer(rows)
+    assert {"bmm", "add"} <= names and "baddbmm" not in names
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)  # sums of 7 products of size 1 in float32
 
 
 def objective(seed):

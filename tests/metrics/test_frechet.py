@@ -15,10 +15,12 @@ from lrcore.metrics.frechet import (
     FrechetReference,
     GaussianStatistics,
     _factor,
+    _product,
+    _product_on_device,
     _trace_root,
-    _trace_root_on_device,
     frechet_distance,
 )
+from lrcore.metrics.trace_roots import TraceRoots
 from lrcore.runtime.tensor_files import save_tensors
 
 
@@ -154,11 +156,25 @@ def test_symmetric():
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9)
 
 
-@pytest.mark.parametrize("samples", [10, 400])
-def test_what_a_gpu_computes_is_what_lapack_does(samples):
-    torch.manual_seed(0)
-    a, b = (torch.cov(torch.randn(n, 32, dtype=torch.float64).T) for n in (samples, 300))
-    assert _trace_root_on_device(_factor(a), b) == pytest.approx(_trace_root(_factor(a), b), rel=1e-10)
+@pytest.mark.parametrize("count", [10, 400])
+def test_what_a_gpu_computes_is_what_lapack_does(count):
+    reference, other = FrechetReference(gather(samples(count, 32, seed=1))), gather(samples(300, 32, seed=2)).covariance
+    sent = reference._factor_on(torch.device("cpu"))
+    assert sent is reference._factor_on(torch.device("cpu"))  # once
+    found = torch.linalg.eigvalsh(_product_on_device(*sent, other)).clamp(min=0).sqrt().sum()
+    expected = _trace_root(_product(_factor(reference.covariance), other))
+    assert float(found) == pytest.approx(expected, rel=1e-10)
+
+
+def test_eigenvalues_by_workers_give_the_same_distances():
+    reference, roots = FrechetReference(gather(samples(100, 20, seed=17))), TraceRoots(2)
+    others = [gather(samples(n, 20, seed=n)) for n in (5, 300, 40)] + [gather(torch.ones(4, 20))]
+    begun = [reference.begin(other, roots) for other in others]
+    for finish, other in zip(begun, others, strict=True):
+        assert finish() == pytest.approx(reference.distance(other), rel=1e-9)
+    with pytest.raises(LrcoreError, match="no Frechet distance between 20 and 3 features"):
+        reference.begin(gather(samples(9, 3, seed=1)), roots)
+    roots.close()
 
 
 def test_constant_features():

@@ -7,8 +7,9 @@ import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from lrcore.errors import LrcoreError
-from lrcore.metrics import kernel
-from lrcore.metrics.kernel import KernelReference, kernel_distance
+from lrcore.metrics import pairs
+from lrcore.metrics.kernel import kernel_distance
+from lrcore.metrics.pairs import FeatureSet, unbiased_kernel_distance
 
 
 def features(count, dim, seed, shift=0.0):
@@ -26,7 +27,7 @@ def test_subsets_are_torch_fidelitys(shift):
 
 
 def test_the_full_estimate_is_the_double_loop(monkeypatch):
-    monkeypatch.setattr(kernel, "BLOCK", 4)  # so that blocks end inside the sets
+    monkeypatch.setattr(pairs, "BLOCK", 4)  # so that blocks end inside the sets
     x, y = features(9, 5, 3), features(13, 5, 4, 0.5)
 
     def k(u, v):
@@ -34,14 +35,18 @@ def test_the_full_estimate_is_the_double_loop(monkeypatch):
 
     within = [sum(k(u, v) for u, v in itertools.permutations(s, 2)) / (len(s) * (len(s) - 1)) for s in (x, y)]
     between = sum(k(u, v) for u in x for v in y) / (len(x) * len(y))
-    assert KernelReference(y).distance(x) == pytest.approx(sum(within) - 2 * between, rel=1e-10)
-    assert KernelReference(x).distance(y) == pytest.approx(sum(within) - 2 * between, rel=1e-10)
+    for a, b in (x, y), (y, x):
+        found = unbiased_kernel_distance(FeatureSet(a), FeatureSet(b))
+        assert found == pytest.approx(sum(within) - 2 * between, rel=1e-10)
 
 
 def test_it_is_unbiased():
     """Sets of one distribution: the mean over many small sets is 0 within three standard errors."""
     found = torch.tensor(
-        [KernelReference(features(20, 4, 2 * i)).distance(features(15, 4, 2 * i + 1)) for i in range(400)]
+        [
+            unbiased_kernel_distance(FeatureSet(features(15, 4, 2 * i + 1)), FeatureSet(features(20, 4, 2 * i)))
+            for i in range(400)
+        ]
     )
     assert found.mean().abs() < 3 * found.std() / 20
     assert (found < 0).any()
@@ -52,7 +57,7 @@ def test_small_sets_are_compared_whole():
     found = kernel_distance(a, a + 1, subsets=3)
     assert found.subset_size == 30
     assert found.std < 1e-12
-    assert found.mean == pytest.approx(KernelReference(a).distance(a + 1))
+    assert found.mean == pytest.approx(unbiased_kernel_distance(FeatureSet(a), FeatureSet(a + 1)))
     assert kernel_distance(a, b, subsets=3).subset_size == 30
 
 
@@ -61,14 +66,16 @@ def test_bad_features_are_named():
     with pytest.raises(LrcoreError, match="at least 2 images are needed, got 1"):
         kernel_distance(good[:1], good)
     with pytest.raises(LrcoreError, match="at least 2 images are needed, got 0"):
-        KernelReference(good[:0])
+        FeatureSet(good[:0])
     with pytest.raises(LrcoreError, match="sets of 4 and of 3 features"):
         kernel_distance(good, good[:, :3])
+    with pytest.raises(LrcoreError, match="sets of 4 and of 3 features"):
+        unbiased_kernel_distance(FeatureSet(good), FeatureSet(good[:, :3]))
     spoilt = good.clone()
     spoilt[3, 1] = torch.nan
     with pytest.raises(LrcoreError, match="second features: 1 of 10 vectors hold NaN"):
         kernel_distance(good, spoilt)
     with pytest.raises(LrcoreError, match=r"shape \(N, D\), got torch.int64 \(10, 4\)"):
-        KernelReference(good.long())
+        FeatureSet(good.long())
     with pytest.raises(LrcoreError, match="at least 1 subset of 2, got 0"):
         kernel_distance(good, good, subsets=0)

@@ -1,12 +1,14 @@
 """Precision and recall against torch-fidelity and by hand."""
 
+from math import isfinite
+
 import pytest
 import torch
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 from lrcore.errors import LrcoreError
-from lrcore.metrics import manifold
-from lrcore.metrics.manifold import ManifoldReference, precision_recall
+from lrcore.metrics import pairs
+from lrcore.metrics.pairs import FeatureSet, compared, precision_recall, unbiased_kernel_distance
 
 
 def features(count, dim, seed, scale=1.0):
@@ -16,7 +18,7 @@ def features(count, dim, seed, scale=1.0):
 @pytest.mark.parametrize(("samples", "real", "scale"), [(150, 150, 1.0), (200, 90, 0.6), (60, 250, 1.5)])
 @pytest.mark.parametrize("neighbours", [1, 3])
 def test_it_is_torch_fidelitys(samples, real, scale, neighbours, monkeypatch):
-    monkeypatch.setattr(manifold, "BLOCK", 64)
+    monkeypatch.setattr(pairs, "BLOCK", 64)
     a, b = features(samples, 8, 1, scale), features(real, 8, 2)
     a[:5] = b[:5]  # exact copies lie in a ball
     expected = calculate_precision_recall_full(a, b, neighborhood=neighbours)
@@ -41,7 +43,7 @@ def test_the_border_belongs_to_the_ball():
 def test_a_collapsed_model_has_precision_and_no_recall():
     real = features(200, 4, 3)
     collapsed = real[:1] + 1e-3 * features(100, 4, 4)
-    found = ManifoldReference(real).compare(collapsed)
+    found = compared(FeatureSet(collapsed), FeatureSet(real))
     assert found.precision == 1.0
     assert found.recall < 0.02
 
@@ -60,3 +62,29 @@ def test_bad_features_are_named():
         precision_recall(spoilt, good)
     with pytest.raises(LrcoreError, match="neighbours must be at least 1, got 0"):
         precision_recall(good, good, neighbours=0)
+    assert isfinite(unbiased_kernel_distance(FeatureSet(good[:2]), FeatureSet(good[2:])))  # which needs no balls
+    with pytest.raises(LrcoreError, match="sample features: at least 4 images are needed, got 2"):
+        compared(FeatureSet(good[:2], "sample"), FeatureSet(good))
+
+
+def test_each_product_of_features_is_computed_once(monkeypatch):
+    """Of samples with themselves, with the real images and with others; of these two with themselves."""
+    counted, product = [], pairs._product
+    monkeypatch.setattr(pairs, "_product", lambda x, y: counted.append(len(x) * len(y)) or product(x, y))
+    real, other = FeatureSet(features(50, 8, 1)), FeatureSet(features(30, 8, 2))
+    for seed in (3, 4):
+        samples = FeatureSet(features(20, 8, seed))
+        compared(samples, real), unbiased_kernel_distance(samples, other)
+    assert sum(counted) == 50**2 + 30**2 + 2 * (20**2 + 20 * 50 + 20 * 30)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_it_is_that_of_distances_between_pairs(scale):
+    """By cdist, in features whose mean is far from 0, as those of networks are."""
+    samples, real = scale * (features(300, 16, 1, 1.1) + 3), scale * (features(400, 16, 2) + 3)
+    radii = [torch.cdist(x, x).kthvalue(4).values for x in (samples, real)]
+    distances = torch.cdist(samples, real)
+    expected = [(distances <= radii[1]).any(1), (distances <= radii[0][:, None]).any(0)]
+    found = precision_recall(samples, real)
+    assert (found.precision, found.recall) == pytest.approx([share.double().mean().item() for share in expected])
+    assert found.precision != 1 and found.recall != 1

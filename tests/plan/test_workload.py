@@ -10,7 +10,7 @@ from lrcore import train
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.flow.objective import FlowMatching
 from lrcore.flow.transformer import DiffusionTransformer
-from lrcore.metrics import frechet, interpolation, kernel, manifold
+from lrcore.metrics import frechet, interpolation, pairs
 from lrcore.metrics.features import FeatureNetwork
 from lrcore.plan.operations import Kind
 from lrcore.plan.report import everything
@@ -93,11 +93,9 @@ def calls(monkeypatch):
     count(interpolation, "nearest_neighbours", Kind.NEIGHBOURS, one)
     count(anchors, "moment_matched", Kind.GAUSSIAN, lambda weights, mean, chunks: len(weights))
     count(frechet, "_factor", Kind.FACTOR, one)
-    count(frechet.FrechetReference, "distance", Kind.FRECHET, one)
+    count(frechet.FrechetReference, "begin", Kind.FRECHET, one)
     count(frechet.GaussianStatistics, "update", Kind.STATISTICS, lambda self, batch: len(batch))
-    count(kernel, "_mean_within", Kind.KERNEL, lambda x: len(x) ** 2)
-    count(kernel, "_mean_between", Kind.KERNEL, lambda x, y: len(x) * len(y))
-    count(manifold, "_distances", Kind.MANIFOLD, lambda x, y: len(x) * len(y))
+    count(pairs, "_product", Kind.PAIR, lambda x, y: len(x) * len(y))
     return found
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from lrcore.errors import LrcoreError
+from lrcore.records import reading
 from lrcore.records.paths import latents_folder
 from lrcore.records.reading import read_generation, read_latents, read_reconstruction
 from lrcore.records.schema import (
@@ -47,6 +48,52 @@ def test_rows_of_another_recipe_leave_the_file(tmp_path):
     write_generation(tmp_path, "smoke", "run", [row(step=1), row(step=2)])
     write_generation(tmp_path, "smoke", "run", [row(step=2, recipe="changed")])
     assert read_generation(tmp_path).step.tolist() == [2]
+
+
+@pytest.fixture
+def files_read(monkeypatch):
+    """Names of the files that are read, as they are; files are settled as soon as they are written."""
+    found, read = [], reading.read_rows
+
+    def counted(path, kind):
+        found.append(path.name)
+        return read(path, kind)
+
+    monkeypatch.setattr(reading, "read_rows", counted)
+    monkeypatch.setattr(reading, "SETTLED", -60.0)
+    return found
+
+
+def test_a_file_is_read_once_and_again_when_it_is_another(tmp_path, files_read):
+    for run in "abc":
+        write_generation(tmp_path, "smoke", run, [row(ae=run)])
+    first = read_generation(tmp_path)
+    assert files_read == ["a.parquet", "b.parquet", "c.parquet"]
+    first["fid"] = math.nan  # whoever has a frame may change it
+    assert read_generation(tmp_path).fid.tolist() == [1.0] * 3 and len(files_read) == 3
+    write_generation(tmp_path, "smoke", "b", [row(ae="b", step=2)])
+    assert read_generation(tmp_path).step.tolist() == [1, 1, 2, 1]
+    assert files_read[3:] == ["b.parquet"]
+    (tmp_path / "generation" / "study=smoke" / "a.parquet").unlink()
+    assert read_generation(tmp_path).ae.tolist() == ["b", "b", "c"] and len(files_read) == 4
+
+
+def test_a_file_that_is_damaged_after_it_was_read_is_named(tmp_path, files_read):
+    write_generation(tmp_path, "smoke", "a", [row()])
+    assert len(read_generation(tmp_path)) == 1
+    path = tmp_path / "generation" / "study=smoke" / "a.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    for _ in range(2):
+        with pytest.raises(LrcoreError, match="damaged"):
+            read_generation(tmp_path)
+
+
+def test_what_was_written_a_moment_ago_is_read_again(tmp_path, files_read, monkeypatch):
+    """Its times may not tell it from what is written in the next moment."""
+    monkeypatch.setattr(reading, "SETTLED", 3600.0)
+    write_generation(tmp_path, "smoke", "a", [row()])
+    read_generation(tmp_path), read_generation(tmp_path)
+    assert len(files_read) == 2
 
 
 def test_plain_pandas_reads_every_study(tmp_path):

@@ -9,7 +9,7 @@ from tiny_study import TINY
 from lrcore import train
 from lrcore.metrics.features import all_features, statistics_of
 from lrcore.metrics.frechet import frechet_distance
-from lrcore.metrics.kernel import KernelReference
+from lrcore.metrics.pairs import FeatureSet, unbiased_kernel_distance
 from lrcore.records.reading import read_anchors, read_generation
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
@@ -63,7 +63,8 @@ def test_distances_are_those_of_images_made_and_measured_by_hand(done):
         row = rows.loc[(anchor, target, 8)]
         # the images went through the network in other batches: float32 features, 1,280 of up to 10
         assert row.fid == pytest.approx(frechet_distance(statistics_of(b), statistics_of(of[anchor])), rel=1e-4)
-        assert row.kid == pytest.approx(KernelReference(b).distance(of[anchor]), rel=1e-4, abs=1e-6)
+        kid = unbiased_kernel_distance(FeatureSet(of[anchor]), FeatureSet(b))
+        assert row.kid == pytest.approx(kid, rel=1e-4, abs=1e-6)
 
 
 def test_more_samples_begin_with_the_same(done):

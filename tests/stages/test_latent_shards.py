@@ -16,7 +16,7 @@ from lrcore.errors import LrcoreError
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.tensor_files import save_tensors
-from lrcore.stages import latent_shards
+from lrcore.stages import latent_shards, resident
 from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
 from lrcore.stages.training import training_recipe
@@ -221,6 +221,36 @@ def test_half_of_the_images_are_mirrored_with_latents_and_features_of_the_mirror
         torch.testing.assert_close(a.features[kept], b.features[kept], rtol=1e-3, atol=1e-3)
         distance = (a.features[~kept] - b.features[~kept]).abs().amax((1, 2))
         assert (distance > 0.1).all()
+
+
+def test_all_of_them_at_once_come_in_order_the_mirrored_ones_last(pixels, tmp_path):
+    shards = LatentShards(made(tmp_path, pixels, Uneven(), "float16"))
+    whole, images = shards.whole(torch.device("cpu")), len(pixels)
+    assert shards.nbytes == whole.mean.nbytes + whole.std.nbytes
+    for flipped in (False, True):
+        found = shards[torch.arange(images), torch.full((images,), flipped)]
+        rows = slice(images * flipped, images * (1 + flipped))
+        assert torch.equal(whole.mean[rows], found.mean) and torch.equal(whole.std[rows], found.std)
+    assert LatentShards(made(tmp_path / "mode", pixels, Uneven(posterior=False))).whole(torch.device("cpu")).std is None
+
+
+@pytest.mark.parametrize("training", ["", "flip = true", 'flip = true\nlatent = "sample"'])
+def test_batches_gathered_on_the_device_are_the_same(trained, training, monkeypatch):
+    expected = batches(trained, training, features=True)
+    rooms = []
+    monkeypatch.setattr(resident, "room", lambda device: rooms.append(device) or 2**40)
+    monkeypatch.setattr(LatentShards, "__getitem__", None)
+    for batch, same in zip(batches(trained, training, features=True), expected, strict=True):
+        assert all(torch.equal(getattr(batch, part), getattr(same, part)) for part in ("tokens", "labels", "features"))
+    assert len(rooms) == 1 + ("flip" not in training)  # features of mirrored images are not stored
+
+
+def test_what_the_device_has_no_room_for_is_read_as_ever(trained, monkeypatch):
+    expected = batches(trained, "", features=True)
+    monkeypatch.setattr(resident, "room", lambda device: 48 * 64 * 32 * 4 - 1)  # 48 latents of 64 tokens, 32 channels
+    monkeypatch.setattr(LatentShards, "whole", None)
+    for batch, same in zip(batches(trained, "", features=True), expected, strict=True):
+        assert torch.equal(batch.tokens, same.tokens) and torch.equal(batch.features, same.features)
 
 
 def test_an_autoencoder_that_encodes_on_the_fly_sees_the_mirrored_image(trained, monkeypatch):

@@ -1,7 +1,12 @@
 """Pictures of samples: which setting they show, that the seeds are the same, that they are made once."""
 
+from dataclasses import replace
+from math import nan
+
 import numpy
 import pytest
+import torch
+from no_sync import NoSync
 from PIL import Image
 from tiny_study import TINY
 
@@ -14,6 +19,7 @@ from lrcore.stages import generation
 from lrcore.stages.training import load_snapshot
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
+from lrcore.training.loop import DivergedError
 
 
 def arguments(folder, *more):
@@ -52,6 +58,38 @@ def test_a_picture_holds_the_first_samples_that_are_measured(done):
         images, _ = generation.sample(work, cell, model, float(said["sampleshift"]), range(5))
         tiles = numpy.asarray(Image.open(path)).reshape(32, 8, 32, 3).swapaxes(0, 1)
         numpy.testing.assert_array_equal(tiles[:5], images.permute(0, 2, 3, 1))
+
+
+def opened(folder):
+    """The study in `folder`, its first training and that one's weights."""
+    work = Workspace(load_study(TINY), Folders(*(folder / name for name in ("data", "imgs", "runs"))), StopRequest(),
+                     lambda steps: None)  # fmt: skip
+    return work, work.study.cells[0], load_snapshot(work, work.study.cells[0], 6)
+
+
+def test_samples_stay_on_the_device_until_all_are_drawn(done):
+    work, cell, model = opened(done)
+    images, paths = generation.sample(work, cell, model, 4.63, range(5))
+    with NoSync():
+        found = generation.sampled(work, cell, model, 4.63, range(5))
+    assert found.finite and torch.equal(found.images, images) and torch.equal(found.paths, paths)
+
+
+def test_weights_past_use_are_noticed_at_the_end(done, monkeypatch):
+    """In the last of two batches alone."""
+    work, cell, model = opened(done)
+    forward = model.forward
+
+    def broken(tokens, t, labels):
+        found, whole = forward(tokens, t, labels), len(tokens) == work.study.evaluation.batch_size
+        return found if whole else replace(found, velocity=found.velocity * nan)
+
+    monkeypatch.setattr(model, "forward", broken)
+    monkeypatch.setattr(generation, "load_snapshot", lambda *of: model)
+    assert generation.draw_samples(work, cell, 6, 1.0) is None
+    with pytest.raises(DivergedError, match="samples hold NaN"):
+        generation.sample(work, cell, model, 1.0, range(3))
+    assert len(generation.sample(work, cell, model, 1.0, range(5))[0]) == 5
 
 
 def test_done_once_they_are_not_done_again_and_a_lost_one_comes_back_the_same(done, capsys):

@@ -4,12 +4,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from no_sync import NoSync
 
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
-from lrcore.stages.training import ensure_trained, load_snapshot, snapshot_path, training_recipe
+from lrcore.stages import training
+from lrcore.stages.training import (
+    ensure_trained,
+    load_snapshot,
+    snapshot_path,
+    state_path,
+    steps_left,
+    training_recipe,
+)
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
+from lrcore.training.checkpoints import TrainingState
 
 STUDY = f"""
 extends = "{Path(__file__).parents[1] / "tiny.toml"}"
@@ -43,3 +53,35 @@ def test_width_and_skip_are_those_of_the_cell(work):
     assert (model.shape.width, model.shape.depth, model.skip) == (128, 3, None)
     assert (other.shape.width, other.shape.depth, other.shape.heads) == (96, 3, 3)
     assert other.skip.gate[1].weight.any()  # it was trained
+
+
+def test_the_state_is_kept_until_the_last_step_and_not_written_there(work, monkeypatch):
+    (cell,) = work.study.cells
+    saved, save = [], TrainingState.save
+    monkeypatch.setattr(TrainingState, "save", lambda state, *more: saved.append(state.step) or save(state, *more))
+    ensure_trained(work, [cell], 3)
+    assert saved == [2, 3] and state_path(work, cell).exists()
+    ensure_trained(work, [cell], 6)
+    assert saved == [2, 3, 4] and snapshot_path(work, cell, 6).exists() and not state_path(work, cell).exists()
+    assert not steps_left(work, cell)
+
+
+@pytest.mark.parametrize("kinds", [["none"], ["none", "none"], ["self"]])
+def test_between_looks_at_the_loss_a_step_waits_for_no_device(work, kinds, monkeypatch):
+    """What is drawn, the passes, the losses by time, AdamW and the average; batches come from a thread beside."""
+    (cell,) = work.study.cells
+    work.stack, steps = 2, []
+
+    def guarded(state, losses_at, until, settings):
+        batches = losses_at.__self__.batches
+        for step in range(2):
+            batch = batches(step)
+            monkeypatch.setattr(losses_at.__self__, "batches", lambda step, batch=batch: batch)
+            with NoSync():
+                state.advance(losses_at(step).sum())
+            steps.append(step)
+        monkeypatch.setattr(losses_at.__self__, "batches", batches)
+
+    monkeypatch.setattr(training, "train", guarded)
+    ensure_trained(work, [replace(cell, repa=kind, trainshift=1.0 + n) for n, kind in enumerate(kinds)], 3)
+    assert steps == [0, 1]

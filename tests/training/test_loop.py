@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from no_sync import NoSync
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.seeds import generator
 from lrcore.training import loop
-from lrcore.training.checkpoints import TrainingState
+from lrcore.training.average import MovingAverage
+from lrcore.training.checkpoints import TrainingState, saved_step
 from lrcore.training.loop import DivergedError, LoopSettings, resume, train
 from lrcore.training.loss_log import LossLog
 
@@ -95,6 +98,50 @@ def test_the_average_follows_the_weights_with_its_decay():
     assert torch.equal(state.averaged.weight, first)  # the first step sets it
     state.advance(loss_of(state)(1))
     torch.testing.assert_close(state.averaged.weight, 0.9 * first + 0.1 * state.model.weight.detach())
+
+
+def test_the_average_is_torchs_to_the_bit_and_under_its_names():
+    state, peer = start(), AveragedModel(nn.Linear(4, 4), multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    for step in range(4):
+        state.advance(loss_of(state)(step))
+        peer.update_parameters(state.model)
+    found, expected = state.average.state_dict(), peer.state_dict()
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_step_waits_for_no_device():
+    state = start()
+    inputs = torch.randn(8, 4)
+    with NoSync():
+        for _ in range(2):
+            state.advance(state.model(inputs).square().mean())
+
+
+def test_the_average_on_a_device_needs_nothing_from_the_cpu():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=True))
+    average = MovingAverage(model, 0.9)
+    with NoSync():
+        average.follow(model, first=True)
+        average.follow(model, first=False)
+    with pytest.raises(AssertionError, match="moves numbers"), NoSync():
+        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9)).n_averaged.to("meta")
+
+
+def test_the_state_that_nobody_goes_on_from_is_not_saved(tmp_path):
+    whole, first, second = start(), start(), start()
+    ends = replace(settings(tmp_path), last=8)
+    train(first, loss_of(first), 6, ends)
+    assert saved_step(ends.checkpoints[0]) == 6
+    train(first, loss_of(first), 8, ends)
+    assert saved_step(ends.checkpoints[0]) == 6  # though 8 is due
+    resume(second, ends)
+    train(second, loss_of(second), 8, ends)
+    train(whole, loss_of(whole), 8, settings(tmp_path / "whole"))
+    assert same(whole, first) and same(whole, second)
+    third, seldom = start(), replace(ends, checkpoint_every=99)
+    with pytest.raises(DivergedError, match="nan at step 8"):  # it is looked at all the same
+        train(third, lambda step: third.model.weight.sum() * torch.nan, 8, seldom)
 
 
 def test_a_loss_that_is_not_finite_is_divergence_and_leaves_the_last_good_checkpoint(tmp_path):
