@@ -25,8 +25,7 @@ from lrcore.records.schema import (
     ReconstructionRow,
     arrow_schema,
 )
-from lrcore.runtime.files import removal
-from lrcore.runtime.tensor_files import NO_DIGEST
+from lrcore.runtime.files import NO_DIGEST, removal
 
 
 def read_generation(data: Path | str = "data") -> pandas.DataFrame:

@@ -9,9 +9,10 @@ from torch import nn
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.objective import Batch, FlowMatching, draw
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import of_network, of_stack, stack
 from lrcore.flow.timesteps import density
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
 from lrcore.records.reading import read_generation
 from lrcore.records.schema import GENERATION_KEY
 from lrcore.runtime.folders import Folders

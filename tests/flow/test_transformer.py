@@ -6,15 +6,13 @@ import torch
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.objective import repa_losses
+from lrcore.flow.shapes import SHAPES, TransformerShape, with_width
 from lrcore.flow.transformer import (
-    SHAPES,
     DiffusionTransformer,
     LinearSkip,
     RepaProjector,
-    TransformerShape,
     parameter_count,
     positions,
-    with_width,
 )
 
 

@@ -4,11 +4,13 @@ import multiprocessing
 
 import torch
 
+from lrcore.executors.local import NETWORKS
+
 
 def server():
     """The context of such processes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lrcore.train", "killed_train"])
+    context.set_forkserver_preload(["lrcore.train", "killed_train", *NETWORKS])
     return context
 
 
