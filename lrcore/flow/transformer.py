@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.shapes import TransformerShape
@@ -56,18 +57,47 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return x * (1 + scale[:, None]) + shift[:, None]
 
 
+class Attention(nn.Module):
+    """Multi-head self-attention over tokens (B, N, width), as a vision transformer's (arXiv 2010.11929)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        # channels of a token: queries, keys and values, of each the heads
+        parts = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        attended = scaled_dot_product_attention(*parts.unbind(0))
+        projected: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, tokens, width))
+        return projected
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU (its tanh approximation) between them, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.act = nn.GELU(approximate="tanh")
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc2(self.act(self.fc1(x)))
+        return out
+
+
 class Block(nn.Module):
     """Attention and MLP, each modulated and gated by the conditioning (adaLN-zero)."""
 
     def __init__(self, width: int, heads: int) -> None:
-        # here, since it takes seconds, which commands that train nothing would wait for
-        from timm.layers import Attention, Mlp
-
         super().__init__()
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.attn = Attention(width, num_heads=heads, qkv_bias=True)
+        self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.mlp = Mlp(width, hidden_features=4 * width, act_layer=lambda: nn.GELU(approximate="tanh"))
+        self.mlp = Mlp(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
