@@ -23,7 +23,8 @@ from training_step import CLASSES, PEAKS, forward_flops, in_turns
 
 from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.sampling import integrate, sampler_grid, starting_noise
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, parameter_count
+from lrcore.flow.shapes import SHAPES
+from lrcore.flow.transformer import DiffusionTransformer, parameter_count
 
 PATCH = 2
 

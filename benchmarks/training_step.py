@@ -35,9 +35,10 @@ from torch.nn.functional import mse_loss
 from torch.utils.flop_counter import FlopCounterMode
 
 from lrcore.flow.objective import Batch, FlowMatching, draw
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import stack
 from lrcore.flow.timesteps import density
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, compile_blocks, parameter_count
+from lrcore.flow.transformer import DiffusionTransformer, compile_blocks, parameter_count
 from lrcore.training.checkpoints import TrainingState
 
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}

@@ -7,13 +7,14 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.runtime.folders import Folders, home_expanded
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted, parse_duration
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -70,6 +71,8 @@ def device_of(options: argparse.Namespace) -> torch.device:
     Raises:
         LrcoreError: unknown, or not on this machine.
     """
+    import torch  # here, since it takes seconds, which --help and mistakes would wait for
+
     if options.device not in DEVICES:
         raise unknown("device", options.device, DEVICES)
     elsewhere = getattr(options, "executor", "local") == "ray"  # the cluster may have what this machine has not

@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 
 from lrcore.command_line import Parser, folders_of, run_command
 from lrcore.errors import LrcoreError
-from lrcore.flow.transformer import SHAPES
+from lrcore.flow.shapes import SHAPES
 from lrcore.records.reading import read_generation, read_losses
 from lrcore.runtime.heartbeat import Beat, autoencoder_unit, heartbeat_path, read_beat
 from lrcore.runtime.interruption import StopRequest

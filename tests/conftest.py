@@ -32,13 +32,14 @@ os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  Ray's processes would w
 pytest_plugins = ["progress_lines"]
 
 SLOWEST = (
-    *("executors", "distributed", "train", "torture", "shipped_statistics", "made_up_site", "train_autoencoder"),
+    *("executors", "made_up_site", "distributed", "torture", "train_autoencoder", "train", "shipped_statistics"),
     *("stacking", "full_disk", "sampling", "reconstruction_metrics", "preview", "autoencoders", "metrics_command"),
     *("encoders", "page_quality", "site_in_browser", "lighthouse", "comparison_in_browser", "picker_in_browser"),
     "llms_txt",
 )
-"""The longest files, longest first: were one begun last, its core would be busy long after the others. Those that look
-at the site come after the others, since CI builds it meanwhile."""
+"""The longest files, longest first: were one begun last, its core would be busy long after the others. Two that ask for
+the same thing (`undisturbed`, the site) do not begin at once, as one would wait for the other. Those that look at the
+site come after the others, since CI builds it meanwhile."""
 
 
 @pytest.hookimpl(trylast=True)

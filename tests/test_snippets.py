@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from lrcore import to_public
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer
+from lrcore.flow.shapes import SHAPES
+from lrcore.flow.transformer import DiffusionTransformer
 
 PROJECT = Path(__file__).parents[1]
 TEXTS = ("README.md", "data/README.md", "index.qmd", "posts/timestep-explorer.qmd", "posts/your-own-autoencoder.qmd")

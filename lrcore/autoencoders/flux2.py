@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import AutoencoderKLFlux2
 from torch import Tensor
 
 from lrcore.autoencoders.base import CollapsedError, Posterior, encode_all
@@ -15,9 +15,14 @@ from lrcore.autoencoders.stored_config import check_config
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import AutoencoderSpec
 
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKLFlux2
+
 
 def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKLFlux2:
     """A randomly initialised AutoencoderKLFlux2 that halves the image once per width after the first."""
+    from diffusers import AutoencoderKLFlux2
+
     return AutoencoderKLFlux2(**small_model_config(spec, resolution), patch_size=(spec.patch, spec.patch))
 
 

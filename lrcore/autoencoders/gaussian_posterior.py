@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from diffusers import AutoencoderKL, AutoencoderKLFlux2
 from torch import Tensor
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape, token_grid
 from lrcore.autoencoders.precision import accumulate_in_float32
 from lrcore.spec.study import AutoencoderSpec
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, AutoencoderKLFlux2
 
 
 def small_model_config(spec: AutoencoderSpec, resolution: int) -> dict[str, Any]:

@@ -8,9 +8,9 @@ of the model's own config, so that a model cannot be used with another's. Where 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from lrcore.autoencoders.base import CollapsedError, Posterior, encode_all
@@ -19,9 +19,14 @@ from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.autoencoders.stored_config import check_config
 from lrcore.spec.study import AutoencoderSpec
 
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
 
 def small_model(spec: AutoencoderSpec, resolution: int) -> AutoencoderKL:
     """A randomly initialised AutoencoderKL that halves the image once per width after the first."""
+    from diffusers import AutoencoderKL
+
     return AutoencoderKL(**small_model_config(spec, resolution))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
 from lrcore.assets.cache import is_offline
@@ -71,6 +70,8 @@ def stored_config(source: str | Path, subfolder: str = "", revision: str = "") -
     Raises:
         LrcoreError: nothing there, or no table of keys.
     """
+    from diffusers import AutoencoderKL
+
     where, place = _place(source, subfolder, revision)
     _check_named(source, where)
     try:

@@ -11,21 +11,23 @@ range bfloat16 has: no gradient scaling is needed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLFlux2
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from lpips import LPIPS
 from torch import Tensor, nn
 
 from lrcore.autoencoders.adversarial import Adversary, autocast
 from lrcore.autoencoders.alignment import on_grid
 from lrcore.autoencoders.patches import to_tokens
-from lrcore.autoencoders.rae import TimmRaeDecoder
 from lrcore.flow.objective import repa_losses
 from lrcore.flow.transformer import RepaProjector
 from lrcore.spec.study import AutoencoderSpec
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, AutoencoderKLFlux2
+    from lpips import LPIPS
+
+    from lrcore.autoencoders.rae_decoder import TimmRaeDecoder
 
 
 class Objective(Protocol):
@@ -124,6 +126,8 @@ class KLObjective(AutoencoderObjective):
     def _decoded(
         self, images: Tensor, features: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
         with autocast(images, self.precision):
             parameters = self.model.encode(images).latent_dist.parameters
         # float32 from here: exp(logvar) and the sample would inherit the rounding of bfloat16

@@ -29,6 +29,14 @@ from lrcore.stages.engine import Diverged, Job, Todo
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+MEASURES = ("lrcore.metrics.features", "timm", "torch._dynamo")
+"""What a process imports once it trains and measures: seconds, spent once for all workers."""
+
+MAKES_NETWORKS = ("lrcore.autoencoders.rae_decoder", "lpips")
+"""What it imports, too, for an autoencoder of one of the families `OF_DIFFUSERS`."""
+
+OF_DIFFUSERS = frozenset({"kl", "flux2", "rae"})
+
 LOOK_EVERY = 0.2
 """Seconds between the parent's looks at whether to stop."""
 
@@ -64,7 +72,7 @@ class _Worker:
         self.number = number
         self.report: Report | None = None
         self.running = True
-        context = _context()
+        context = _context(job)
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(number, job, todo, threads, theirs))
         self._process.start()
@@ -119,16 +127,17 @@ class _Labelled(io.TextIOBase):
         return len(text)
 
 
-def _context() -> Any:
+def _context(job: Job) -> Any:
     """Of processes that never ran a network: CUDA and torch's threads do not survive a fork.
 
-    They come from a server that has imported everything once, which takes seconds; where there is none, each is an
-    interpreter of its own.
+    They come from a server that has imported once what the work needs, which takes seconds; where there is none, each
+    is an interpreter of its own.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    of_diffusers = OF_DIFFUSERS & {job.study.autoencoders[ae].family for ae in job.aes}
+    context.set_forkserver_preload([__name__, *MEASURES, *(MAKES_NETWORKS if of_diffusers else ())])
     return context
 
 

@@ -8,7 +8,8 @@ import math
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer
+from lrcore.flow.shapes import SHAPES
+from lrcore.flow.transformer import DiffusionTransformer
 
 
 def pass_flops(model: DiffusionTransformer, tokens: int, channels_per_token: int) -> tuple[float, float]:

@@ -35,7 +35,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, TransformerShape
+from lrcore.flow.shapes import SHAPES, TransformerShape
+from lrcore.flow.transformer import DiffusionTransformer
 
 TIMES = ("data_at_0", "data_at_1")
 """Which end of time the data are at: REPA's and ours, or SiT's."""

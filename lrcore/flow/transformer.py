@@ -11,54 +11,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from timm.layers import Attention, Mlp
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from lrcore.errors import LrcoreError
-
-
-@dataclass(frozen=True)
-class TransformerShape:
-    """Width (channels of a token inside the model), depth (blocks) and attention heads."""
-
-    width: int
-    depth: int
-    heads: int
-
+from lrcore.flow.shapes import TransformerShape
 
 REVISION = 3
 """Raised where the same study trains to other weights than before, so that older runs are not taken for its own."""
-
-SHAPES = {
-    "DiT-S": TransformerShape(384, 12, 6),
-    "DiT-B": TransformerShape(768, 12, 12),
-    "DiT-L": TransformerShape(1024, 24, 16),
-    "DiT-XL": TransformerShape(1152, 28, 16),
-    # smaller than the published ones, for studies on a CPU
-    "DiT-Ti": TransformerShape(192, 6, 3),
-    "DiT-Micro": TransformerShape(128, 3, 4),
-    "DiT-Pico": TransformerShape(96, 4, 3),
-    "DiT-Nano": TransformerShape(64, 3, 2),
-}
-"""Published sizes are those of DiT's table 1."""
-
-
-def with_width(shape: TransformerShape, width: int) -> TransformerShape:
-    """The same depth at another width, by more or fewer heads of the same size, at least one; width 0 keeps its own.
-
-    Raises:
-        LrcoreError: the heads do not divide the width, or it is no multiple of 4, as positions need.
-    """
-    if not width:
-        return shape
-    channels = shape.width // shape.heads
-    heads = max(1, width // channels)
-    if width < 4 or width % 4 or width % heads:
-        raise LrcoreError(
-            f"width {width} does not fit a transformer with heads of {channels} channels: allowed are multiples of "
-            f"{math.lcm(4, channels)}, and other multiples of 4 that their width // {channels} heads divide"
-        )
-    return TransformerShape(width, shape.depth, heads)
 
 
 class TimestepEmbedder(nn.Module):
@@ -97,15 +57,47 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return x * (1 + scale[:, None]) + shift[:, None]
 
 
+class Attention(nn.Module):
+    """Multi-head self-attention over tokens (B, N, width), as a vision transformer's (arXiv 2010.11929)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        # channels of a token: queries, keys and values, of each the heads
+        parts = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        attended = scaled_dot_product_attention(*parts.unbind(0))
+        projected: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, tokens, width))
+        return projected
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU (its tanh approximation) between them, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.act = nn.GELU(approximate="tanh")
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc2(self.act(self.fc1(x)))
+        return out
+
+
 class Block(nn.Module):
     """Attention and MLP, each modulated and gated by the conditioning (adaLN-zero)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.attn = Attention(width, num_heads=heads, qkv_bias=True)
+        self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.mlp = Mlp(width, hidden_features=4 * width, act_layer=lambda: nn.GELU(approximate="tanh"))
+        self.mlp = Mlp(width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -270,16 +262,15 @@ class RepaProjector(nn.Module):
 def positions(width: int, grid: tuple[int, int]) -> Tensor:
     """Sine-cosine positions (rows * columns, width), float32: half of the channels for the column, half for the row.
 
-    Those of DiT's code and MAE's, computed in float64 and one unit a token, whatever the grid. (diffusers'
-    `get_2d_sincos_pos_embed` stretches every grid to 16 tokens a side.)
+    Those of DiT's code and MAE's, computed in float64 and one unit a token, whatever the grid: in each half the sines
+    of frequencies 10000^(-4 i / width), then their cosines. (diffusers' `get_2d_sincos_pos_embed` stretches every grid
+    to 16 tokens a side.)
     """
-    # here, since it takes seconds, which pages that only name shapes would wait for
-    from diffusers.models.embeddings import get_2d_sincos_pos_embed_from_grid
-
+    frequencies = 1.0 / 10_000 ** (torch.arange(width // 4, dtype=torch.float64) / (width / 4))
     rows, columns = (torch.arange(count, dtype=torch.float64) for count in grid)
     row, column = torch.meshgrid(rows, columns, indexing="ij")
-    table: Tensor = get_2d_sincos_pos_embed_from_grid(width, torch.stack([column, row]), output_type="pt")
-    return table.float()
+    angles = [torch.outer(at.flatten(), frequencies) for at in (column, row)]
+    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1).float()
 
 
 def compile_blocks(model: DiffusionTransformer) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
@@ -57,5 +56,7 @@ def extrapolated_frechet(
         statistics = GaussianStatistics(features.shape[1])
         statistics.update(features[torch.randperm(count, generator=random)[:size]])
         distances.append(reference.distance(statistics))
+    from scipy import stats  # here, since it takes a second, which all who import metrics would wait for
+
     line = stats.linregress([1 / size for size in sizes], distances)
     return Extrapolation(float(line.intercept), float(line.intercept_stderr), tuple(sizes), tuple(distances))

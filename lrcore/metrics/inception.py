@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d
 
 SIZE = 299
 """Side of the images that the network sees."""
@@ -68,6 +67,8 @@ def _taps(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor,
 
 def _fold_batch_norm(module: nn.Module) -> None:
     """Replace every convolution, batch norm, ReLU by a convolution with bias and the ReLU; folded in float64."""
+    from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d  # here, since it takes seconds
+
     for name, child in module.named_children():
         if isinstance(child, BasicConv2d):
             folded = fuse_conv_bn_eval(child.conv.double(), child.bn.double()).float()

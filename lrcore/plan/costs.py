@@ -13,7 +13,8 @@ from torch import Tensor
 
 from lrcore.datasets.images import to_float
 from lrcore.flow.compute import pass_flops
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer
+from lrcore.flow.shapes import SHAPES
+from lrcore.flow.transformer import DiffusionTransformer
 from lrcore.metrics.deviations import class_deviations
 from lrcore.metrics.features import FeatureNetwork
 from lrcore.metrics.frechet import FrechetReference, GaussianStatistics

@@ -26,8 +26,7 @@ from lrcore.records.schema import (
     ReconstructionRow,
     arrow_schema,
 )
-from lrcore.runtime.files import removal
-from lrcore.runtime.tensor_files import NO_DIGEST
+from lrcore.runtime.files import NO_DIGEST, removal
 
 SETTLED = 2.0
 """Seconds after which a change of a file shows in its times, on any file system."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas
-from scipy import stats
 
 PREDICTORS = {
     "ifid": 1, "ifd": 1, "spectrum_slope": 1, "effective_dimension": 1, "probe_accuracy": -1, "flip_error": 1,
@@ -37,7 +37,7 @@ def kendall(one: Mapping[str, float], other: Mapping[str, float]) -> tuple[float
     shared = _shared(one, other)
     if len(shared) < FEWEST:
         return math.nan, len(shared)
-    found = stats.kendalltau([one[ae] for ae in shared], [other[ae] for ae in shared]).statistic
+    found = _stats().kendalltau([one[ae] for ae in shared], [other[ae] for ae in shared]).statistic
     return float(found), len(shared)
 
 
@@ -54,7 +54,7 @@ def chance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     if len(shared) < FEWEST:
         return math.nan
     ranks = ([values[ae] for ae in shared] for values in (one, other))
-    return float(stats.kendalltau(*ranks, alternative="greater").pvalue)
+    return float(_stats().kendalltau(*ranks, alternative="greater").pvalue)
 
 
 def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
@@ -148,4 +148,11 @@ def _spearman(one: list[float], other: list[float]) -> float:
     """Spearman's rank correlation; NaN where one side is the same throughout and so has no order."""
     if len(set(one)) < 2 or len(set(other)) < 2:
         return math.nan
-    return float(stats.spearmanr(one, other).statistic)
+    return float(_stats().spearmanr(one, other).statistic)
+
+
+def _stats() -> Any:
+    """Scipy's, imported when it is asked for: it takes a second, which pages that rank nothing would wait for."""
+    from scipy import stats
+
+    return stats

@@ -17,7 +17,7 @@ from typing import TypeVar
 import pandas
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.flow.transformer import SHAPES
+from lrcore.flow.shapes import SHAPES
 from lrcore.records import schema
 from lrcore.results.numbers import value_text
 from lrcore.spec.study import NO_REPA, NO_SKIP, SELF_REPA

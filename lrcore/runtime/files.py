@@ -26,6 +26,12 @@ from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import obey_here
 from lrcore.runtime.locks import REFUSED, Lock
 
+NO_DIGEST = (
+    "'{}' has no digest to tell whether it is whole: `python -m lrcore.records.migration` gives one to all of data/ "
+    "and runs/ (or --data, --runs, or files by name)"
+)
+"""What is said of a file without, by its path."""
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:

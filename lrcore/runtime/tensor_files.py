@@ -24,17 +24,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lrcore.errors import LrcoreError
-from lrcore.runtime.files import atomic_path, removal
+from lrcore.runtime.files import NO_DIGEST, atomic_path, removal
 
 DATA_DIGEST, HEADER_DIGEST = "lrcore_sha256", "lrcore_header_sha256"
 CONFIG_DIGEST = "lrcore_config_sha256"
 CONFIG = "config.json"
-
-NO_DIGEST = (
-    "'{}' has no digest to tell whether it is whole: `python -m lrcore.records.migration` gives one to all of data/ "
-    "and runs/ (or --data, --runs, or files by name)"
-)
-"""What is said of a file without, by its path."""
 
 _LENGTH = 8
 """Bytes of the header's length, which a file begins with (little-endian)."""

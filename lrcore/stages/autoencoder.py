@@ -7,10 +7,9 @@ import dataclasses
 import math
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE
 from torch import Tensor
 
 from lrcore.assets import pretrained
@@ -42,10 +41,18 @@ from lrcore.stages.workspace import Workspace, recipe
 from lrcore.training.checkpoints import TrainingState
 from lrcore.training.loop import DivergedError, LoopSettings, resume, train
 
+# diffusers is imported where a network is made or loaded: it takes seconds, which a study without any, a plan and a
+# status would wait for
+if TYPE_CHECKING:
+    from lrcore.autoencoders.rae_decoder import TimmRaeDecoder
+
+RAE_DECODER = "TimmRaeDecoder"
+"""The class of the decoders that studies of the family "rae" train."""
+
 CLASSES = {
-    "kl": (AutoencoderKL.__name__,),
-    "flux2": (AutoencoderKLFlux2.__name__,),
-    "rae": (AutoencoderRAE.__name__, rae.TimmRaeDecoder.__name__),
+    "kl": ("AutoencoderKL",),
+    "flux2": ("AutoencoderKLFlux2",),
+    "rae": ("AutoencoderRAE", RAE_DECODER),
 }
 """What the `config.json` of a pretrained autoencoder names, by family."""
 
@@ -122,7 +129,7 @@ def require_pretrained(work: Workspace, ae: str) -> None:
                 f"'{written(spec.pretrained)}' holds a {found}; allowed for family '{spec.family}': "
                 f"{' or '.join(wanted)}"
             )
-        if found != rae.TimmRaeDecoder.__name__:
+        if found != RAE_DECODER:
             check_config(config, spec.family, resolution, spec.patch)
         elif config.get("resolution") != resolution:
             raise LrcoreError(f"this decoder makes images of {config.get('resolution')} px, the study has {resolution}")
@@ -215,32 +222,40 @@ def _weights_fingerprint(spec: AutoencoderSpec) -> str:
 
 
 def _pretrained(work: Workspace, spec: AutoencoderSpec) -> Autoencoder:
+    import diffusers
+
+    from lrcore.autoencoders.rae_decoder import TimmRaeDecoder
+
     resolution = work.study.data.resolution
 
     def load(model_class: Any) -> Any:
         return load_model(model_class, spec.pretrained, spec.subfolder, spec.revision)
 
     if spec.family == "kl":
-        return kl.KLAutoencoder(load(AutoencoderKL), resolution, spec.patch, spec.precision)
+        return kl.KLAutoencoder(load(diffusers.AutoencoderKL), resolution, spec.patch, spec.precision)
     if spec.family == "flux2":
-        return flux2.Flux2Autoencoder(load(AutoencoderKLFlux2), resolution, spec.precision)
-    if stored_class(spec.pretrained, spec.subfolder, spec.revision) == rae.TimmRaeDecoder.__name__:
-        decoder = load(rae.TimmRaeDecoder)
+        return flux2.Flux2Autoencoder(load(diffusers.AutoencoderKLFlux2), resolution, spec.precision)
+    if stored_class(spec.pretrained, spec.subfolder, spec.revision) == RAE_DECODER:
+        decoder = load(TimmRaeDecoder)
         wanted, own = decoder.config, work.study.encoder
         encoder = load_encoder(wanted.encoder, wanted.encoder_size, own.weights if own.name == wanted.encoder else "")
         return rae.TimmRaeAutoencoder(decoder, encoder, spec.precision)
-    return rae.RaeAutoencoder(load(AutoencoderRAE), resolution, spec.precision)
+    return rae.RaeAutoencoder(load(diffusers.AutoencoderRAE), resolution, spec.precision)
 
 
 def _trained(work: Workspace, spec: AutoencoderSpec, folder: Path) -> Autoencoder:
+    import diffusers
+
+    from lrcore.autoencoders.rae_decoder import TimmRaeDecoder
+
     resolution = work.study.data.resolution
     for file in tensor_files(folder):
         require_whole(file, f"`rm -r {shlex.quote(str(folder))}`, then the same command trains it again")
     if spec.family == "kl":
-        return kl.KLAutoencoder(load_model(AutoencoderKL, folder), resolution, spec.patch, spec.precision)
+        return kl.KLAutoencoder(load_model(diffusers.AutoencoderKL, folder), resolution, spec.patch, spec.precision)
     if spec.family == "flux2":
-        return flux2.Flux2Autoencoder(load_model(AutoencoderKLFlux2, folder), resolution, spec.precision)
-    return rae.TimmRaeAutoencoder(load_model(rae.TimmRaeDecoder, folder), work.encoder, spec.precision)
+        return flux2.Flux2Autoencoder(load_model(diffusers.AutoencoderKLFlux2, folder), resolution, spec.precision)
+    return rae.TimmRaeAutoencoder(load_model(TimmRaeDecoder, folder), work.encoder, spec.precision)
 
 
 def uses_features(spec: AutoencoderSpec) -> bool:
@@ -302,6 +317,8 @@ def require_fit(work: Workspace, ae: str) -> None:
 
 
 def _objective(work: Workspace, spec: AutoencoderSpec, features: Tensor | None) -> AutoencoderObjective:
+    from lrcore.autoencoders import rae_decoder
+
     settings, resolution = work.study.autoencoder_training, work.study.data.resolution
     lpips = pretrained.lpips_metric(settings.lpips_net, weighted=True).to(work.device)
     reconstruction = ReconstructionLoss(lpips, settings.lpips_weight)
@@ -314,13 +331,15 @@ def _objective(work: Workspace, spec: AutoencoderSpec, features: Tensor | None) 
         model = flux2.small_model(spec, resolution)
         return AlignedKLObjective(model, spec, reconstruction, channels, settings.precision, adversary)
     decoder = _rae_decoder(work, spec, math.isqrt(tokens), channels)
-    rae.measure_normalisation(decoder, features)
+    rae_decoder.measure_normalisation(decoder, features)
     return RaeObjective(decoder, spec, reconstruction, settings.precision, adversary)
 
 
-def _rae_decoder(work: Workspace, spec: AutoencoderSpec, grid: int, channels: int) -> rae.TimmRaeDecoder:
+def _rae_decoder(work: Workspace, spec: AutoencoderSpec, grid: int, channels: int) -> TimmRaeDecoder:
+    from lrcore.autoencoders.rae_decoder import TimmRaeDecoder
+
     encoder, resolution = work.encoder, work.study.data.resolution
-    decoder: rae.TimmRaeDecoder = rae.TimmRaeDecoder(
+    decoder: TimmRaeDecoder = TimmRaeDecoder(
         encoder=encoder.name,
         encoder_size=encoder.size,
         encoder_sha256=encoder.sha256,

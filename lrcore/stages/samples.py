@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torchvision.utils import make_grid
 
 from lrcore.datasets.images import png_text, save_png
 from lrcore.records.reading import read_generation
@@ -83,6 +82,8 @@ def samples_shown(work: Workspace, ae: str) -> bool:
 
 def show_samples(work: Workspace, ae: str) -> None:
     """Draw the samples and write their pictures; all trainings of the autoencoder must have been measured."""
+    from torchvision.utils import make_grid  # here, since it takes seconds, which those who draw nothing would wait for
+
     step = work.study.training.evaluate_at[-1]
     for shown in shown_settings(work, ae):
         with exclusive(state_path(work, shown.cell), work.check):

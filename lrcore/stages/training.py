@@ -18,9 +18,10 @@ import lrcore
 from lrcore.autoencoders.base import LatentShape
 from lrcore.errors import LrcoreError
 from lrcore.flow.objective import FlowMatching, Losses, draw, own_features, repa_losses, self_losses
+from lrcore.flow.shapes import SHAPES, with_width
 from lrcore.flow.stacking import of_network, stack
 from lrcore.flow.timesteps import density
-from lrcore.flow.transformer import REVISION, SHAPES, DiffusionTransformer, RepaProjector, compile_blocks, with_width
+from lrcore.flow.transformer import REVISION, DiffusionTransformer, RepaProjector, compile_blocks
 from lrcore.records.writing import write_losses
 from lrcore.runtime.distributed import shard, whole
 from lrcore.runtime.files import write_json

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields
 
 from lrcore.errors import LrcoreError, naming, shown, unknown
+from lrcore.flow.shapes import SHAPES, with_width
 from lrcore.flow.timesteps import TRAINING_DENSITIES
-from lrcore.flow.transformer import SHAPES, with_width
 from lrcore.spec.study import (
     DATASETS,
     LATENT_PRECISIONS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lrcore.errors import LrcoreError
-from lrcore.flow.transformer import SHAPES
+from lrcore.flow.shapes import SHAPES
 from lrcore.spec.study import Choice, Grid, Study
 
 ENCODER_CHANNELS = {"efficientnet_lite0": 112, "dinov2b": 768}

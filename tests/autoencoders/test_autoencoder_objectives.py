@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from lrcore.autoencoders import flux2, kl, rae
+from lrcore.autoencoders import flux2, kl, rae_decoder
 from lrcore.autoencoders.adversarial import (
     PatchDiscriminator,
     adaptive_weight,
@@ -54,7 +54,7 @@ def build(family, training=PLAIN):
     if family == "flux2":
         model = flux2.small_model(spec, 32)
         return AlignedKLObjective(model, spec, reconstruction, CHANNELS, **shared, adversary=adversary_of(training, 32))
-    model = rae.TimmRaeDecoder(
+    model = rae_decoder.TimmRaeDecoder(
         encoder="any",
         encoder_size=128,
         encoder_sha256="any",

@@ -18,7 +18,7 @@ from diffusers import (
 from rounding import assert_as_exact, in_float64
 from safetensors.torch import load_file, save_file
 
-from lrcore.autoencoders import flux2, kl, rae
+from lrcore.autoencoders import flux2, kl, rae, rae_decoder
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.loading import load_model
@@ -27,6 +27,7 @@ from lrcore.datasets.images import to_float
 from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
 from lrcore.spec.study import AutoencoderSpec
+from lrcore.stages.autoencoder import CLASSES, RAE_DECODER
 from lrcore.studies.loading import load_study
 
 SPEC = AutoencoderSpec("kl", widths=(8, 8), latent_channels=4, patch=2)
@@ -416,13 +417,15 @@ def test_trained_flux2_latents_are_normalised_per_channel(tmp_path):
 
 def test_trained_rae_latents_are_normalised_per_position(tmp_path):
     encoder = load_encoder("efficientnet_lite0", 128)
-    model = rae.TimmRaeDecoder("efficientnet_lite0", 128, encoder.sha256, encoder.patch_channels, 8, 32, 32, 1, 2)
+    model = rae_decoder.TimmRaeDecoder(
+        "efficientnet_lite0", 128, encoder.sha256, encoder.patch_channels, 8, 32, 32, 1, 2
+    )
     features = encoder.patches_only(to_float(pixels())).flatten(2).transpose(1, 2)
-    rae.measure_normalisation(model, features)
+    rae_decoder.measure_normalisation(model, features)
     model.save_pretrained(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        loaded = rae.TimmRaeAutoencoder(load_model(rae.TimmRaeDecoder, tmp_path), encoder)
+        loaded = rae.TimmRaeAutoencoder(load_model(rae_decoder.TimmRaeDecoder, tmp_path), encoder)
     tokens = encode_all(loaded, pixels())
     assert tokens.shape == (16, 64, 112)
     torch.testing.assert_close(tokens.mean(0), torch.zeros(64, 112), rtol=0, atol=1e-3)
@@ -476,3 +479,10 @@ def test_whatever_takes_long_can_be_stopped_before_every_pass_of_the_network():
     assert len(looks) == 3 + 3 + 2
     kl.measure_normalisation(model, pixels(65), 32, lambda: looks.append(0))
     assert len(looks) == 3 + 3 + 2 + 2
+
+
+def test_classes_are_named_as_they_are_called():
+    """By name alone, since importing them takes seconds."""
+    assert rae_decoder.TimmRaeDecoder.__name__ == RAE_DECODER
+    ours = {name for names in CLASSES.values() for name in names} - {RAE_DECODER}
+    assert ours == {model.__name__ for model in (AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE)}

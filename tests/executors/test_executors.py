@@ -115,6 +115,31 @@ def with_autoencoders(undisturbed, folder):
     shutil.copytree(undisturbed / "runs" / "tiny" / "autoencoders", folder / "runs" / "tiny" / "autoencoders")
 
 
+FITTED = f"""
+extends = "{TINY}"
+[autoencoders.pca]
+family = "patches"
+patch = 4
+coefficients = 16
+[training]
+evaluate_at = [1000000]
+checkpoint_every = 100000
+[[grid]]
+ae = ["pca"]
+trainp = ["ln", "ts"]
+trainshift = [1.0]
+repa = ["none"]
+"""
+"""Two trainings, whose first checkpoint is far away, of an autoencoder that takes no training and no diffusers."""
+
+
+def fitted(folder):
+    """The study `FITTED` as a file in the folder."""
+    study = folder / "fitted.toml"
+    study.write_text(FITTED)
+    return str(study)
+
+
 class Command:
     """`lrcore.train` with a folder, in a process of its own."""
 
@@ -165,29 +190,22 @@ def test_workers_share_a_study_and_one_that_is_killed_is_reported(undisturbed, t
     assert made.items() <= stored(undisturbed).items()
 
 
-def test_sigterm_to_the_parent_stops_all_workers_cleanly(undisturbed, tmp_path):
-    with_autoencoders(undisturbed, tmp_path)
-    study = tmp_path / "tiny.toml"
-    study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
-    command = Command(tmp_path, "--workers", "2", "--repa", "none", study=str(study))
-    # two trainings, whose first checkpoint is far away
-    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command)
+def test_sigterm_to_the_parent_stops_all_workers_cleanly(tmp_path):
+    command = Command(tmp_path, "--workers", "2", "--only", "generation", study=fitted(tmp_path))
+    until(lambda: len(list(tmp_path.glob("runs/fitted/transformers/*/.state.safetensors.lock"))) == 2, command)
     workers = workers_of(command)
     time.sleep(2)
     command.process.terminate()
     printed = command.ended(STOPPED)
     assert "stopped: SIGTERM received. The same command goes on from here." in printed
     assert "died" not in printed
-    assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
+    assert len(list(tmp_path.glob("runs/fitted/transformers/*/state.safetensors"))) == 2
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def test_workers_stop_when_the_parent_is_killed(undisturbed, tmp_path):
-    with_autoencoders(undisturbed, tmp_path)
-    study = tmp_path / "tiny.toml"
-    study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\n')
-    command = Command(tmp_path, "--workers", "2", "--repa", "none", "--ae", "flux2", study=str(study))
-    until(lambda: list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock")), command)
+def test_workers_stop_when_the_parent_is_killed(tmp_path):
+    command = Command(tmp_path, "--workers", "2", "--only", "generation", study=fitted(tmp_path))
+    until(lambda: list(tmp_path.glob("runs/fitted/transformers/*/.state.safetensors.lock")), command)
     workers = workers_of(command)
     command.process.kill()
     command.process.join()
@@ -351,17 +369,13 @@ def test_ray_does_a_unit_again_whose_process_was_killed(undisturbed, tmp_path):
     assert not list(tmp_path.rglob(".stop-*"))
 
 
-def test_sigterm_stops_the_tasks_of_ray_cleanly(undisturbed, tmp_path):
-    with_autoencoders(undisturbed, tmp_path)
+def test_sigterm_stops_the_tasks_of_ray_cleanly(tmp_path):
     require_ray()
-    study = tmp_path / "tiny.toml"
-    study.write_text(f'extends = "{TINY}"\n[training]\nevaluate_at = [1000000]\ncheckpoint_every = 100000\n')
-    more = ("--executor", "ray", "--ae", "flux2", "--only", "generation")
-    command = Command(tmp_path, *more, study=str(study))
-    until(lambda: len(list(tmp_path.glob("runs/tiny/transformers/*/.state.safetensors.lock"))) == 2, command)
+    command = Command(tmp_path, "--executor", "ray", "--only", "generation", study=fitted(tmp_path))
+    until(lambda: len(list(tmp_path.glob("runs/fitted/transformers/*/.state.safetensors.lock"))) == 2, command)
     time.sleep(2)
     command.process.terminate()
     printed = command.ended(STOPPED)
     assert "stopped: SIGTERM received. The same command goes on from here." in printed
-    assert len(list(tmp_path.glob("runs/tiny/transformers/*/state.safetensors"))) == 2
+    assert len(list(tmp_path.glob("runs/fitted/transformers/*/state.safetensors"))) == 2
     assert not list(tmp_path.rglob(".stop-*"))

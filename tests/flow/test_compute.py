@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lrcore.flow.compute import pass_flops, training_flops_per_image
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer
+from lrcore.flow.shapes import SHAPES
+from lrcore.flow.transformer import DiffusionTransformer
 
 
 def test_flops_of_xl_are_the_published_ones():

@@ -12,8 +12,9 @@ from lrcore.errors import LrcoreError
 from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.samplers import euler, heun, score, sde_grid
 from lrcore.flow.sampling import integrate, step_noise
+from lrcore.flow.shapes import TransformerShape
 from lrcore.flow.timesteps import sampling_grid
-from lrcore.flow.transformer import DiffusionTransformer, Prediction, TransformerShape
+from lrcore.flow.transformer import DiffusionTransformer, Prediction
 
 LABELS = torch.tensor([3, 0, 9, 3])
 

@@ -5,8 +5,9 @@ import torch
 from torch.nn.functional import mse_loss
 
 from lrcore.flow.objective import Batch, FlowMatching, draw, interpolate, repa_losses
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.timesteps import density
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
 from lrcore.runtime.distributed import World
 from lrcore.runtime.seeds import generator
 

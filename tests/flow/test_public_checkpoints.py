@@ -15,7 +15,8 @@ from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError
 from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.public_checkpoints import from_public, load_public, to_public
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector, TransformerShape
+from lrcore.flow.shapes import SHAPES, TransformerShape
+from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
 
 WIDTH, DEPTH, HEADS = 64, 3, 2  # DiT-Nano
 CLASSES, SIDE = 10, 8

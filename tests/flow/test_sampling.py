@@ -13,8 +13,9 @@ from gaussian_mixture import GaussianMixture, plane_mixture
 from lrcore.errors import LrcoreError
 from lrcore.flow.samplers import SDE_LAST_STEP, euler, euler_maruyama, heun, score, sde_grid
 from lrcore.flow.sampling import SAMPLERS, drawn_labels, integrate, sampler_grid, starting_noise, step_noise
+from lrcore.flow.shapes import TransformerShape
 from lrcore.flow.timesteps import SHIFTS, sampling_grid, timeshift
-from lrcore.flow.transformer import DiffusionTransformer, TransformerShape
+from lrcore.flow.transformer import DiffusionTransformer
 
 SAMPLES = 20_000
 MIXTURE = plane_mixture()

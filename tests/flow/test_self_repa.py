@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from lrcore.errors import LrcoreError
 from lrcore.executors.torchrun import run_together
 from lrcore.flow.objective import Batch, FlowMatching, draw, own_features, self_losses
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.timesteps import density
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
 from lrcore.runtime.distributed import World
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lrcore.errors import LrcoreError
 from lrcore.flow.objective import repa_losses
+from lrcore.flow.shapes import SHAPES, TransformerShape, with_width
 from lrcore.flow.transformer import (
-    SHAPES,
+    Block,
     DiffusionTransformer,
     LinearSkip,
     RepaProjector,
-    TransformerShape,
     parameter_count,
     positions,
-    with_width,
 )
 
 
@@ -48,6 +48,21 @@ def test_positions_are_those_of_dits_code(grid):
         for column in range(columns)
     ]
     np.testing.assert_allclose(positions(64, grid), np.reshape(expected, (rows * columns, 64)), atol=1e-7)
+
+
+def test_attention_and_mlp_are_timms():
+    """Bit for bit, weights of a seed among them: trainings that were begun with timm's go on."""
+    from timm.layers import Attention, Mlp
+
+    torch.manual_seed(0)
+    theirs = Attention(96, num_heads=3, qkv_bias=True), Mlp(96, 384, act_layer=lambda: nn.GELU(approximate="tanh"))
+    torch.manual_seed(0)
+    block = Block(96, 3)
+    tokens = torch.randn(2, 16, 96)
+    for own, other in zip((block.attn, block.mlp), theirs, strict=True):
+        assert [*own.state_dict()] == [*other.state_dict()]
+        assert all(torch.equal(*pair) for pair in zip(own.parameters(), other.parameters(), strict=True))
+        assert torch.equal(own(tokens), other(tokens))
 
 
 def test_repas_loss_is_the_mean_over_images_and_tokens_one_by_one():

@@ -1,11 +1,11 @@
-"""Cells of a study by several processes: `torchrun distributed_cells.py STUDY FOLDER:MODE:CHECKS ...`, job after job.
+"""Cells of a study by several processes with the environment that torchrun gives them: FOLDER:MODE:CHECKS, job by job.
 
 MODE is `whole`, `sharded`, `itself`: train the first cell with REPA towards itself, `pictures`: draw samples with the
 weights that are there and store them, or `complete`: what the command does where all rows are there. After so many
 looks at whether to stop, the first process is asked to (0 is never).
 """
 
-import sys
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,17 +46,23 @@ def store_pictures(work, root):
         save_file({"pictures": pictures}, root / "pictures.safetensors")
 
 
-def main():
-    study = load_study(sys.argv[1])
+def run(rank, size, port, study, jobs, output):
+    """The process `rank` of `size`, which meet at a port of this machine; it prints to the file `output`-`rank`."""
+    with open(f"{output}-{rank}", "w") as file:  # noqa: PTH123
+        os.dup2(file.fileno(), 1)
+    torch.set_num_threads(1)
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    study = load_study(study)
     with joined(torch.device("cpu"), sharded=False) as (world, device):
-        for job in sys.argv[2:]:
+        for job in jobs:
             folder, mode, looks = job.rsplit(":", 2)
             root = Path(folder)
             together = type(world)(world.rank, world.size, mode == "sharded")
             stop = SharedStop(AfterChecks(int(looks) if world.first else 0), world)
             folders = Folders(root / "data", root / "imgs", root / "runs")
             if mode == "complete":
-                run_together(together, Job(study, folders, device, ["generation"], ["flux2"], study.cells), stop)
+                run_together(together, Job(study, folders, device, ["generation"], ["pca"], study.cells), stop)
                 continue
             work = Workspace(study, folders, stop, lambda steps: None, device, world=together)
             if mode == "itself":
@@ -71,6 +77,3 @@ def main():
             except StudyInterrupted as interrupted:
                 print(f"process {world.rank} stopped: {interrupted}", flush=True)
         world.wait()
-
-
-main()

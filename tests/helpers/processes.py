@@ -4,11 +4,13 @@ import multiprocessing
 
 import torch
 
+from lrcore.executors.local import MAKES_NETWORKS, MEASURES
+
 
 def server():
     """The context of such processes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lrcore.train", "killed_train"])
+    context.set_forkserver_preload(["lrcore.train", "killed_train", *MEASURES, *MAKES_NETWORKS])
     return context
 
 

@@ -20,7 +20,7 @@ from foreign_text import FOREIGN
 from PIL import Image
 
 from lrcore.datasets.images import save_png
-from lrcore.flow.transformer import SHAPES
+from lrcore.flow.shapes import SHAPES
 from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
 from lrcore.records.writing import write_anchors, write_generation, write_latents, write_losses, write_reconstruction
 from lrcore.spec.study import Cell, Study

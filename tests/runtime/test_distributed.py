@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import distributed_cells
+import processes
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -27,10 +30,14 @@ from lrcore.studies.loading import load_study
 HERE = Path(__file__).parents[1]
 STUDY = """
 extends = "{tiny}"
+[autoencoders.pca]
+family = "patches"
+patch = 4
+coefficients = 16
 [training]
 self_block = 3
 [[grid]]
-ae = ["flux2"]
+ae = ["pca"]
 trainp = ["ln"]
 trainshift = [1.0]
 repa = ["none", "efficientnet_lite0"]
@@ -93,10 +100,14 @@ def folders(tmp_path_factory):
         "itself": "itself:0",
     }
     named = [f"{root / name}:{job}" for name, job in {**jobs, "alone": "complete:0"}.items()]
-    done = torchrun(HERE / "helpers" / "distributed_cells.py", root / "grid.toml", *named)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    printed = root / "printed"
+    processes.together(distributed_cells.run, 2, 2, port, str(root / "grid.toml"), named, str(printed))
+    said = [printed.with_name(f"printed-{rank}").read_text() for rank in (0, 1)]
     for rank in (0, 1):
-        assert done.stdout.count(f"process {rank} stopped") == 1
-    assert done.stdout.count("nothing to do") == 1
+        assert said[rank].count(f"process {rank} stopped") == 1
+    assert "".join(said).count("nothing to do") == 1
     assert (read := read_generation(root / "moved" / "data")).empty or len(read) < 8
     assert list((root / "moved").glob("runs/*/transformers/*/state.safetensors"))
     run_alone(study, root / "moved")
@@ -172,7 +183,7 @@ def test_the_command_line_under_torchrun(folders, tmp_path):
 
 def test_a_batch_that_cannot_be_divided_is_refused(folders):
     study = load_study(str(folders / "grid.toml"))
-    job = Job(study, Folders(folders, folders, folders), torch.device("cpu"), ["generation"], ["flux2"], study.cells)
+    job = Job(study, Folders(folders, folders, folders), torch.device("cpu"), ["generation"], ["pca"], study.cells)
     with pytest.raises(LrcoreError, match=r"batch_size 8 cannot be divided among 3 processes; allowed: \[1, 2, 4, 8\]"):
         run_together(World(size=3), job, StopRequest())
     with pytest.raises(LrcoreError, match="--stack"):
