@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable, Mapping
 
 from lrcore.figures.embed import Embedded, Markup, Switch
-from lrcore.results.study_rows import StudyRows, results
+from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import narrow_note
 
 PUBLISHED = "published"
@@ -14,11 +14,7 @@ PUBLISHED = "published"
 
 
 def by_study(studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embedded], **before: Embedded) -> Embedded:
-    """`draw` of every study behind a switch, after what is given by name, such as `published=`; a word of none.
-
-    A study that only checks the machinery is offered where nothing else is.
-    """
-    studies = results(studies)
+    """`draw` of every study behind a switch, after what is given by name, such as `published=`; a word of none."""
     if not studies and not before:
         return Markup("<p>No study has rows for this yet.</p>")
     return Switch({**before, **{name: draw(study) for name, study in studies.items()}})

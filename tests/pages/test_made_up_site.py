@@ -33,5 +33,7 @@ def test_text_of_rows_stays_text_and_nothing_is_asked_of_another_host(browser: B
                 if opened.page.locator("img[src=x], main [onerror], main [onclick], a[href^='javascript:']").count():
                     problems.append(f"{name} holds an element of its rows")
                 shown += opened.page.locator("body").inner_text().count("x<img src=x onerror=window.hacked=1>")
+                if opened.page.locator("input[value=smoke], option:text-is('smoke')").count():
+                    problems.append(f"{name} offers the check of the machinery beside results")
     assert not problems, "\n".join(problems)
     assert shown > 10
