@@ -62,6 +62,8 @@ def with_digest(svg: str, digest: str) -> str:
     """The picture with its mark, a background that is light in the dark, too, and ids that are the same every time."""
     if drawn := re.search(r"defs-(\w{6})", svg):
         svg = svg.replace(drawn[1], digest[:6])
+    for number, trace in enumerate(dict.fromkeys(re.findall(r"\btrace[0-9a-f]{6}\b", svg))):
+        svg = svg.replace(trace, f"trace{number}")
     return re.sub(r"(<svg[^>]*?) style=\"[^\"]*\"", r'\1 style="background: #ffffff"', svg, count=1).replace(
         ">", f"><!-- {digest} -->", 1
     )
