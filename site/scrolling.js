@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const WIDE = "main pre, main div.sourceCode, main table.table, main math[display=block]";
+  const WIDE = "main pre, main div.sourceCode, main table.table, .lrcore-table-scroll, main math[display=block]";
 
   function start() {
     const watched = new ResizeObserver((entries) => {
