@@ -34,7 +34,15 @@ pytest_plugins = ["progress_lines"]
 SLOWEST = (
     *("executors", "made_up_site", "distributed", "torture", "train_autoencoder", "train", "shipped_statistics"),
     *("stacking", "full_disk", "sampling", "reconstruction_metrics", "preview", "autoencoders", "metrics_command"),
-    *("encoders", "page_quality", "site_in_browser", "lighthouse", "comparison_in_browser", "picker_in_browser"),
+    *(
+        "encoders",
+        "paper_and_links",
+        "page_quality",
+        "site_in_browser",
+        "lighthouse",
+        "comparison_in_browser",
+        "picker_in_browser",
+    ),
     "llms_txt",
 )
 """The longest files, longest first: were one begun last, its core would be busy long after the others. Two that ask for

@@ -1,4 +1,4 @@
-"""Accessibility and weight of every page: axe-core, layout shifts, bytes.
+"""Every page as a whole: what it draws, accessibility by axe-core, layout shifts, bytes.
 
 axe-core comes from npm (`tests/page_tools`, versions pinned; `make test` installs it).
 """
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from browser import IS_DRAWN, WAIT, visit
+from browser import IS_DRAWN, WAIT, cannot_test, visit
 from playwright.sync_api import Browser, Page
 
 TOOLS = Path(__file__).parents[1] / "page_tools"
@@ -57,33 +57,44 @@ def violations(page: Page, theme: str, colours: bool) -> list[str]:
 
 
 BETWEEN = 820
-"""A width at which things are as on a phone or as on a desktop, and only where they stand is looked at."""
+"""A width at which things are as on a phone or as on a desktop, and axe is not asked again."""
 
 
-@pytest.mark.parametrize("width", [390, BETWEEN, 1440])
-def test_nothing_stands_in_a_reader_s_way(
-    browser: Browser, address: str, pages: list[str], tools: Path, width: int
+def axe_core() -> Path | None:
+    """The script of axe-core, where npm installed it."""
+    script = TOOLS / "node_modules" / "axe-core" / "axe.min.js"
+    return script if script.is_file() else None
+
+
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (BETWEEN, "dark"), (1440, "light")])
+def test_pages_are_whole_and_nothing_stands_in_a_reader_s_way(
+    browser: Browser, address: str, pages: list[str], width: int, theme: str
 ) -> None:
-    """axe-core finds nothing serious or critical, with every figure drawn; on the way nothing moves by itself.
+    """Every figure and table of every choice is drawn, nothing moves by itself, axe-core finds nothing serious.
 
-    Colours are the same at every width.
+    Colours are the same at every width; so is what turning a page dark does.
     """
-    problems = []
+    problems, axe = [], None if width == BETWEEN else axe_core()
     for name in pages:
-        with visit(browser, address, name, width, "light", NOTE_SHIFTS) as opened:
-            page = opened.page
-            scroll_through(page, "light")
+        with visit(browser, address, name, width, theme, NOTE_SHIFTS) as opened:
+            page, found = opened.page, []
+            scroll_through(page, theme)
             shifts = page.evaluate("shifts")
             if shifts >= MOST_SHIFT:
-                problems.append(f"{name} at {width} px: things move by {shifts:.3f} while it is read")
-            if width == BETWEEN:
-                continue
-            page.add_script_tag(path=tools / "axe-core" / "axe.min.js")
-            found = violations(page, "light", colours=False)
-            for theme in ("light", "dark") if width == 1440 else ():
+                found.append(f"things move by {shifts:.3f} while it is read")
+            if axe:
+                page.add_script_tag(path=axe)
+                found += violations(page, theme, colours=False)
+            if axe and width == 1440:
                 found += violations(page, theme, colours=True)
-            problems += [f"{name} at {width} px, {what}" for what in found]
+            found += opened.check()
+            if width == 1440 and not found:
+                found += opened.check_turned("dark")
+                found += violations(page, "dark", colours=True) if axe else []
+            problems += [f"{name} at {width} px: {what}" for what in found]
     assert not problems, "\n".join(problems)
+    if width != BETWEEN and axe is None:
+        cannot_test("axe-core is not installed: the accessibility of the pages is NOT tested (needs npm)")
 
 
 def test_the_first_page_is_light(browser: Browser, address: str) -> None:

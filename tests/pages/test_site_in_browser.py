@@ -1,4 +1,4 @@
-"""Every page of the built site in a browser: phone, tablet, desktop, light and dark, with and without scripts."""
+"""What readers do on the pages of the built site: phone, tablet, desktop, light and dark, with and without scripts."""
 
 from __future__ import annotations
 
@@ -21,17 +21,6 @@ def first_page_with(site: Path, pages: list[str], element: str) -> str:
     holding = [name for name in pages if f'class="{element}"' in (site / name).read_text()]
     assert holding, f"no page of the site has a .{element}"
     return holding[0]
-
-
-@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (820, "dark"), (1440, "light")])
-def test_pages_are_whole(browser: Browser, address: str, pages: list[str], width: int, theme: str) -> None:
-    problems = []
-    for name in pages:
-        with visit(browser, address, name, width, theme) as opened:
-            problems += opened.check()
-            if width == 1440 and not problems:  # turning is the same at every width
-                problems += opened.check_turned("dark")
-    assert not problems, "\n".join(problems)
 
 
 def test_the_switch_changes_figures_and_tables(browser: Browser, address: str, site: Path, pages: list[str]) -> None:
