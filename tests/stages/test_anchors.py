@@ -70,7 +70,7 @@ def test_distances_are_those_of_images_made_and_measured_by_hand(done):
 def test_more_samples_begin_with_the_same(done):
     work = workspace(done)
     for anchor in anchors.ANCHORS:
-        eight, twelve = (anchors._features(work, "flux2", anchor, count) for count in (8, 12))
+        eight, twelve = (anchors._images(work, "flux2", anchor, count).features for count in (8, 12))
         assert torch.equal(eight, twelve[:8])
 
 
