@@ -2,8 +2,8 @@
 sampling shifts at once (`sampling`), both with weights laid out for one product a layer (`joined`).
 
 `capabilities` says which parts a device may use: those that passed the self-check there, which
-`benchmarks/gpu_selfcheck.py` runs (`selfcheck`). Without its record everything goes the slow way, which is what the
-fast one is tested against. What only a GPU can run stands in `cuda`.
+`benchmarks/gpu_selfcheck.py` runs. Without its record everything goes the slow way, which the fast one is tested
+against. What only a GPU can run stands in `cuda`.
 
 May import: `training`, `flow`, `assets`, `runtime`. Start with `sampling`.
 """

@@ -31,7 +31,7 @@ class JoinedLinear(nn.Module):
     and a pass that adds the bias are saved. `masters` are the layer's own parameters, which `refresh` copies.
     """
 
-    def __init__(self, layer: nn.Linear | StackedLinear, dtype: torch.dtype) -> None:
+    def __init__(self, layer: nn.Linear | StackedLinear, dtype: torch.dtype | None) -> None:
         super().__init__()
         # a tuple, which is not registered: these parameters are the other network's
         self.masters = tuple(p for p in (layer.weight, layer.bias) if p is not None)
@@ -39,7 +39,7 @@ class JoinedLinear(nn.Module):
         self.extra = 0 if layer.bias is None else ALIGNMENT - self.inputs % ALIGNMENT
         count = len(layer.weight) if layer.weight.ndim == 3 else 1
         shape = (count, outputs, self.inputs + self.extra)
-        self.weight = nn.Parameter(torch.zeros(shape, dtype=dtype, device=layer.weight.device))
+        self.weight = nn.Parameter(torch.zeros(shape, dtype=dtype or layer.weight.dtype, device=layer.weight.device))
 
     def parts(self, joined: Tensor) -> list[Tensor]:
         """Views of a tensor like `weight`, as the `masters` are."""
@@ -53,8 +53,8 @@ class JoinedLinear(nn.Module):
         return torch.bmm(rows, self.weight.transpose(1, 2)).view(*x.shape[:-1], -1)
 
 
-def joined(network: ModuleT, dtype: torch.dtype) -> ModuleT:
-    """The network with its linear layers as `JoinedLinear` in `dtype`; all else is shared with it."""
+def joined(network: ModuleT, dtype: torch.dtype | None = None) -> ModuleT:
+    """The network with `JoinedLinear` for linear layers, in `dtype` or the one that they have; all else is shared."""
     found = _joined(network, dtype)
     refresh(found)
     return found
@@ -72,7 +72,7 @@ def refresh(network: nn.Module) -> None:
     torch._foreach_copy_(into, [master for layer in joined_layers(network) for master in layer.masters])
 
 
-def _joined(network: ModuleT, dtype: torch.dtype) -> ModuleT:
+def _joined(network: ModuleT, dtype: torch.dtype | None) -> ModuleT:
     if isinstance(network, nn.Linear | StackedLinear):
         return cast(ModuleT, JoinedLinear(network, dtype))
     found = copy.copy(network)

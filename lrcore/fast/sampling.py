@@ -61,9 +61,8 @@ class TogetherSampler:
     ) -> None:
         times, device = _table(grids), next(models[0].parameters()).device
         self.members, self.shifts, self.steps = len(models), len(grids), times.shape[1] - 1
-        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        self.model = joined(stack(models), dtype).eval()
         self.scale, self.low = guidance.scale, precision == "bfloat16"
+        self.model = joined(stack(models), torch.bfloat16 if self.low else None).eval()
         inside = guidance.holds(times[:, :-1].T)
         # which steps are guided at all is known here; nothing is read back for it
         self.is_guided = [guidance.scale != 1 and bool(shifts.any()) for shifts in inside]
