@@ -58,6 +58,42 @@ def interpolate(x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     return (1 - t) * x + t * noise
 
 
+class Randomness(NamedTuple):
+    """What is drawn for a batch: `uniform` numbers in [0, 1) that become times (B,), `noise` (B, N, C), and which
+    labels are `dropped` (B,), bool."""
+
+    uniform: Tensor
+    noise: Tensor
+    dropped: Tensor
+
+
+def randomness(batch: Batch, class_dropout: float, generator: torch.Generator, world: World = ALONE) -> Randomness:
+    """Drawn from `generator` in the order of the fields, on its device.
+
+    Where several processes train together, `batch` is this one's share, and what is drawn for the whole batch is
+    divided as well.
+    """
+    count, device = len(batch.tokens) * world.size, generator.device
+    uniform = world.share(torch.rand(count, generator=generator, device=device))
+    noise = world.share(torch.randn(count, *batch.tokens.shape[1:], generator=generator, device=device))
+    dropped = world.share(torch.rand(count, generator=generator, device=device) < class_dropout)
+    return Randomness(uniform, noise, dropped)
+
+
+def composed(batch: Batch, drawn: Randomness, densities: Sequence[Density], classes: int) -> Draw:
+    """What one run per density sees of a batch.
+
+    All runs share images, noise, dropped labels and the uniform numbers that their inverse cdfs turn into times, so
+    that they differ in what is studied alone.
+    """
+    runs = len(densities)
+    t = torch.cat([density.quantile(drawn.uniform) for density in densities])
+    tokens, noise = batch.tokens.repeat(runs, 1, 1), drawn.noise.repeat(runs, 1, 1)
+    labels = torch.where(drawn.dropped, classes, batch.labels).repeat(runs)
+    features = None if batch.features is None else batch.features.repeat(runs, 1, 1)
+    return Draw(interpolate(tokens, noise, t), noise - tokens, t, labels, features)
+
+
 def draw(
     batch: Batch,
     densities: Sequence[Density],
@@ -66,22 +102,8 @@ def draw(
     generator: torch.Generator,
     world: World = ALONE,
 ) -> Draw:
-    """Times, noise and dropped labels from `generator`, drawn in this order on its device, where `batch` must be.
-
-    One run per density. All runs share images, noise, dropped labels and the uniform numbers that their inverse cdfs
-    turn into times, so that they differ in what is studied alone. Where several processes train together, `batch` is
-    this one's share, and what is drawn for the whole batch is divided as well.
-    """
-    runs, device = len(densities), generator.device
-    count = len(batch.tokens) * world.size
-    uniform = world.share(torch.rand(count, generator=generator, device=device))
-    noise = world.share(torch.randn(count, *batch.tokens.shape[1:], generator=generator, device=device))
-    dropped = world.share(torch.rand(count, generator=generator, device=device) < class_dropout)
-    t = torch.cat([density.quantile(uniform) for density in densities])
-    tokens, noise = batch.tokens.repeat(runs, 1, 1), noise.repeat(runs, 1, 1)
-    labels = torch.where(dropped, classes, batch.labels).repeat(runs)
-    features = None if batch.features is None else batch.features.repeat(runs, 1, 1)
-    return Draw(interpolate(tokens, noise, t), noise - tokens, t, labels, features)
+    """`randomness` from `generator`, on its device, where `batch` must be, `composed` for one run per density."""
+    return composed(batch, randomness(batch, class_dropout, generator, world), densities, classes)
 
 
 def repa_losses(projected: Tensor, features: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ class PathShape:
         self._length = self._cosines = torch.empty(0)
 
     def __call__(self, state: Tensor) -> None:
-        now = state.detach().flatten(1).double()
+        # a copy, since the next state may come in the same memory
+        now = state.detach().flatten(1).to(torch.float64, copy=True)
         if not self._states:
             self._start = now
             self._length = self._cosines = now.new_zeros(len(now))

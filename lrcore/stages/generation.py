@@ -34,6 +34,7 @@ from lrcore.stages.judge import Distance, Scores, load_judge, trace_roots
 from lrcore.stages.latents import training_latents
 from lrcore.stages.reference import reference_fingerprint, reference_name
 from lrcore.stages.starts import starts
+from lrcore.stages.together import drawn_together, draws_together, groups
 from lrcore.stages.training import (
     diverged,
     ensure_trained,
@@ -137,8 +138,7 @@ def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -
     """
     roots, begun = trace_roots(work), collections.deque[tuple[Cell, Callable[[], GenerationRow]]]()
     try:
-        for cell, shift in ((cell, shift) for cell, shifts in due.items() for shift in shifts):
-            drawn = draw_samples(work, cell, step, shift)
+        for cell, shift, drawn in _all_drawn(work, due, step):
             begun.append((cell, begin_measuring(work, cell, step, shift, drawn, roots)))
             while len(begun) > (roots.workers if roots else 0):
                 of, finish = begun.popleft()
@@ -147,6 +147,24 @@ def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -
         yield from ((cell, finish()) for cell, finish in begun)
         raise
     yield from ((cell, finish()) for cell, finish in begun)
+
+
+def _all_drawn(
+    work: Workspace, due: Mapping[Cell, Sequence[float]], step: int
+) -> Iterator[tuple[Cell, float, Drawn | None]]:
+    """The samples of all cells and shifts that are `due`, several at once where the device may do so."""
+    if not draws_together(work):
+        yield from ((cell, shift, draw_samples(work, cell, step, shift)) for cell in due for shift in due[cell])
+        return
+    lost = {cell for cell in due if diverged(work, cell)}
+    yield from ((cell, shift, None) for cell in due if cell in lost for shift in due[cell])
+    for cells, shifts in groups(work, {cell: due[cell] for cell in due if cell not in lost}):
+        models = [load_snapshot(work, cell, step) for cell in cells]
+        found = drawn_together(work, cells[0].ae, models, shifts, own_batches(work))
+        for cell, of_cell in zip(cells, found, strict=True):
+            path = _numerical_path(work, cell, step, len(cells), fast=True)
+            for shift, pair in zip(shifts, of_cell, strict=True):
+                yield cell, shift, Drawn(pair.features, pair.paths, path) if pair.finite else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,9 +206,9 @@ def draw_samples(work: Workspace, cell: Cell, step: int, sampleshift: float) -> 
     return Drawn(gathered, own, _numerical_path(work, cell, step))
 
 
-def _numerical_path(work: Workspace, cell: Cell, step: int) -> str:
-    trained = trained_on(work, cell, step) or "not recorded"
-    return f"trained: {trained}; sampled: {numerical_path(work.device, work.study.training.precision)}"
+def _numerical_path(work: Workspace, cell: Cell, step: int, stack: int = 1, fast: bool = False) -> str:
+    trained, precision = trained_on(work, cell, step) or "not recorded", work.study.training.precision
+    return f"trained: {trained}; sampled: {numerical_path(work.device, precision, stack=stack, fast=fast)}"
 
 
 def own_batches(work: Workspace) -> Iterator[list[int]]:

@@ -17,7 +17,9 @@ from torch import Tensor
 import lrcore
 from lrcore.autoencoders.base import LatentShape
 from lrcore.errors import LrcoreError
-from lrcore.flow.objective import FlowMatching, Losses, draw, own_features, repa_losses, self_losses
+from lrcore.fast.capabilities import TRAINING, TRAINING_GRAPH
+from lrcore.fast.training import StackSteps
+from lrcore.flow.objective import FlowMatching, Losses, draw, own_features, randomness, repa_losses, self_losses
 from lrcore.flow.shapes import SHAPES, with_width
 from lrcore.flow.stacking import of_network, stack
 from lrcore.flow.timesteps import density
@@ -34,7 +36,7 @@ from lrcore.stages.batches import TrainingBatches
 from lrcore.stages.features import features_recipe
 from lrcore.stages.workspace import Workspace, recipe
 from lrcore.training.checkpoints import TrainingState, saved_step
-from lrcore.training.loop import DivergedError, LoopSettings, restore, train
+from lrcore.training.loop import DivergedError, LoopSettings, restore, train, train_by
 from lrcore.training.loss_log import LossLog, loss_rows
 
 NUMERICAL_PATH = "numerical_path"
@@ -161,6 +163,9 @@ class _Training:
             if self.towards_itself:
                 compile_blocks(self.state.averaged.transformer)
         self.parallel = work.world.parallel(self.state.model)
+        # features of a model itself are computed within the step, with randomness of their own
+        self.fast = work.fast.has(TRAINING) and work.world.size == 1 and not self.towards_itself
+        self.steps: StackSteps | None = None
         paths = tuple(state_path(work, cell) for cell in cells)
         self.log = LossLog(len(cells), device=work.device)
         # whoever is killed between the last step and the weights of it goes on from the checkpoint before
@@ -173,7 +178,10 @@ class _Training:
         """Train up to `step` and keep the averaged weights."""
         try:
             with contextlib.closing(self.batches):
-                train(self.state, self._losses_at, step, self.loop)
+                if self.fast:
+                    train_by(self, self.state, step, self.loop)
+                else:
+                    train(self.state, self._losses_at, step, self.loop)
         except DivergedError:
             self._write_losses()
             raise
@@ -189,7 +197,7 @@ class _Training:
 
     def _numerical_path(self) -> str:
         work = self.work
-        found = numerical_path(work.device, work.study.training.precision, work.compiled, len(self.cells))
+        found = numerical_path(work.device, work.study.training.precision, work.compiled, len(self.cells), self.fast)
         return found + (f", {work.world.size} processes" if work.world.size > 1 else "")
 
     def _write_losses(self) -> None:
@@ -220,17 +228,37 @@ class _Training:
             weight, loss = settings.repa_weight, repa_losses
         return FlowMatching(model, projector, settings.repa_block, weight, settings.precision, loss)
 
+    def take(self, step: int) -> None:
+        """Of `lrcore.training.loop.Steps`, on the fast path."""
+        work, batch = self.work, self.batches(step)
+        if self.steps is None:
+            graphed = work.fast.has(TRAINING_GRAPH)
+            self.steps = StackSteps(self.state, self.densities, self.log, batch, work.compiled, graphed)
+        self.steps.advance(batch, randomness(batch, work.study.training.class_dropout, self._generator(step)))
+        self._beat(step)
+
+    def require_finite(self) -> None:
+        """Of `lrcore.training.loop.Steps`, on the fast path."""
+        assert self.steps is not None
+        self.steps.require_finite()
+
+    def _generator(self, step: int) -> torch.Generator:
+        return generator(self.cells[0].train_seed, "training", step, device=self.work.device)
+
+    def _beat(self, step: int) -> None:
+        for cell in self.cells:
+            self.work.heartbeats.beat(cell.name, step)
+
     def _losses_at(self, step: int) -> Tensor:
         """The loss of every run (S,) on the batch of `step`."""
         batch, classes = self.batches(step), self.state.model.transformer.classes
-        randomness = generator(self.cells[0].train_seed, "training", step, device=self.work.device)
+        source = self._generator(step)
         settings, world, runs = self.work.study.training, self.work.world, len(self.cells)
-        drawn = draw(batch, self.densities, classes, settings.class_dropout, randomness, world)
+        drawn = draw(batch, self.densities, classes, settings.class_dropout, source, world)
         if self.towards_itself:
             averaged, block, gap = self.state.averaged, settings.self_block, settings.self_gap
-            drawn = drawn._replace(features=own_features(averaged, drawn, block, gap, runs, randomness, world))
+            drawn = drawn._replace(features=own_features(averaged, drawn, block, gap, runs, source, world))
         losses: Losses = self.parallel(drawn)
         self.log.add(drawn.t, losses.velocity)
-        for cell in self.cells:
-            self.work.heartbeats.beat(cell.name, step)
+        self._beat(step)
         return losses.objective.view(runs, -1).mean(1)

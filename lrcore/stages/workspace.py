@@ -19,6 +19,7 @@ from lrcore.datasets.loading import ImageSet, ImageSource, Splits
 from lrcore.encoders.base import VisionEncoder
 from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
+from lrcore.fast.capabilities import Capabilities, capabilities
 from lrcore.runtime.distributed import ALONE, SharedStop, World
 from lrcore.runtime.files import sha256_of
 from lrcore.runtime.folders import Folders
@@ -102,6 +103,11 @@ class Workspace:
     def runs(self) -> Path:
         """The work folder of this study."""
         return self.folders.runs / self.study.name
+
+    @functools.cached_property
+    def fast(self) -> Capabilities:
+        """Which parts of the fast path this device may use; none where the self-check has left no record of it."""
+        return capabilities(self.device)
 
     @functools.cached_property
     def source(self) -> ImageSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -70,6 +70,36 @@ def _save(state: TrainingState[Any], settings: LoopSettings) -> None:
     state.save(settings.checkpoints, settings.world.first, beside)
 
 
+class Steps(Protocol):
+    """How a training goes on by a step, and whether it has broken down."""
+
+    def take(self, step: int) -> None:
+        """Step number `step`, from 0; the state counts it. May raise `StudyInterrupted` before it has begun."""
+
+    def require_finite(self) -> None:
+        """Wait for the device and look at the losses.
+
+        Raises:
+            DivergedError: one has become NaN or infinite.
+        """
+
+
+class _LossByLoss:
+    """The steps of a loss function."""
+
+    def __init__(self, state: TrainingState[Any], loss_at: Callable[[int], Tensor], world: World) -> None:
+        self.state, self.loss_at, self.world = state, loss_at, world
+        self.loss = torch.zeros(())
+
+    def take(self, step: int) -> None:
+        loss = self.loss_at(step)
+        self.state.advance(loss.sum())
+        self.loss = loss.detach()
+
+    def require_finite(self) -> None:
+        _require_finite(self.world.mean(self.loss), self.state.step)
+
+
 def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: int, settings: LoopSettings) -> None:
     """Train up to step `until` and save, unless that is the `last`.
 
@@ -79,24 +109,24 @@ def train(state: TrainingState[Any], loss_at: Callable[[int], Tensor], until: in
         DivergedError: a loss became NaN or infinite; the last checkpoints are from before.
         StudyInterrupted: asked to stop; the state is saved.
     """
+    train_by(_LossByLoss(state, loss_at, settings.world), state, until, settings)
+
+
+def train_by(steps: Steps, state: TrainingState[Any], until: int, settings: LoopSettings) -> None:
+    """As `train`, by `steps`, which advance `state`."""
     while state.step < until:
         try:
             settings.stop.check_together()
-        except StudyInterrupted:
+            steps.take(state.step)
+        except StudyInterrupted:  # also by what encodes images for a step; the state is that of the step before
             _save(state, settings)
             raise
-        try:
-            loss = loss_at(state.step)
-        except StudyInterrupted:  # by what encodes images for it; the state is that of the step before
-            _save(state, settings)
-            raise
-        state.advance(loss.sum())
         settings.on_steps(len(settings.checkpoints))
         if settings.log is not None and state.step % LOG_EVERY == 0:
             settings.log.close_interval(state.step)
         due = state.step == until or state.step % settings.checkpoint_every == 0
         if due or state.step % CHECK_EVERY == 0:
-            _require_finite(settings.world.mean(loss.detach()), state.step)
+            steps.require_finite()
         if due and state.step != settings.last:
             _save(state, settings)
 

@@ -49,6 +49,11 @@ class LossLog:
         self._sums = torch.zeros(runs, bins, dtype=torch.float64, device=device)
         self._counts = torch.zeros(runs, bins, dtype=torch.int64, device=device)
 
+    @property
+    def open_interval(self) -> tuple[Tensor, Tensor]:
+        """Sums of losses and counts (runs, bins) of the interval that is not closed, which `add` changes in place."""
+        return self._sums, self._counts
+
     @torch.no_grad()
     def add(self, t: Tensor, losses: Tensor) -> None:
         """Count the losses of a step; nothing is read back from the device.

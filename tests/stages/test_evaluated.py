@@ -28,6 +28,7 @@ def told(monkeypatch):
     def begin(work, cell, step, shift, drawn, roots):
         return lambda: found.events.append(("finished", cell, shift)) or shift
 
+    monkeypatch.setattr(generation, "draws_together", lambda work: False)
     monkeypatch.setattr(generation, "draw_samples", draw)
     monkeypatch.setattr(generation, "begin_measuring", begin)
     return found

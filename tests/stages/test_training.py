@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from no_sync import NoSync
 
+from lrcore.fast.capabilities import TRAINING, Capabilities
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import training
@@ -15,6 +17,7 @@ from lrcore.stages.training import (
     snapshot_path,
     state_path,
     steps_left,
+    trained_on,
     training_recipe,
 )
 from lrcore.stages.workspace import Workspace
@@ -85,3 +88,49 @@ def test_between_looks_at_the_loss_a_step_waits_for_no_device(work, kinds, monke
     monkeypatch.setattr(training, "train", guarded)
     ensure_trained(work, [replace(cell, repa=kind, trainshift=1.0 + n) for n, kind in enumerate(kinds)], 3)
     assert steps == [0, 1]
+
+
+def test_on_the_fast_path_a_stack_trains_to_the_same_weights(work, monkeypatch):
+    """From the state that the other way left."""
+    cells = [replace(work.study.cells[0], trainshift=shift) for shift in (1.0, 2.95)]
+    work.stack = 2
+    ensure_trained(work, cells, 6)
+    expected = [load_snapshot(work, cell, 6) for cell in cells]
+    for cell in cells:
+        snapshot_path(work, cell, 6).unlink()
+    ensure_trained(work, cells, 3)
+    monkeypatch.setattr(work, "fast", Capabilities(frozenset({TRAINING})))
+    monkeypatch.setattr(training, "train", None)  # would be a TypeError
+    ensure_trained(work, cells, 6)
+    for cell, model in zip(cells, expected, strict=True):
+        assert trained_on(work, cell, 6).endswith("stack of 2, fast path")
+        assert not trained_on(work, cell, 3).endswith("fast path")
+        for name, weight in load_snapshot(work, cell, 6).state_dict().items():
+            apart = (weight - model.state_dict()[name]).abs()
+            if name.endswith("qkv.bias"):  # softmax does not see the keys' bias: its gradient is rounding
+                apart = apart.unflatten(0, (3, -1))[[0, 2]]
+            assert apart.max() < 1e-5, name  # of steps of 1e-3
+
+
+@pytest.mark.parametrize("way", [frozenset(), frozenset({TRAINING})])
+def test_a_training_that_diverges_is_noticed_on_both_ways(work, way, monkeypatch):
+    (cell,) = work.study.cells
+    monkeypatch.setattr(work, "fast", Capabilities(way))
+    make = training.new_transformer
+
+    def broken(*of):
+        model = make(*of)
+        model.final_layer.linear.bias.data.fill_(torch.inf)
+        return model
+
+    monkeypatch.setattr(training, "new_transformer", broken)
+    ensure_trained(work, [cell], 3)
+    assert training.diverged(work, cell) and not snapshot_path(work, cell, 3).exists()
+
+
+def test_alignment_with_itself_goes_the_slow_way(work, monkeypatch):
+    (cell,) = work.study.cells
+    monkeypatch.setattr(work, "fast", Capabilities(frozenset({TRAINING})))
+    monkeypatch.setattr(training, "train_by", None)  # would be a TypeError
+    ensure_trained(work, [replace(cell, repa="self")], 3)
+    assert not trained_on(work, replace(cell, repa="self"), 3).endswith("fast path")
