@@ -69,9 +69,7 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         f"Pairs of latents that stand the other way round by {quantity_label(quantity)} where one source changes one "
         "thing and nothing else that it states."
     )
-    notes = (
-        f"Sources with three pairs or more, which stand beside the bars. One training each: noise swaps some. {SOURCE}"
-    )
+    notes = f"Sources with three pairs or more, beside their bars. Noise swaps some: one training each. {SOURCE}"
     return SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, notes))
 
 
@@ -235,11 +233,14 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
 
 def finding_of_shifts(rows: pandas.DataFrame) -> str:
     """The range of shifts of narrow tokens and of wide ones."""
-    narrow, wide = rows[rows["channels_per_token"] <= 64], rows[rows["channels_per_token"] > 256]
+    channels, shift = rows["channels_per_token"], rows["trainshift"]
+    narrow, wide = shift[channels <= 64], shift[channels > 256]
     if narrow.empty or wide.empty:
-        return (
-            f"Train shifts from {shown(rows['trainshift'].min())} to {shown(rows['trainshift'].max())} have been used"
-        )
+        return f"Train shifts of {_span(rows['trainshift'])} have been used"
+    return (
+        f"Tokens of up to 64 channels are trained with shifts of {_span(narrow)}, those of more than 256 with "
+        f"{_span(wide)}, most often {shown(wide.mode().iloc[0])}"
+    )
 
 
 def reproducible(atlas: pandas.DataFrame) -> Embedded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas
@@ -30,23 +31,28 @@ NOTES = (
 )
 
 
-def forests(
+def computed(
     atlas: pandas.DataFrame, groups: Mapping[str, Group], quantities: Sequence[str], y: str = "gfid"
-) -> Embedded:
-    """A forest plot and its groups for each of `quantities` that a group has, behind a switch; a word of none.
+) -> dict[str, pandas.DataFrame]:
+    """`results.atlas.forest` of each of `quantities` that a group has, by quantity.
 
     Raises:
         LrcoreError: unknown quantity.
     """
-    shown_first = {}
-    for x in quantities:
-        rows = statistics.forest(atlas, groups, x, y)
-        if not rows.empty:
-            figure = forest(rows, x, y)
-            shown_first[quantity_label(x)] = Markup(figure.markup + group_table(rows, x, y).markup)
-    if not shown_first:
+    found = {x: statistics.forest(atlas, groups, x, y) for x in quantities}
+    return {x: rows for x, rows in found.items() if not rows.empty}
+
+
+def forests(rows: Mapping[str, pandas.DataFrame], quantities: Sequence[str], y: str = "gfid") -> Embedded:
+    """The forest plot of each of `quantities` and its groups, of `computed`, behind a switch; a word of none."""
+    choices = {
+        words.bare(quantity_label(x)): Markup(forest(rows[x], x, y).markup + group_table(rows[x], x, y).markup)
+        for x in quantities
+        if x in rows
+    }
+    if not choices:
         return Markup(f"<p>No protocol group has {statistics.LEAST} latents with both quantities yet.</p>")
-    return Switch(shown_first, "Quantity")
+    return Switch(choices, "Quantity")
 
 
 def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
@@ -72,8 +78,12 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
     alt = f"{finding(rows, x, y)}. " + "; ".join(
         f"{row.label}: {_with_interval(row)}, {row.n} latents" for row in rows.itertuples(index=False)
     )
-    name = f"forest-{x}-{y}".replace("_", "-").replace(".", "-").replace("@", "-")
-    return SiteFigure(figure, rows, name, alt, Words(finding(rows, x, y), SUBTITLE, NOTES))
+    return SiteFigure(figure, rows, figure_name(x, y), alt, Words(finding(rows, x, y), SUBTITLE, NOTES))
+
+
+def figure_name(x: str, y: str) -> str:
+    """The name of the forest plot of two quantities."""
+    return re.sub("[^a-z0-9]+", "-", f"forest-{x}-{y}")
 
 
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
@@ -107,13 +117,13 @@ def group_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
         f"<th>{head}</th>" for head in ("group", "latents", "correlation", quantity_label(y), "counts", "caveat")
     )
     said = f"Groups with {quantity_label(x)} and {quantity_label(y)}"
-    return table_of(heads, lines, said)
+    return table_of(f"{figure_name(x, y)}-groups", heads, lines, said)
 
 
-def table_of(heads: str, lines: Sequence[str], said: str) -> Markup:
-    """A plain table, `said` for screen readers, of the HTML of its cells."""
+def table_of(name: str, heads: str, lines: Sequence[str], said: str) -> Markup:
+    """A plain table of the HTML of its cells; `name` is unique on its page, `said` is for screen readers."""
     return Markup(
-        '<div class="lrcore-table"><div class="lrcore-table-scroll" tabindex="0" role="group" '
+        f'<div class="lrcore-table" id="table-{name}"><div class="lrcore-table-scroll" tabindex="0" role="group" '
         f'aria-label="{html.escape(said)}"><table data-quarto-disable-processing="true" class="dataframe" '
         f'aria-label="{html.escape(said)}"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
         "</div></div>"
@@ -125,20 +135,17 @@ def group_link(group: str, x: str, y: str) -> str:
     return f"{PAGE}?group={group}&x={x}&y={y}#sec-scatter"
 
 
-def predictors(
-    atlas: pandas.DataFrame, groups: Mapping[str, Group], quantities: Sequence[str], y: str = "gfid"
-) -> Embedded:
-    """Every predictor in every group that counts for it; a word where no group does.
-
-    Raises:
-        LrcoreError: unknown quantity.
-    """
-    parts = [statistics.forest(atlas, groups, x, y).assign(predictor=x) for x in quantities]
-    rows = pandas.concat(parts, ignore_index=True)
-    rows = rows[rows["counted"].astype(bool)].reset_index(drop=True)
-    if rows.empty:
+def predictors(rows: Mapping[str, pandas.DataFrame], y: str = "gfid") -> Embedded:
+    """Every predictor of `computed` in every group that counts for it; a word where no group does."""
+    if not rows:
         return Markup(f"<p>No protocol group has {statistics.LEAST} latents with a predictor yet.</p>")
-    return predictor_figure(rows, y)
+    return predictor_figure(counted(rows), y)
+
+
+def counted(rows: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
+    """The groups that count of every predictor of `computed`, one below the other; column `predictor`."""
+    joined = pandas.concat([part.assign(predictor=x) for x, part in rows.items()], ignore_index=True)
+    return joined[joined["counted"].astype(bool)].reset_index(drop=True)
 
 
 def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
