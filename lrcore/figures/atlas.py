@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas
 
@@ -170,6 +171,11 @@ def linked(text: str, url: str) -> str:
     """HTML of a text that leads to `url`, where there is one."""
     text = html.escape(text)
     return f'<a href="{html.escape(url)}">{text}</a>' if url else text
+
+
+def each(rows: pandas.DataFrame) -> Iterator[Any]:
+    """The rows one by one, each with its columns as attributes."""
+    return iter(rows.itertuples(index=False))
 
 
 def numbers_of(rows: pandas.DataFrame) -> pandas.Series:

@@ -9,7 +9,7 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.figures import style, words
-from lrcore.figures.atlas import FAMILY_LOOKS, Work, look, quantity_label, short_title
+from lrcore.figures.atlas import FAMILY_LOOKS, Work, each, look, quantity_label, short_title
 from lrcore.figures.atlas_forest import colours_of
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.results import atlas as statistics
@@ -49,7 +49,7 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
                 width=0.6,
                 marker={"color": colour},
                 name=_OVER[kind],
-                text=[f"{row.crossing} of {row.pairs}" for row in part.itertuples(index=False)],
+                text=[f"{row.crossing} of {row.pairs}" for row in each(part)],
                 textposition="outside",
                 cliponaxis=False,
                 customdata=part["title"].tolist(),
@@ -63,7 +63,7 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 90})
     title = finding_of_swaps(rows)
     alt = f"{title}. " + "; ".join(
-        f"{_OVER[row.over]} in {row.title}: {row.crossing} of {row.pairs} pairs" for row in rows.itertuples(index=False)
+        f"{_OVER[row.over]} in {row.title}: {row.crossing} of {row.pairs} pairs" for row in each(rows)
     )
     about = (
         f"Pairs of latents that stand the other way round by {quantity_label(quantity)} where one source changes one "
@@ -148,7 +148,7 @@ def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
     """Lines from the gFID without guidance to that with it, a line a latent, of `with_and_without`."""
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 560})
     seen: set[str] = set()
-    for row in rows.itertuples(index=False):
+    for row in each(rows):
         drawn = look(row.family)
         text = (
             f"{row.canonical}<br>unguided {shown(row.unguided)} (place {row.place_unguided}), "
@@ -175,7 +175,7 @@ def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
     figure.update_layout(legend=style.LEGEND_BELOW, showlegend=True, margin={"b": 90})
     title = finding_of_guidance(rows)
     alt = f"{title}. {source}. " + "; ".join(
-        f"{row.canonical}: {shown(row.unguided)}, guided {shown(row.guided)}" for row in rows.itertuples(index=False)
+        f"{row.canonical}: {shown(row.unguided)}, guided {shown(row.guided)}" for row in each(rows)
     )
     about = (
         f"gFID without guidance and with it, lower is better; {source}, {rows['generator'].iloc[0]}, one training each."
@@ -187,7 +187,7 @@ def finding_of_guidance(rows: pandas.DataFrame) -> str:
     """By how much guidance narrows the distance from the best latent to the worst, and who wins."""
     spans = [float(rows[end].max() / rows[end].min()) for end in ("unguided", "guided")]
     span = f"the worst latent's gFID is {_times(spans[0])} the best one's without guidance, {_times(spans[1])} with it"
-    best = [str(rows.loc[rows[end].idxmin(), "canonical"]) for end in ("unguided", "guided")]
+    best = [str(rows.sort_values(end, kind="stable")["canonical"].iloc[0]) for end in ("unguided", "guided")]
     wins = f"{best[0]} wins both" if best[0] == best[1] else f"{best[0]} wins without, {best[1]} with it"
     return words.capital(f"{span}; {wins}")
 
@@ -212,7 +212,7 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
                 marker={"color": colours[str(source)], "size": 11, "opacity": 0.8},
                 text=[
                     f"{row.canonical}<br>{row.channels_per_token:,} channels per token, shift {shown(row.trainshift)}"
-                    for row in part.itertuples(index=False)
+                    for row in each(part)
                 ],
                 hovertemplate="%{text}<extra></extra>",
             )
@@ -224,7 +224,7 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     title = finding_of_shifts(rows)
     alt = f"{title}. " + "; ".join(
         f"{row.canonical}, {row.channels_per_token} channels: {shown(row.trainshift)} ({row.source})"
-        for row in rows.drop_duplicates(["source", "channels_per_token", "trainshift"]).itertuples(index=False)
+        for row in each(rows.drop_duplicates(["source", "channels_per_token", "trainshift"]))
     )
     about = "Train shifts that sources used or found best, in this project's convention; a point a latent of a source."
     notes = f"{words.capital(statistics.EXEMPT)}. {SOURCE}"
@@ -263,7 +263,7 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
                 text=[
                     f"{row.canonical}: {shown(row.low)} to {shown(row.high)}<br>{percent(row.difference)}, "
                     f"{row.sources} sources"
-                    for row in part.itertuples(index=False)
+                    for row in each(part)
                 ],
                 hovertemplate="%{text}<extra></extra>",
             )
@@ -279,7 +279,7 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
     title = finding_of_repeats(rows)
     alt = f"{title}. " + "; ".join(
         f"{quantity_label(row.quantity)} of {row.canonical}: {shown(row.low)} to {shown(row.high)}"
-        for row in rows.itertuples(index=False)
+        for row in each(rows)
     )
     about = (
         "Each point is one quantity of one autoencoder that two sources or more measured, with nothing different in "

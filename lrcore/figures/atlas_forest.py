@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas
 import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.atlas import PAGE, SOURCE_COLOURS, linked, quantity_label
+from lrcore.figures.atlas import PAGE, SOURCE_COLOURS, each, linked, quantity_label
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.records.atlas_sources import Group
 from lrcore.results import atlas as statistics
@@ -65,9 +66,9 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
         raise LrcoreError(f"no rows: no group has {statistics.LEAST} latents with {x} and {y}")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 90 + _ROW * len(rows), "showlegend": False})
     colours = colours_of(rows["source"])
-    for at, row in enumerate(rows.itertuples(index=False)):
+    for at, row in enumerate(each(rows)):
         figure.add_trace(_interval(row, at, colours[row.source]))
-    names = [f"{row.label} (n = {row.n})" for row in rows.itertuples(index=False)]
+    names = [f"{row.label} (n = {row.n})" for row in each(rows)]
     places = [at - 0.32 for at in range(len(rows))]
     text = {"x": [-1] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 12}
     figure.add_trace(go.Scatter(**text, mode="text", hoverinfo="skip"))
@@ -76,7 +77,7 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
     figure.update_yaxes(range=[len(rows) - 0.5, -0.75], showticklabels=False, showgrid=False)
     figure.add_vline(x=0)
     alt = f"{finding(rows, x, y)}. " + "; ".join(
-        f"{row.label}: {_with_interval(row)}, {row.n} latents" for row in rows.itertuples(index=False)
+        f"{row.label}: {_with_interval(row)}, {row.n} latents" for row in each(rows)
     )
     return SiteFigure(figure, rows, figure_name(x, y), alt, Words(finding(rows, x, y), SUBTITLE, NOTES))
 
@@ -88,7 +89,7 @@ def figure_name(x: str, y: str) -> str:
 
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
     """What a forest says: in how many of the groups that count `y` rises with `x`, falls, or neither is clear."""
-    told = [direction(row) for row in rows[rows["counted"]].itertuples(index=False)]
+    told = [direction(row) for row in each(rows[rows["counted"]])]
     first, second = words.bare(quantity_label(x)), words.bare(quantity_label(y))
     of = f"{len(told)} {'group' if len(told) == 1 else 'groups'}"
     ways = [f"{way} with the {first} in {told.count(way)}" for way in ("rises", "falls") if way in told]
@@ -99,9 +100,9 @@ def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
     return f"The {second} {words.joined(ways)} of {of}"
 
 
-def direction(row: object) -> str:
+def direction(row: Any) -> str:
     """Whether the interval of a row of `results.atlas.forest` is above 0 ('rises'), below ('falls') or 'unclear'."""
-    return "rises" if row.low > 0 else "falls" if row.high < 0 else "unclear"  # type: ignore[attr-defined]
+    return "rises" if row.low > 0 else "falls" if row.high < 0 else "unclear"
 
 
 def group_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
@@ -111,7 +112,7 @@ def group_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
         f"<tr><td>{linked(row.label, group_link(row.group, x, y))}</td><td>{row.n}</td><td>{_with_interval(row)}</td>"
         f"<td>{ways[direction(row)]}</td><td>{'yes' if row.counted else f'no: {row.unshared} new'}</td>"
         f"<td>{html.escape(row.caveat)}</td></tr>"
-        for row in rows.itertuples(index=False)
+        for row in each(rows)
     ]
     heads = "".join(
         f"<th>{head}</th>" for head in ("group", "latents", "correlation", quantity_label(y), "counts", "caveat")
@@ -163,11 +164,11 @@ def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
                 y=at,
                 name=str(labels[source]).split(",")[0],
                 mode="markers",
-                marker={"color": colours[source], "size": 9},
+                marker={"color": colours[str(source)], "size": 9},
                 error_x=_error(part),
                 text=[
                     f"{quantity_label(row.predictor)}, {row.label}<br>{_with_interval(row)}, n = {row.n}"
-                    for row in part.itertuples(index=False)
+                    for row in each(part)
                 ],
                 hovertemplate="%{text}<extra></extra>",
             )
@@ -179,7 +180,7 @@ def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
     figure.update_layout(legend=style.LEGEND_BELOW, showlegend=True, margin={"b": 90})
     title = transfer(rows, y)
     alt = f"{title}. " + "; ".join(
-        f"{quantity_label(row.predictor)} in {row.label}: {_with_interval(row)}" for row in rows.itertuples(index=False)
+        f"{quantity_label(row.predictor)} in {row.label}: {_with_interval(row)}" for row in each(rows)
     )
     return SiteFigure(
         figure, rows, f"predictors-{y}", alt, Words(title, SUBTITLE, f"Only groups that count. {NOTES[-22:]}")
@@ -191,7 +192,7 @@ def transferring(rows: pandas.DataFrame) -> dict[str, list[str]]:
     more; 'one source' where only one has measured them; 'not' where groups differ or an interval holds 0."""
     found: dict[str, list[str]] = {"clear": [], "one source": [], "not": []}
     for name, part in rows.groupby("predictor", sort=False):
-        ways = {direction(row) for row in part.itertuples(index=False)}
+        ways = {direction(row) for row in each(part)}
         if part["source"].nunique() == 1:
             found["one source"].append(str(name))
         else:
@@ -217,7 +218,7 @@ def colours_of(sources: pandas.Series) -> dict[str, str]:
     return {name: SOURCE_COLOURS[at % len(SOURCE_COLOURS)] for at, name in enumerate(names)}
 
 
-def _interval(row: object, at: int, colour: str) -> go.Scatter:
+def _interval(row: Any, at: int, colour: str) -> go.Scatter:
     part = pandas.DataFrame([row])
     label = part["label"].iloc[0]
     counted = bool(part["counted"].iloc[0])
@@ -240,6 +241,6 @@ def _error(part: pandas.DataFrame) -> dict[str, object]:
     return {"type": "data", "array": up.tolist(), "arrayminus": down.tolist(), "thickness": 1.5, "width": 4}
 
 
-def _with_interval(row: object) -> str:
-    value, low, high = row.value, row.low, row.high  # type: ignore[attr-defined]
+def _with_interval(row: Any) -> str:
+    value, low, high = row.value, row.low, row.high
     return f"{shown(value)} [{shown(low)} to {shown(high)}]"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas
 
 from lrcore.figures import words
-from lrcore.figures.atlas import quantity_label
+from lrcore.figures.atlas import each, quantity_label
 from lrcore.figures.atlas_forest import counted, direction
 from lrcore.records.atlas_sources import Group
 from lrcore.results import atlas as statistics
@@ -41,7 +41,7 @@ def reconstruction(rows: Mapping[str, pandas.DataFrame]) -> str:
     """Whether better reconstruction goes with better generation, over measures and groups that count (`computed`)."""
     better = worse = of = 0
     for x in (x for x in RECONSTRUCTION if x in rows):
-        ways = [direction(row) for row in counted({x: rows[x]}).itertuples(index=False)]
+        ways = [direction(row) for row in each(counted({x: rows[x]}))]
         good = "falls" if METRICS[x].higher_is_better else "rises"  # a lower gFID is better
         better += ways.count(good)
         worse += len(ways) - ways.count(good) - ways.count("unclear")
@@ -60,7 +60,7 @@ def strongest(rows: Mapping[str, pandas.DataFrame]) -> str:
     if not rows:
         return ""
     found = counted(rows)
-    best = found.loc[found["value"].abs().idxmax()]
+    best = found.sort_values("value", key=abs, ascending=False, kind="stable").iloc[0]
     part = found[found["predictor"] == best["predictor"]]
     sources = part["source"].nunique()
     whose = "one source alone" if sources == 1 else f"{sources} sources"

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.figures import style
-from lrcore.figures.atlas import FAMILY_LOOKS, PAGE, Work, address, linked, numbers_of, quantity_label
+from lrcore.figures.atlas import FAMILY_LOOKS, PAGE, Work, address, each, linked, numbers_of, quantity_label
 from lrcore.figures.atlas_forest import table_of
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words, script_json
 from lrcore.figures.fetched import apart
@@ -40,7 +40,9 @@ _LOG = 8
 _STYLE = (
     "<style>.lrcore-atlas-controls{display:flex;flex-wrap:wrap;gap:.4rem 1rem;margin:.5rem 0}"
     ".lrcore-atlas-controls select,.lrcore-atlas-controls button{max-width:100%;min-height:2rem;font:inherit}"
-    ".lrcore-atlas-controls label{max-width:100%}"
+    ".lrcore-atlas-controls label{max-width:100%;min-width:0}"
+    ".lrcore-atlas-controls span:not([hidden]){display:contents}"
+    "#atlas-table td:is(:nth-child(5),:nth-child(8),:nth-child(9)),#atlas-profile td:nth-child(n+3){min-width:11rem}"
     "@media print{.lrcore-atlas-controls{display:none}}</style>"
 )
 
@@ -140,7 +142,7 @@ def scatter(found: pandas.DataFrame, group: Group, x: str, y: str) -> SiteFigure
         names = quantity_label(x), quantity_label(y)
         text = [
             f"{row.canonical}<br>{names[0]} {shown(row.x)}, {names[1]} {shown(row.y)}<br>{row.y_place}"
-            for row in part.itertuples(index=False)
+            for row in each(part)
         ]
         figure.add_trace(
             go.Scatter(
@@ -165,7 +167,7 @@ def scatter(found: pandas.DataFrame, group: Group, x: str, y: str) -> SiteFigure
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
     """Which latents have the lowest values; lowest, not best, whatever the quantity."""
     ends = ((y, "y"), (x, "x")) if x != y else ((y, "y"),)
-    lowest = [(name, rows.loc[rows[end].idxmin()], end) for name, end in ends]
+    lowest = [(name, rows.sort_values(end, kind="stable").iloc[0], end) for name, end in ends]
     return " ".join(
         f"Lowest {quantity_label(name)}: {row['canonical']}, {shown(row[end])}." for name, row, end in lowest
     )
@@ -193,7 +195,7 @@ def point_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
         f"<td>{f'{row.numbers:,}' if row.numbers else '–'}</td>"
         f"<td>{linked(shown(row.x), row.x_url)}</td><td>{linked(shown(row.y), row.y_url)}</td>"
         f"<td>{html.escape(row.y_place)}</td></tr>"
-        for row in rows.sort_values("y", kind="stable").itertuples(index=False)
+        for row in each(rows.sort_values("y", kind="stable"))
     ]
     return table_of("atlas-points", heads, lines, "Latents of the scatter")
 
@@ -237,8 +239,7 @@ def _spec(every: Mapping[str, pandas.DataFrame], groups: Mapping[str, Group]) ->
         latents = []
         for canonical, part in found.groupby("canonical", sort=False):
             values = {
-                row.quantity: [row.value, shown(row.value), number(row.place), number(row.url)]
-                for row in part.itertuples(index=False)
+                row.quantity: [row.value, shown(row.value), number(row.place), number(row.url)] for row in each(part)
             }
             first = part.iloc[0]
             latents.append([canonical, first["family"], int(first["numbers"]), diameter(int(first["numbers"])), values])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from typing import Any
 
 import pandas
 
 from lrcore.figures import words
-from lrcore.figures.atlas import Work, address, linked, look, numbers_of, quantity_label, short_title
+from lrcore.figures.atlas import Work, address, each, linked, look, numbers_of, quantity_label, short_title
 from lrcore.figures.atlas_scatter import options
 from lrcore.figures.embed import Embedded, Markup, csv_link, script_json, table_options
 from lrcore.figures.fetched import apart
@@ -59,8 +60,8 @@ def table_frame(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> pandas.Da
             "place": atlas["place"],
             "family": [look(family).label if family else "" for family in atlas["family"]],
             "numbers a latent": [f"{count:,}" if count else "" for count in numbers_of(atlas)],
-            "protocol": [protocol(row) for row in atlas.itertuples(index=False)],
-            "remarks": [remarks(row, works) for row in atlas.itertuples(index=False)],
+            "protocol": [protocol(row) for row in each(atlas)],
+            "remarks": [remarks(row, works) for row in each(atlas)],
             "address": with_addresses(atlas, works)["address"],
         }
     )
@@ -72,9 +73,9 @@ def with_addresses(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> pandas
     return atlas.assign(address=[address(source, repository, works) for source, repository in ends])
 
 
-def protocol(row: object) -> str:
+def protocol(row: Any) -> str:
     """What a row states of how it was measured, as one line."""
-    told = row._asdict()  # type: ignore[attr-defined]
+    told = row._asdict()
     size = f"{told['dataset']} {told['resolution'] or ''}".strip()
     epochs = told["images_seen"] / IMAGENET
     scale = f" {told['guidance_scale']:g}" if told["guidance_scale"] == told["guidance_scale"] else ""
@@ -96,9 +97,9 @@ def protocol(row: object) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def remarks(row: object, works: Mapping[str, Work]) -> str:
+def remarks(row: Any, works: Mapping[str, Work]) -> str:
     """What a reader must know before believing a row."""
-    told = row._asdict()  # type: ignore[attr-defined]
+    told = row._asdict()
     parts = [
         BOUNDS.get(told["bound"], ""),
         "not read at its source" if told["secondary"] else "",
@@ -162,7 +163,7 @@ def contradictions(alike: pandas.DataFrame, works: Mapping[str, Work]) -> list[s
         told = [
             f"{linked(f'{row.value:.10g}', address(row.source, row.repository, works))} "
             f"({html.escape(short_title(row.source, works))})"
-            for row in part.drop_duplicates(["source", "value"]).itertuples(index=False)
+            for row in each(part.drop_duplicates(["source", "value"]))
         ]
         first = part.iloc[0]
         where = " ".join(str(first[name]) for name in ("dataset", "resolution", "split", "generator") if first[name])
@@ -179,7 +180,7 @@ def _details(quantity: str, rows: pandas.DataFrame, works: Mapping[str, Work]) -
         f"<tr><td>{linked(f'{row.bound}{row.value:.10g}', row.address)}</td>"
         f"<td>{html.escape(short_title(row.source, works))}</td><td>{html.escape(row.place)}</td>"
         f"<td>{html.escape(protocol(row))}</td><td>{html.escape(remarks(row, works))}</td></tr>"
-        for row in ordered.itertuples(index=False)
+        for row in each(ordered)
     )
     heads = "".join(f"<th>{head}</th>" for head in ("value", "source", "place", "protocol", "remarks"))
     label = html.escape(quantity_label(quantity))
