@@ -63,8 +63,9 @@
       if (x.value === y.value) x.value = quantities.find((name) => name !== y.value);
     }
 
+    const isWide = (spec, values) => Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= spec.log;
     const axis = (spec, values) =>
-      Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= spec.log ? "log" : "linear";
+      values.length && isWide(spec, values) ? { type: "log", dtick: "D2", tickformat: "~g" } : { type: "linear" };
     const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
     function drawing(spec, before, both) {
@@ -95,7 +96,7 @@
       const layout = structuredClone(before);
       for (const [name, one] of [["xaxis", x], ["yaxis", y]]) {
         const values = both.map((latent) => latent[4][one.value][0]);
-        layout[name] = { title: { text: plain(spec.labels[one.value]) }, type: values.length ? axis(spec, values) : "linear" };
+        layout[name] = { title: { text: plain(spec.labels[one.value]) }, ...axis(spec, values) };
       }
       return { data, layout };
     }

@@ -287,7 +287,8 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
     )
     notes = (
         f"{words.capital(statistics.EXEMPT)}. Autoencoders whose checkpoint is not stated are left out, and so are "
-        "figures that one source quotes from another. LPIPS has variants, and few sources say which is theirs. {SOURCE}"
+        "figures that one source quotes from another. LPIPS has variants, and few sources say which is theirs. "
+        f"{SOURCE}"
     )
     return SiteFigure(figure, rows, "reproducible", alt, Words(title, about, notes))
 
@@ -315,7 +316,8 @@ def _apart(difference: float) -> str:
 
 
 def _span(values: pandas.Series) -> str:
-    return f"{shown(values.min())} to {shown(values.max())}"
+    low, high = shown(values.min()), shown(values.max())
+    return low if low == high else f"{low} to {high}"
 
 
 def _times(ratio: float) -> str:

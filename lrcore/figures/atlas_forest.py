@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from lrcore.results.numbers import shown
 
 _ROW = 44
 """Pixels of a row: its text and its interval."""
+
+_LONGEST = 46
+"""Characters of a row's text that a phone has room for; the table has it whole."""
 
 _LIMITS = [-1.05, 1.05]
 SUBTITLE = (
@@ -68,12 +72,13 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
     colours = colours_of(rows["source"])
     for at, row in enumerate(each(rows)):
         figure.add_trace(_interval(row, at, colours[row.source]))
-    names = [f"{row.label} (n = {row.n})" for row in each(rows)]
+    names = [textwrap.shorten(f"n = {row.n}: {row.label}", _LONGEST, placeholder="…") for row in each(rows)]
     places = [at - 0.32 for at in range(len(rows))]
-    text = {"x": [-1] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 12}
+    text = {"x": [-1] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 11}
     figure.add_trace(go.Scatter(**text, mode="text", hoverinfo="skip"))
-    title = f"correlation of the {quantity_label(x)} with the {quantity_label(y)}"
-    figure.update_xaxes(title=title, range=_LIMITS, tickvals=[-1, -0.5, 0, 0.5, 1])
+    figure.update_xaxes(
+        title=f"correlation with the {quantity_label(y)}", range=_LIMITS, tickvals=[-1, -0.5, 0, 0.5, 1]
+    )
     figure.update_yaxes(range=[len(rows) - 0.5, -0.75], showticklabels=False, showgrid=False)
     figure.add_vline(x=0)
     alt = f"{finding(rows, x, y)}. " + "; ".join(
@@ -183,7 +188,7 @@ def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
         f"{quantity_label(row.predictor)} in {row.label}: {_with_interval(row)}" for row in each(rows)
     )
     return SiteFigure(
-        figure, rows, f"predictors-{y}", alt, Words(title, SUBTITLE, f"Only groups that count. {NOTES[-22:]}")
+        figure, rows, f"predictors-{y}", alt, Words(title, SUBTITLE, "Only groups that count. Source: data/atlas.")
     )
 
 

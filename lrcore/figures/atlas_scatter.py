@@ -15,7 +15,7 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.figures import style
+from lrcore.figures import style, words
 from lrcore.figures.atlas import FAMILY_LOOKS, PAGE, Work, address, each, linked, numbers_of, quantity_label
 from lrcore.figures.atlas_forest import table_of
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words, script_json
@@ -61,7 +61,7 @@ def points(
     rows = rows[(rows["canonical"] != "") & (rows["quantity"] != "")]
     sizes = [rows[rows[size] > 0].assign(quantity=size, value=rows[size].astype(float)) for size in SIZES]
     held = rows.assign(numbers=numbers_of(rows)).groupby("canonical")["numbers"].max()
-    rows = pandas.concat([rows, *sizes])
+    rows = pandas.concat([rows, *sizes], ignore_index=True)
     once = rows.groupby(["canonical", "quantity"])["value"].transform("nunique") == 1
     rows = rows[once].drop_duplicates(["canonical", "quantity"])
     urls = [address(source, repository, works) for source, repository in zip(rows.source, rows.repository, strict=True)]
@@ -156,12 +156,17 @@ def scatter(found: pandas.DataFrame, group: Group, x: str, y: str) -> SiteFigure
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text=quantity_label(x), type=axis_type(rows["x"]))
-    figure.update_yaxes(title_text=quantity_label(y), type=axis_type(rows["y"]))
+    figure.update_xaxes(title_text=quantity_label(x), **axis(rows["x"]))
+    figure.update_yaxes(title_text=quantity_label(y), **axis(rows["y"]))
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 100})
     title = finding(rows, x, y)
     alt = f"{title} {len(rows)} latents of {group.label}; the table below has them all."
-    return SiteFigure(figure, rows, NAME, alt, Words(title, f"{group.label}. {group.caveat}.", NOTES))
+    return SiteFigure(figure, rows, NAME, alt, Words(title, about(group), NOTES))
+
+
+def about(group: Group) -> str:
+    """What a group is, and what to know before believing it."""
+    return f"{group.label}. {words.capital(group.caveat)}."
 
 
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
@@ -178,9 +183,10 @@ def diameter(numbers: int) -> float:
     return round(min(28.0, max(7.0, 9 + 2 * math.log2(numbers / 1024))), 1) if numbers else 9.0
 
 
-def axis_type(values: Sequence[float] | pandas.Series) -> str:
-    """'log' where all are above 0 and span a wide ratio."""
-    return "log" if min(values) > 0 and max(values) / min(values) >= _LOG else "linear"
+def axis(values: Sequence[float] | pandas.Series) -> dict[str, str]:
+    """A linear axis; a logarithmic one, with ticks at 1, 2 and 5, where all are above 0 and span a wide ratio."""
+    log = min(values) > 0 and max(values) / min(values) >= _LOG
+    return {"type": "log", "dtick": "D2", "tickformat": "~g"} if log else {"type": "linear"}
 
 
 def point_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
@@ -244,8 +250,7 @@ def _spec(every: Mapping[str, pandas.DataFrame], groups: Mapping[str, Group]) ->
             first = part.iloc[0]
             latents.append([canonical, first["family"], int(first["numbers"]), diameter(int(first["numbers"])), values])
         group = groups[name]
-        about = f"{group.label}. {group.caveat}."
-        told.append({"group": name, "about": about, "quantities": offered(found), "latents": latents})
+        told.append({"group": name, "about": about(group), "quantities": offered(found), "latents": latents})
     names = dict.fromkeys(quantity for found in every.values() for quantity in found["quantity"])
     return {
         "groups": told,
