@@ -296,6 +296,12 @@
     }
   }
 
+  // For scripts of single pages: draws something else in a figure, or a table where there was none.
+  window.lrcoreShow = (element, spec) => {
+    specs.set(element, spec);
+    return element.matches(".lrcore-figure") ? draw(element) : startTables();
+  };
+
   function start() {
     startSwitches();
     startFigures();
