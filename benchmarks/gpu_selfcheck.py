@@ -38,9 +38,10 @@ from lrcore.fast.training import StackSteps
 from lrcore.flow.objective import Batch, FlowMatching, composed, randomness
 from lrcore.flow.samplers import euler
 from lrcore.flow.sampling import drawn_labels, starting_noise
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import stack
 from lrcore.flow.timesteps import density, sampling_grid
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
 from lrcore.runtime.seeds import generator
 from lrcore.training.checkpoints import TrainingState
 from lrcore.training.loss_log import LossLog

@@ -37,14 +37,6 @@ _LOG = 8
 """An axis whose values span this ratio is logarithmic."""
 
 # What only this page has is not in the style sheet of all.
-_STYLE = (
-    "<style>.lrcore-atlas-controls{display:flex;flex-wrap:wrap;gap:.4rem 1rem;margin:.5rem 0}"
-    ".lrcore-atlas-controls select,.lrcore-atlas-controls button{max-width:100%;min-height:2rem;font:inherit}"
-    ".lrcore-atlas-controls label{max-width:100%;min-width:0}"
-    ".lrcore-atlas-controls span:not([hidden]){display:contents}"
-    "#atlas-table td:is(:nth-child(5),:nth-child(8),:nth-child(9)),#atlas-profile td:nth-child(n+3){min-width:11rem}"
-    "@media print{.lrcore-atlas-controls{display:none}}</style>"
-)
 
 
 def points(
@@ -85,7 +77,7 @@ def explorer(
     table = point_table(wide(every[first], x, y), x, y)
     spec = f'<script type="application/json" class="lrcore-spec">{script_json(_spec(every, groups))}</script>'
     return Markup(
-        f'{_STYLE}<div id="atlas-scatter-choice" data-figure="figure-{NAME}" data-points="atlas-points">'
+        f'<div id="atlas-scatter-choice" data-figure="figure-{NAME}" data-points="atlas-points">'
         f"{_controls(every, groups, first, x, y)}{apart(spec)}</div>{figure.markup}"
         f'<p id="atlas-picked" class="lrcore-note" aria-live="polite">&nbsp;</p>'
         f'<div id="atlas-points">{table.markup}</div>'

@@ -7,6 +7,7 @@ metric. The ideal autoencoder is the one that is good at both.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pandas
 import plotly.graph_objects as go
@@ -16,7 +17,7 @@ from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.labels import Name, Segment, apart, places
 from lrcore.results import findings, naming, numbers
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED
 
 HEIGHT = 440
@@ -44,7 +45,7 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
         f"{look.direction}. ImageNet at 256 px.",
         f"{_reading(points, baseline)} {words.published_source()}",
     )
-    return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff", about)
+    return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff", about, as_printed)
 
 
 def study_tradeoff(
@@ -185,7 +186,14 @@ def _points(distances: dict[str, float], measured: pandas.DataFrame, metric: str
 
 
 def _draw(
-    points: pandas.DataFrame, distance: str, metric: str, baseline: str, where: str, name: str, about: Words
+    points: pandas.DataFrame,
+    distance: str,
+    metric: str,
+    baseline: str,
+    where: str,
+    name: str,
+    about: Words,
+    written: Callable[[float], str] = shown,
 ) -> SiteFigure:
     look = naming.metric_style(metric)
     figure = go.Figure()
@@ -208,7 +216,7 @@ def _draw(
     if not few:
         style.legend_of_many(figure, len(points))
     values = "; ".join(
-        f"{naming.ae_style(ae).label} {distance} {shown(y)}, {look.label} {shown(x)}"
+        f"{naming.ae_style(ae).label} {distance} {written(y)}, {look.label} {written(x)}"
         for ae, y, x in zip(points["ae"], points["distance"], points["fidelity"], strict=True)
     )
     alt = f"Scatter of {distance} against {look.label}, {where}. {values}."

@@ -10,8 +10,9 @@ from lrcore.fast.sampling import TogetherSampler
 from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.path_shape import PathShape
 from lrcore.flow.samplers import euler
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.timesteps import sampling_grid
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer
+from lrcore.flow.transformer import DiffusionTransformer
 
 GRIDS = [sampling_grid(5, shift) for shift in (1.0, 2.95, 6.93)]
 NOISE = torch.randn(7, 4, 8, generator=torch.Generator().manual_seed(0))

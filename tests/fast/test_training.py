@@ -9,9 +9,10 @@ from lrcore.fast import cuda
 from lrcore.fast.joined import ALIGNMENT, JoinedLinear, joined, joined_layers
 from lrcore.fast.training import StackSteps
 from lrcore.flow.objective import Batch, FlowMatching, draw, randomness
+from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import StackedLinear, stack
 from lrcore.flow.timesteps import density
-from lrcore.flow.transformer import SHAPES, DiffusionTransformer, RepaProjector
+from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
 from lrcore.runtime.seeds import generator
 from lrcore.training.checkpoints import TrainingState
 from lrcore.training.loop import DivergedError

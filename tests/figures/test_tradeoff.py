@@ -35,7 +35,7 @@ def test_published_points_and_changes() -> None:
     assert made.figure.layout.yaxis.type == "log"
     assert made.figure.layout.xaxis.title.text == "LPIPS, lower is better"
     assert made.figure.layout.yaxis.title.text == "best gFID, lower is better"
-    assert "RAE gFID 3.104" in made.alt
+    assert "RAE gFID 3.10" in made.alt
 
 
 def test_published_rfid_is_that_of_one_protocol() -> None:
