@@ -5,6 +5,7 @@
 (() => {
   const vendor = new URL("vendor/", document.currentScript.src);
   const NARROW = 600; // pixels: below this width a figure's legend goes below it
+  const NEAR = 300; // pixels: a figure that is nearer to the screen is drawn
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
 
   const palettes = {
@@ -46,7 +47,10 @@
       const script = document.createElement("script");
       script.src = new URL("plotly.min.js", vendor);
       script.onload = () => resolve(window.Plotly);
-      script.onerror = () => reject(new Error(`${script.src} did not load`));
+      script.onerror = () => {
+        plotlyScript = null; // the next figure tries again
+        reject(new Error(`${script.src} did not load`));
+      };
       document.head.append(script);
     });
     return plotlyScript;
@@ -158,6 +162,10 @@
 
   // What was hidden meanwhile was not redrawn: it had no width to be drawn at.
   function redrawWhatIsShown() {
+    for (const figure of document.querySelectorAll(".lrcore-figure:not([data-drawn])")) {
+      const { top, bottom } = figure.getBoundingClientRect();
+      if (figure.checkVisibility() && bottom > -NEAR && top < innerHeight + NEAR) draw(figure);
+    }
     for (const figure of shownFigures()) {
       if (figure.dataset.drawn !== theme() || Number(figure.dataset.width) !== figure.clientWidth) draw(figure);
     }
@@ -185,7 +193,7 @@
           draw(target);
         }
       },
-      { rootMargin: "300px 0px" },
+      { rootMargin: `${NEAR}px 0px` },
     );
     figures.forEach((figure) => near.observe(figure));
     new MutationObserver(redrawWhatIsShown).observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -197,9 +205,10 @@
   // Printing does not wait: what it needs is loaded when the page has nothing else to do.
   function startPrinting(figures) {
     const visible = () => figures.filter((figure) => figure.checkVisibility());
-    const prepare = () => Promise.all([loadPlotly(), ...visible().map(specOf)]).catch(() => {});
+    const prepare = () => Promise.allSettled([loadPlotly(), ...visible().map(specOf)]);
     const idle = window.requestIdleCallback ?? setTimeout;
     addEventListener("load", () => idle(prepare));
+    addEventListener("change", () => idle(prepare)); // another study has figures of its own
     addEventListener("beforeprint", () => {
       onPaper = true;
       for (const figure of visible()) {

@@ -26,7 +26,7 @@ WIDTH = 800  # pixels, about what a figure has on a page
 CARD = (1200, 630)  # pixels, what open-graph cards are made for
 CHOOSE = """name => {
     for (let part; (part = document.getElementById(name).closest(".lrcore-choice[hidden]")); ) {
-        part.parentElement.querySelector(`:scope > fieldset input[value='${part.dataset.choice}']`).click();
+        part.parentElement.querySelector(`:scope > fieldset input[value="${CSS.escape(part.dataset.choice)}"]`).click();
     }
 }"""
 AS_SVG = """async ([name, width]) => {
@@ -77,7 +77,8 @@ def draw_card(page: Page, built: Path, source: Path, figure: str, site: str) -> 
     page.set_content(
         CARD_PAGE.format(width=CARD[0], height=CARD[1], svg=svg, **{k: html.escape(v) for k, v in words.items()})
     )
-    page.screenshot(path=str(Path("site/cards") / f"{source.stem}.png"))
+    with atomic_path(Path("site/cards") / f"{source.stem}.png") as temporary:
+        temporary.write_bytes(page.screenshot())
 
 
 def _rounded(svg: str) -> str:
@@ -109,6 +110,8 @@ def main() -> None:
             page.close()
             drawn += names
         browser.close()
+    if not drawn:
+        sys.exit(f"draw_figures: no page in '{site}' has a figure; the pictures are left as they are")
     for old in DRAWN.glob("*.svg"):
         if old.stem not in drawn:
             old.unlink()

@@ -4,12 +4,13 @@
 
 Quarto runs it (`project: pre-render` in `_quarto.yml`), and so does `tools/preview.py`; it works on the project in
 the current folder. Training runs as a program of its own, which returns at once when the study is complete.
-`--no-data` leaves the data as they are.
+`--no-data`, or LRCORE_NO_DATA in the environment, leaves the data as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     project = Path.cwd()
     try:
-        if not options.no_data:
+        if not (options.no_data or os.environ.get("LRCORE_NO_DATA")):
             make_data(project)
         copy_vendor(project)
         clear_fetched(project)

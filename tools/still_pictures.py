@@ -24,7 +24,6 @@ CHECK = "smoke-"
 """Names of figures of the study that checks the machinery; its rows are not committed."""
 _DIGITS = 4
 """Significant digits that are compared: the last ones differ from processor to processor."""
-_WHAT_IS_SHOWN = ("x", "y", "text", "name")
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,16 @@ def figures_of(path: Path) -> list[Figure]:
 
 
 def digest_of(spec: dict[str, Any]) -> str:
-    """What a picture of these traces is marked with: 16 hexadecimal digits."""
-    shown = [{key: trace.get(key) for key in _WHAT_IS_SHOWN} for trace in spec["data"]]
-    text = json.dumps(_rounded(shown), sort_keys=True)
+    """What a picture of this figure is marked with: 16 hexadecimal digits."""
+    layout = {key: value for key, value in spec["layout"].items() if key != "template"}
+    text = json.dumps(_rounded([spec["data"], layout]), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def with_digest(svg: str, digest: str) -> str:
     """The picture with its mark, a background that is light in the dark, too, and ids that are the same every time."""
     if drawn := re.search(r"defs-(\w{6})", svg):
-        svg = svg.replace(drawn[1], digest[:6])
+        svg = re.sub(rf"(?<=[-#p\"]){drawn[1]}", f"d{digest[:5]}", svg)
     for number, trace in enumerate(dict.fromkeys(re.findall(r"\btrace[0-9a-f]{6}\b", svg))):
         svg = svg.replace(trace, f"trace{number}")
     return re.sub(r"(<svg[^>]*?) style=\"[^\"]*\"", r'\1 style="background: #ffffff"', svg, count=1).replace(
@@ -81,8 +80,10 @@ def served(folder: Path) -> Iterator[str]:
     handler = functools.partial(_Silent, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):

@@ -337,12 +337,21 @@ def _holder(kind: str, name: str, inside: str, spec: dict[str, Any] | None, rows
 
 def _varying(frame: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
     """The frame without columns that hold one value, and these as a line of HTML; the first two columns stay."""
-    same = [] if len(frame) < 2 else [name for name in frame.columns[2:] if frame[name].nunique(dropna=False) == 1]
-    if not same:
-        return frame, ""
-    values = ((name, frame[name].iloc[0]) for name in same)
-    said = [f"{name} {shown(value) if isinstance(value, float) else value}" for name, value in values]
-    return frame.drop(columns=same), f'<p class="lrcore-note">In every row: {html.escape("; ".join(said))}.</p>'
+    columns = [frame.iloc[:, place] for place in range(len(frame.columns))]
+    same = [place for place, column in enumerate(columns) if place > 1 and len(frame) > 1 and _is_one(column)]
+    stated = [columns[place] for place in same if columns[place].notna().any()]
+    said = [f"{column.name} {_in_words(column.iloc[0])}" for column in stated]
+    kept = frame.iloc[:, [place for place in range(len(columns)) if place not in same]]
+    return kept, f'<p class="lrcore-note">In every row: {html.escape("; ".join(said))}.</p>' if said else ""
+
+
+def _is_one(column: pandas.Series) -> bool:
+    """Whether a column says the same in every row; nothing is the same as nothing."""
+    return column.map(lambda value: "" if value is None or value != value else str(value)).nunique() == 1
+
+
+def _in_words(value: Any) -> str:
+    return shown(value) if isinstance(value, float) else str(value)
 
 
 def _plot(name: str, figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:

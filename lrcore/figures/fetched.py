@@ -2,7 +2,8 @@
 
 A page of several studies would otherwise carry them all. Where cells run, `LRCORE_FETCHED` names the folder of such
 files (`_environment` sets it); it lies beside the pages, whose front matter lists it among their resources. Without
-it, as in a notebook, everything stays in the markup.
+it, as in a notebook, everything stays in the markup. What is fetched needs a server: a page that is opened as a file
+shows the first study only.
 """
 
 from __future__ import annotations

@@ -4,12 +4,13 @@
     found = roots.submit(product)      # a future of the sum of the roots of its eigenvalues
 
 Processes, since LAPACK's routines hold the interpreter's lock; one thread each, so that as many as there are cores do
-not hinder one another. They read matrices from a pipe and end with it, so none outlives whoever started them, whatever
-ends that one. This module is what they run, and imports little.
+not hinder one another. They read matrices from a pipe and end when it is closed, as it is when whoever started them
+ends. This module is what they run, and imports little.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import struct
@@ -60,7 +61,10 @@ class TraceRoots:
             # as many threads as workers: one that finds none idle may start one
             worker = self._idle.get_nowait()
         except queue.Empty:
-            worker = _Worker()
+            try:
+                worker = _Worker()
+            except OSError:  # no memory or no room for one more process
+                return trace_of_root(product)
         try:
             found = worker(product)
         except (OSError, struct.error):
@@ -99,10 +103,14 @@ def _serve(given: BinaryIO, result: BinaryIO) -> None:
     """Read matrices until there are no more, and write a number for each."""
     while len(head := given.read(8)) == 8:
         size = struct.unpack("q", head)[0]
-        numbers = np.frombuffer(bytearray(given.read(8 * size * size)))
+        body = given.read(8 * size * size)
+        if len(body) < 8 * size * size:
+            return  # whoever was writing it has ended
+        numbers = np.frombuffer(bytearray(body))
         result.write(struct.pack("d", trace_of_root(numbers.reshape(size, size, order="F"))))
         result.flush()
 
 
 if __name__ == "__main__":
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for the number any more
+        _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -150,18 +150,9 @@ def problems(data: Path, bib: Path) -> list[str]:
         given = known(data, bib)
     except LrcoreError as error:
         return [str(error)]
-    found, whole = [], {}
-    for path in source_files(data):
-        rows, faults = read_source(path, given)
-        found += faults
-        if not faults:
-            whole[path.stem] = rows
-    if not source_files(data):
-        found.append(f"no CSV in '{Path(data) / 'atlas' / 'sources'}'")
-    found += _strange_files(data)
+    found, whole = _whole_sources(data, given)
     if not found:
-        found += _unused(given, whole)
-        found += _lost(whole)
+        found = _unused(given, whole)
     return found + _stale(data, whole)
 
 
@@ -171,18 +162,32 @@ def build(data: Path, bib: Path) -> list[Path]:
     Raises:
         LrcoreError: there is something to mend; nothing is written then.
     """
-    given = known(data, bib)
-    read = {path.stem: read_source(path, given) for path in source_files(data)}
-    if faults := [fault for _, found in read.values() for fault in found]:
+    faults, whole = _whole_sources(data, known(data, bib))
+    if faults:
         rest = f" (and {len(faults) - 1} more; `python -m lrcore.atlas check` lists them)" if len(faults) > 1 else ""
         raise LrcoreError(faults[0] + rest)
-    if not read:
-        raise LrcoreError(f"no CSV in '{Path(data) / 'atlas' / 'sources'}'")
-    written = [write_atlas(data, source, rows) for source, (rows, _) in read.items()]
+    written = [write_atlas(data, source, rows) for source, rows in whole.items()]
     for path in _parquet_files(data):
-        if path.stem not in read:
+        if path.stem not in whole:
             path.unlink()
     return written
+
+
+def _whole_sources(data: Path, given: Known) -> tuple[list[str], dict[str, list[AtlasRow]]]:
+    """What is to be mended in the CSV, and the rows of the sources that are whole."""
+    found: list[str] = []
+    whole: dict[str, list[AtlasRow]] = {}
+    for path in source_files(data):
+        rows, faults = read_source(path, given)
+        found += faults
+        if not faults:
+            whole[path.stem] = rows
+    if not source_files(data):
+        found.append(f"no CSV in '{Path(data) / 'atlas' / 'sources'}'")
+    found += _strange_files(data)
+    if not found:
+        found += _lost(whole)
+    return found, whole
 
 
 def _strange_files(data: Path) -> Iterator[str]:

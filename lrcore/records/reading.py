@@ -154,8 +154,8 @@ def version_of(table: pa.Table) -> int:
 
 def mending(path: Path) -> str:
     """What makes a damaged file of rows again."""
-    study = path.parent.name.removeprefix("study=")
-    command = "lrcore.atlas build" if study == "atlas" else f"lrcore.train {study}"
+    folder = path.parent.name
+    command = "lrcore.atlas build" if folder == "atlas" else f"lrcore.train {folder.removeprefix('study=')}"
     return f"`{removal(path)}`, then `python -m {command}` makes it again"
 
 

@@ -7,6 +7,10 @@ import math
 _MINUS = "\N{MINUS SIGN}"
 _SMALL = 1e-3
 """Below this a number is written with its power of ten."""
+_LARGE = 1e15
+"""And from here on."""
+_ROUNDING = 1e-9
+"""An error that is a smaller share of its mean comes from rounding."""
 _MOST_PRINTED = 4
 """Decimals that published tables have at most."""
 
@@ -15,7 +19,7 @@ def percent(share: float, signed: bool = True) -> str:
     """A share as text: -0.521 is '−52 %', 0.05 is '+5 %', NaN is 'n/a'; unsigned for spreads."""
     if math.isnan(share):
         return "n/a"
-    return _with_minus(f"{100 * share:+.0f} %" if signed else f"{100 * share:.0f} %")
+    return _with_minus(f"{_rounded(100 * share, 0):{'+' if signed else ''}.0f} %")
 
 
 def shown(value: float) -> str:
@@ -30,27 +34,34 @@ def shown(value: float) -> str:
         return "–"
     if not math.isfinite(value) or value == 0:
         return _with_minus(f"{value + 0.0:g}")  # + 0.0: no minus before a zero
-    if abs(value) >= 1000:
-        return _with_minus(f"{value:,.0f}")
+    if not _SMALL <= abs(value) < _LARGE:
+        return _with_power(value, f"{value:.1e}")
     digits = 3 if abs(value) >= 1 else 2
-    return _with_minus(_plain(value, digits - 1 - _magnitude(value), trailing_zeros=False))
+    rounded = value if abs(value) >= 1000 else float(f"{value:.{digits}g}")
+    if abs(rounded) >= 1000:
+        return _with_minus(f"{rounded:,.0f}")
+    return _with_minus(_without_zeros(f"{rounded:.{max(0, digits - 1 - _magnitude(rounded))}f}"))
 
 
 def with_error(value: float, error: float) -> str:
-    """A mean and its standard error, to one digit of the error (two where that is a 1); the mean alone without error.
+    """A mean and its standard error, to one digit of the error (two where that is a 1).
+
+    The mean alone where the error is not known: NaN, infinite, or no more than rounding makes of equal values.
 
     >>> with_error(25.052, 0.0673), with_error(0.001026, 0.0000063), with_error(0.6451, float("nan"))
     ('25.05 ± 0.07', '1.026e−3 ± 0.006e−3', '0.65')
     """
-    if math.isnan(value) or math.isnan(error) or error <= 0:
+    if not (math.isfinite(value) and math.isfinite(error)) or error <= _ROUNDING * abs(value):
         return shown(value)
-    leading = int(f"{error:.0e}"[0])
-    decimals = (1 if leading == 1 else 0) - int(f"{error:.0e}".partition("e")[2])
-    if 0 < abs(value) < 10 * _SMALL and error < _SMALL:
-        power = _magnitude(value)
-        both = (f"{part / 10.0**power:.{max(0, decimals + power)}f}e{power}" for part in (value, error))
+    leading, _, power = f"{error:.0e}".partition("e")
+    decimals = (1 if leading == "1" else 0) - int(power)
+    largest = max(abs(value), error)
+    if largest < 10 * _SMALL:
+        scale = _magnitude(largest)
+        both = (f"{_rounded(part / 10.0**scale, decimals + scale):.{max(0, decimals + scale)}f}e{scale}"
+                for part in (value, error))  # fmt: skip
     else:
-        both = (_plain(part, max(0, decimals), trailing_zeros=True) for part in (value, error))
+        both = (f"{_rounded(part, decimals):,.{max(0, decimals)}f}" for part in (value, error))
     return _with_minus(" ± ".join(both))
 
 
@@ -64,10 +75,13 @@ def as_printed(value: float, error: float = math.nan) -> str:
     """
     if math.isnan(value):
         return "–"
-    if math.isnan(error):
-        return _with_minus(_shortest(value))
-    decimals = max(len(_shortest(part).partition(".")[2]) for part in (value, error))
-    return _with_minus(f"{value:.{decimals}f} ± {error:.{decimals}f}")
+    both = [value] if math.isnan(error) else [value, error]
+    if all(math.isfinite(part) and (part == 0 or abs(part) >= _SMALL) for part in both):
+        texts = [_shortest(part) for part in both]
+        decimals = max(len(text.partition(".")[2]) for text in texts)
+        return _with_minus(" ± ".join(f"{part + 0.0:.{decimals}f}" for part in both))
+    return " ± ".join(_with_power(part, f"{part!r}" if "e" in repr(part) else f"{part:e}") if math.isfinite(part)
+                      and part else shown(part) for part in both)  # fmt: skip
 
 
 def value_text(value: object) -> str:
@@ -80,18 +94,25 @@ def _magnitude(value: float) -> int:
     return int(f"{value:.2e}".partition("e")[2])
 
 
-def _plain(value: float, decimals: int, trailing_zeros: bool) -> str:
-    """With so many decimals, or the power of ten where the number is small."""
-    if abs(value) < _SMALL and not trailing_zeros:
-        mantissa, _, power = f"{value:.1e}".partition("e")
-        return f"{mantissa.removesuffix('.0')}e{int(power)}"
-    text = f"{value:.{max(0, decimals)}f}"
-    return text if trailing_zeros or "." not in text else text.rstrip("0").rstrip(".")
+def _rounded(value: float, decimals: int) -> float:
+    """To so many decimals, to tens and hundreds where they are negative; a zero has no sign."""
+    return round(value, decimals) + 0.0 if math.isfinite(value) else value
+
+
+def _with_power(value: float, text: str) -> str:
+    """Text such as '1.20e-04' without what says nothing: '1.2e−4'; zero is 0."""
+    mantissa, _, power = text.partition("e")
+    return _with_minus(f"{_without_zeros(mantissa)}e{int(power)}") if value else "0"
+
+
+def _without_zeros(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _shortest(value: float) -> str:
     text = f"{value:.0f}" if value == int(value) else repr(float(value))
-    return text if len(text.partition(".")[2]) <= _MOST_PRINTED else f"{value:.2f}"
+    charted = abs(value) >= 0.1 and len(text.partition(".")[2]) > _MOST_PRINTED
+    return f"{value:.2f}" if charted else text
 
 
 def _with_minus(text: str) -> str:

@@ -24,7 +24,6 @@ from lrcore.records.reading import read_generation
 from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
-from lrcore.runtime.interruption import StudyInterrupted
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages.anchors import load_anchors, sample_seed
@@ -133,8 +132,8 @@ def _prepare(work: Workspace, cells: Sequence[Cell]) -> None:
 def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -> Iterator[tuple[Cell, GenerationRow]]:
     """One row for every cell and sampling shift that is `due`, measured with the averaged weights at `step`.
 
-    Each comes as soon as it is measured; where workers compute eigenvalues, a few samples later, or before an
-    interruption.
+    Each comes as soon as it is measured; where workers compute eigenvalues, a few samples later, or before whatever
+    ends the sampling: an interruption, a snapshot that is damaged, a device without memory.
     """
     roots, begun = trace_roots(work), collections.deque[tuple[Cell, Callable[[], GenerationRow]]]()
     try:
@@ -143,7 +142,7 @@ def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -
             while len(begun) > (roots.workers if roots else 0):
                 of, finish = begun.popleft()
                 yield of, finish()
-    except StudyInterrupted:
+    except Exception:
         yield from ((cell, finish()) for cell, finish in begun)
         raise
     yield from ((cell, finish()) for cell, finish in begun)

@@ -114,7 +114,7 @@ def test_what_is_the_same_in_every_row_is_said_once() -> None:
     )
     soup = soup_of(SiteTable(frame, "same", "rows alike"))
     assert [cell.text for cell in soup.select("th")] == ["ae", "fid", "x"]
-    assert soup.select_one(".lrcore-note").text == "In every row: step 100; gap –."
+    assert soup.select_one(".lrcore-note").text == "In every row: step 100."
     assert len(soup_of(SiteTable(frame.head(1), "one", "one row")).select("th")) == 5
 
 
@@ -151,7 +151,7 @@ def test_helpers() -> None:
     with pytest.raises(ValueError):
         script_json(float("nan"))
     assert raw_html("x") == "```{=html}\nx\n```\n"
-    assert [shown(x) for x in (1.0, -0.0, 999.96, 1000.0, math.inf)] == ["1", "0", "1000", "1,000", "inf"]
+    assert [shown(x) for x in (1.0, -0.0, 999.96, 1000.0, math.inf)] == ["1", "0", "1,000", "1,000", "inf"]
     assert embed.DEFAULT_HEIGHT > 0
 
 

@@ -28,6 +28,9 @@ def test_paper_has_every_figure_in_its_own_width_and_colours(browser: Browser, m
     with visit(browser, made_up_address, ARTICLE, 1440, "dark") as opened:
         page = opened.page
         ready_to_print(page)
+        page.locator(".lrcore-switch > fieldset input[value=narrow]").first.check()
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(500)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         printed = page.evaluate(FIGURES)
         assert len(printed) > 5 and all(theme == "light" and width == PAPER for _, theme, width in printed), printed

@@ -28,9 +28,10 @@ def test_none_is_out_of_date(site: Path, pages: list[str]) -> None:
 def test_a_mark_changes_with_what_is_drawn_and_not_with_the_last_digit() -> None:
     spec = {"data": [{"x": [1.0, 2.0], "y": [0.1 + 0.2, None], "name": "SD", "line": {"width": 2}}], "layout": {}}
     digest = digest_of(spec)
-    assert digest == digest_of(
-        {"data": [{**spec["data"][0], "y": [0.3, None], "line": {"width": 3}}], "layout": {"a": 1}}
-    )
+    alike = {**spec["data"][0], "y": [0.3, None]}
+    assert digest == digest_of({"data": [alike], "layout": {"template": {"a": 1}}})
+    assert digest != digest_of({"data": [alike], "layout": {"annotations": [{"text": "SD"}]}})
+    assert digest != digest_of({"data": [{**alike, "error_y": {"array": [1, 2]}}], "layout": {}})
     assert digest != digest_of({"data": [{**spec["data"][0], "y": [0.31, None]}], "layout": {}})
     marked = with_digest('<svg width="8" style="x: y" id="defs-abcdef"><g id="abcdef"/></svg>', digest)
     assert digest_in(marked) == digest and "abcdef" not in marked and digest_in("<svg></svg>") == ""

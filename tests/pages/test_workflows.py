@@ -94,6 +94,7 @@ def test_a_check_that_fails_does_not_keep_the_site_from_being_published() -> Non
     made, taken = (
         [step for step in jobs[job]["steps"] if "artifact@" in step.get("uses", "")] for job in ("smoke", "render")
     )
+    assert step_of("publish.yml", "quarto render")["env"]["LRCORE_NO_DATA"]  # it is not tried a second time
     assert made[0]["with"]["name"] == taken[0]["with"]["name"] and taken[0]["continue-on-error"] is True
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StudyInterrupted
 from lrcore.stages import generation
 from lrcore.stages.generation import evaluated
@@ -18,11 +19,11 @@ PAIRS = [(cell, shift) for cell, shifts in DUE.items() for shift in shifts]
 @pytest.fixture
 def told(monkeypatch):
     """What happens, in order; sampling is interrupted where `told` says so."""
-    found = SimpleNamespace(events=[], stop_at=None)
+    found = SimpleNamespace(events=[], stop_at=None, error=StudyInterrupted("asked to"))
 
     def draw(work, cell, step, shift):
         if found.stop_at == (cell, shift):
-            raise StudyInterrupted("asked to")
+            raise found.error
         found.events.append(("drawn", cell, shift))
 
     def begin(work, cell, step, shift, drawn, roots):
@@ -51,10 +52,11 @@ def test_with_workers_rows_wait_until_more_are_begun_than_there_are_workers(told
     assert first_finished == min(workers + 1, len(PAIRS))
 
 
+@pytest.mark.parametrize("error", [StudyInterrupted("asked to"), LrcoreError("damaged"), RuntimeError("memory")])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_rows_that_were_begun_come_before_an_interruption(told, monkeypatch, workers):
-    told.stop_at, found = PAIRS[3], []
-    with pytest.raises(StudyInterrupted):
+def test_rows_that_were_begun_come_before_what_ends_the_sampling(told, monkeypatch, workers, error):
+    told.stop_at, told.error, found = PAIRS[3], error, []
+    with pytest.raises(type(error)):
         for row in rows(monkeypatch, workers):
             found.append(row)
     assert found == PAIRS[:3]

@@ -46,6 +46,9 @@ def check_page(site: Path, page: Path, anchors: dict[Path, set[str]], name: str,
         address = str(element.get(LOADED[element.name]) or "")
         if re.match(r"(\w+:)?//", address):
             raise PreviewError(f"{name}: <{element.name}> loads from another host: {address}")
+    for script in soup.select("script[data-from]"):
+        if not (site / page.parent / str(script["data-from"])).is_file():
+            raise PreviewError(f"{name}: missing file to fetch '{script['data-from']}'")
     for kind, path, anchor in _references(soup, root):
         target = Path(posixpath.normpath(posixpath.join(page.parent.as_posix(), path))) if path else page
         if not (site / target).is_file():
