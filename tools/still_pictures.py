@@ -60,7 +60,7 @@ def digest_of(spec: dict[str, Any]) -> str:
 def with_digest(svg: str, digest: str) -> str:
     """The picture with its mark, a background that is light in the dark, too, and ids that are the same every time."""
     if drawn := re.search(r"defs-(\w{6})", svg):
-        svg = re.sub(rf"(?<=[-#p\"]){drawn[1]}", f"d{digest[:5]}", svg)
+        svg = re.sub(rf"(?<![0-9.]){drawn[1]}", f"d{digest[:5]}", svg)  # no part of a number
     for number, trace in enumerate(dict.fromkeys(re.findall(r"\btrace[0-9a-f]{6}\b", svg))):
         svg = svg.replace(trace, f"trace{number}")
     return re.sub(r"(<svg[^>]*?) style=\"[^\"]*\"", r'\1 style="background: #ffffff"', svg, count=1).replace(

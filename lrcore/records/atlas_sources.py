@@ -152,7 +152,7 @@ def problems(data: Path, bib: Path) -> list[str]:
         return [str(error)]
     found, whole = _whole_sources(data, given)
     if not found:
-        found = _unused(given, whole)
+        found += _unused(given, whole)
     return found + _stale(data, whole)
 
 
