@@ -284,6 +284,9 @@
     history.replaceState(history.state, "", address);
   }
 
+  // Other switches choose a view of what is shown, such as what the area of points stands for.
+  const isOfStudies = (holder) => holder.querySelector(":scope > fieldset > legend").textContent === "Study";
+
   const offers = (holder, choice) =>
     [...holder.querySelectorAll(":scope > fieldset input")].some((button) => button.value === choice);
 
@@ -291,12 +294,12 @@
   function startSwitches() {
     const switches = [...document.querySelectorAll(".lrcore-switch")];
     const asked = new URL(location.href).searchParams.get("study");
-    switches.filter((holder) => offers(holder, asked)).forEach((holder) => choose(holder, asked));
+    switches.filter((holder) => isOfStudies(holder) && offers(holder, asked)).forEach((holder) => choose(holder, asked));
     for (const holder of switches) {
       holder.querySelector(":scope > fieldset").addEventListener("change", ({ target }) => {
         const before = holder.getBoundingClientRect().top;
         switches.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
-        note(target.value);
+        if (isOfStudies(holder)) note(target.value);
         // what changed height above must not carry the reader away from the button
         scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });
         startTables();
