@@ -102,6 +102,7 @@ def test_a_wide_table_scrolls_under_its_first_column_on_a_phone(
     with visit(browser, made_up_address, f"{ARTICLE}?study={study}", 390, "light") as opened:
         holder = opened.page.locator("#tbl-diagnostics .lrcore-table:visible")
         first = holder.locator("tbody td").first
+        first.wait_for()  # a table of many rows is drawn by its script, which hides it for a moment
         before = first.bounding_box()
         assert before
         moved = holder.locator(scrolls).evaluate("scroll => { scroll.scrollLeft = 40; return scroll.scrollLeft; }")
