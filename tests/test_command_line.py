@@ -12,7 +12,8 @@ from lrcore.command_line import Parser, folder, folders_of, run_command, study_p
 from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StudyInterrupted
 from lrcore.stages import engine
-from lrcore.stages.engine import Job, Todo
+from lrcore.stages.engine import Job
+from lrcore.stages.todo import Todo
 from lrcore.studies.loading import load_study
 
 

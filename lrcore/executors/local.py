@@ -25,7 +25,8 @@ import torch
 from lrcore.errors import LrcoreError
 from lrcore.executors.report import Report, report_of
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
-from lrcore.stages.engine import Diverged, Job, Todo
+from lrcore.stages.engine import Diverged, Job
+from lrcore.stages.todo import Todo
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -26,7 +26,8 @@ from lrcore.errors import LrcoreError
 from lrcore.executors.report import Report, report_of
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
-from lrcore.stages.engine import Diverged, Job, Todo, Unit, units
+from lrcore.stages.engine import Diverged, Job, Unit, units
+from lrcore.stages.todo import Todo
 
 RETRIES = 5
 """So many times a unit may lose its process or machine."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
-from lrcore.stages.engine import Diverged, Job, Todo, in_this_process
+from lrcore.stages.engine import Diverged, Job, in_this_process
+from lrcore.stages.todo import Todo
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from lrcore.errors import LrcoreError
 from lrcore.runtime.distributed import World
 from lrcore.runtime.interruption import InterruptedWaiting, StopRequest, StudyInterrupted
 from lrcore.spec.study import SELF_REPA, Cell
-from lrcore.stages.engine import Diverged, Job, Todo, in_this_process, run_study, train_cells
+from lrcore.stages.engine import Diverged, Job, in_this_process, run_study, train_cells
+from lrcore.stages.todo import Todo
 from lrcore.stages.workspace import Workspace
 
 

@@ -18,12 +18,13 @@ from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages import choice
 from lrcore.stages.autoencoder import uses_features
 from lrcore.stages.custom import unknown_until_run
-from lrcore.stages.engine import Todo, left_to_do
+from lrcore.stages.engine import left_to_do
 from lrcore.stages.features import features_are_stored
 from lrcore.stages.generation import evaluations_done, evaluations_missing
 from lrcore.stages.latent_shape import has_posterior, latent_shape
 from lrcore.stages.latent_shards import ShardPlan
 from lrcore.stages.latents import shard_plan, shard_settings
+from lrcore.stages.todo import Todo
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Workspace
 

@@ -20,9 +20,9 @@ from lrcore.plan.tally import Tally
 from lrcore.spec.study import Cell, Evaluation, needs_encoder
 from lrcore.stages import anchors, choice, diagnostics, samples
 from lrcore.stages.autoencoder import taef2_moments_path, training_checkpoint, uses_features
-from lrcore.stages.engine import Todo
 from lrcore.stages.generation import evaluations_done, evaluations_missing, stacks
 from lrcore.stages.latent_shape import latent_shape
+from lrcore.stages.todo import Todo
 from lrcore.stages.training import state_path, steps_left, trained
 from lrcore.stages.workspace import Workspace
 from lrcore.training.checkpoints import saved_step

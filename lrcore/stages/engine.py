@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -41,9 +41,11 @@ from lrcore.stages.autoencoder import (
 from lrcore.stages.diagnostics import diagnostics_done, diagnostics_recipe, measure_latents
 from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, run_cells, stacks
 from lrcore.stages.latent_shape import require_wide_enough
+from lrcore.stages.precision import require_quick_precision
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done, reconstruction_recipe
 from lrcore.stages.reference import require_reference
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
+from lrcore.stages.todo import Todo
 from lrcore.stages.training import steps_left, training_folder, training_recipe
 from lrcore.stages.workspace import Workspace
 
@@ -51,51 +53,6 @@ STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generatio
 
 POLL_EVERY = 1.0
 """Seconds between looks at units that other processes work on, and at whether to stop."""
-
-
-@dataclass(frozen=True)
-class Todo:
-    """Autoencoders to train, to measure reconstruction, latents and anchors of, cells to train, what is to be done at
-    the best settings, and autoencoders to show samples of, in this order."""
-
-    train: list[str]
-    reconstruct: list[str]
-    diagnose: list[str]
-    anchor: list[str]
-    generate: list[Cell]
-    choose: list[choice.Task]
-    show: list[str]
-
-    @property
-    def empty(self) -> bool:
-        """Whether all is done."""
-        return not any(getattr(self, field.name) for field in fields(self))
-
-    @property
-    def measured(self) -> list[str]:
-        """Autoencoders that are used beyond their training."""
-        used = [
-            *self.reconstruct,
-            *self.diagnose,
-            *self.anchor,
-            *(cell.ae for cell in self.generate),
-            *(task.ae for task in self.choose),
-            *self.show,
-        ]
-        return list(dict.fromkeys(used))
-
-    @property
-    def repas(self) -> set[str]:
-        """The kinds of REPA of what is left to train."""
-        return {*(cell.repa for cell in self.generate), *(task.repa for task in self.choose)}
-
-    def __str__(self) -> str:
-        return (
-            f"{len(self.train)} autoencoders to train, {len(self.reconstruct)} reconstructions, "
-            f"{len(self.diagnose)} latent diagnostics, {len(self.anchor)} anchors, {len(self.generate)} trainings"
-            + (f", {len(self.choose)} at the best settings" if self.choose else "")
-            + (f", samples of {len(self.show)} autoencoders to show" if self.show else "")
-        )
 
 
 def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: Sequence[Cell]) -> Todo:
@@ -124,7 +81,8 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
 class Job:
     """What is asked for of a study, and where; it can be sent to another process.
 
-    `stack` and `compiled` are those of `stages.workspace.Workspace`.
+    `stack` and `compiled` are those of `stages.workspace.Workspace`. `as_written`: whether the study runs in the
+    precision that it says even where the device is slow at it.
     """
 
     study: Study
@@ -135,6 +93,7 @@ class Job:
     cells: Sequence[Cell]
     stack: int = 1
     compiled: bool = False
+    as_written: bool = False
 
     def workspace(self, stop: StopRequest, on_steps: Callable[[int], None] = lambda steps: None) -> Workspace:
         """What a process works in that does a part of it."""
@@ -354,6 +313,8 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     if todo.empty:
         print(f"study '{study.name}': nothing to do, all that was asked for is done")
         return 0
+    if not job.as_written:
+        require_quick_precision(study, todo, job.device)
     # whoever only looks at a study that is done may have folders that cannot be written to
     for folder in (folders.data, folders.imgs, folders.runs):
         require_writable(folder)

@@ -78,6 +78,10 @@ class Workspace:
             self._kept[kind] = key, value
         return cast(Kept, value)
 
+    def holds(self, kind: str, key: Hashable) -> bool:
+        """Whether `keep` would hand on what it has."""
+        return kind in self._kept and self._kept[kind][0] == key
+
     def sha256_of_file(self, path: str) -> str:
         """The sha256 of a file of weights, read once; "" for no file."""
         if path and path not in self._sha256:

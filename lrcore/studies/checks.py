@@ -36,6 +36,9 @@ from lrcore.studies.widths import check_widths, known_channels
 LONGEST_STUDY, LONGEST_AUTOENCODER = 60, 40
 """Characters of names, which stand beside one another in the names of files."""
 
+RESERVED = ("orig", "published")
+"""Names that pictures and the choice of a study use for originals and for the literature."""
+
 
 def check(study: Study) -> None:
     """Refuse a study that no stage could work with, before any work.
@@ -122,11 +125,11 @@ def _at_least(key: str, value: int, least: int, why: str) -> None:
 
 
 def _check_name(kind: str, name: str, longest: int) -> None:
-    fits = re.fullmatch(r"[a-z][a-z0-9_-]*", name) and name != "orig" and not (kind == "study" and "_" in name)
+    fits = re.fullmatch(r"[a-z][a-z0-9_-]*", name) and name not in RESERVED and not (kind == "study" and "_" in name)
     if not fits or len(name) > longest:
         raise LrcoreError(
             f"{kind} name {shown(name)} must be lower-case letters, digits and '-', a letter first, at most {longest} "
-            "of them, and not 'orig'"
+            f"of them, and not {' or '.join(map(repr, RESERVED))}"
         )
 
 

@@ -18,7 +18,8 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.seeds import generator
 from lrcore.stages import training
-from lrcore.stages.engine import Job, Todo, _assets
+from lrcore.stages.engine import Job, _assets
+from lrcore.stages.todo import Todo
 from lrcore.stages.training import ensure_trained, snapshot_path, state_path, training_recipe
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study

@@ -14,8 +14,8 @@ from lrcore.plan.rehearsal import Clock, rehearsal
 from lrcore.plan.workload import workload
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
-from lrcore.stages.engine import Todo
 from lrcore.stages.latent_shape import latent_shape
+from lrcore.stages.todo import Todo
 from lrcore.stages.training import snapshot_path
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study

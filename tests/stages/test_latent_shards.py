@@ -253,6 +253,19 @@ def test_what_the_device_has_no_room_for_is_read_as_ever(trained, monkeypatch):
         assert torch.equal(batch.tokens, same.tokens) and torch.equal(batch.features, same.features)
 
 
+def test_room_that_is_free_again_is_used(trained, monkeypatch):
+    work, key = workspace(trained, ""), ("shards",)
+    features = torch.zeros(4, 2, 3)
+    monkeypatch.setattr(resident, "features_recipe", lambda work: key)
+    monkeypatch.setattr(resident, "room", lambda device: features.nbytes - 1)
+    assert resident.resident_features(work, features) is None
+    monkeypatch.setattr(resident, "room", lambda device: features.nbytes)
+    held = resident.resident_features(work, features)
+    assert held is not None and torch.equal(held, features)
+    monkeypatch.setattr(resident, "room", lambda device: 0)  # taken by itself
+    assert resident.resident_features(work, features) is held
+
+
 def test_an_autoencoder_that_encodes_on_the_fly_sees_the_mirrored_image(trained, monkeypatch):
     monkeypatch.setattr(TimmRaeAutoencoder, "cacheable", False)
     plain, flipped = batches(trained, "", "rae"), batches(trained, "flip = true", "rae")

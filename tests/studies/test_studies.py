@@ -117,6 +117,7 @@ def test_a_grid_may_name_seeds_for_its_trainings(tmp_path):
         ("seed = 3", "seed = = 3", "cannot be read"),
         ("seed = 3", 'seed = 3\nname = "../x"', "name is '../x' in study file"),
         ("[autoencoders.rae]", "[autoencoders.orig]", "autoencoder name 'orig' must be"),
+        ("[autoencoders.rae]", "[autoencoders.published]", "autoencoder name 'published' must be"),
         ("n_samples = 8", "n_samples = 1", "evaluation.n_samples must be at least 2"),
         ("checkpoint_every = 2", "checkpoint_every = 0", "autoencoder_training.checkpoint_every must be at least 1"),
         ("ema_decay = 0.9", "ema_decay = 2", "autoencoder_training.ema_decay must be from 0"),
