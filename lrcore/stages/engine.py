@@ -328,7 +328,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         )
     for ae in todo.measured:
         require_pretrained(work, ae)
-    for asset in _assets(study, todo):
+    for asset in assets_of(study, todo):
         cache.fetch(asset)
     for ae in todo.train:
         require_fit(work, ae)
@@ -369,8 +369,8 @@ def rows_to_replace(work: Workspace, todo: Todo) -> dict[str, int]:
     return found
 
 
-def _assets(study: Study, todo: Todo) -> list[str]:
-    """What the work left reads from outside, all of it fetched before any of it."""
+def assets_of(study: Study, todo: Todo) -> list[str]:
+    """Names of what the work left reads of the cache, all of it fetched before any of it."""
     named = ["cifar10"] if study.data.dataset == "cifar10" else []
     with_features = [ae for ae in todo.train if uses_features(study.autoencoders[ae])]
     by_repa = any(map(needs_encoder, todo.repas))

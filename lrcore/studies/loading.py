@@ -52,6 +52,14 @@ def load_study(name_or_path: str) -> Study:
     return study
 
 
+def study_files(name_or_path: str) -> list[Path]:
+    """The file of a study that can be loaded, and those that it extends, one after the other."""
+    files = [_study_file(name_or_path)]
+    while (base := _parsed(files[-1]).get("extends")) is not None:
+        files.append(_extended(files[-1], base))
+    return files
+
+
 def _study_file(name_or_path: str) -> Path:
     if not name_or_path.endswith(".toml"):
         if name_or_path not in study_names():
@@ -104,12 +112,16 @@ def _merged_content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]
         return content
     if not isinstance(base, str):
         raise LrcoreError(f"extends must be the name or the path of a study, got {shown(base)}")
+    return _merged(_merged_content(_extended(path, base), (*extended_by, path.resolve())), content)
+
+
+def _extended(path: Path, base: str) -> Path:
+    """The file of the study `base` that the one at `path` extends."""
     beside = str(path.parent / _expanded(base, "extends")) if base.endswith(".toml") else base
     try:
-        file = _study_file(beside)
+        return _study_file(beside)
     except LrcoreError as error:
         raise LrcoreError(f"extends of {str(path)!r}: {error}") from error
-    return _merged(_merged_content(file, (*extended_by, path.resolve())), content)
 
 
 def _parsed(path: Path) -> dict[str, Any]:

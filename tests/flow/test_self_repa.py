@@ -18,7 +18,7 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.seeds import generator
 from lrcore.stages import training
-from lrcore.stages.engine import Job, _assets
+from lrcore.stages.engine import Job, assets_of
 from lrcore.stages.todo import Todo
 from lrcore.stages.training import ensure_trained, snapshot_path, state_path, training_recipe
 from lrcore.stages.workspace import Workspace
@@ -254,7 +254,7 @@ def test_no_encoder_is_fetched_for_it(study):
     cell, encoder = own(study)[0], study.encoder.name
     for repa, fetched in (("none", False), ("self", False), (encoder, True)):
         todo = Todo([], [], [], [], [replace(cell, repa=repa)], [], [])
-        assert (encoder in _assets(alone, todo)) == fetched
+        assert (encoder in assets_of(alone, todo)) == fetched
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Autoencoders in diffusers' layout, from a local folder or by hub id, refused unless whole and of the right class."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from lrcore.assets.cache import is_offline
+from lrcore.errors import LrcoreError, reason, shown
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def load_model(model_class: Any, source: str | Path, subfolder: str = "", revision: str = "") -> Any:
+    """A `model_class` (a diffusers ModelMixin) with float32 weights, frozen and in eval mode, on the CPU.
+
+    Args:
+        model_class: class that the stored `config.json` must name.
+        source: a local folder, or a hub id such as "stabilityai/sd-vae-ft-ema", which diffusers fetches and caches.
+        subfolder: where in `source` config and weights are, such as "vae".
+        revision: branch, tag or commit of a hub id; "" takes the default one.
+
+    Raises:
+        LrcoreError: nothing there, another class of model, weights truncated, missing or of another shape; no pickle
+            is ever read.
+    """
+    where, place = _place(source, subfolder, revision)
+    stored = stored_class(source, subfolder, revision)
+    if stored != model_class.__name__:
+        raise LrcoreError(f"'{where}' holds a {stored}, where a {model_class.__name__} is asked for")
+    try:
+        model, report = model_class.from_pretrained(
+            source,
+            torch_dtype=torch.float32,
+            use_safetensors=True,
+            # else diffusers asks for a library that is not needed here
+            low_cpu_mem_usage=False,
+            output_loading_info=True,
+            **place,
+        )
+    except (
+        *(SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError),
+        *(AssertionError, AttributeError, ZeroDivisionError, OverflowError, MemoryError),
+    ) as error:
+        raise LrcoreError(f"the weights in '{where}' do not fit their config.json: {reason(error)}") from error
+    except OSError as error:
+        if "Unable to load weights" in str(error):
+            raise LrcoreError(f"the weights in '{where}' are damaged or cut short: fetch them again") from error
+        raise _missing(where, error) from error
+    _check_whole(report, where)
+    return model.eval().requires_grad_(False)
+
+
+def stored_class(source: str | Path, subfolder: str = "", revision: str = "") -> str:
+    """The class that the `config.json` of a model names; arguments as for `load_model`.
+
+    Raises:
+        LrcoreError: nothing there.
+    """
+    return str(stored_config(source, subfolder, revision).get("_class_name", "model without a class name"))
+
+
+def stored_config(source: str | Path, subfolder: str = "", revision: str = "") -> dict[str, Any]:
+    """The `config.json` of a model; arguments as for `load_model`.
+
+    Raises:
+        LrcoreError: nothing there, or no table of keys.
+    """
+    from diffusers import AutoencoderKL
+
+    where, place = _place(source, subfolder, revision)
+    _check_named(source, where)
+    try:
+        config = AutoencoderKL.load_config(source, **place)
+    except (OSError, ValueError) as error:
+        raise _missing(where, error) from error
+    if not isinstance(config, dict):
+        raise LrcoreError(f"the config.json of '{where}' is no table of keys, but {shown(config)}")
+    return config
+
+
+def _place(source: str | Path, subfolder: str, revision: str) -> tuple[str, dict[str, Any]]:
+    """The model's name in messages, and what diffusers wants to know of where it is."""
+    local = Path(source).is_dir() or is_offline()
+    place = {"subfolder": subfolder or None, "revision": revision or None, "local_files_only": local}
+    return f"{source}/{subfolder}".rstrip("/"), place
+
+
+def _check_named(source: str | Path, where: str) -> None:
+    """Refuse what can be no hub id before the network is asked for it."""
+    text = str(source)
+    if not Path(source).is_dir() and (os.sep + os.sep in text or text.startswith((".", os.sep, "~")) or
+                                      text.count("/") > 1):  # fmt: skip
+        raise LrcoreError(f"'{where}' is no folder; an autoencoder is a folder with config.json and {WEIGHTS}")
+
+
+def _missing(where: str, error: Exception) -> LrcoreError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return LrcoreError(
+        f"autoencoder '{where}' cannot be had: {reason} "
+        f"To supply it by hand, put its config.json and {WEIGHTS} in a folder and name that folder instead"
+    )
+
+
+def _check_whole(report: dict[str, Any], where: str) -> None:
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        wrong = [str(key) for key in report.get(kind) or []]
+        if wrong:
+            some = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
+            raise LrcoreError(
+                f"the weights in '{where}' do not fit their config.json: {len(wrong)} {kind.replace('_', ' ')}: {some}"
+            )

@@ -1,0 +1,86 @@
+"""Which parts of the fast path a device may use: those that passed the self-check there, with this software.
+
+    record(device, Capabilities(frozenset({SAMPLING, TRAINING})))    # what the self-check does at its end
+    capabilities(device).has(SAMPLING)                               # what asks
+
+The record lies in the cache, `fast/<device>.json`. It counts for the device's name, driver, torch and lrcore that it
+was made with; absent, damaged or of others, nothing has passed and everything goes the slow way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lrcore
+from lrcore.assets.table import cache_folder
+from lrcore.fast import cuda
+from lrcore.runtime.files import write_json
+
+SAMPLING, SAMPLING_GRAPH = "sampling", "sampling graph"
+TRAINING, TRAINING_GRAPH = "training", "training graph"
+PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH)
+"""What can pass by itself; a graph is of use only where its part has passed, too."""
+
+CHUNK_TOKENS = 16_384
+"""Tokens of all rows that are sampled at once; a chunk's activations should stay in the cache of the device."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """The parts that `passed`, some of `PARTS`, and the size of a chunk of samples (positive)."""
+
+    passed: frozenset[str] = frozenset()
+    chunk_tokens: int = CHUNK_TOKENS
+
+    def has(self, part: str) -> bool:
+        """Whether this part may be used."""
+        return part in self.passed
+
+
+def record(device: torch.device, found: Capabilities) -> Path:
+    """Keep what the self-check found on `device`, in place of what was found before; returns the file.
+
+    Raises:
+        LrcoreError: the cache cannot be written to.
+    """
+    path = _path(device)
+    write_json(path, {**identity(device), **dataclasses.asdict(found), "passed": sorted(found.passed)})
+    return path
+
+
+def capabilities(device: torch.device) -> Capabilities:
+    """What was recorded for `device` as it is now; nothing where there is no record of it that can be read."""
+    try:
+        found = json.loads(_path(device).read_text())
+        return _checked(found, identity(device))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Capabilities()
+
+
+def identity(device: torch.device) -> dict[str, str]:
+    """What a record depends on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    driver = cuda.driver() if device.type == "cuda" else ""
+    return {"device": name, "driver": driver, "torch": torch.__version__, "lrcore": lrcore.__version__}
+
+
+def _checked(found: Mapping[str, Any], now: Mapping[str, str]) -> Capabilities:
+    chunk, passed = found["chunk_tokens"], found["passed"]
+    if any(found[key] != value for key, value in now.items()):
+        return Capabilities()
+    if type(chunk) is not int or chunk < 1 or not isinstance(passed, list):
+        raise ValueError("a record says other than it should")
+    return Capabilities(frozenset(passed) & frozenset(PARTS), chunk)
+
+
+def _path(device: torch.device) -> Path:
+    name = identity(device)["device"]
+    return cache_folder() / "fast" / f"{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"

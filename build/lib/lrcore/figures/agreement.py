@@ -1,0 +1,283 @@
+"""Whether studies agree: findings and their verdicts, orders of autoencoders.
+
+Distances of two studies follow two protocols, and are FID only in Inception's features: no axis here holds two of them.
+What is compared is ranks, rank correlations, and changes relative to distances of the same study.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, SiteTable, Words
+from lrcore.figures.literature import QUANTITIES, STUDIES
+from lrcore.records import schema
+from lrcore.results import agreement, claims, findings, naming, numbers, verdicts
+from lrcore.results.claims import Claim
+from lrcore.results.numbers import shown
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import labels, tau_text
+
+_ROW_HEIGHT = 78
+_BELOW, _ABOVE = 0.13, 0.44
+"""How far below a mark its line begins, and above one it ends, in rows: names stand between, where no line is."""
+_OTHER_SOURCES = {"yu2025repa": "REPA"}
+
+
+def judged(studies: Mapping[str, StudyRows], published: pandas.DataFrame) -> dict[str, list[Claim]]:
+    """The claims about every study, by its name."""
+    return {name: claims.judged(study, published) for name, study in studies.items()}
+
+
+def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
+    """One row a published finding: the verdict on it, what was published and what the study `name` measured."""
+    table = pandas.DataFrame(
+        {
+            "finding": [claim.claim for claim in found],
+            "verdict": [claim.verdict for claim in found],
+            "published": [_unbroken(claim.published) for claim in found],
+            f"study {name}": [_unbroken(claim.here) for claim in found],
+            "source": [{**STUDIES, **_OTHER_SOURCES}.get(claim.source, claim.source) for claim in found],
+        }
+    )
+    caption = f"Published findings, and what the study {name} says of each"
+    return SiteTable(table, f"{name}-claims", caption, claims.as_frame(found))
+
+
+def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
+    """The place of each autoencoder in every published setting, and in the study: 1 has the lowest distance.
+
+    A line leads from row to row for each autoencoder, and breaks at settings that lack it. Of the study's autoencoders
+    those stand here that some published setting has, unless there is none.
+
+    Raises:
+        LrcoreError: no rows, or no published setting with enough autoencoders.
+    """
+    told, own = _published_ranks(published), _own_ranks(study)
+    if (shared := own["ae"].isin(told["ae"])).any():
+        own = _places(own[shared])
+    rows = pandas.concat([told, own], ignore_index=True)
+    rows["at"] = rows.groupby("row", sort=False)["distance"].rank(method="first")  # of one place, side by side
+    settings = rows["row"].unique().tolist()
+    aes = naming.in_order(rows["ae"])
+    few = rows["at"].max() <= style.FEW
+    figure = go.Figure()
+    for ae in aes:
+        own_rows = rows[rows["ae"] == ae]
+        figure.add_trace(_place_line(ae, own_rows, settings))
+        figure.add_trace(_place_marks(ae, own_rows, settings, few))
+    places = math.ceil(rows["at"].max())
+    figure.update_xaxes(title="place by distance, lowest first", tickvals=list(range(1, places + 1)))
+    figure.update_xaxes(range=[0.5, places + 0.5], showgrid=False)
+    figure.update_yaxes(tickvals=list(range(len(settings))), ticktext=settings, range=[len(settings) - 0.6, -0.6])
+    figure.update_yaxes(tickfont_size=11, showgrid=False)
+    figure.update_layout(
+        template=style.TEMPLATE, height=90 + _ROW_HEIGHT * len(settings), margin_b=50, showlegend=False
+    )
+    if not few:
+        style.legend_of_many(figure, len(aes))
+    said = "; ".join(f"{row.replace('<br>', ' ')}: {_in_words(group)}" for row, group in _by(rows, "row"))
+    alt = f"Places of the autoencoders from the lowest to the highest distance. {said}."
+    best = findings.by_ae(study.best(), "distance")
+    noise = findings.noise_of_difference(study.repeated)
+    first = words.leaders(words.above_zero({ae: best[ae] for ae in best if ae in set(own["ae"])}), noise)
+    about = Words(
+        first_places(agreement.by_setting(published).values(), first, study.name),
+        "Place of each autoencoder by its distance in every published setting and, below these, in study "
+        f"{study.name}: {words.images(study.generation).split(',')[0]}, {words.features(study.generation)}. 1 is the "
+        "lowest distance, the most learnable.",
+        "Distances follow different protocols, so only places can be compared. A setting without a name did not "
+        f"measure it; lines break there. {words.seed_noise(noise)} {_sources(published)}; study {study.name}, "
+        "data/generation.",
+    )
+    rows = rows.drop(columns="at").assign(row=rows["row"].str.replace("<br>", " "))
+    return SiteFigure(figure, rows, f"{study.name}-ranks", alt, words=about)
+
+
+def first_places(settings: Iterable[Mapping[str, float]], ours: Sequence[str], study: str) -> str:
+    """Who is first in most published settings, and who in the study, in one sentence.
+
+    `settings`: the distance of each autoencoder in each published setting; `ours`: the autoencoders of the study that
+    cannot be told from its lowest distance, none where there is nothing to compare.
+    """
+    found = [words.leaders(distances) for distances in settings]
+    votes = {ae: sum(ae in first for first in found) for ae in naming.in_order(ae for first in found for ae in first)}
+    most = [ae for ae, count in votes.items() if count == max(votes.values())]
+    leading = f"{words.joined(labels(most))} {'is' if len(most) == 1 else 'are each'} first in {votes[most[0]]} of "
+    leading += f"{len(found)} published settings"
+    if not ours:
+        return leading
+    if list(ours) == most and len(most) == 1:
+        return f"{leading}, and in study {study}"
+    if len(ours) > 3:
+        return f"{leading}, no single one in study {study}"
+    return f"{leading}, {words.joined(labels(ours), 'or')} in study {study}"
+
+
+def _place_line(ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> go.Scatter:
+    """From below each mark to above the next row's, where that has the autoencoder; names are in the gaps."""
+    at = dict(zip(rows["row"], rows["at"], strict=True))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for line, (upper, lower) in enumerate(itertools.pairwise(settings)):
+        if upper in at and lower in at:
+            x += [at[upper], at[lower], None]
+            y += [line + _BELOW, line + 1 - _ABOVE, None]
+    look = {"color": naming.ae_style(ae).colour, "width": 2}
+    return go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False, connectgaps=False)
+
+
+def _place_marks(ae: str, rows: pandas.DataFrame, settings: Sequence[str], named: bool) -> go.Scatter:
+    look = naming.ae_style(ae)
+    return go.Scatter(
+        x=rows["at"].tolist(),
+        y=[settings.index(row) for row in rows["row"]],
+        name=look.label,
+        mode="markers+text" if named else "markers",
+        text=[look.label] * len(rows),
+        textposition="top center",
+        textfont_size=11,
+        marker={"color": look.colour, "symbol": look.symbol, "size": 13},
+        customdata=[[shown(value), place] for value, place in zip(rows["distance"], rows["rank"], strict=True)],
+        hovertemplate=f"{look.label}: place %{{customdata[1]}}, distance %{{customdata[0]}}<extra></extra>",
+        cliponaxis=False,
+    )
+
+
+def _sources(published: pandas.DataFrame) -> str:
+    """The published studies that orders are from."""
+    names = dict.fromkeys(STUDIES[source] for source, _, _ in agreement.by_setting(published))
+    return f"Sources: {', '.join(names)}"
+
+
+def rank_correlations(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
+    """Kendall's tau of the study's order with every published one, and how many orders agree as well by chance.
+
+    Raises:
+        LrcoreError: no rows, or no published setting with enough autoencoders.
+    """
+    best = study.best()
+    found = agreement.with_published(best, published)
+    aes = found["autoencoders"]
+    rows = found.assign(orders=[math.factorial(count) for count in aes])
+    table = pandas.DataFrame(
+        {
+            "published": rows["source"].map(STUDIES),
+            "setting": rows["setting"],
+            "distance": rows["quantity"].map(QUANTITIES),
+            "rank correlation": [tau_text(value) for value in rows["tau"]],
+            "autoencoders": aes,
+            "orders that agree as well": [
+                "–" if math.isnan(share) else f"{round(share * orders)} of {orders}"
+                for share, orders in zip(rows["chance"], rows["orders"], strict=True)
+            ],
+        }
+    )
+    caption = f"Agreement of the order of autoencoders in the study {study.name} with published orders"
+    return SiteTable(table, f"{study.name}-rank-correlations", caption, rows)
+
+
+def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
+    """Two autoencoders at a time: how many published settings put the first before the second, and what the study says.
+
+    `ahead` is by how much the worse distance is worse, negative where the study has the second before the first.
+
+    Raises:
+        LrcoreError: no rows, or no published setting with enough autoencoders.
+    """
+    best = study.best()
+    ours = dict(zip(best["ae"], best["distance"], strict=True))
+    noise = findings.noise_of_difference(study.repeated)
+    rows = agreement.pairs(published)
+    rows["ahead"] = [
+        verdicts.lead(ours[first], ours[second]) if {first, second} <= set(ours) else math.nan
+        for first, second in zip(rows["first"], rows["second"], strict=True)
+    ]
+    rows["verdict"] = [verdicts.verdict_on(ahead, noise) for ahead in rows["ahead"]]
+    table = pandas.DataFrame(
+        {
+            "more learnable": [naming.ae_style(ae).label for ae in rows["first"]],
+            "than": [naming.ae_style(ae).label for ae in rows["second"]],
+            "published settings": [
+                f"{agreeing} of {settings}"
+                for agreeing, settings in zip(rows["agreeing"], rows["settings"], strict=True)
+            ],
+            f"lead in study {study.name}": [_unbroken(numbers.percent(ahead)) for ahead in rows["ahead"]],
+            "verdict": rows["verdict"],
+        }
+    )
+    caption = f"Pairs of autoencoders in published settings and in the study {study.name}"
+    return SiteTable(table, f"{study.name}-pairs", caption, rows)
+
+
+def _ranked(row: str, distances: Mapping[str, float]) -> pandas.DataFrame:
+    return _places(pandas.DataFrame({"row": row, "ae": list(distances), "distance": list(distances.values())}).dropna())
+
+
+def _places(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """With the place of each autoencoder in its row."""
+    return rows.assign(rank=rows.groupby("row", sort=False)["distance"].rank(method="min").astype(int))
+
+
+def _published_ranks(published: pandas.DataFrame) -> pandas.DataFrame:
+    found = [
+        _ranked(_row_name(STUDIES[source], setting, QUANTITIES[quantity]), distances)
+        for (source, setting, quantity), distances in agreement.by_setting(published).items()
+    ]
+    if not found:
+        raise LrcoreError("no rows: no published study compares autoencoders by a distance")
+    return pandas.concat(found)
+
+
+def _own_ranks(study: StudyRows) -> pandas.DataFrame:
+    """Of the grid, and of the chosen settings where they were measured once more.
+
+    There by the distance that decides; where that is the kernel distance, by the Frechet distance of most samples too.
+    """
+    grid = findings.comparable_best(findings.mean_over_seeds(study.generation))
+    rows = [_ranked(_row_name(f"Study {study.name}", "", study.distance), _distances(grid, "distance"))]
+    for part, column in _again(study):
+        again = findings.best_per_ae(findings.mean_over_seeds(part))
+        network, samples = str(part["feature_network"].iloc[0]), shown(float(part["n_samples"].iloc[0]))
+        name = schema.distance_label(network) if column == "fid" else findings.label(part)
+        setting = f"best settings again, {samples} samples"
+        rows.append(_ranked(_row_name(f"Study {study.name}", setting, name), _distances(again, column)))
+    return pandas.concat(rows)
+
+
+def _again(study: StudyRows) -> list[tuple[pandas.DataFrame, str]]:
+    """What the chosen settings are ranked by: rows of one protocol and the column of settings that has the distance."""
+    parts = study.again[:1]
+    found = [(part, "distance") for part in parts]
+    if parts and parts[0]["score"].iloc[0] == "kid":
+        found.append((max(study.again, key=lambda part: part["n_samples"].iloc[0]), "fid"))
+    return found
+
+
+def _distances(best: pandas.DataFrame, column: str) -> dict[str, float]:
+    return dict(zip(best["ae"], best[column], strict=True))
+
+
+def _row_name(study: str, setting: str, distance: str) -> str:
+    text = f"{study}: {setting}, {distance}" if setting else f"{study}: {distance}"
+    return "<br>".join(textwrap.wrap(text, 23, break_on_hyphens=False))
+
+
+def _in_words(group: pandas.DataFrame) -> str:
+    return ", ".join(naming.ae_style(ae).label for ae in group.sort_values("rank")["ae"])
+
+
+def _unbroken(text: str) -> str:
+    """Numbers and their percent signs stay on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _by(rows: pandas.DataFrame, column: str) -> Iterable[tuple[str, pandas.DataFrame]]:
+    return ((str(name), part) for name, part in rows.groupby(column, sort=False))

@@ -1,0 +1,190 @@
+"""Sentences on whether studies agree, computed from the rows: Markdown text, as in `lrcore.figures.prose`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.latents import DIAGNOSTICS
+from lrcore.figures.literature import QUANTITIES, STUDIES
+from lrcore.figures.markdown import ae_name, code, escaped
+from lrcore.figures.style import FEW
+from lrcore.records import schema
+from lrcore.results import agreement, findings, verdicts
+from lrcore.results.claims import Claim
+from lrcore.results.numbers import shown
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import narrow_note, tau_text
+
+
+def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
+    """One bullet a study: how many findings it bears out, and how large the noise of its seeds is."""
+    bullets = []
+    for name, of_study in found.items():
+        count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
+        counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
+        study = studies[name]
+        bullets.append(
+            f"- Study {code(name)}: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
+            f"{escaped(narrow_note(study.generation))}".rstrip()
+        )
+    return "\n".join(bullets)
+
+
+def noise_in_words(study: StudyRows) -> str:
+    """How far another training seed moves a distance of this study, and from what size a difference counts."""
+    noise = findings.noise_of_seeds(study.repeated)
+    if noise.empty:
+        return "No setting was trained with two seeds, so its noise is not known, and verdicts go by the sign alone."
+    limit = findings.noise_of_difference(study.repeated)
+    few = noise if len(noise) <= FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
+    each = (", " if len(few) == len(noise) else " to ").join(
+        f"{_percent(deviation)} for {ae_name(ae)}"
+        for ae, deviation in zip(few["ae"], few["relative_deviation"], strict=True)
+    )
+    return (
+        f"Another seed moves a distance by {each} (relative standard deviation), so a difference of two trainings "
+        f"counts from {_percent(limit)}."
+    )
+
+
+def disagreements(name: str, found: Sequence[Claim]) -> str:
+    """The findings that the study `name` speaks against, with the numbers of both; else that there are none."""
+    against = [claim for claim in found if claim.verdict == verdicts.FAILS]
+    missing = sum(claim.verdict == verdicts.MISSING for claim in found)
+    waiting = f" ({missing} of {len(found)} {_verb(verdicts.MISSING, missing)})" if missing else ""
+    if not against:
+        return f"The study {code(name)} contradicts no published finding by more than the noise of its seeds{waiting}."
+    bullets = [
+        f"- **{escaped(claim.claim)}** Published [@{claim.source}]: {escaped(claim.published)}. "
+        f"Here: {escaped(claim.here)}."
+        for claim in against
+    ]
+    return "\n".join([f"In the study {code(name)} these published findings do not hold{waiting}:\n", *bullets])
+
+
+def published_agreement(published: pandas.DataFrame) -> str:
+    """How far the published orders agree among themselves.
+
+    Raises:
+        LrcoreError: fewer than two published settings that can be compared.
+    """
+    pairs = agreement.among_published(published)
+    if pairs.empty:
+        raise LrcoreError("no rows: no two published settings share enough autoencoders")
+    same = int((pairs["tau"] > 1 - 1e-9).sum())
+    settings = len(agreement.by_setting(published))
+    text = (
+        f"The {settings} published settings make {len(pairs)} pairs; in {same} of them all autoencoders that both have "
+        "stand in the same order."
+    )
+    others = pairs[pairs["tau"] <= 1 - 1e-9]
+    if len(others):
+        low = others.sort_values("tau").iloc[0]
+        between = f"{_named(low['first'])} and {_named(low['second'])}"
+        text += f" The lowest rank correlation, {tau_text(low['tau'])}, is between {between}."
+    return text
+
+
+def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
+    """The study's order of autoencoders, with how many published orders it shares, and what the noise leaves of it."""
+    best = study.best().sort_values("distance")
+    if len(best) < agreement.FEWEST:
+        return f"Of study {code(study.name)} only {len(best)} autoencoders are measured so far: too few for an order."
+    order = ", ".join(ae_name(ae) for ae in best["ae"])
+    text = f"Study {code(study.name)} puts them in the order {order}, from the most to the least learnable: "
+    found = agreement.with_published(best, published).dropna(subset="tau")
+    if found.empty:
+        return f"{text}no published setting has enough of these autoencoders to compare."
+    same = int((found["tau"] > 1 - 1e-9).sum())
+    taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
+    text += f"that of {same} of {len(found)} published settings, at rank correlations of {taus}."
+    noise = findings.noise_of_difference(study.repeated)
+    if math.isnan(noise):
+        return text
+    gaps = best["distance"].pct_change().iloc[1:]
+    clear = int((gaps > noise).sum())
+    return f"{text} Of its {len(gaps)} steps from one autoencoder to the next {clear} exceed the noise of the seed."
+
+
+def predictors_in_words(study: StudyRows) -> str:
+    """Which properties of the latent have the order of the study's distances, and how surprising that is."""
+    found = agreement.of_predictors(study.best(), study.latents)
+    if found.empty:
+        return f"Of study {code(study.name)} too few autoencoders are measured so far to compare orders."
+    count = int(found["autoencoders"].max())
+    perfect = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in found.loc[found["tau"] > 1 - 1e-9, "predictor"]]
+    named = f": {', '.join(perfect)}" if perfect else ""
+    by_chance = shown(len(found) / math.factorial(count))
+    return (
+        f"In study {code(study.name)} {len(perfect)} of {len(found)} properties have the order of learnability{named}. "
+        f"Of {count} autoencoders 1 order in {math.factorial(count):,} agrees by chance, and {len(found)} properties "
+        f"were tried, so {by_chance} agreements are to be expected from chance alone."
+    )
+
+
+def samples_in_words(study: StudyRows) -> str:
+    """How far the samples of the best settings are from real images, by precision and recall."""
+    best = study.best()
+    row = study.compared.iloc[0]
+    ends = [
+        " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
+        for name in ("sample_precision", "sample_recall")
+    ]
+    return (
+        f"At the best settings of study {code(study.name)}, after {shown(float(best['step'].max()))} steps of "
+        f"{escaped(row['model'])}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of "
+        f"the real images among the {shown(float(row['n_samples']))} samples (recall).{_again_in_words(study)}"
+    )
+
+
+def _again_in_words(study: StudyRows) -> str:
+    """The distances of the chosen settings by the most samples that they were measured with once more."""
+    if not study.again:
+        return ""
+    rows = max(study.again, key=lambda part: part["n_samples"].iloc[0])
+    best = findings.best_per_ae(findings.mean_over_seeds(rows))
+    ranges = {findings.label(rows): best["distance"]}
+    ranges[schema.distance_label(str(rows["feature_network"].iloc[0]))] = best["fid"]
+    said = " and ".join(
+        f"{escaped(name)} of {' to '.join(dict.fromkeys((shown(values.min()), shown(values.max()))))}"
+        for name, values in ranges.items()
+    )
+    samples = shown(float(rows["n_samples"].iloc[0]))
+    return f" Measured once more over {samples} samples, the autoencoders' best settings have {said}."
+
+
+def _compared(study: StudyRows) -> str:
+    """Where the autoencoders of a study are compared: the step, and at which settings."""
+    settings = findings.mean_over_seeds(study.compared)
+    step = findings.last_common_step(settings)
+    at = f"Autoencoders are compared at step {shown(float(step))}"
+    if study.anew:
+        samples, seeds = shown(float(settings["n_samples"].iloc[0])), int(settings["seeds"].max())
+        trainings = f"{seeds} trainings" if seeds > 1 else "one training"
+        return f"{at}, each at its best setting, by {samples} new samples of {trainings}."
+    shared = findings.shared_settings(settings[settings["step"] == step], "ae")
+    return f"{at}, over the {len(shared) // max(1, shared['ae'].nunique())} settings that all have."
+
+
+def _verb(verdict: str, number: int) -> str:
+    one, several = {
+        verdicts.HOLDS: ("holds", "hold"),
+        verdicts.FAILS: ("does not hold", "do not hold"),
+        verdicts.NOISE: ("is within the noise of the seed", "are within the noise of the seed"),
+        verdicts.MISSING: ("is not measured", "are not measured"),
+    }[verdict]
+    return one if number == 1 else several
+
+
+def _percent(share: float) -> str:
+    """A share with two digits: noise and recall are often below one percent."""
+    return f"{100 * share:.2g} %"
+
+
+def _named(setting: tuple[str, str, str]) -> str:
+    source, conditions, quantity = setting
+    return f"{QUANTITIES[quantity]} of {STUDIES[source]} ({escaped(conditions)})"

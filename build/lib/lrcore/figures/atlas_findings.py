@@ -1,0 +1,324 @@
+"""What the atlas says beside its correlations: what changes the winner, what guidance hides, shifts, repetitions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore.figures import style, words
+from lrcore.figures.atlas import FAMILY_LOOKS, Work, each, look, quantity_label, short_title
+from lrcore.figures.atlas_forest import colours_of
+from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
+from lrcore.results import atlas as statistics
+from lrcore.results.atlas_repeats import differences
+from lrcore.results.numbers import percent, shown
+
+SOURCE = "Source: data/atlas."
+FEWEST_PAIRS = 10
+"""Fewer pairs than this make no share that a title could speak of."""
+
+_OVER = {
+    "guidance": "guidance",
+    "generator": "network",
+    "steps": "sampling steps",
+    "epochs": "training time",
+}
+
+
+def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = "gfid") -> Embedded:
+    """How many pairs of latents swap places inside one source where one thing changes; a word where none is told."""
+    rows = swaps(atlas, quantity)
+    if rows.empty:
+        return Markup("<p>No source has two settings that differ in one thing alone yet.</p>")
+    rows = rows.assign(title=[short_title(source, works) for source in rows["source"]])
+    kinds = [over for over in _OVER if over in set(rows["over"])]
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 90 + 30 * (len(rows) + len(kinds))})
+    names: list[str] = []
+    places: list[int] = []
+    for kind, colour in zip(kinds, ("#D55E00", "#0072B2", "#009E73", "#CC79A7"), strict=False):
+        part = rows[rows["over"] == kind]
+        at = [len(names) + number for number in range(len(part))]
+        figure.add_trace(
+            go.Bar(
+                x=(100 * part["share"]).tolist(),
+                y=at,
+                orientation="h",
+                width=0.6,
+                marker={"color": colour},
+                name=_OVER[kind],
+                text=[f"{row.crossing} of {row.pairs}" for row in each(part)],
+                textposition="outside",
+                cliponaxis=False,
+                customdata=part["title"].tolist(),
+                hovertemplate="%{customdata}: %{text} pairs<extra></extra>",
+            )
+        )
+        names += part["title"].tolist()
+        places += at
+    figure.update_xaxes(title="pairs of latents that swap places (%)", range=[0, max(60, 115 * rows["share"].max())])
+    figure.update_yaxes(tickvals=places, ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False)
+    figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 90})
+    title = finding_of_swaps(rows)
+    alt = f"{title}. " + "; ".join(
+        f"{_OVER[row.over]} in {row.title}: {row.crossing} of {row.pairs} pairs" for row in each(rows)
+    )
+    about = (
+        f"Pairs of latents that stand the other way round by {quantity_label(quantity)} where one source changes one "
+        "thing and nothing else that it states."
+    )
+    notes = f"Sources with three pairs or more, beside their bars. Noise swaps some: one training each. {SOURCE}"
+    return SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, notes))
+
+
+def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
+    """Pairs and swaps of every source with three pairs or more: over, source, settings, pairs, crossing, share."""
+    found = []
+    for over in statistics.OVER:
+        for source in sorted(set(atlas["source"])):
+            told = statistics.rank_agreement(atlas, source, over, quantity)
+            pairs, crossing = int(told["pairs"].sum()), int(told["crossing"].sum())
+            if pairs >= 3:
+                found.append((over, source, len(told), pairs, crossing, crossing / pairs))
+    return pandas.DataFrame(found, columns=["over", "source", "settings", "pairs", "crossing", "share"])
+
+
+def finding_of_swaps(rows: pandas.DataFrame) -> str:
+    """Which change swaps most inside a source, of those with enough pairs."""
+    enough = rows[rows["pairs"] >= FEWEST_PAIRS]
+    if enough.empty:
+        return "No source has enough pairs of latents to say what changes the winner"
+    parts = []
+    for over in dict.fromkeys(enough["over"]):
+        shares = enough[enough["over"] == over]["share"]
+        low, high = percent(shares.min(), signed=False), percent(shares.max(), signed=False)
+        parts.append(f"{_OVER[over]} swaps {high if low == high else f'{low[:-2]} to {high}'}")
+    return words.capital(f"{words.joined(parts)} of the pairs of latents")
+
+
+def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = statistics.LEAST) -> Embedded:
+    """For each setting of a source with `least` latents that was measured with and without guidance, both gFIDs."""
+    found = {}
+    for source in sorted(set(atlas["source"])):
+        for number, rows in enumerate(with_and_without(atlas, source, least)):
+            title = short_title(source, works)
+            setting = str(rows["generator"].iloc[0]).split(" ")[0]
+            found[f"{title}, {setting}"] = guided_figure(rows, f"guidance-{source.replace('_', '-')}-{number}", title)
+    return Switch(found, "Setting") if found else Markup("<p>No source has latents with and without guidance yet.</p>")
+
+
+def with_and_without(atlas: pandas.DataFrame, source: str, least: int) -> list[pandas.DataFrame]:
+    """Latents of a source with an unguided gFID and one of the best guidance, a frame each setting of `least` latents.
+
+    Columns canonical, family, generator, unguided, guided, place_unguided, place_guided, with what stands at either.
+    """
+    rows = statistics.primary(atlas)
+    rows = rows[(rows["source"] == source) & (rows["quantity"] == "gfid") & (rows["canonical"] != "")]
+    shared = ["dataset", "resolution", "n", "generator", "images_seen", "sampler", "steps", "label_rule", "reference"]
+    found = []
+    for _, part in rows.groupby(shared, sort=False):
+        ends = {}
+        for name, kind in (("unguided", ["none"]), ("guided", ["cfg_best", "cfg", "guided", "cfg_interval"])):
+            of_kind = part[part["guidance"].isin(kind)]
+            once = of_kind.groupby("canonical").filter(lambda same: same["value"].nunique() == 1)
+            ends[name] = once.drop_duplicates("canonical").set_index("canonical")
+        both = ends["unguided"].index.intersection(ends["guided"].index, sort=False)
+        if len(both) < least:
+            continue
+        first, second = ends["unguided"].loc[both], ends["guided"].loc[both]
+        told = {
+            "canonical": both,
+            "family": first["family"].to_numpy(),
+            "generator": first["generator"].to_numpy(),
+            "unguided": first["value"].to_numpy(),
+            "guided": second["value"].to_numpy(),
+            "stands_unguided": first["place"].to_numpy(),
+            "stands_guided": second["place"].to_numpy(),
+        }
+        table = pandas.DataFrame(told)
+        for name in ("unguided", "guided"):
+            table[f"place_{name}"] = table[name].rank(method="min").astype(int)
+        found.append(table.sort_values("unguided", kind="stable").reset_index(drop=True))
+    return found
+
+
+def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
+    """Lines from the gFID without guidance to that with it, a line a latent, of `with_and_without`."""
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 560})
+    seen: set[str] = set()
+    for row in each(rows):
+        drawn = look(row.family)
+        text = (
+            f"{row.canonical}<br>unguided {shown(row.unguided)} (place {row.place_unguided}), "
+            f"guided {shown(row.guided)} (place {row.place_guided})"
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=[0, 1],
+                y=[row.unguided, row.guided],
+                mode="lines+markers",
+                line={"color": drawn.colour, "width": 1.5},
+                marker={"color": drawn.colour, "symbol": drawn.symbol, "size": 9},
+                name=drawn.label,
+                legendgroup=row.family,
+                showlegend=row.family not in seen,
+                text=[text, text],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+        seen.add(row.family)
+    figure.update_xaxes(tickvals=[0, 1], ticktext=["without guidance", "with guidance"], range=[-0.25, 1.25])
+    values = [*rows["unguided"], *rows["guided"]]
+    figure.update_yaxes(title="gFID", **style.distance_axis(values, 0.04))
+    figure.update_layout(legend=style.LEGEND_BELOW, showlegend=True, margin={"b": 90})
+    title = finding_of_guidance(rows)
+    alt = f"{title}. {source}. " + "; ".join(
+        f"{row.canonical}: {shown(row.unguided)}, guided {shown(row.guided)}" for row in each(rows)
+    )
+    about = (
+        f"gFID without guidance and with it, lower is better; {source}, {rows['generator'].iloc[0]}, one training each."
+    )
+    return SiteFigure(figure, rows, name, alt, Words(title, about, SOURCE))
+
+
+def finding_of_guidance(rows: pandas.DataFrame) -> str:
+    """By how much guidance narrows the distance from the best latent to the worst, and who wins."""
+    spans = [float(rows[end].max() / rows[end].min()) for end in ("unguided", "guided")]
+    span = f"the worst latent's gFID is {_times(spans[0])} the best one's without guidance, {_times(spans[1])} with it"
+    best = [str(rows.sort_values(end, kind="stable")["canonical"].iloc[0]) for end in ("unguided", "guided")]
+    wins = f"{best[0]} wins both" if best[0] == best[1] else f"{best[0]} wins without, {best[1]} with it"
+    return words.capital(f"{span}; {wins}")
+
+
+def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
+    """Which train shifts were used by channels per token; exempt from groups, since it compares no latents."""
+    rows = statistics.shifts_used(atlas)
+    rows = rows[(rows["channels_per_token"] > 0) & rows["trainshift"].notna()]
+    columns = ["source", "canonical", "channels_per_token", "tokens", "trainshift", "density", "label"]
+    rows = rows[columns].drop_duplicates(ignore_index=True)
+    if rows.empty:
+        return Markup("<p>No source tells the shift of a latent whose channels are known yet.</p>")
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
+    colours = colours_of(rows["source"])
+    for source, part in rows.groupby("source", sort=False):
+        figure.add_trace(
+            go.Scatter(
+                x=part["channels_per_token"].tolist(),
+                y=part["trainshift"].tolist(),
+                mode="markers",
+                name=short_title(str(source), works),
+                marker={"color": colours[str(source)], "size": 11, "opacity": 0.8},
+                text=[
+                    f"{row.canonical}<br>{row.channels_per_token:,} channels per token, shift {shown(row.trainshift)}"
+                    for row in each(part)
+                ],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title="channels per token", type="log", tickvals=[4, 16, 64, 256, 1024], tickformat="~g")
+    figure.update_yaxes(title="train shift (above 1: more noise)", type="log", tickvals=[0.5, 1, 2, 4, 8, 16])
+    figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW)
+    style.legend_of_many(figure, len(colours))
+    title = finding_of_shifts(rows)
+    alt = f"{title}. " + "; ".join(
+        f"{row.canonical}, {row.channels_per_token} channels: {shown(row.trainshift)} ({row.source})"
+        for row in each(rows.drop_duplicates(["source", "channels_per_token", "trainshift"]))
+    )
+    about = "Train shifts that sources used or found best, in this project's convention; a point a latent of a source."
+    notes = f"{words.capital(statistics.EXEMPT)}. {SOURCE}"
+    return SiteFigure(figure, rows, "shifts-used", alt, Words(title, about, notes))
+
+
+def finding_of_shifts(rows: pandas.DataFrame) -> str:
+    """The range of shifts of narrow tokens and of wide ones."""
+    channels, shift = rows["channels_per_token"], rows["trainshift"]
+    narrow, wide = shift[channels <= 64], shift[channels > 256]
+    if narrow.empty or wide.empty:
+        return f"Train shifts of {_span(rows['trainshift'])} have been used"
+    return (
+        f"Tokens of up to 64 channels are trained with shifts of {_span(narrow)}, those of more than 256 with "
+        f"{_span(wide)}, most often {shown(wide.mode().iloc[0])}"
+    )
+
+
+def reproducible(atlas: pandas.DataFrame) -> Embedded:
+    """By how much figures differ that several sources state alike; exempt from groups, since it compares no latents."""
+    rows = differences(atlas)
+    if rows.empty:
+        return Markup("<p>No figure is stated alike by two sources yet.</p>")
+    order = list(rows.groupby("quantity")["difference"].median().sort_values(ascending=False).index)
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 120 + 44 * len(order), "showlegend": False})
+    for at, quantity in enumerate(order):
+        part = rows[rows["quantity"] == quantity]
+        figure.add_trace(
+            go.Scatter(
+                # a logarithmic axis has no 0: what agrees to the last digit stands at the left edge
+                x=(100 * part["difference"]).clip(lower=_LEAST_PERCENT).tolist(),
+                y=[at] * len(part),
+                mode="markers",
+                name=quantity_label(quantity),
+                marker={"color": FAMILY_LOOKS["kl"].colour, "size": 11, "opacity": 0.6},
+                text=[
+                    f"{row.canonical}: {shown(row.low)} to {shown(row.high)}<br>{percent(row.difference)}, "
+                    f"{row.sources} sources"
+                    for row in each(part)
+                ],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    ticks = [value for value in (0.1, 1, 10, 100, 1000, 10000) if value <= 200 * max(1, rows["difference"].max())]
+    texts = ["0", *[f"{value:g}" for value in ticks[1:]]]
+    limits = [math.log10(_LEAST_PERCENT) - 0.15, math.log10(max(1, 100 * rows["difference"].max())) + 0.15]
+    figure.update_xaxes(
+        title="highest above lowest figure (%)", type="log", tickvals=ticks, ticktext=texts, range=limits
+    )
+    names = {"tickvals": list(range(len(order))), "ticktext": [words.bare(quantity_label(name)) for name in order]}
+    figure.update_yaxes(**names, range=[len(order) - 0.5, -0.5])
+    title = finding_of_repeats(rows)
+    alt = f"{title}. " + "; ".join(
+        f"{quantity_label(row.quantity)} of {row.canonical}: {shown(row.low)} to {shown(row.high)}"
+        for row in each(rows)
+    )
+    about = (
+        "Each point is one quantity of one autoencoder that two sources or more measured, with nothing different in "
+        "what they state of the protocol."
+    )
+    notes = (
+        f"{words.capital(statistics.EXEMPT)}. Autoencoders whose checkpoint is not stated are left out, and so are "
+        "figures that one source quotes from another. LPIPS has variants, and few sources say which is theirs. "
+        f"{SOURCE}"
+    )
+    return SiteFigure(figure, rows, "reproducible", alt, Words(title, about, notes))
+
+
+_LEAST_PERCENT = 0.1
+
+
+def finding_of_repeats(rows: pandas.DataFrame) -> str:
+    """By how much the middle one of the figures differs, and which quantity is worst."""
+    medians = rows.groupby("quantity")["difference"].median()
+    enough = rows.groupby("quantity").size()
+    medians = medians[enough >= 3] if (enough >= 3).any() else medians
+    worst, best = str(medians.idxmax()), str(medians.idxmin())
+    median = percent(rows["difference"].median(), signed=False)
+    title = f"Half of {len(rows)} figures that sources state alike differ by more than {median}"
+    if worst == best:
+        return title
+    told = [f"{words.bare(quantity_label(name))} {_apart(medians[name])}" for name in (worst, best)]
+    return f"{title}; {told[0]}, {told[1]}"
+
+
+def _apart(difference: float) -> str:
+    """How far two figures are apart, as a reader says it: 'by 8 %', '11 times'."""
+    return f"by {percent(difference, signed=False)}" if difference < 1 else f"{_times(1 + difference)}"
+
+
+def _span(values: pandas.Series) -> str:
+    low, high = shown(values.min()), shown(values.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f} times" if ratio >= 10 else f"{ratio:.1f} times"

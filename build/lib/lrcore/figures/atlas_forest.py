@@ -1,0 +1,251 @@
+"""Forest plots: one correlation a protocol group, with its interval; what points one way, the other way, or neither."""
+
+from __future__ import annotations
+
+import html
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style, words
+from lrcore.figures.atlas import PAGE, SOURCE_COLOURS, each, linked, quantity_label
+from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
+from lrcore.records.atlas_sources import Group
+from lrcore.results import atlas as statistics
+from lrcore.results.numbers import shown
+
+_ROW = 44
+"""Pixels of a row: its text and its interval."""
+
+_LONGEST = 46
+"""Characters of a row's text that a phone has room for; the table has it whole."""
+
+_LIMITS = [-1.05, 1.05]
+SUBTITLE = (
+    f"Pearson correlation over the latents of one protocol group, with {100 * statistics.LEVEL:.0f} % intervals of a "
+    f"bootstrap over families and latents. Only groups of at least {statistics.LEAST} latents."
+)
+NOTES = (
+    "Filled: groups that count. Hollow: groups whose latents mostly stand in a group above, so that they do not count "
+    "again. Nothing is pooled. Source: data/atlas."
+)
+
+
+def computed(
+    atlas: pandas.DataFrame, groups: Mapping[str, Group], quantities: Sequence[str], y: str = "gfid"
+) -> dict[str, pandas.DataFrame]:
+    """`results.atlas.forest` of each of `quantities` that a group has, by quantity.
+
+    Raises:
+        LrcoreError: unknown quantity.
+    """
+    found = {x: statistics.forest(atlas, groups, x, y) for x in quantities}
+    return {x: rows for x, rows in found.items() if not rows.empty}
+
+
+def forests(rows: Mapping[str, pandas.DataFrame], quantities: Sequence[str], y: str = "gfid") -> Embedded:
+    """The forest plot of each of `quantities` and its groups, of `computed`, behind a switch; a word of none."""
+    choices = {
+        words.bare(quantity_label(x)): Markup(forest(rows[x], x, y).markup + group_table(rows[x], x, y).markup)
+        for x in quantities
+        if x in rows
+    }
+    if not choices:
+        return Markup(f"<p>No protocol group has {statistics.LEAST} latents with both quantities yet.</p>")
+    return Switch(choices, "Quantity")
+
+
+def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
+    """The forest plot of rows of `results.atlas.forest`.
+
+    Raises:
+        LrcoreError: no rows.
+    """
+    if rows.empty:
+        raise LrcoreError(f"no rows: no group has {statistics.LEAST} latents with {x} and {y}")
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 90 + _ROW * len(rows), "showlegend": False})
+    colours = colours_of(rows["source"])
+    for at, row in enumerate(each(rows)):
+        figure.add_trace(_interval(row, at, colours[row.source]))
+    names = [textwrap.shorten(f"n = {row.n}: {row.label}", _LONGEST, placeholder="…") for row in each(rows)]
+    places = [at - 0.32 for at in range(len(rows))]
+    text = {"x": [-1] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 11}
+    figure.add_trace(go.Scatter(**text, mode="text", hoverinfo="skip"))
+    figure.update_xaxes(
+        title=f"correlation with the {quantity_label(y)}", range=_LIMITS, tickvals=[-1, -0.5, 0, 0.5, 1]
+    )
+    figure.update_yaxes(range=[len(rows) - 0.5, -0.75], showticklabels=False, showgrid=False)
+    figure.add_vline(x=0)
+    alt = f"{finding(rows, x, y)}. " + "; ".join(
+        f"{row.label}: {_with_interval(row)}, {row.n} latents" for row in each(rows)
+    )
+    return SiteFigure(figure, rows, figure_name(x, y), alt, Words(finding(rows, x, y), SUBTITLE, NOTES))
+
+
+def figure_name(x: str, y: str) -> str:
+    """The name of the forest plot of two quantities."""
+    return re.sub("[^a-z0-9]+", "-", f"forest-{x}-{y}")
+
+
+def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
+    """What a forest says: in how many of the groups that count `y` rises with `x`, falls, or neither is clear."""
+    told = [direction(row) for row in each(rows[rows["counted"]])]
+    first, second = words.bare(quantity_label(x)), words.bare(quantity_label(y))
+    of = f"{len(told)} {'group' if len(told) == 1 else 'groups'}"
+    ways = [f"{way} with the {first} in {told.count(way)}" for way in ("rises", "falls") if way in told]
+    unclear = told.count("unclear")
+    if not ways:
+        return f"The {second} goes clearly with the {first} in none of {of}"
+    ways += [f"does neither clearly in {unclear}"] if unclear else []
+    return f"The {second} {words.joined(ways)} of {of}"
+
+
+def direction(row: Any) -> str:
+    """Whether the interval of a row of `results.atlas.forest` is above 0 ('rises'), below ('falls') or 'unclear'."""
+    return "rises" if row.low > 0 else "falls" if row.high < 0 else "unclear"
+
+
+def group_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
+    """The groups of a forest with their caveats; each leads to its scatter."""
+    ways = {"rises": "rises", "falls": "falls", "unclear": "unclear"}
+    lines = [
+        f"<tr><td>{linked(row.label, group_link(row.group, x, y))}</td><td>{row.n}</td><td>{_with_interval(row)}</td>"
+        f"<td>{ways[direction(row)]}</td><td>{'yes' if row.counted else f'no: {row.unshared} new'}</td>"
+        f"<td>{html.escape(row.caveat)}</td></tr>"
+        for row in each(rows)
+    ]
+    heads = "".join(
+        f"<th>{head}</th>" for head in ("group", "latents", "correlation", quantity_label(y), "counts", "caveat")
+    )
+    said = f"Groups with {quantity_label(x)} and {quantity_label(y)}"
+    return table_of(f"{figure_name(x, y)}-groups", heads, lines, said)
+
+
+def table_of(name: str, heads: str, lines: Sequence[str], said: str) -> Markup:
+    """A plain table of the HTML of its cells; `name` is unique on its page, `said` is for screen readers."""
+    return Markup(
+        f'<div class="lrcore-table" id="table-{name}"><div class="lrcore-table-scroll" tabindex="0" role="group" '
+        f'aria-label="{html.escape(said)}"><table data-quarto-disable-processing="true" class="dataframe" '
+        f'aria-label="{html.escape(said)}"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        "</div></div>"
+    )
+
+
+def group_link(group: str, x: str, y: str) -> str:
+    """The scatter of a group on the page of the atlas."""
+    return f"{PAGE}?group={group}&x={x}&y={y}#sec-scatter"
+
+
+def predictors(rows: Mapping[str, pandas.DataFrame], y: str = "gfid") -> Embedded:
+    """Every predictor of `computed` in every group that counts for it; a word where no group does."""
+    if not rows:
+        return Markup(f"<p>No protocol group has {statistics.LEAST} latents with a predictor yet.</p>")
+    return predictor_figure(counted(rows), y)
+
+
+def counted(rows: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
+    """The groups that count of every predictor of `computed`, one below the other; column `predictor`."""
+    joined = pandas.concat([part.assign(predictor=x) for x, part in rows.items()], ignore_index=True)
+    return joined[joined["counted"].astype(bool)].reset_index(drop=True)
+
+
+def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
+    """A row a predictor (column `predictor`) and a mark each of its groups, of rows of `results.atlas.forest`."""
+    order = list(dict.fromkeys(rows.sort_values("value", key=abs, ascending=False)["predictor"]))
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 120 + 40 * len(order)})
+    colours = colours_of(rows["source"])
+    labels = rows.drop_duplicates("source").set_index("source")["label"]
+    steps = rows.groupby("predictor").cumcount() - (rows.groupby("predictor")["group"].transform("size") - 1) / 2
+    for source, part in rows.assign(step=0.22 * steps).groupby("source", sort=False):
+        at = [order.index(predictor) + step for predictor, step in zip(part["predictor"], part["step"], strict=True)]
+        figure.add_trace(
+            go.Scatter(
+                x=part["value"].tolist(),
+                y=at,
+                name=str(labels[source]).split(",")[0],
+                mode="markers",
+                marker={"color": colours[str(source)], "size": 9},
+                error_x=_error(part),
+                text=[
+                    f"{quantity_label(row.predictor)}, {row.label}<br>{_with_interval(row)}, n = {row.n}"
+                    for row in each(part)
+                ],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title=f"correlation with the {quantity_label(y)}", range=_LIMITS)
+    ticks = {"tickvals": list(range(len(order))), "ticktext": [quantity_label(name) for name in order]}
+    figure.update_yaxes(range=[len(order) - 0.5, -0.5], **ticks, showgrid=False)
+    figure.add_vline(x=0)
+    figure.update_layout(legend=style.LEGEND_BELOW, showlegend=True, margin={"b": 90})
+    title = transfer(rows, y)
+    alt = f"{title}. " + "; ".join(
+        f"{quantity_label(row.predictor)} in {row.label}: {_with_interval(row)}" for row in each(rows)
+    )
+    return SiteFigure(
+        figure, rows, f"predictors-{y}", alt, Words(title, SUBTITLE, "Only groups that count. Source: data/atlas.")
+    )
+
+
+def transferring(rows: pandas.DataFrame) -> dict[str, list[str]]:
+    """Predictors by what is known of them: 'clear' where every group points clearly the same way, in two sources or
+    more; 'one source' where only one has measured them; 'not' where groups differ or an interval holds 0."""
+    found: dict[str, list[str]] = {"clear": [], "one source": [], "not": []}
+    for name, part in rows.groupby("predictor", sort=False):
+        ways = {direction(row) for row in each(part)}
+        if part["source"].nunique() == 1:
+            found["one source"].append(str(name))
+        else:
+            found["not" if "unclear" in ways or len(ways) > 1 else "clear"].append(str(name))
+    return found
+
+
+def transfer(rows: pandas.DataFrame, y: str) -> str:
+    """The finding of `predictor_figure`."""
+    found = transferring(rows)
+    of = len(set(rows["predictor"]))
+    alone = f"{len(found['one source'])} of {of} have been measured by one source only"
+    names = [words.bare(quantity_label(name)) for name in found["clear"]]
+    said = (
+        f"only {words.joined(names)} {'points' if len(names) == 1 else 'point'} clearly the same way" if names else ""
+    )
+    return words.capital(f"{said or 'no predictor points clearly the same way'} in every group of two sources; {alone}")
+
+
+def colours_of(sources: pandas.Series) -> dict[str, str]:
+    """A colour each source, in order of appearance."""
+    names = list(dict.fromkeys(sources))
+    return {name: SOURCE_COLOURS[at % len(SOURCE_COLOURS)] for at, name in enumerate(names)}
+
+
+def _interval(row: Any, at: int, colour: str) -> go.Scatter:
+    part = pandas.DataFrame([row])
+    label = part["label"].iloc[0]
+    counted = bool(part["counted"].iloc[0])
+    return go.Scatter(
+        x=part["value"].tolist(),
+        y=[at],
+        name=label,
+        mode="markers",
+        marker={"color": colour, "size": 11, "symbol": "circle" if counted else "circle-open", "line": {"width": 2}},
+        error_x=_error(part),
+        text=[f"{label}<br>{_with_interval(part.iloc[0])}, n = {part['n'].iloc[0]}"],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _error(part: pandas.DataFrame) -> dict[str, object]:
+    """Ends of the intervals; the percentile interval of few latents may lie beside the value itself."""
+    up = (part["high"] - part["value"]).clip(lower=0)
+    down = (part["value"] - part["low"]).clip(lower=0)
+    return {"type": "data", "array": up.tolist(), "arrayminus": down.tolist(), "thickness": 1.5, "width": 4}
+
+
+def _with_interval(row: Any) -> str:
+    value, low, high = row.value, row.low, row.high
+    return f"{shown(value)} [{shown(low)} to {shown(high)}]"

@@ -1,0 +1,239 @@
+"""How large the differences are that findings rest on: beside the noise of the training seed, beside published ones.
+
+All are relative to distances of the same study, so that they can stand on one axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Words
+from lrcore.results import findings, naming, numbers
+from lrcore.results.study_rows import StudyRows
+
+_GREY = "rgb(128,128,128)"
+_TWO_SEEDS, _NEXT = "two seeds", "next autoencoder"
+
+
+def against_noise(study: StudyRows) -> SiteFigure:
+    """How large the differences are that the findings rest on, beside those that another training seed makes.
+
+    One row a kind of difference, one point an autoencoder, all relative: two trainings that differ in their seed alone
+    (two deviations of their difference), the spread over the values of each timestep choice, REPA, and the step to the
+    next autoencoder in the study's order. The grey band ends at the noise that verdicts use, pooled over autoencoders.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or nothing to compare yet.
+    """
+    every = _differences(study)
+    rows = every[every["difference"] > 0]
+    if rows.empty:
+        raise LrcoreError(f"no rows: study {study.name} has nothing to compare yet")
+    kinds, aes = rows["kind"].unique().tolist(), naming.in_order(rows["ae"])
+    figure = go.Figure()
+    for place, ae in enumerate(aes):
+        look, own = naming.ae_style(ae), rows[rows["ae"] == ae]
+        beside = (place - (len(aes) - 1) / 2) * min(0.2, 0.8 / len(aes))  # points of one row would hide one another
+        figure.add_trace(
+            go.Scatter(
+                x=own["difference"].tolist(),
+                y=[kinds.index(kind) + beside for kind in own["kind"]],
+                name=look.label,
+                mode="markers",
+                marker={"color": look.colour, "symbol": look.symbol, "size": 11},
+                customdata=own["kind"].tolist(),
+                hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
+            )
+        )
+    noise = findings.noise_of_difference(study.repeated)
+    limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
+    if not math.isnan(noise):
+        end = min(noise, 10 ** limits[1])
+        figure.add_vrect(x0=10 ** limits[0], x1=end, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below")
+    figure.update_xaxes(title="relative difference", type="log", range=limits)
+    figure.update_xaxes(tickvals=_ticks(limits), tickformat=",.2~%")
+    figure.update_yaxes(tickvals=list(range(len(kinds))), ticktext=kinds, range=[len(kinds) - 0.5, -0.5])
+    figure.update_layout(template=style.TEMPLATE, height=120 + 55 * len(kinds))
+    if len(aes) > style.FEW:
+        style.legend_of_many(figure, len(aes))
+    said = "; ".join(
+        f"{kind} "
+        + ", ".join(f"{naming.ae_style(ae).label} {numbers.percent(value, signed=False)}" for ae, value in pairs)
+        for kind, pairs in (
+            (kind, zip(part["ae"], part["difference"], strict=True)) for kind, part in rows.groupby("kind", sort=False)
+        )
+    )
+    told = "not known" if math.isnan(noise) else numbers.percent(noise, signed=False)
+    alt = f"Relative differences between distances. Noise that verdicts use: {told}. {said}."
+    hidden = len(every) - len(rows)
+    about = Words(
+        exceeding(rows, noise),
+        f"Relative differences between values of {words.bare(study.distance)} {words.features(study.generation)}, one "
+        f"point an autoencoder, log scale. {words.images(study.generation)}.",
+        f"{_BAND if noise > 0 else 'No band: the noise of the seed is not known.'} Two seeds: two standard deviations "
+        f"of their difference. {f'{hidden} differences of 0 have no place on the axis. ' if hidden else ''}"
+        f"{words.samples(study.generation)} {words.study_source(study.name, 'generation')}",
+    )
+    return SiteFigure(figure, rows, f"{study.name}-against-noise", alt, words=about)
+
+
+_BAND = "The grey band ends at the noise of the seed that verdicts use."
+
+
+def exceeding(rows: pandas.DataFrame, noise: float) -> str:
+    """How many of the differences exceed the noise of the seed, in one sentence: columns kind, ae, difference.
+
+    Where the noise is not known (NaN), between what the largest of them is.
+    """
+    found = rows[rows["kind"] != _TWO_SEEDS]
+    if found.empty:
+        return "How far two seeds of one training lie apart"
+    if not noise > 0:
+        top = found.sort_values("difference", kind="stable").iloc[-1]
+        share = numbers.percent(float(top["difference"]), signed=False)
+        label = naming.ae_style(str(top["ae"])).label
+        if top["kind"] == _NEXT:
+            return f"The largest difference is {share}: from {label} to the next autoencoder"
+        return f"The largest difference is {share}: {top['kind']}, {label}"
+    above = int((found["difference"] > noise).sum())
+    count = {0: "None", len(found): "All"}.get(above, str(above))
+    return f"{count} of {len(found)} differences {'exceeds' if above == 1 else 'exceed'} the noise of the seed"
+
+
+def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
+    """The relative spread over the values of each timestep choice, a panel each: published (open), ours (filled).
+
+    Spreads are relative to the best distance of the same study, so that they can stand on one axis.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or no published spread.
+    """
+    rows = _spreads(study, published)
+    aes = naming.in_order(rows["ae"])
+    names = [naming.ae_style(ae).label for ae in aes]
+    figure = make_subplots(
+        len(findings.PARAMETERS),
+        1,
+        shared_xaxes=True,
+        subplot_titles=[naming.PARAMETER_LABELS[parameter] for parameter in findings.PARAMETERS],
+        vertical_spacing=0.08,
+    )
+    for line, parameter in enumerate(findings.PARAMETERS, start=1):
+        for _, pair in rows[rows["parameter"] == parameter].iterrows():
+            figure.add_trace(_pair(pair, study.name), row=line, col=1)
+    figure.add_trace(style.legend_entry("published", "circle-open", _GREY), row=1, col=1)
+    figure.add_trace(style.legend_entry(f"study {study.name}", "circle", _GREY), row=1, col=1)
+    values = [value for value in [*rows["published"], *rows["here"]] if value > 0]
+    limits = style.padded([math.log10(value) for value in values], 0.08)
+    figure.update_xaxes(type="log", range=limits, tickvals=_ticks(limits), tickformat=",.2~%")
+    figure.update_xaxes(title="relative spread", row=len(findings.PARAMETERS))
+    figure.update_yaxes(categoryorder="array", categoryarray=names, range=[len(names) - 0.5, -0.5])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        height=150 + 130 * len(findings.PARAMETERS),
+        margin={"t": 30, "b": 90},
+        legend=style.LEGEND_BELOW,
+    )
+    figure.update_annotations(font_size=13)
+    said = "; ".join(
+        f"{naming.PARAMETER_LABELS[pair['parameter']]}, {naming.ae_style(pair['ae']).label}: "
+        f"{numbers.percent(pair['published'], signed=False)} and {numbers.percent(pair['here'], signed=False)}"
+        for _, pair in rows.iterrows()
+    )
+    alt = f"Relative spreads, published and in the study. {said}."
+    hidden = int((rows[["published", "here"]] <= 0).sum().sum())
+    about = Words(
+        wider(rows, study.name),
+        "Relative spread (worst − best) / best of the distance when one choice is varied, log scale. Published: "
+        f"ImageNet at 256 px; {words.images(study.generation)}, {words.features(study.generation)}.",
+        "A spread grows with the number of values tried. Published after 300k steps, without REPA, FIDs above 50 left "
+        f"out of the sample shift; the study at its last common step. "
+        f"{f'{hidden} spreads of 0 have no place on the axis. ' if hidden else ''}{words.published_source()[:-1]}; "
+        f"study {study.name}, data/generation.",
+    )
+    return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt, words=about)
+
+
+def wider(rows: pandas.DataFrame, study: str) -> str:
+    """In how many pairs the study's spread is wider than the published one: columns published, here (NaN: unknown)."""
+    both = rows.dropna(subset=["published", "here"])
+    if both.empty:
+        return "Published spreads of each timestep choice; the study has none yet"
+    above, below = (both["here"] > both["published"]).sum(), (both["here"] < both["published"]).sum()
+    if above in (0, len(both)) and below in (0, len(both)):
+        way = "as wide as" if above == below else ("wider than" if above else "narrower than")
+        many = f"all {len(both)} cases" if len(both) > 1 else "the one case"
+        return f"Spreads in study {study} are {way} published in {many} that both have"
+    return f"Spreads in study {study} are wider than published in {above} of {len(both)} cases"
+
+
+def _pair(pair: pandas.Series, study: str) -> go.Scatter:
+    """Two spreads of one autoencoder, joined; a log axis has no place for none."""
+    look = naming.ae_style(str(pair["ae"]))
+    ends = [(pair["published"], "published", f"{look.symbol}-open"), (pair["here"], f"study {study}", look.symbol)]
+    ends = [end for end in ends if end[0] > 0]
+    return go.Scatter(
+        x=[value for value, _, _ in ends],
+        y=[look.label] * len(ends),
+        mode="lines+markers",
+        line={"color": look.colour, "width": 1.5},
+        marker={"color": look.colour, "size": 12, "opacity": 1, "symbol": [symbol for _, _, symbol in ends]},
+        customdata=[where for _, where, _ in ends],
+        hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
+        showlegend=False,
+        cliponaxis=False,
+    )
+
+
+def _differences(study: StudyRows) -> pandas.DataFrame:
+    """kind, ae, difference: see `against_noise`."""
+    settings = findings.mean_over_seeds(study.generation)
+    step = findings.last_common_step(settings)
+    noise = findings.noise_of_seeds(study.repeated)
+    parts = [
+        pandas.DataFrame(
+            {"kind": _TWO_SEEDS, "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["relative_deviation"]}
+        )
+    ]
+    spread = findings.spreads(settings, step)
+    for parameter in findings.PARAMETERS:
+        own = spread[spread["parameter"] == parameter]
+        parts.append(
+            pandas.DataFrame({"kind": naming.PARAMETER_LABELS[parameter], "ae": own["ae"], "difference": own["spread"]})
+        )
+    at_choice = settings["repa"].nunique() < 2 and len(study.varied)
+    with_repa = findings.mean_over_seeds(study.varied) if at_choice else settings
+    repa = findings.effect_of_repa(with_repa[with_repa["step"] == step])
+    parts.append(pandas.DataFrame({"kind": "REPA", "ae": repa["ae"], "difference": repa["paired"].abs()}))
+    best = study.best().sort_values("distance")
+    above = best["distance"].where(best["distance"] > 0)  # relative to nothing, or less, no difference is known
+    following = (best["distance"].shift(-1) - above) / above
+    parts.append(pandas.DataFrame({"kind": _NEXT, "ae": best["ae"], "difference": following}))
+    return pandas.concat(parts, ignore_index=True).dropna()
+
+
+def _spreads(study: StudyRows, published: pandas.DataFrame) -> pandas.DataFrame:
+    """parameter, ae, published, here: relative spreads, 0.2 is 20 %; `here` is NaN of fewer than two values."""
+    settings = findings.mean_over_seeds(study.generation)
+    own = findings.spreads(settings, findings.last_common_step(settings)).set_index(["parameter", "ae"])["spread"]
+    rows = []
+    for parameter in findings.PARAMETERS:
+        told = published[published["quantity"] == f"relative_spread_{parameter}"].set_index("ae")["value"]
+        for ae in naming.in_order(told.index):
+            rows.append((parameter, ae, told[ae] / 100, own.get((parameter, ae), math.nan)))
+    if not rows:
+        raise LrcoreError("no rows: no published relative spread")
+    return pandas.DataFrame(rows, columns=["parameter", "ae", "published", "here"])
+
+
+def _ticks(limits: Sequence[float]) -> list[float]:
+    """1, 2 and 5 in every decade of a log axis whose range is given in log10."""
+    decades = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
+    return [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]

@@ -1,0 +1,51 @@
+"""The table of latent diagnostics: what each latent space is like before anything is trained on it."""
+
+from __future__ import annotations
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.embed import SiteTable
+from lrcore.results import naming
+from lrcore.results.numbers import shown, with_error
+
+DIAGNOSTICS = {
+    "effective_dimension": "effective dimension",
+    "spectrum_slope": "spectral slope",
+    "flip_error": "flip error ↓",
+    "shift_error": "shift error ↓",
+    "probe_accuracy": "probe accuracy ↑",
+    "ifid": "iFID ↓",
+    "ifd": "iFD ↓",
+}
+"""Metrics of the whole latent, with their names on the page; either of the last two, by the feature network."""
+
+
+def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
+    """One row per autoencoder of a study, from its rows of `read_latents`.
+
+    `channel std` is the range of the channels' standard deviations: near 1 for all where a latent is normalised channel
+    by channel. Single channels and rings of the spectrum are rows of the figures that show them.
+
+    Raises:
+        LrcoreError: no rows, or those of two studies.
+    """
+    if latents.empty:
+        raise LrcoreError("no rows: no latent space has been measured yet; run `python -m lrcore.train` first")
+    studies = sorted(set(latents["study"]))
+    if len(studies) > 1:
+        raise LrcoreError(f"rows of the studies {', '.join(studies)}: keep those of one")
+    aes = naming.in_order(latents["ae"])
+    table = pandas.DataFrame({"autoencoder": [naming.ae_style(ae).label for ae in aes]})
+    deviations = latents[latents["metric"] == "channel_std"].groupby("ae")["value"]
+    table["channel std"] = [
+        f"{shown(low)} – {shown(high)}" for low, high in zip(deviations.min()[aes], deviations.max()[aes], strict=True)
+    ]
+    whole = latents[latents["index"] < 0].set_index(["metric", "ae"])
+    for metric, label in DIAGNOSTICS.items():
+        if metric in whole.index:
+            values = whole.loc[metric].reindex(aes)
+            pairs = zip(values["value"], values["standard_error"], strict=True)
+            table[label] = [with_error(value, error) for value, error in pairs]
+    caption = f"Diagnostics of the latent space of each autoencoder in the study {studies[0]}, with standard errors"
+    return SiteTable(table, f"{studies[0]}-latent-diagnostics", caption, latents[latents["index"] < 0])

@@ -1,0 +1,249 @@
+"""What was learned of each latent space apart from its decoder, and the anchors that tell: `results.learnability`."""
+
+from __future__ import annotations
+
+import pandas
+import plotly.graph_objects as go
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import style, words
+from lrcore.figures.embed import SiteFigure, Switch, Words
+from lrcore.figures.markdown import ae_name, code, escaped
+from lrcore.records import schema
+from lrcore.results import findings, learnability, naming, numbers
+from lrcore.results.findings import KID_SCALE
+from lrcore.results.numbers import shown
+from lrcore.results.study_rows import StudyRows
+
+_GREY = "rgb(128,128,128)"
+_ROW_HEIGHT = 34
+
+_ANCHORS = {
+    "reconstructions": ("their reconstructions", "line-ns-open"),
+    "gaussian": ("decoded Gaussian latents", "x-thin-open"),
+    "noise": ("decoded noise", "asterisk-open"),
+}
+"""Name and symbol of the anchors that differ between autoencoders."""
+
+
+def has_shares(study: StudyRows) -> bool:
+    """Whether anything is known of what was learned apart from the decoder."""
+    return not learnability.learned(study).empty
+
+
+def apart_from_decoder(study: StudyRows) -> Switch:
+    """The share that was learned, a point a training; or the distances behind it, each between its anchors.
+
+    Raises:
+        LrcoreError: no row has a distance to reconstructions.
+    """
+    trainings = learnability.learned(study)
+    if trainings.empty:
+        raise LrcoreError(f"no rows: study {study.name} has no distance of samples to reconstructions")
+    means = learnability.mean_of_trainings(trainings)
+    return Switch(
+        {"share learned": _shares(study, trainings, means), "distances": _distances(study, means)}, label="Shown"
+    )
+
+
+def learned_in_words(study: StudyRows) -> str:
+    """What a study says of learning apart from decoding, or that it says nothing yet."""
+    trainings = learnability.learned(study)
+    if trainings.empty:
+        return (
+            f"Study {code(study.name)} has no distance of samples to reconstructions so far, so what was learned there "
+            "apart from the decoder is not known."
+        )
+    means = learnability.mean_of_trainings(trainings)
+    most, least = means.iloc[0], means.iloc[-1]
+    text = f"In study {code(study.name)} {escaped(_named(most))} is learned best apart from its decoder"
+    if len(means) > 1:
+        text += f", {escaped(_named(least))} least"
+    grid = means[means["measured"] == learnability.GRID]
+    if grid.empty:
+        return f"{text}: by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
+    which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
+    return f"{text}; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
+
+
+def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFrame) -> SiteFigure:
+    """G of every training, by the kernel distance; of their mean, by either."""
+    figure = go.Figure()
+    labels = [naming.ae_style(ae).label for ae in means["ae"]]
+    for _, mean in means.iterrows():
+        look, own = naming.ae_style(str(mean["ae"])), trainings[trainings["ae"] == mean["ae"]]
+        common = {"name": look.label, "mode": "markers", "showlegend": False}
+        figure.add_trace(
+            go.Scatter(
+                x=own["g_kid"].tolist(),
+                y=[look.label] * len(own),
+                marker={"color": look.colour, "symbol": "line-ns-open", "size": 16, "line": {"width": 2}},
+                customdata=own["train_seed"].tolist(),
+                hovertemplate=f"{look.label}, seed %{{customdata}}: G %{{x:.3f}}<extra></extra>",
+                **common,
+            )
+        )
+        for column, symbol, size in (("g_fid", "circle-open", 9), ("g_kid", look.symbol, 13)):
+            figure.add_trace(
+                go.Scatter(
+                    x=[mean[column]],
+                    y=[look.label],
+                    marker={"color": look.colour, "symbol": symbol, "size": size},
+                    hovertemplate=f"{look.label}, mean by {_NAMES[column]}: G %{{x:.3f}}<extra></extra>",
+                    **common,
+                )
+            )
+    for name, symbol in (("mean, by KID", "circle"), ("one training", "line-ns-open"), ("mean, by FID", "circle-open")):
+        figure.add_trace(style.legend_entry(name, symbol, _GREY))
+    values = [0.0, 1.0, *trainings["g_kid"], *means["g_fid"].dropna()]
+    _upright(figure, 0, "Gaussian", "center")
+    # ends there, where a narrow screen does; a line higher, where G far below 0 brings both together
+    _upright(figure, 1, "reconstructions", "right", raised=1)
+    figure.update_xaxes(title="share learned G, higher is better", range=style.padded(values, 0.12))
+    _lay_out(figure, labels)
+    said = "; ".join(_named(mean) for _, mean in means.iterrows())
+    alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said}."
+    about = Words(
+        best_and_least(means),
+        f"Share G of what a Gaussian leaves that the transformer learned, by KID {words.features(study.generation)}, "
+        "at each autoencoder's best setting without REPA. 1: samples are as good as reconstructions; 0: as decoded "
+        f"Gaussian latents. {words.images(study.generation)}.",
+        _notes(study, means),
+    )
+    return SiteFigure(figure, trainings, f"{study.name}-share-learned", alt, words=about)
+
+
+def best_and_least(means: pandas.DataFrame) -> str:
+    """Whose latent space is learned best and least apart from its decoder: rows of `learnability.mean_of_trainings`.
+
+    Those share a place whose means lie within two standard errors of their difference, where trainings tell them.
+    """
+    shares = findings.by_ae(means, "g_kid")
+    errors = findings.by_ae(means.assign(error=means["deviation"] / means["trainings"] ** 0.5), "error")
+    best, least = (words.leaders(shares, errors=errors, highest=highest) for highest in (True, False))
+    named = [words.named(found, len(shares)) for found in (best, least)]
+    if len(shares) < 2:
+        return f"What was learned of the latent space of {named[0]} apart from its decoder"
+    if set(best) & set(least):
+        return "No latent space is clearly learned better apart from its decoder"
+    verb, whose = ("is", "its") if len(best) == 1 else ("are", "their")
+    return f"{named[0]} {verb} learned best apart from {whose} decoder, {named[1]} least"
+
+
+def floors_in_words(means: pandas.DataFrame) -> str:
+    """Which share of the samples' kernel distance reconstructions alone have, from the lowest to the highest.
+
+    Of rows of `learnability.mean_of_trainings`; of distances that are not above 0 there are no shares.
+    """
+    shares = findings.by_ae(means.assign(share=means["floor_kid"] / means["kid"].where(means["kid"] > 0)), "share")
+    order = sorted((ae for ae in shares if shares[ae] >= 0), key=lambda ae: shares[ae])
+    if not order:
+        return "Distances of samples, and of what they can be held against"
+    ends = [
+        f"{numbers.percent(shares[ae], signed=False)} ({naming.ae_style(ae).label})" for ae in (order[0], order[-1])
+    ]
+    return f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
+
+
+def _notes(study: StudyRows, means: pandas.DataFrame, *more: str) -> str:
+    """How many samples and trainings there are, and where they are from."""
+    trainings = int(means["trainings"].max())
+    seeds = "one training each" if trainings == 1 else f"up to {trainings} trainings each"
+    return f"{_samples(means)} samples a distance, {seeds}. {words.study_source(study.name, 'generation', *more)}"
+
+
+def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
+    """The kernel distance to the reference of samples and anchors, those of an autoencoder in one line."""
+    anchors = learnability.anchors_of(study, means)
+    rows = anchors[anchors["target"] == "reference"].assign(distance=lambda found: KID_SCALE * found["kid"])
+    figure = go.Figure()
+    labels = [naming.ae_style(ae).label for ae in means["ae"]]
+    label = schema.distance_label(str(study.generation["feature_network"].iloc[0]), "kid")
+    for _, mean in means.iterrows():
+        look, own = naming.ae_style(str(mean["ae"])), rows[rows["ae"] == mean["ae"]].set_index("anchor")["distance"]
+        samples = KID_SCALE * mean["kid"]
+        figure.add_trace(_line([own.get("reconstructions", samples), samples], look))
+        for anchor, (name, symbol) in _ANCHORS.items():
+            if anchor in own:
+                figure.add_trace(_mark(own[anchor], look.label, name, label, _GREY, symbol))
+        figure.add_trace(_mark(samples, look.label, "samples", label, look.colour, look.symbol))
+    for name, symbol in (("samples", "circle"), *_ANCHORS.values()):
+        figure.add_trace(style.legend_entry(name, symbol, _GREY))
+    test = rows.loc[rows["anchor"] == "test", "distance"]
+    if len(test):
+        _upright(figure, test.mean(), "test images", "center")
+    figure.update_xaxes(title=f"{label}, lower is better")
+    _lay_out(figure, labels)
+    said = "; ".join(
+        f"{naming.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
+        f"{shown(KID_SCALE * mean['kid'])}"
+        for _, mean in means.iterrows()
+    )
+    made = pandas.concat([rows, means.assign(anchor="samples", distance=KID_SCALE * means["kid"])], ignore_index=True)
+    columns = ["ae", "anchor", "distance", "n_samples"]
+    about = Words(
+        floors_in_words(means),
+        f"{words.bare(label)} to the reference images {words.features(study.generation)}, lower is better: of samples "
+        f"at each autoencoder's best setting without REPA, and of anchors. {words.images(study.generation)}.",
+        "The coloured line is what a perfect transformer would gain. All are of as many images as samples. "
+        f"{_notes(study, means, 'anchors')}",
+    )
+    alt = f"{label} to the reference: {said}."
+    return SiteFigure(figure, made[columns], f"{study.name}-anchors", alt, words=about)
+
+
+def _upright(figure: go.Figure, at: float, said: str, anchor: str, raised: int = 0) -> None:
+    """A dotted line through all rows, named above, so many lines of text higher."""
+    figure.add_vline(x=at, line={"color": _GREY, "width": 1, "dash": "dot"})
+    figure.add_annotation(
+        x=at,
+        y=1,
+        yref="paper",
+        xanchor=anchor,
+        yanchor="bottom",
+        yshift=14 * raised,
+        text=said,
+        showarrow=False,
+        font_size=11,
+    )
+
+
+def _line(ends: list[float], look: naming.AeStyle) -> go.Scatter:
+    line = {"color": look.colour, "width": 3}
+    return go.Scatter(x=ends, y=[look.label] * 2, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+
+
+def _mark(at: float, row: str, name: str, label: str, colour: str, symbol: str) -> go.Scatter:
+    return go.Scatter(
+        x=[at],
+        y=[row],
+        name=name,
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2, "color": colour}},
+        hovertemplate=f"{row}, {name}: {label} %{{x:.4g}}<extra></extra>",
+        showlegend=False,
+    )
+
+
+_NAMES = {"g_kid": "KID", "g_fid": "FID"}
+
+
+def _lay_out(figure: go.Figure, labels: list[str]) -> None:
+    figure.update_yaxes(categoryorder="array", categoryarray=labels, range=[len(labels) - 0.5, -0.5])
+    figure.update_layout(
+        template=style.TEMPLATE,
+        height=160 + _ROW_HEIGHT * len(labels),
+        margin={"t": 40, "b": 95},
+        legend=style.LEGEND_BELOW,
+    )
+
+
+def _named(mean: pandas.Series) -> str:
+    """'FLUX.2 (G 0.83 ± 0.02)'."""
+    label = naming.ae_style(str(mean["ae"])).label
+    spread = "" if pandas.isna(mean["deviation"]) else f" ± {mean['deviation']:.2f}"
+    return f"{label} (G {mean['g_kid']:.2f}{spread})".replace("-", "\N{MINUS SIGN}")
+
+
+def _samples(means: pandas.DataFrame) -> str:
+    return " or ".join(shown(float(count)) for count in sorted(means["n_samples"].unique()))

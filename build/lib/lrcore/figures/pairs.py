@@ -1,0 +1,151 @@
+"""Samples with and without REPA from the same seeds, as the stage `samples` of a study draws them.
+
+    repa_pairs("imgs", "smoke", shown_aes("imgs", "smoke"), prefix="../")
+
+What is shown of a picture, its setting and its seeds, is read from the picture itself (text of the PNG).
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas
+
+from lrcore.datasets.images import UNREADABLE, open_image, png_text
+from lrcore.errors import LrcoreError, reason
+from lrcore.figures.comparison import Compared, Picture, comparison
+from lrcore.figures.embed import Markup, csv_link
+from lrcore.results import naming
+from lrcore.spec.study import NO_REPA, SELF_REPA
+
+SAME = ("ae", "trainp", "trainshift", "sampleshift", "step", "train_seed", "sample_seed", "columns", "resolution")
+"""What two pictures must say alike for REPA to be all that differs."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture of samples: where it is, its size in pixels, and what it says of itself."""
+
+    path: Path
+    width: int
+    height: int
+    said: dict[str, str]
+
+
+def shown_aes(imgs: Path | str, study: str) -> list[str]:
+    """The autoencoders of which there are samples with and without REPA, in the order of the figures.
+
+    A study without REPA, or one that is not done, has none.
+    """
+    said = [png_text(path) for path in (Path(imgs) / study / "samples").glob("*.png")]
+    kinds = {(text.get("ae", ""), text.get("repa", NO_REPA) == NO_REPA) for text in said}
+    return naming.in_order(ae for ae, without in kinds if not without and (ae, True) in kinds)
+
+
+def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "") -> Markup:
+    """For each autoencoder its samples without REPA and with it, the same seed in the same place; and one comparison.
+
+    Pictures are `<imgs>/<study>/samples/<ae>-<repa>.png`; `prefix` is as in `zoomed_crops`. With scripts a handle
+    wipes between the two of a pair.
+
+    Raises:
+        LrcoreError: no autoencoders; a picture is missing, says nothing of its samples, or differs from its partner in
+            more than REPA. It is named.
+    """
+    if not aes:
+        raise LrcoreError("no rows: pairs of samples need at least one autoencoder")
+    folder = Path(imgs) / study / "samples"
+    pairs = [(without, repa) for ae in naming.in_order(aes) for without, repa in _pairs_of(folder, ae)]
+    link = f"{prefix}imgs/{quote(study)}/samples"
+    drawn = "".join(_pair(without, repa, link) for without, repa in pairs)
+    rows = pandas.DataFrame([{"file": sheet.path.name, **sheet.said} for pair in pairs for sheet in pair])
+    several = len({repa.said["repa"] for _, repa in pairs}) > 1
+    compared = [_compared(without, repa, link, several) for without, repa in pairs]
+    wiped = comparison(compared, "Autoencoder", "REPA")
+    return Markup(f'<div class="lrcore-pairs">{drawn}{wiped}{csv_link(rows, f"{study}-samples")}</div>')
+
+
+def _pairs_of(folder: Path, ae: str) -> list[tuple[Sheet, Sheet]]:
+    """The picture without REPA beside each with it: one for each encoder that the study aligns features to."""
+    without = _sheet(folder / f"{ae}-{NO_REPA}.png")
+    others = [path for path in sorted(folder.glob(f"{escape(ae)}-*.png")) if png_text(path).get("ae") == ae]
+    found = [_sheet(path) for path in others if path != without.path]
+    if not found:
+        raise _missing(folder / f"{ae}-<encoder>.png")
+    for sheet in found:
+        _require_same(without, sheet)
+    return [(without, sheet) for sheet in found]
+
+
+def _sheet(path: Path) -> Sheet:
+    if not path.is_file():
+        raise _missing(path)
+    said = png_text(path)
+    if lacking := [name for name in (*SAME, "repa") if name not in said]:
+        raise LrcoreError(
+            f"'{path}' does not say what its samples are (no {', '.join(lacking)}): delete it and run "
+            f"`python -m lrcore.train {path.parent.parent.name}` to make it anew"
+        )
+    try:
+        with open_image(path) as image:
+            return Sheet(path, image.width, image.height, said)
+    except UNREADABLE as error:
+        raise LrcoreError(f"picture '{path}' cannot be read ({reason(error)}): delete it") from error
+
+
+def _missing(path: Path) -> LrcoreError:
+    return LrcoreError(f"missing picture '{path}': run `python -m lrcore.train {path.parent.parent.name}` to make it")
+
+
+def _require_same(without: Sheet, repa: Sheet) -> None:
+    for name in SAME:
+        if without.said[name] != repa.said[name]:
+            raise LrcoreError(
+                f"'{without.path}' and '{repa.path}' are no pair: their {name} differs, "
+                f"{without.said[name]} and {repa.said[name]}"
+            )
+    if (without.width, without.height) != (repa.width, repa.height):
+        sizes = [f"{sheet.width} x {sheet.height}" for sheet in (repa, without)]
+        raise LrcoreError(f"'{repa.path}' is {sizes[0]} px, '{without.path.name}' {sizes[1]}")
+
+
+def _pair(without: Sheet, repa: Sheet, link: str) -> str:
+    name = _name(without)
+    cells = "".join(
+        f'<div><img src="{html.escape(f"{link}/{quote(sheet.path.name)}")}" width="{sheet.width}" '
+        f'height="{sheet.height}" alt="{html.escape(f"Samples in the latent space of {name} {label}")}"> {label}</div>'
+        for sheet, label in ((sheet, naming.repa_label(sheet.said["repa"])) for sheet in (without, repa))
+    )
+    caption = html.escape(_setting(repa))
+    return f'<div class="lrcore-pair" role="group" aria-label="{html.escape(name)}"><p>{caption}</p>{cells}</div>'
+
+
+def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
+    """`named`: with what REPA aligns to, where pairs of several have to be told apart; all offer the same choice."""
+    left = Picture(naming.repa_label(NO_REPA), f"{link}/{quote(without.path.name)}")
+    right = Picture("with REPA", f"{link}/{quote(repa.path.name)}")
+    label = f"{_name(without)}, {_target(repa)}" if named else _name(without)
+    return Compared(label, without.width, without.height, left, (right,), caption=_setting(repa))
+
+
+def _setting(repa: Sheet) -> str:
+    said = repa.said
+    density = naming.DENSITY_LABELS.get(said["trainp"], said["trainp"])
+    return (
+        f"{_name(repa)}: {density}, train shift {said['trainshift']}, sample shift {said['sampleshift']}, after "
+        f"{int(said['step']):,} steps; REPA towards {_target(repa)}; seed {said['sample_seed']} for both"
+    )
+
+
+def _target(sheet: Sheet) -> str:
+    repa = sheet.said["repa"]
+    return "itself" if repa == SELF_REPA else repa
+
+
+def _name(sheet: Sheet) -> str:
+    return naming.ae_style(sheet.said["ae"]).label

@@ -1,0 +1,131 @@
+"""Which training density and which shifts for a latent of c channels per token: an input, and a table of the evidence.
+
+    picker(published, {study.name: study.generation})
+
+Answers (`lrcore.figures.recommendation`) are worked out here for every c; `site/picker.js` looks them up.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import pandas
+
+from lrcore.figures.embed import Markup, SiteTable, script_json
+from lrcore.figures.recommendation import (
+    Answer,
+    Evidence,
+    answer,
+    published_evidence,
+    published_rows,
+    rule,
+    study_evidence,
+    study_rows,
+)
+from lrcore.figures.studies import PUBLISHED
+from lrcore.records import schema
+from lrcore.results import naming, numbers
+
+MOST_CHANNELS = 4096
+START = 64
+"""Channels per token that the picker is asked for first."""
+
+
+def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFrame]) -> Markup:
+    """The picker over the published study and studies of ours, above a table of the latents that were measured.
+
+    `published`: rows of `reading.read_published`; `generation`: for each study its generation rows in one feature
+    network. Without scripts only the table is shown.
+
+    Raises:
+        LrcoreError: as `published_rows` and `study_rows`.
+    """
+    studies = {name: study_rows(name, rows) for name, rows in generation.items()}
+    table = _table(pandas.concat([published_rows(published), *studies.values()], ignore_index=True))
+    found = {PUBLISHED: published_evidence(published)}
+    found |= {name: study_evidence(name, rows) for name, rows in generation.items()}
+    return Markup(_markup(found) + table.markup)
+
+
+def steps(evidence: Evidence) -> list[tuple[int, Answer]]:
+    """The answers for 1 to `MOST_CHANNELS` channels, each with the first number of channels that it holds for."""
+    found: list[tuple[int, Answer]] = []
+    for channels in range(1, MOST_CHANNELS + 1):
+        given = answer(evidence, channels)
+        if not found or found[-1][1] != given:
+            found.append((channels, given))
+    return found
+
+
+_FIELDS = {
+    "trainp": "Why this density",
+    "trainshift": "Why this train shift",
+    "sampleshift": "Why this sample shift",
+    "rule": "Rule",
+    "below": "Measured, as wide or next narrower",
+    "above": "Measured, next wider",
+}
+
+
+def _markup(evidence: Mapping[str, Evidence]) -> str:
+    found = {name: steps(one) for name, one in evidence.items()}
+    spec = {
+        name: {"least": evidence[name].least, "steps": [{"from": c, **asdict(given)} for c, given in answers]}
+        for name, answers in found.items()
+    }
+    first = next(iter(evidence.values()))
+    options = "".join(f"<option>{html.escape(name)}</option>" for name in evidence)
+    return (
+        '<div class="lrcore-picker" role="group" aria-label="Timesteps for a latent"><p class="lrcore-choices">'
+        f'<label>Channels per token <input type="number" min="1" max="{MOST_CHANNELS}" step="1" value="{START}" '
+        'required></label><input type="range" min="0" step="any" aria-label="Channels per token, by doublings" '
+        f'max="{math.log2(MOST_CHANNELS):g}" value="{math.log2(START):g}">'
+        f"<label>Evidence <select>{options}</select></label></p>"
+        f'<p class="lrcore-problem" role="alert" hidden>A whole number from 1 to {MOST_CHANNELS}, please.</p>'
+        f'<p class="lrcore-answer" aria-live="polite"><strong data-said="short">{_short(first, START)}</strong></p>'
+        f"<dl>{_answered(first, START)}</dl>"
+        f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script></div>'
+    )
+
+
+def _short(evidence: Evidence, channels: int) -> str:
+    return html.escape(answer(evidence, channels).short)
+
+
+def _answered(evidence: Evidence, channels: int) -> str:
+    said = {field: html.escape(text) for field, text in asdict(answer(evidence, channels)).items()}
+    shown = {field: f'<span data-said="{field}">{text}</span>' for field, text in said.items()}
+    shown["rule"] = (
+        f'√(<span data-said="channels">{channels}</span> / <span data-said="least">{evidence.least}</span>) = '
+        f'<strong data-said="shift">{rule(channels, evidence.least):.2f}</strong>; {shown["rule"]}. This assumes that '
+        "the channels of a token repeat one another, and that the study's latent of fewest channels needs no shift."
+    )
+    return "".join(f"<div><dt>{title}</dt><dd>{shown[field]}</dd></div>" for field, title in _FIELDS.items())
+
+
+def _table(rows: pandas.DataFrame) -> SiteTable:
+    table = pandas.DataFrame(
+        {
+            "evidence": rows["study"],
+            "autoencoder": [naming.ae_style(ae).label for ae in rows["ae"]],
+            "channels": rows["channels_per_token"],
+            "measured": rows["condition"],
+            "density": [name if isinstance(name, str) else "not known" for name in rows["trainp"]],
+            "runner-up": [
+                f"{name}, {numbers.percent(margin)}" if isinstance(name, str) and name else "–"
+                for name, margin in zip(rows["runner_up"], rows["margin"], strict=True)
+            ],
+            "train shift": rows["trainshift"].astype(float),
+            "sample shift": rows["sampleshift"].astype(float),
+            "distance": rows["distance"].astype(float),
+            "kind": [
+                schema.distance_label(name, score) if isinstance(name, str) else "–"
+                for name, score in zip(rows["feature_network"], rows["score"], strict=True)
+            ],
+        }
+    )
+    caption = "Best timestep settings of the latents that were measured, by channels per token"
+    return SiteTable(table, "timestep-evidence", caption, rows)

@@ -1,0 +1,78 @@
+"""Sentences with numbers in them, for the pages: computed from the rows, so that prose and figures cannot disagree.
+
+Each function returns Markdown text; a page shows it with `IPython.display.Markdown`.
+"""
+
+from __future__ import annotations
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.markdown import ae_name, code, escaped
+from lrcore.results import findings, naming
+from lrcore.results.numbers import shown
+from lrcore.results.study_rows import StudyRows
+
+
+def protocol(generation: pandas.DataFrame) -> str:
+    """How the distances of one study were measured: samples, sampler, features, reference.
+
+    Raises:
+        LrcoreError: no rows, or two protocols.
+    """
+    findings.require_one_protocol(generation)
+    generation = findings.completed(generation)
+    row = generation.iloc[0]
+    runs = len(generation.groupby(["ae", "repa", "trainp", "trainshift", "train_seed"]))
+    diverged = int(findings.deciding(generation).isna().sum())
+    text = (
+        f"The study {code(row['study'])} has {runs} training runs of {escaped(row['model'])} on "
+        f"{escaped(row['dataset'])} at {row['resolution']} px and {len(generation)} evaluations, of which "
+        f"{diverged or 'none'} diverged. "
+        f"Each evaluation draws {shown(float(row['n_samples']))} samples (labels: {escaped(row['label_rule'])}; seed "
+        f"{row['sample_seed']}) with {row['sampling_steps']} steps of the sampler {escaped(row['sampler'])} at "
+        f"guidance {row['guidance']:g}, and compares them with {shown(float(row['n_reference']))} images of "
+        f"{code(row['reference'])}. The distance that decides is **{escaped(findings.label(generation))}**."
+    )
+    if findings.label(generation) != "FID":
+        text += " It is not FID, and must not be compared with any published FID."
+    return text
+
+
+def measured_again(study: StudyRows) -> str:
+    """What a study measured beside its grid: at the settings that it chose, and of other widths; "" for nothing."""
+    parts = []
+    if len(study.confirmed):
+        samples = " and ".join(shown(float(count)) for count in sorted(study.confirmed["n_samples"].unique()))
+        seeds = ", ".join(str(seed) for seed in sorted(study.confirmed["sample_seed"].unique()))
+        parts.append(
+            f"the settings that it chose, and what else was tried there, by {samples} new samples (seed {seeds}) in "
+            f"{len(study.confirmed)} evaluations"
+        )
+    if len(study.widths):
+        widths = ", ".join(f"{width:.0f}" for width in sorted(study.widths["width"].unique()))
+        parts.append(f"transformers of width {widths} in {len(study.widths)} evaluations, kept apart")
+    return f"Beside these the study {code(study.name)} measured {'; and '.join(parts)}." if parts else ""
+
+
+def best_of_study(generation: pandas.DataFrame) -> str:
+    """The autoencoders of one study from the most to the least learnable, with the settings of their best distance.
+
+    Raises:
+        LrcoreError: no rows, two protocols, or every run diverged.
+    """
+    settings = findings.mean_over_seeds(generation)
+    best = findings.best_per_ae(settings).sort_values("distance")
+    if best.empty:
+        raise LrcoreError("no rows: every run diverged")
+    label = escaped(findings.label(settings))
+    named = [
+        f"{ae_name(row['ae'])} ({shown(row['fid'])}; {escaped(row['trainp'])}, train shift "
+        f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
+        f"{naming.repa_label(row['repa'])}, step {row['step']})"
+        for _, row in best.iterrows()
+    ]
+    study = str(generation["study"].iloc[0])
+    seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
+    trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
+    return f"Study {code(study)}, from the lowest to the highest best {label} of {trainings}: {', '.join(named)}."

@@ -1,0 +1,297 @@
+"""Timestep settings for a latent of c channels per token: what the measured latents say, and whether a rule agrees.
+
+The rule is sqrt(c / n), n the fewest channels in a study (`lrcore.flow.timesteps.timeshift`). What is recommended is
+what was best for the measured latent nearest to c in log channels, never a value in between.
+
+    evidence = study_evidence("smoke", generation)
+    answer(evidence, channels=48).trainshift
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.studies import PUBLISHED
+from lrcore.flow.timesteps import SHIFTS
+from lrcore.results import findings, naming, numbers
+from lrcore.results.published import FOLLOWED
+from lrcore.spec.study import NO_REPA
+
+_SHIFTS = ("trainshift", "sampleshift")
+_FAR = 2.0
+"""The factor in channels beyond which the nearest measured latent is called far."""
+
+_COLUMNS = (
+    "study", "ae", "channels_per_token", "condition", "trainp", "runner_up", "margin", "trainshift", "sampleshift",
+    "step", "feature_network", "score", "distance",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Best:
+    """A value that was best, under which condition ("" for all), and what else is to be said of it."""
+
+    value: float | str
+    condition: str
+    remark: str = ""
+
+    @property
+    def text(self) -> str:
+        said = "; ".join(part for part in (self.condition, self.remark) if part)
+        return numbers.value_text(self.value) + (f" ({said})" if said else "")
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A latent that was measured, and the best values of each of `findings.PARAMETERS`, none where not known."""
+
+    ae: str
+    channels: int
+    best: Mapping[str, tuple[Best, ...]]
+
+    @property
+    def label(self) -> str:
+        return f"{naming.ae_style(self.ae).label} ({self.channels} channels)"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The latents of one study by rising channels, the shifts that it tried, and what it says of density in general."""
+
+    latents: tuple[Latent, ...]
+    tried: Mapping[str, tuple[float, ...]]
+    density: str = ""
+
+    @property
+    def least(self) -> int:
+        """The fewest channels, to which the rule gives the shift 1."""
+        return self.latents[0].channels
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the picker says of a number of channels: `short` is the answer, such as 'ln, train shift 1.78, sample shift
+    6.93', the rest is what it rests on, in sentences.
+    """
+
+    short: str
+    rule: str
+    below: str
+    above: str
+    trainp: str
+    trainshift: str
+    sampleshift: str
+
+
+def published_evidence(published: pandas.DataFrame) -> Evidence:
+    """What the published study says; its best densities are reported of all autoencoders together only.
+
+    Raises:
+        LrcoreError: as `published_rows`.
+    """
+    notes = published.loc[published["quantity"] == "best_trainp_is_ts", "note"]
+    tried = {parameter: SHIFTS for parameter in _SHIFTS}
+    return Evidence(latents(published_rows(published)), tried, str(notes.iloc[0]) if len(notes) else "")
+
+
+def study_evidence(name: str, generation: pandas.DataFrame) -> Evidence:
+    """What the generation rows of one study say.
+
+    Raises:
+        LrcoreError: as `study_rows`.
+    """
+    found = latents(study_rows(name, generation), findings.noise_of_difference(generation))
+    return Evidence(found, {parameter: tuple(sorted(generation[parameter].unique())) for parameter in _SHIFTS})
+
+
+def published_rows(published: pandas.DataFrame) -> pandas.DataFrame:
+    """The best shifts that the published study gives: a row for each autoencoder and condition, NaN where none.
+
+    Raises:
+        LrcoreError: it gives none at all, or no channels per token of an autoencoder.
+    """
+    study = published[published["source"] == FOLLOWED]
+    sizes = study[study["quantity"] == "channels_per_token"]
+    channels = {str(ae): int(value) for ae, value in zip(sizes["ae"], sizes["value"], strict=True)}
+    best = study[study["quantity"].isin(["best_trainshift", "best_sampleshift"])]
+    if best.empty:
+        raise LrcoreError("no rows: no published best shift")
+    if missing := sorted(set(best["ae"]) - channels.keys()):
+        raise LrcoreError(f"no rows: no published channels per token of {', '.join(missing)}")
+    order = pandas.MultiIndex.from_frame(best[["ae", "setting"]].drop_duplicates())
+    wide = best.pivot(index=["ae", "setting"], columns="quantity", values="value").reindex(order).reset_index()
+    found = pandas.DataFrame(
+        {
+            "ae": wide["ae"],
+            "channels_per_token": wide["ae"].map(channels),
+            "condition": wide["setting"],
+            "trainshift": wide.get("best_trainshift", math.nan),
+            "sampleshift": wide.get("best_sampleshift", math.nan),
+        }
+    )
+    return _in_columns(found.assign(study=PUBLISHED))
+
+
+def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
+    """The best setting of each autoencoder, with and without REPA, at the last step that all autoencoders reached.
+
+    A shift is NaN where fewer of its values were tried than with another autoencoder: the best may be among the others.
+    `runner_up` is the second best density, `margin` by how much it is worse at its best shifts.
+
+    Raises:
+        LrcoreError: no rows, two protocols, every run diverged, or two numbers of channels for one autoencoder.
+    """
+    settings = findings.mean_over_seeds(generation)
+    at = settings[settings["step"] == findings.last_common_step(settings)]
+    best = findings.best_settings(at).merge(
+        findings.winning_densities(at)[["ae", "repa", "runner_up", "margin"]], on=["ae", "repa"]
+    )
+    if best.empty:
+        raise LrcoreError(f"no rows: every run of study {name} diverged")
+    sizes = generation.groupby("ae")["channels_per_token"]
+    if (several := sizes.nunique()).max() > 1:
+        raise LrcoreError(f"two numbers of channels per token for the autoencoder {several.idxmax()} of study {name}")
+    for parameter in _SHIFTS:
+        whole = findings.whole_groups(at, parameter)
+        lacking = [pair not in whole for pair in zip(best["ae"], best["repa"], strict=True)]
+        best.loc[lacking, parameter] = math.nan
+    best = best.sort_values("repa", key=lambda repa: repa != NO_REPA, kind="stable")
+    found = best.assign(
+        study=name,
+        channels_per_token=best["ae"].map(sizes.first()).astype(int),
+        condition=[naming.repa_label(str(repa)) for repa in best["repa"]],
+        distance=best["distance"],
+    )
+    return _in_columns(found)
+
+
+def latents(rows: pandas.DataFrame, noise: float = math.nan) -> tuple[Latent, ...]:
+    """The measured latents of rows of one study, by rising channels.
+
+    A margin below `noise` (relative; NaN where it is not known) is marked as what another seed may change.
+    """
+    found = []
+    for (_, ae), group in rows.groupby(["channels_per_token", "ae"]):
+        best = {
+            parameter: tuple(
+                Best(row[parameter], row["condition"], _runner_up(row, noise) if parameter == "trainp" else "")
+                for _, row in group.dropna(subset=parameter).iterrows()
+            )
+            for parameter in findings.PARAMETERS
+        }
+        found.append(Latent(str(ae), int(group["channels_per_token"].iloc[0]), best))
+    return tuple(found)
+
+
+def rule(channels: int, least: int) -> float:
+    """The shift sqrt(channels / least), where `least` channels need none."""
+    return math.sqrt(channels / least)
+
+
+def answer(evidence: Evidence, channels: int) -> Answer:
+    """What the evidence of one study says of a latent of `channels` channels per token."""
+    lower = [latent for latent in evidence.latents if latent.channels <= channels]
+    higher = [latent for latent in evidence.latents if latent.channels > channels]
+    near = {name: _rule_among(evidence, name, channels) for name in _SHIFTS}
+    return Answer(
+        short=_short(evidence, channels),
+        rule=f"nearest train shift that was tried: {near['trainshift']:.2f}; sample shift: {near['sampleshift']:.2f}",
+        below=_measured([latent for latent in lower if latent.channels == lower[-1].channels]),
+        above=_measured([latent for latent in higher if latent.channels == higher[0].channels]),
+        trainp=_density(evidence, channels),
+        trainshift=_shift(evidence, "trainshift", channels),
+        sampleshift=_shift(evidence, "sampleshift", channels),
+    )
+
+
+def _in_columns(rows: pandas.DataFrame) -> pandas.DataFrame:
+    return rows.reindex(columns=list(_COLUMNS)).sort_values("channels_per_token", kind="stable", ignore_index=True)
+
+
+def _runner_up(row: pandas.Series, noise: float) -> str:
+    if not row["runner_up"]:
+        return "no other was tried"
+    within = ", which another seed may change" if row["margin"] < noise else ""
+    return f"{row['runner_up']} is {numbers.percent(row['margin'], signed=False)} worse{within}"
+
+
+def _rule_among(evidence: Evidence, parameter: str, channels: int) -> float:
+    """Of the shifts that were tried, the one nearest to the rule's."""
+    return findings.nearest_shift(evidence.tried[parameter], rule(channels, evidence.least))
+
+
+def _nearest(evidence: Evidence, parameter: str, channels: int) -> Latent | None:
+    """The latent nearest in log channels of those whose best `parameter` is known."""
+    known = [latent for latent in evidence.latents if latent.best[parameter]]
+    return min(known, key=lambda latent: abs(math.log(channels / latent.channels)), default=None)
+
+
+def _short(evidence: Evidence, channels: int) -> str:
+    """The recommended values alone, several where they differ by condition, and whether they are a guess."""
+    said, far = [], False
+    for parameter, name in (("trainp", ""), ("trainshift", "train shift "), ("sampleshift", "sample shift ")):
+        nearest = _nearest(evidence, parameter, channels)
+        values = dict.fromkeys(numbers.value_text(one.value) for one in nearest.best[parameter]) if nearest else {}
+        said.append(name + " or ".join(values) if values else f"{name or 'density '}not known")
+        far = far or (nearest is not None and _is_far(nearest, channels))
+    return ", ".join(said) + (" (a guess)" if far else "")
+
+
+def _is_far(latent: Latent, channels: int) -> bool:
+    return abs(math.log(channels / latent.channels)) > math.log(_FAR)
+
+
+def _shift(evidence: Evidence, parameter: str, channels: int) -> str:
+    nearest = _nearest(evidence, parameter, channels)
+    if nearest is None:
+        return "Not known of any latent."
+    best = nearest.best[parameter]
+    here, there = (_rule_among(evidence, parameter, at) for at in (channels, nearest.channels))
+    agreeing = [one.condition for one in best if one.value == here]
+    if len(agreeing) == len(best):
+        rules = "The rule agrees."
+    elif agreeing:
+        rules = f"The rule gives {here:.2f}, which agrees in part ({', '.join(agreeing)})."
+    else:
+        rules = f"The rule disagrees: it gives {here:.2f}."
+        if all(one.value == there for one in best):
+            rules += " For the latent measured it agrees, so what lies between is worth a try."
+    return f"{_joined(best)}, as measured for {nearest.label}.{_cautions(evidence, nearest, channels)} {rules}"
+
+
+def _density(evidence: Evidence, channels: int) -> str:
+    nearest = _nearest(evidence, "trainp", channels)
+    if nearest is None:
+        return "Not known of each latent." + (f" Reported of all: {evidence.density}." if evidence.density else "")
+    said = f"{_joined(nearest.best['trainp'])}, as measured for {nearest.label}."
+    return said + _cautions(evidence, nearest, channels)
+
+
+def _cautions(evidence: Evidence, nearest: Latent, channels: int) -> str:
+    """What weakens a recommendation that rests on `nearest`."""
+    closer = min(abs(math.log(channels / latent.channels)) for latent in evidence.latents)
+    away = abs(math.log(channels / nearest.channels))
+    passed_over = " Of the nearest latent it is not known." if away > closer else ""
+    far = " That is more than a factor of two away, so this is a guess." if _is_far(nearest, channels) else ""
+    return passed_over + far
+
+
+def _measured(found: list[Latent]) -> str:
+    return " ".join(f"{latent.label}: {_everything(latent)}." for latent in found) or "None."
+
+
+def _everything(latent: Latent) -> str:
+    named = {"trainp": "density", "trainshift": "train shift", "sampleshift": "sample shift"}
+    return "; ".join(f"{name} {_joined(latent.best[parameter])}" for parameter, name in named.items())
+
+
+def _joined(best: tuple[Best, ...]) -> str:
+    """Best values in words, once where they are the same whatever the condition."""
+    if len(best) > 1 and len({(one.value, one.remark) for one in best}) == 1:
+        best = (Best(best[0].value, "", best[0].remark),)
+    return " or ".join(one.text for one in best) or "not known"

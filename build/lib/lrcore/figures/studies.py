@@ -1,0 +1,32 @@
+"""Any figure or table of every study behind one switch."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+
+from lrcore.figures.embed import Embedded, Markup, Switch
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import narrow_note
+
+PUBLISHED = "published"
+"""The choice of a switch that shows figures from the literature."""
+
+
+def by_study(studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embedded], **before: Embedded) -> Embedded:
+    """`draw` of every study behind a switch, after what is given by name, such as `published=`; a word of none."""
+    if not studies and not before:
+        return Markup("<p>No study has rows for this yet.</p>")
+    return Switch({**before, **{name: draw(study) for name, study in studies.items()}})
+
+
+def of_transformers(
+    studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embedded], **before: Embedded
+) -> Embedded:
+    """As `by_study`, for what shows transformers: below it stands which of them are narrower than a token."""
+
+    def noted(study: StudyRows) -> Embedded:
+        shown, note = draw(study), narrow_note(study.generation)
+        return Markup(f'{shown.markup}<p class="lrcore-note">{html.escape(note)}</p>') if note else shown
+
+    return by_study(studies, noted, **before)

@@ -1,0 +1,115 @@
+"""What the words around figures (`embed.Words`) are made of: who leads, of how many, on which images, from which rows.
+
+A title says a finding, and no more than the rows do: autoencoders that the noise of the training's seed, or their
+standard errors, do not tell apart share a place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas
+
+from lrcore.figures.literature import STUDIES
+from lrcore.results import findings, naming, verdicts
+from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
+from lrcore.results.wording import labels
+
+_DATASETS = {"cifar10": "CIFAR-10", "imagenet": "ImageNet"}
+_NETWORKS = {"inception2015": "the 2015 Inception", "efficientnet_lite0": "EfficientNet-Lite0"}
+_NAMED = 3
+"""A sentence names so many autoencoders, and counts more of them."""
+
+
+def leaders(
+    values: Mapping[str, float],
+    noise: float = math.nan,
+    errors: Mapping[str, float] | None = None,
+    highest: bool = False,
+) -> list[str]:
+    """The autoencoders of the lowest, or the `highest`, value and those that cannot be told from it, in order.
+
+    Not told apart are values whose relative difference is at most `noise` (NaN: not known) or that differ by at most
+    two standard errors of their difference, of `errors` (those that are NaN or missing: not known). NaN has no place.
+    """
+    known = {ae: value for ae, value in values.items() if math.isfinite(value)}
+    if not known:
+        return []
+    sign = -1 if highest else 1
+    best = min(naming.in_order(known), key=lambda ae: sign * known[ae])
+
+    def behind(ae: str) -> float:
+        return sign * (known[ae] - known[best])
+
+    def unsure(ae: str) -> float:
+        squares = [error**2 for error in ((errors or {}).get(one, math.nan) for one in (ae, best)) if error == error]
+        share = verdicts.known(noise) * abs(known[best]) if known[best] else 0.0  # of nothing, also of endless noise
+        return max(share, 2 * math.sqrt(sum(squares)))
+
+    return [ae for ae in naming.in_order(known) if ae == best or behind(ae) <= unsure(ae)]
+
+
+def above_zero(distances: Mapping[str, float]) -> dict[str, float]:
+    """Distances whose estimate is below 0, as an unbiased one of 0 may be, as 0: these share a place."""
+    return {ae: max(distance, 0.0) for ae, distance in distances.items()}
+
+
+def joined(parts: Sequence[str], word: str = "and") -> str:
+    """'A', 'A and B', 'A, B and C'."""
+    *first, last = parts
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def named(aes: Iterable[str], of: int) -> str:
+    """The names of autoencoders, or of many their number `of` all: 'SD', 'SD and RAE', '5 of 13 autoencoders'."""
+    found = naming.in_order(aes)
+    return joined(labels(found)) if len(found) <= _NAMED else f"{len(found)} of {of} autoencoders"
+
+
+def capital(text: str) -> str:
+    """With a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def bare(label: str) -> str:
+    """A distance or metric without its features and its scale, which the axis has: 'FD', 'KID', 'PSNR'."""
+    return label.split(" (")[0].removesuffix(" × 1000")
+
+
+def images(generation: pandas.DataFrame) -> str:
+    """What a study generates: 'CIFAR-10 at 32 px, study cifar10'."""
+    row = generation.iloc[0]
+    name = str(row["dataset"]).split("/")[0]
+    return f"{_DATASETS.get(name, name)} at {row['resolution']} px, study {row['study']}"
+
+
+def features(generation: pandas.DataFrame) -> str:
+    """Whose features distances are measured in: 'in the features of the 2015 Inception'."""
+    network = str(generation["feature_network"].iloc[0])
+    return f"in the features of {_NETWORKS.get(network, network)}"
+
+
+def samples(generation: pandas.DataFrame) -> str:
+    """What a distance is measured from: '2,500 samples a distance, one training each'."""
+    counts = joined([shown(float(count)) for count in sorted(generation["n_samples"].unique())], "or")
+    seeds = int(generation.groupby([*findings.SETTING, "step"])["train_seed"].nunique().max())
+    return f"{counts} samples a distance, {'one training' if seeds == 1 else f'up to {seeds} trainings'} a setting."
+
+
+def seed_noise(noise: float) -> str:
+    """How the title was decided: by which noise of the training's seed (relative, NaN where it is not known)."""
+    if math.isnan(noise):
+        return "No setting has two seeds, so the noise of the seed is not known."
+    return f"Differences of at most {100 * noise:.0f} % may be the training's seed, and count as none."
+
+
+def study_source(study: str, *kinds: str) -> str:
+    """'Source: study cifar10, data/generation.'"""
+    return f"Source: study {study}, {joined([f'data/{kind}' for kind in kinds])}."
+
+
+def published_source(source: str = FOLLOWED) -> str:
+    """'Source: FLUX.2 representation comparison.'"""
+    return f"Source: {STUDIES.get(source, source)}."

@@ -1,0 +1,430 @@
+"""What the figures of the literature say together, within protocol groups only.
+
+    atlas, groups = read_atlas("data"), read_groups(Path("data"))
+    forest(atlas, groups, "rfid")                     # one correlation a group, with its interval and caveat
+    crossings(atlas, "shi2025svg", "steps")           # pairs of latents that swap places inside one source
+
+Figures of two groups follow two protocols. Nothing here ranks or correlates over them, and no correlation is pooled:
+what is asked for that raises. Secondary rows, which nobody read at their source, are left out of every statistic.
+Exempt, and labelled `EXEMPT` in what they return, is what compares no latents: how far one quantity of one latent
+spreads over sources (`spread`), and which shifts and guidance scales were used (`shifts_used`, `scales_used`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+
+from lrcore.errors import LrcoreError, shown, unknown
+from lrcore.records.atlas_sources import Group
+from lrcore.records.atlas_vocabulary import CORRELATIONS, QUANTITIES
+
+LEAST = 8
+"""Fewer latents than this make no correlation."""
+
+REPLICATES = 2000
+LEVEL = 0.95
+
+EXEMPT = "over protocols: no ranking of latents"
+"""The label of what may look over groups."""
+
+SIZES = ("downsampling", "channels", "patch", "tokens", "channels_per_token", "parameters")
+"""Columns of a latent's size, which may be correlated with as quantities are."""
+
+METHODS = ("pearson", "spearman")
+
+IMAGENET = 1_281_167
+"""Images of ImageNet-1k's training set: one epoch."""
+
+OVER = {"guidance": "guidance", "generator": "generator", "steps": "steps", "epochs": "epochs"}
+"""What ranks may cross over inside one source, and the column that says it."""
+
+_SETTING = (
+    "dataset", "resolution", "split", "n", "generator", "epochs", "sampler", "steps", "guidance", "label_rule",
+    "reference",
+)  # fmt: skip
+_LATENT = ("canonical", "decoder", "variant", "density", "trainshift", "sampleshift")
+"""What tells two rows of one setting apart."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """One correlation over the latents of one group.
+
+    `low` and `high` bound the central 95 % of `REPLICATES` bootstrap samples: families drawn with replacement, then
+    latents within each of them. `families` counts those; of one family the interval is of its latents alone.
+    """
+
+    group: str
+    x: str
+    y: str
+    method: str
+    n: int
+    families: int
+    value: float
+    low: float
+    high: float
+    latents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One quantity of one latent over sources, each figure once: exempt from groups, since it compares no latents."""
+
+    canonical: str
+    quantity: str
+    rows: pandas.DataFrame
+    label: str = EXEMPT
+
+    @property
+    def low(self) -> float:
+        return float(self.rows["value"].min())
+
+    @property
+    def high(self) -> float:
+        return float(self.rows["value"].max())
+
+
+def primary(atlas: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows that may enter a statistic: read at their source, of a value and not a bound."""
+    return atlas[~atlas["secondary"] & (atlas["bound"] == "")]
+
+
+def of_group(atlas: pandas.DataFrame, groups: Mapping[str, Group], name: str) -> pandas.DataFrame:
+    """The primary rows of a group, and those of its source's autoencoders by themselves.
+
+    Raises:
+        LrcoreError: there is no such group.
+    """
+    if name not in groups:
+        raise unknown("group", name, groups)
+    wanted = [name, groups[name].autoencoders] if groups[name].autoencoders else [name]
+    return primary(atlas[atlas["group"].isin(wanted)])
+
+
+def ranking(rows: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
+    """The latents of one group from the lowest value to the highest: columns place (from 1), canonical, value.
+
+    Raises:
+        LrcoreError: the rows of `quantity` are of several groups, or of none, or two of one latent differ.
+    """
+    of_quantity, _ = _one_group(rows, quantity)
+    values = _by_latent(of_quantity)
+    ordered = values.sort_values(kind="stable")
+    found = pandas.DataFrame({"canonical": ordered.index, "value": ordered.to_numpy()})
+    return found.assign(place=found["value"].rank(method="min").astype(int))[["place", "canonical", "value"]]
+
+
+def correlation(rows: pandas.DataFrame, x: str, y: str = "gfid", method: str = "pearson") -> Correlation:
+    """How `x` goes with `y` over the latents of one group, from the rows of `of_group`.
+
+    `x` is a quantity, of the same group or of the group of the source's autoencoders, or one of `SIZES`.
+
+    Raises:
+        LrcoreError: rows of `x` or `y` are of several groups, of none, or of two sources; two of one latent differ;
+            fewer than `LEAST` latents have both; one of them is constant; unknown method or quantity.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    of_y, group = _one_group(rows, y)
+    if x in SIZES:
+        told = of_y.assign(value=of_y[x].where(of_y[x] > 0).astype(float)).dropna(subset="value")
+    else:
+        told, _ = _one_group(rows, x)
+    sources = sorted({*of_y["source"], *told["source"]})
+    if len(sources) > 1:
+        raise LrcoreError(f"no correlation over sources: {', '.join(sources)}")
+    pairs = pandas.concat([_by_latent(told).rename("x"), _by_latent(of_y).rename("y")], axis=1, join="inner")
+    if len(pairs) < LEAST:
+        raise LrcoreError(f"{len(pairs)} latents of group {shown(group)} have {x} and {y}; needed: at least {LEAST}")
+    family = of_y.drop_duplicates("canonical").set_index("canonical")["family"].reindex(pairs.index)
+    ends = pairs["x"].to_numpy(float), pairs["y"].to_numpy(float)
+    if any(np.ptp(end) == 0 for end in ends):
+        raise LrcoreError(f"{x} or {y} is the same for all latents of group {shown(group)}")
+    low, high = _interval(*ends, family.to_numpy(), method)
+    latents = tuple(str(name) for name in pairs.index)
+    return Correlation(group, x, y, method, len(pairs), family.nunique(), _r(*ends, method), low, high, latents)
+
+
+def forest(
+    atlas: pandas.DataFrame, groups: Mapping[str, Group], x: str, y: str = "gfid", method: str = "pearson"
+) -> pandas.DataFrame:
+    """The data of a forest plot: one correlation of `x` with `y` a group, of those with `LEAST` latents that have both.
+
+    Columns group, source, label, n, families, value, low, high, unshared, counted, caveat; most latents first. A latent
+    counts once: `unshared` is how many no group above that is counted has, and a group is `counted` where those alone
+    are `LEAST`. There is no row of all groups together. Empty where no group has enough.
+
+    Raises:
+        LrcoreError: unknown method or quantity.
+    """
+    for quantity in (x, y):
+        if quantity not in QUANTITIES and quantity not in SIZES:
+            raise unknown("quantity", quantity, [*QUANTITIES, *SIZES])
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    found = []
+    for name in groups:
+        try:
+            one = correlation(of_group(atlas, groups, name), x, y, method)
+        except LrcoreError:  # too few latents, or none with both
+            continue
+        if one.group == name:  # not that of the autoencoders, which has a turn of its own
+            found.append(one)
+    counted: set[str] = set()
+    rows = []
+    for one in sorted(found, key=lambda one: (-one.n, one.group)):
+        unshared = len(set(one.latents) - counted)
+        if counts := unshared >= LEAST:
+            counted |= set(one.latents)
+        group = groups[one.group]
+        caveat = group.caveat + ("; all latents of one family" if one.families == 1 else "")
+        told = (one.n, one.families, one.value, one.low, one.high)
+        rows.append((one.group, group.source, group.label, *told, unshared, counts, caveat))
+    names = ["group", "source", "label", "n", "families", "value", "low", "high", "unshared", "counted", "caveat"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def printed(atlas: pandas.DataFrame, predictor: str) -> pandas.DataFrame:
+    """Correlations with `predictor` as sources print them, of rows that may not be there: never pooled, no interval.
+
+    Columns source, quantity, value, n (autoencoders; 0 where not stated), generator, guidance, variant, note.
+    """
+    rows = primary(atlas)
+    rows = rows[rows["quantity"].isin(CORRELATIONS) & (rows["predictor"] == predictor)]
+    return rows[["source", "quantity", "value", "n", "generator", "guidance", "variant", "note"]].reset_index(drop=True)
+
+
+def crossings(atlas: pandas.DataFrame, source: str, over: str, quantity: str = "gfid") -> pandas.DataFrame:
+    """Pairs of latents that swap places inside one source where nothing but `over` changes.
+
+    A row a pair of latents and of settings: low, high (the settings), first, second (`first` has the lower value at
+    `low`), the four values first_low, second_low, first_high, second_high, and `setting`, what both share. Ties do not
+    cross.
+
+    Raises:
+        LrcoreError: unknown source, or `over` is not one of `OVER`.
+    """
+    rows = []
+    for shared, low, high, table in _settings(atlas, source, over, quantity):
+        told = list(zip(table.index, table["low"], table["high"], strict=True))
+        for pair in itertools.combinations(told, 2):
+            first, second = sorted(pair, key=lambda latent: latent[1])
+            if first[1] < second[1] and first[2] > second[2]:
+                rows.append((low, high, first[0], second[0], first[1], second[1], first[2], second[2], shared))
+    ends = ["first_low", "second_low", "first_high", "second_high"]
+    return pandas.DataFrame(rows, columns=["low", "high", "first", "second", *ends, "setting"])
+
+
+def rank_agreement(atlas: pandas.DataFrame, source: str, over: str, quantity: str = "gfid") -> pandas.DataFrame:
+    """How the order of latents at one value of `over` goes with that at another, all else equal, inside one source.
+
+    Columns low, high, latents, pairs, crossing (how many of the pairs swap), spearman (with `spearman_low` and
+    `spearman_high`, as of `Correlation`; NaN of fewer than `LEAST` latents), setting.
+
+    Raises:
+        LrcoreError: as `crossings`.
+    """
+    rows = []
+    for shared, low, high, table in _settings(atlas, source, over, quantity):
+        ends = table["low"].to_numpy(float), table["high"].to_numpy(float)
+        signs = [np.sign(np.subtract.outer(end, end))[np.triu_indices(len(table), 1)] for end in ends]
+        enough = len(table) >= LEAST and all(np.ptp(end) > 0 for end in ends)
+        interval = _interval(*ends, table["family"].to_numpy(), "spearman") if enough else (math.nan, math.nan)
+        found = _r(*ends, "spearman") if enough else math.nan
+        crossing = int((signs[0] * signs[1] < 0).sum())
+        rows.append((low, high, len(table), len(signs[0]), crossing, found, *interval, shared))
+    names = ["low", "high", "latents", "pairs", "crossing", "spearman", "spearman_low", "spearman_high", "setting"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def spread(
+    atlas: pandas.DataFrame,
+    canonical: str,
+    quantity: str,
+    guided: bool | None = None,
+    epochs: int | None = None,
+) -> Spread:
+    """The figures of one quantity of one latent over sources, lowest first; those that repeat another are left out.
+
+    `guided` and `epochs` (of ImageNet, to the nearest) keep some of them.
+
+    Raises:
+        LrcoreError: there is none.
+    """
+    rows = primary(atlas)
+    rows = rows[(rows["canonical"] == canonical) & (rows["quantity"] == quantity) & ~rows["repeats"]]
+    if guided is not None:
+        rows = rows[~rows["guidance"].isin(["", "none"]) if guided else rows["guidance"] == "none"]
+    if epochs is not None:
+        rows = rows[_epochs(rows) == epochs]
+    if rows.empty:
+        raise LrcoreError(f"no rows: no {quantity} of {shown(canonical)} as asked for")
+    columns = ["source", "place", "value", "generator", "guidance", "images_seen", "sampler", "steps", "label_rule"]
+    columns += ["quoted_from", "decoder", "variant", "note"]
+    return Spread(canonical, quantity, rows.sort_values("value", kind="stable")[columns].reset_index(drop=True))
+
+
+def shifts_used(atlas: pandas.DataFrame) -> pandas.DataFrame:
+    """Which timeshifts were used, a row each time a source tells: exempt, as the column `label` says.
+
+    Columns source, canonical, channels_per_token, tokens, trainshift, sampleshift (in this project's convention: above
+    1 is more noise; NaN where not told), density, quantity, label.
+    """
+    rows = primary(atlas)
+    rows = rows[rows["trainshift"].notna() | rows["sampleshift"].notna()]
+    columns = ["source", "canonical", "channels_per_token", "tokens", "trainshift", "sampleshift"]
+    return rows[[*columns, "density", "quantity"]].drop_duplicates(ignore_index=True).assign(label=EXEMPT)
+
+
+def scales_used(atlas: pandas.DataFrame) -> pandas.DataFrame:
+    """Which guidance scales were used, a row each time a source tells: exempt, as the column `label` says.
+
+    Columns source, canonical, channels_per_token, generator, guidance, scale, guidance_low, guidance_high, label.
+    """
+    rows = primary(atlas)
+    best = rows["quantity"] == "best_cfg_scale"
+    rows = rows.assign(scale=rows["guidance_scale"].where(~best, rows["value"])).dropna(subset="scale")
+    columns = ["source", "canonical", "channels_per_token", "generator", "guidance", "scale"]
+    rows = rows[[*columns, "guidance_low", "guidance_high"]].drop_duplicates(ignore_index=True)
+    return rows.assign(label=EXEMPT)
+
+
+def _one_group(rows: pandas.DataFrame, quantity: str) -> tuple[pandas.DataFrame, str]:
+    """The primary rows of `quantity`, with the one group that they are of.
+
+    Raises:
+        LrcoreError: unknown quantity; several groups, none, or no rows.
+    """
+    if quantity not in QUANTITIES:
+        raise unknown("quantity", quantity, [*QUANTITIES, *SIZES])
+    found = primary(rows)
+    found = found[found["quantity"] == quantity]
+    if found.empty:
+        raise LrcoreError(f"no rows: no primary {quantity}")
+    names = sorted(set(found["group"]))
+    if names == [""]:
+        raise LrcoreError(f"rows of {quantity} that are of no protocol group are compared with none")
+    if len(names) > 1:
+        told = ", ".join(name or "(no group)" for name in names)
+        raise LrcoreError(f"rows of {quantity} are of {len(names)} protocol groups, which nothing compares: {told}")
+    return found, str(names[0])
+
+
+def _by_latent(rows: pandas.DataFrame) -> pandas.Series:
+    """The value of each latent.
+
+    Raises:
+        LrcoreError: one latent has two.
+    """
+    values = rows.groupby("canonical", sort=False)["value"]
+    if (several := values.nunique()).max() > 1:
+        raise LrcoreError(f"two values of {rows['quantity'].iloc[0]} for {shown(several.idxmax())} in one group")
+    return values.first()
+
+
+def _settings(
+    atlas: pandas.DataFrame, source: str, over: str, quantity: str
+) -> list[tuple[str, object, object, pandas.DataFrame]]:
+    """Two settings of a source at a time that differ in `over` alone: what they share, their values of `over`, and
+    the latents that both have, with their values (columns low, high) and family."""
+    if over not in OVER:
+        raise unknown("change", over, OVER)
+    if source not in set(atlas["source"]):
+        raise unknown("source", source, sorted(set(atlas["source"])))
+    column = OVER[over]
+    rows = primary(atlas)
+    rows = rows[(rows["source"] == source) & (rows["quantity"] == quantity) & (rows["canonical"] != "")]
+    rows = rows.assign(epochs=_epochs(rows))
+    rows = rows[~rows[column].isin(["", 0])]  # what is not stated may be anything
+    others = [name for name in _SETTING if name != column]
+    found: list[tuple[str, object, object, pandas.DataFrame]] = []
+    for shared, group in rows.groupby(others, sort=False):
+        if group[column].nunique() < 2:
+            continue
+        parts = {value: _latents(part) for value, part in group.groupby(column)}
+        for low, high in itertools.combinations(parts, 2):
+            both = [latent for latent in parts[low] if latent in parts[high]]
+            if len(both) < 2:
+                continue
+            ends = [(parts[low][latent][0], parts[high][latent][0], parts[low][latent][1]) for latent in both]
+            table = pandas.DataFrame(ends, columns=["low", "high", "family"], index=_labels(both))
+            found.append((_setting_text(others, shared), low, high, table))
+    return found
+
+
+def _latents(rows: pandas.DataFrame) -> dict[tuple[object, ...], tuple[float, str]]:
+    """Value and family of each latent of one setting; those with two values are left out."""
+    found: dict[tuple[object, ...], set[tuple[float, str]]] = {}
+    for *latent, value, family in rows[[*_LATENT, "value", "family"]].itertuples(index=False):
+        key = tuple(None if part != part else part for part in latent)  # NaN is not itself
+        found.setdefault(key, set()).add((value, family))
+    return {latent: next(iter(told)) for latent, told in found.items() if len(told) == 1}
+
+
+def _labels(latents: Sequence[tuple[object, ...]]) -> list[str]:
+    """Names of latents: canonical, decoder, variant, and where those do not tell two apart, density and shifts."""
+    parts = [[str(part) for part in latent if part] for latent in latents]
+    short = [" · ".join(str(part) for part in latent[:3] if part) for latent in latents]
+    return [name if short.count(name) == 1 else " · ".join(told) for name, told in zip(short, parts, strict=True)]
+
+
+def _setting_text(columns: Sequence[str], values: tuple[object, ...]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(columns, values, strict=True) if value not in ("", 0))
+
+
+def _epochs(rows: pandas.DataFrame) -> pandas.Series:
+    """The nominal budget in epochs of ImageNet: 100,000 steps of 1,024 images are 80 as well; 0 where not stated."""
+    exact = rows["images_seen"] / IMAGENET
+    return exact.round().where(exact >= 10, exact.round(1))
+
+
+def _r(x: np.ndarray, y: np.ndarray, method: str) -> float:
+    return float(_weighted(x, y, np.ones((1, len(x))), method)[0])
+
+
+def _interval(x: np.ndarray, y: np.ndarray, family: np.ndarray, method: str) -> tuple[float, float]:
+    """Percentiles of the correlation of bootstrap samples: families, then latents within each.
+
+    Samples of fewer than three different latents have a correlation of 1 or -1, or none, and do not count.
+    """
+    random = np.random.default_rng(0)
+    names = list(dict.fromkeys(family))
+    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), REPLICATES)
+    counts = np.zeros((REPLICATES, len(x)))
+    for name, times in zip(names, drawn.T, strict=True):
+        places = np.flatnonzero(family == name)
+        counts[:, places] = random.multinomial(times * len(places), np.full(len(places), 1 / len(places)))
+    found = _weighted(x, y, counts[(counts > 0).sum(axis=1) >= 3], method)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return math.nan, math.nan
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _weighted(x: np.ndarray, y: np.ndarray, counts: np.ndarray, method: str) -> np.ndarray:
+    """The correlation of each sample, a row of `counts`: how often it holds each latent; NaN of a constant."""
+    ends = [_ranks(end, counts) if method == "spearman" else np.tile(end, (len(counts), 1)) for end in (x, y)]
+    total = counts.sum(axis=1, keepdims=True)
+    first, second = (end - (counts * end).sum(axis=1, keepdims=True) / total for end in ends)
+    scale = np.sqrt((counts * first**2).sum(axis=1) * (counts * second**2).sum(axis=1))
+    constant = [
+        np.where(counts > 0, end, -math.inf).max(axis=1) == np.where(counts > 0, end, math.inf).min(axis=1)
+        for end in ends
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.clip((counts * first * second).sum(axis=1) / scale, -1, 1)
+    return np.where(constant[0] | constant[1], math.nan, found)
+
+
+def _ranks(end: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The rank of each latent in each sample, that of ties their mean."""
+    below, equal = end[None, :] < end[:, None], end[None, :] == end[:, None]
+    ranks: np.ndarray = counts @ below.T + (counts @ equal.T + 1) / 2
+    return ranks

@@ -1,0 +1,353 @@
+"""The findings of published studies as computations over the rows of one study, each with a verdict.
+
+    for claim in judged(load_studies("data")["smoke"], read_published("data")):
+        print(claim.verdict, claim.claim, claim.here)
+
+Distances are those at the last step that all measured autoencoders reached. Autoencoders are compared at their chosen
+settings where a study measured these anew; else, and as values of a parameter are, by the lowest over the settings that
+all of them were measured with, so that a grid may be half done. What a verdict means stands in
+`lrcore.results.verdicts`; *not measured* is a claim while an autoencoder of the study that it speaks of has no rows to
+compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.results import agreement, findings, naming, numbers, published_wording
+from lrcore.results.evidence import Evidence, evidence
+from lrcore.results.numbers import as_printed
+from lrcore.results.published import FOLLOWED
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices
+from lrcore.results.wording import labels, named, named_choices, named_spreads, narrow_note, tau_text
+from lrcore.spec.study import NO_REPA
+
+FIDELITY = "lpips_vgg"
+"""The metric of fidelity that stands for the published LPIPS."""
+
+_SOME = ("ln", "pln")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published finding and what one study says of it.
+
+    `claim` is a sentence, `source` a key of `posts/references.bib`; `published` and `here` give the numbers of either
+    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` names what the study's transformer is too narrow
+    for.
+    """
+
+    claim: str
+    source: str
+    published: str
+    here: str
+    verdict: str
+    caution: str = ""
+
+
+def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
+    """Every claim about `study`, in the order in which the site shows them.
+
+    Raises:
+        LrcoreError: as `evidence`, or a published figure that a claim quotes is missing.
+    """
+    given = evidence(study, published)
+    caution = narrow_note(study.generation)
+    return [dataclasses.replace(claim(given), caution=caution) for claim in CLAIMS]
+
+
+def as_frame(claims: Iterable[Claim]) -> pandas.DataFrame:
+    """One row a claim, with the fields of `Claim` as columns."""
+    return pandas.DataFrame([vars(claim) for claim in claims], columns=list(Claim.__dataclass_fields__))
+
+
+def best_density(given: Evidence) -> Claim:
+    """The best training density is ln or pln, never ts: for every ae and REPA, each density at its best shifts."""
+    found = findings.by_value(given.where("trainp"), "trainp")
+    found = found.pivot(index=["ae", "repa"], columns="value", values="distance").reindex(columns=["ts", *_SOME])
+    behind = findings.relative_change(found["ts"], found[list(_SOME)].min(axis=1)).dropna()
+    verdicts = [verdict_on(difference, given.noise) for difference in behind]
+    here = ""
+    if len(behind):
+        here = (
+            f"ts is behind in {int((behind > 0).sum())} of {len(behind)} comparisons, "
+            f"by {numbers.percent(behind.min())} to {numbers.percent(behind.max())}"
+        )
+    share = _figure(given, FOLLOWED, "best_trainp_is_ts")
+    return Claim(
+        "The best training density is ln or pln, never ts.",
+        FOLLOWED,
+        f"ts is best in {as_printed(share)} % of cases",
+        here or _lacking(given, behind.index.get_level_values("ae")),
+        _of_all(given, set(behind.index.get_level_values("ae")), verdicts),
+    )
+
+
+def train_shift_grows(given: Evidence) -> Claim:
+    """The best train shift grows with the channels per token: it never falls from one ae to a wider one, without REPA.
+
+    And it is larger for the widest than for the narrowest; equal ones between are allowed, as shifts are on a grid.
+    """
+    shifts = _without_repa(given, "trainshift")
+    order = sorted(shifts, key=lambda ae: given.channels[ae])
+    tau, _ = agreement.kendall(given.channels, {ae: values[0] for ae, values in shifts.items()})
+    verdict = verdict_on_choices([shifts[ae] for ae in order], _grows)
+    here = f"{named_choices(shifts, order)}; rank correlation with channels {tau_text(tau)}"
+    return Claim(
+        "The best train shift grows with the channels per token.",
+        FOLLOWED,
+        published_wording.published_best(given.published, "trainshift"),
+        here if shifts else _lacking(given, shifts),
+        _of_all(given, set(shifts), [verdict]),
+    )
+
+
+def train_shift_predicted(given: Evidence) -> Claim:
+    """The best train shift is sqrt(m / n): see `_predicted`."""
+    return _predicted(given, "trainshift")
+
+
+def sample_shift_predicted(given: Evidence) -> Claim:
+    """The best sample shift is sqrt(m / n): see `_predicted`."""
+    return _predicted(given, "sampleshift")
+
+
+def sample_shift_of_wide_latents(given: Evidence) -> Claim:
+    """The best sample shift is larger for FLUX.2 and RAE than for SD, without REPA."""
+    shifts = _without_repa(given, "sampleshift")
+    needed = ("sd", "flux2", "rae")
+    whole = set(needed) <= set(shifts)
+    verdict = MISSING
+    if whole:
+        verdict = verdict_on_choices([shifts[ae] for ae in needed], lambda values: min(values[1:]) > values[0])
+    return Claim(
+        "The best sample shift is larger for the wide latents of FLUX.2 and RAE than for SD.",
+        FOLLOWED,
+        published_wording.published_best(given.published, "sampleshift"),
+        named_choices(shifts, needed) if whole else _lacking(given, shifts),
+        verdict,
+    )
+
+
+def train_shift_matters_most(given: Evidence) -> Claim:
+    """The train shift matters more than the density and the sample shift, for every ae without REPA.
+
+    The worst distance of its values is compared with the worst of the others': the best one is the same setting.
+    """
+    steps = given.settings["step"]
+    found = findings.spreads(given.settings, int(steps.max()))
+    wide = (
+        found.pivot(index="ae", columns="parameter", values="spread")
+        .reindex(columns=list(findings.PARAMETERS))
+        .dropna()
+    )
+    others = wide[["trainp", "sampleshift"]].max(axis=1)
+    ahead = findings.relative_change(1 + wide["trainshift"], 1 + others)
+    return Claim(
+        "The train shift matters most: more than the density and the sample shift.",
+        FOLLOWED,
+        published_wording.published_spreads(given.published),
+        named_spreads(wide) if len(wide) else _lacking(given, wide.index),
+        _of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
+    )
+
+
+def order_of_learnability(given: Evidence) -> Claim:
+    """The autoencoders stand in the order of the published gFID: every pair of them does."""
+    told = _published_by_ae(given, FOLLOWED, "gfid", "trade-off")
+    ours = given.distances(ae for ae in given.aes if ae in told)
+    return Claim(
+        f"From the most to the least learnable: {', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
+        FOLLOWED,
+        f"gFID {named(told, as_printed)}",
+        _order_text(given, ours, told) if ours else _lacking(given, given.settings["ae"]),
+        _in_order(given, ours, told),
+    )
+
+
+def flux2_against_sd(given: Evidence) -> Claim:
+    """FLUX.2 improves on SD in learnability and in fidelity."""
+    return _against_sd(given, "FLUX.2 is more learnable than SD and more faithful.", "flux2", 1, 1)
+
+
+def flux1_against_sd(given: Evidence) -> Claim:
+    """FLUX.1 is more faithful than SD and less learnable."""
+    return _against_sd(given, "FLUX.1 is more faithful than SD and less learnable.", "flux1", -1, 1)
+
+
+def rae_against_sd(given: Evidence) -> Claim:
+    """RAE is more learnable than SD and less faithful."""
+    return _against_sd(given, "RAE is more learnable than SD and less faithful.", "rae", 1, -1)
+
+
+def repa_helps(given: Evidence) -> Claim:
+    """REPA lowers the distance of every ae: the median over pairs of trainings that differ in REPA alone.
+
+    A median of several pairs deviates less than one difference, so the noise is on the safe side.
+    """
+    effect = findings.effect_of_repa(given.where("repa")).set_index("ae")
+    told = given.published[given.published["source"] == "yu2025repa"]
+    parts = [
+        f"{naming.ae_style(ae).label} {numbers.percent(effect['paired'][ae])} (median of {effect['pairs'][ae]} pairs)"
+        for ae in naming.in_order(effect.index)
+    ]
+    return Claim(
+        "REPA makes every latent space more learnable.",
+        "yu2025repa",
+        "; ".join(f"{row['quantity']} {as_printed(row['value'])}" for _, row in told.iterrows())
+        or "no figure quoted here",
+        f"{given.label} {', '.join(parts)}" if parts else _lacking(given, parts),
+        _of_all(given, set(effect.index), [verdict_on(-change, given.noise) for change in effect["paired"]]),
+    )
+
+
+def interpolation_orders(given: Evidence) -> Claim:
+    """The interpolated Frechet distance, which needs no training, orders the autoencoders as learnability does."""
+    source = "xu2026ifid"
+    told, found = (_published_by_ae(given, source, quantity) for quantity in ("ifid", "gfid"))
+    tau, count = agreement.kendall(told, found)
+    whole = given.latents[(given.latents["index"] < 0) & given.latents["metric"].isin(("ifid", "ifd"))]
+    interpolated = findings.by_ae(whole, "value")
+    name = "iFID" if "ifid" in set(whole["metric"]) else "iFD"
+    ours = given.distances(ae for ae in given.aes if ae in interpolated)
+    return Claim(
+        "The interpolated Fréchet distance orders autoencoders as learnability does.",
+        source,
+        f"rank correlation {tau_text(tau)} over {count} autoencoders: iFID {named(told, as_printed)}; "
+        f"gFID {named(found, as_printed)}",
+        f"{_order_text(given, ours, interpolated)}; {name} {named(interpolated)}"
+        if ours
+        else _lacking(given, given.settings["ae"]),
+        _in_order(given, ours, interpolated),
+    )
+
+
+CLAIMS: tuple[Callable[[Evidence], Claim], ...] = (
+    order_of_learnability,
+    flux2_against_sd,
+    flux1_against_sd,
+    rae_against_sd,
+    best_density,
+    train_shift_grows,
+    train_shift_predicted,
+    sample_shift_predicted,
+    sample_shift_of_wide_latents,
+    train_shift_matters_most,
+    repa_helps,
+    interpolation_orders,
+)
+"""In the order of the site: the autoencoders, the timesteps, the rest."""
+
+
+def _predicted(given: Evidence, parameter: str) -> Claim:
+    """The best shift is of those tried the nearest to sqrt(m / n), for every ae, with REPA and without."""
+    predicted = findings.predicted_shifts(given.aes, given.channels)
+    tried = given.settings[parameter].unique().tolist()
+    groups = given.values(parameter)
+    wanted = {key: findings.nearest_shift(tried, predicted[key[0]]) for key in groups}
+    verdicts = [_is_value(values, wanted[key]) for key, values in groups.items()]
+    agreeing = sum(values[0] == wanted[key] for key, values in groups.items())
+    sizes = ", ".join(f"{predicted[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(predicted))
+    name = naming.PARAMETER_LABELS[parameter]
+    return Claim(
+        f"The best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
+        FOLLOWED,
+        published_wording.published_best(given.published, parameter),
+        f"predicted {sizes}; the nearest value that was tried is the best in {agreeing} of {len(groups)} cases"
+        if groups
+        else _lacking(given, []),
+        _of_all(given, {ae for ae, _ in groups}, verdicts),
+    )
+
+
+def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelity: int) -> Claim:
+    """`learnability` and `fidelity` are 1 where the claim is that `ae` is better than SD in it, -1 where worse."""
+    ours = given.distances((ae, "sd"))
+    change = findings.relative_change(ours[ae], ours["sd"]) if ours else math.nan
+    blurred, noise = _fidelity_change(given.reconstruction, ae)
+    metric = naming.metric_style(FIDELITY).label
+    return Claim(
+        claim,
+        FOLLOWED,
+        published_wording.published_comparison(given.published, ae, "sd").split(": ", 1)[1],
+        f"{given.label} {numbers.percent(change)}, {metric} {numbers.percent(blurred)}",
+        overall([verdict_on(-learnability * change, given.noise), verdict_on(-fidelity * blurred, noise)]),
+    )
+
+
+def _fidelity_change(reconstruction: pandas.DataFrame, ae: str) -> tuple[float, float]:
+    """The relative change of `FIDELITY` from SD to `ae`, and two standard errors of it; both are of the same images."""
+    rows = reconstruction[reconstruction["metric"] == FIDELITY]
+    value, error = findings.by_ae(rows, "value"), findings.by_ae(rows, "standard_error")
+    if not {ae, "sd"} <= set(value) or value["sd"] == 0:
+        return math.nan, math.nan
+    ratio = value[ae] / value["sd"]
+    return ratio - 1, 2 * math.hypot(error[ae], ratio * error["sd"]) / value["sd"]
+
+
+def _in_order(given: Evidence, ours: Mapping[str, float], told: Mapping[str, float]) -> str:
+    """Whether every two autoencoders that `told` orders stand in that order; of too few there is no order."""
+    shared = [ae for ae in ours if ae in told]
+    if len(shared) < agreement.FEWEST:
+        return MISSING
+    pairs = [sorted(pair, key=lambda ae: told[ae]) for pair in itertools.combinations(shared, 2)]
+    differ = [(first, second) for first, second in pairs if told[first] != told[second]]
+    return overall(verdict_on(lead(ours[first], ours[second]), given.noise) for first, second in differ)
+
+
+def _of_all(given: Evidence, measured: set[str], verdicts: Iterable[str]) -> str:
+    """The verdict on a claim about every autoencoder: none before each of the study is measured."""
+    return overall(verdicts) if set(given.aes) <= measured else MISSING
+
+
+def _without_repa(given: Evidence, parameter: str) -> dict[str, list[float]]:
+    return {ae: values for (ae, repa), values in given.values(parameter).items() if repa == NO_REPA}
+
+
+def _is_value(values: list[float], wanted: float) -> str:
+    return verdict_on_choices([values], lambda chosen: chosen[0] == wanted)
+
+
+def _grows(values: tuple[float, ...]) -> bool:
+    rising = all(before <= after for before, after in itertools.pairwise(values))
+    return rising and len(values) > 1 and values[-1] > values[0]
+
+
+def _published_by_ae(given: Evidence, source: str, quantity: str, table: str | None = None) -> dict[str, float]:
+    rows = given.published
+    rows = rows[(rows["source"] == source) & (rows["quantity"] == quantity)]
+    if table is not None:
+        rows = rows[rows["table"] == table]
+    if rows.empty:
+        raise LrcoreError(f"no rows: no published {quantity} of {source}")
+    return findings.by_ae(rows, "value")
+
+
+def _figure(given: Evidence, source: str, quantity: str) -> float:
+    rows = given.published
+    values = rows.loc[(rows["source"] == source) & (rows["quantity"] == quantity), "value"]
+    if values.empty:
+        raise LrcoreError(f"no rows: no published {quantity} of {source}")
+    return float(values.iloc[0])
+
+
+def _order_text(given: Evidence, ours: Mapping[str, float], told: Mapping[str, float]) -> str:
+    tau, count = agreement.kendall(ours, told)
+    told_of = (
+        f"rank correlation {tau_text(tau)} over {count} autoencoders ({math.factorial(count)} orders are possible)"
+    )
+    return f"{given.label} {named(ours)}; {told_of}"
+
+
+def _lacking(given: Evidence, measured: Iterable[str]) -> str:
+    """What a claim still waits for."""
+    missing = [ae for ae in given.aes if ae not in set(measured)]
+    return f"no rows yet of {', '.join(labels(missing))}" if missing else "not yet measured"

@@ -1,0 +1,417 @@
+"""What a study found, computed from its rows: best settings, spreads, changes between autoencoders.
+
+Every function takes and returns data frames and touches no file: rows with the columns of `lrcore.records.schema`, or
+settings, which `mean_over_seeds` makes of them. What decides is a setting's `distance`: lower is better, NaN where a
+run diverged.
+
+    rows = findings.of_study(reading.read_generation("data"), "smoke")
+    findings.best_settings(findings.mean_over_seeds(rows))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import pandas
+
+from lrcore.errors import LrcoreError, unknown
+from lrcore.flow.shapes import SHAPES
+from lrcore.records import schema
+from lrcore.results.numbers import value_text
+from lrcore.spec.study import NO_REPA, NO_SKIP, SELF_REPA
+
+NumberT = TypeVar("NumberT", float, pandas.Series)
+
+PARAMETERS = ("trainp", "trainshift", "sampleshift")
+"""The choices of timesteps, in the order the site shows them."""
+
+SETTING = ["ae", "repa", *PARAMETERS]
+"""What names one line of distance over steps."""
+
+PROTOCOL = (
+    "dataset", "resolution", "feature_network", "feature_sha256", "feature_protocol", "score", "n_samples",
+    "n_reference", "reference", "label_rule", "uint8_rule", "sampler", "sampling_steps", "guidance", "guidance_low",
+    "guidance_high",
+)  # fmt: skip
+"""Distances are comparable only where all of these are equal."""
+
+TRANSFORMER = ("width", "skip")
+"""What tells transformers of one study apart: settings are of one."""
+
+SCORES = ("fid", "kid", "sample_precision", "sample_recall")
+"""What the samples of a setting are measured by."""
+
+KID_SCALE = 1000
+"""Kernel distances are shown in thousandths, as is usual."""
+
+_OWN_WIDTH = {name: float(shape.width) for name, shape in SHAPES.items()}
+
+
+def of_study(rows: pandas.DataFrame, study: str) -> pandas.DataFrame:
+    """The rows of one study.
+
+    Raises:
+        LrcoreError: no row of it, naming the studies there are.
+    """
+    found = rows[rows["study"] == study]
+    if found.empty:
+        raise unknown("study", study, sorted(rows["study"].unique()))
+    return found
+
+
+def completed(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows with what those from before schema 4 leave open: `score`, `width` and `skip` as they were then."""
+    return rows.assign(
+        score=rows["score"].replace("", "fid"),
+        width=rows["width"].astype(float).fillna(rows["model"].map(_OWN_WIDTH)),
+        skip=rows["skip"].replace("", NO_SKIP),
+    )
+
+
+def of_own_transformer(rows: pandas.DataFrame) -> pandas.Series:
+    """Which rows are of the transformer that `model` names: of its width, and with no way around it."""
+    rows = completed(rows)
+    own = rows["model"].map(_OWN_WIDTH).fillna(rows["width"])
+    return (rows["width"].isna() | rows["width"].eq(own)) & rows["skip"].eq(NO_SKIP)
+
+
+def narrow(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The autoencoders whose tokens have more channels than the transformer of some of these rows is wide.
+
+    It cannot represent the velocity (Zheng et al. 2025, arXiv 2510.11690). Columns ae, width, channels_per_token, once
+    each; a transformer with a way around it is none of these.
+    """
+    rows = completed(rows)
+    found = rows[(rows["width"] < rows["channels_per_token"]) & (rows["skip"] == NO_SKIP)]
+    return (
+        found[["ae", "width", "channels_per_token"]].drop_duplicates().sort_values(["ae", "width"], ignore_index=True)
+    )
+
+
+def deciding(rows: pandas.DataFrame) -> pandas.Series:
+    """The distance of each row that decides which setting is best: `fid`, or where `score` is `kid` that, scaled."""
+    distance: pandas.Series = rows["fid"].where(rows["score"] != "kid", KID_SCALE * rows["kid"])
+    return distance
+
+
+def label(rows: pandas.DataFrame) -> str:
+    """What the deciding distance of rows, or settings, of one protocol may be called."""
+    return schema.distance_label(str(rows["feature_network"].iloc[0]), str(rows["score"].iloc[0]))
+
+
+def require_one_protocol(rows: pandas.DataFrame) -> None:
+    """Refuse generation rows whose distances cannot be compared.
+
+    Raises:
+        LrcoreError: no rows, or two values in a column of `PROTOCOL` or `TRANSFORMER`, naming both.
+    """
+    if rows.empty:
+        raise LrcoreError("no rows: nothing has been measured yet; run `python -m lrcore.train` first")
+    rows = completed(rows)
+    for column in (*PROTOCOL, *TRANSFORMER):
+        values = sorted(rows[column].unique())
+        if len(values) > 1:
+            named = ", ".join(map(str, values))
+            raise LrcoreError(f"distances with different {column} cannot be compared: {named}; keep the rows of one")
+
+
+def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """One row per setting and step: `SETTING`, step, seeds, distance, `SCORES`, feature_network, score, n_samples.
+
+    `distance` is the one that decides (`deciding`). It and the scores are means over training and sampling seeds,
+    `seeds` their number; NaN where one of them diverged. Sorted.
+
+    Raises:
+        LrcoreError: as `require_one_protocol`.
+    """
+    require_one_protocol(rows)
+    rows = completed(rows)
+    groups = rows.assign(distance=deciding(rows)).groupby([*SETTING, "step"])
+    found = pandas.DataFrame({name: groups[name].agg(_mean_or_nan) for name in ("distance", *SCORES)})
+    alike = {name: rows[name].iloc[0] for name in ("feature_network", "score", "n_samples")}
+    return found.assign(seeds=groups.size()).reset_index().assign(**alike)
+
+
+def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The setting of lowest distance for each ae, repa and step; groups that diverged throughout are left out."""
+    return _lowest(settings, ["ae", "repa", "step"])
+
+
+def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of lowest distance for each ae, over the settings and steps that all have, or its own if they share none.
+
+    Of a whole grid these are all rows. While it is half done, the one with most of them would look best.
+    """
+    shared = shared_settings(settings, "ae")
+    return _lowest(settings if shared.empty else shared, ["ae"])
+
+
+def whole_groups(settings: pandas.DataFrame, parameter: str) -> set[tuple[str, str]]:
+    """Each (ae, repa) that was tried with as many values of `parameter` as any other was, in settings of one step.
+
+    Of the rest the best value may be among those that are missing.
+    """
+    tried = settings.groupby(["ae", "repa"])[parameter].nunique()
+    return {(str(ae), str(repa)) for ae, repa in tried.index[tried == tried.max()]}
+
+
+def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows trained and sampled without timeshift: both shifts are 1."""
+    return settings[(settings["trainshift"] == 1.0) & (settings["sampleshift"] == 1.0)]
+
+
+def line_of_best(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """For each ae and repa, all steps of the setting that is best at the last step it was measured at."""
+    finite = settings.dropna(subset="distance")
+    last = finite[finite["step"] == finite.groupby(["ae", "repa"])["step"].transform("max")]
+    return settings.merge(_lowest(last, ["ae", "repa"])[SETTING], on=SETTING)
+
+
+def last_common_step(settings: pandas.DataFrame) -> int:
+    """The last step at which every autoencoder has a row: where they can be compared.
+
+    Raises:
+        LrcoreError: there is none.
+    """
+    steps = [set(group["step"]) for _, group in settings.groupby("ae")]
+    common = set.intersection(*steps) if steps else set()
+    if not common:
+        raise LrcoreError("the autoencoders have no evaluated step in common; let the study run on")
+    return int(max(common))
+
+
+def shared_settings(settings: pandas.DataFrame, over: str) -> pandas.DataFrame:
+    """The rows of settings that were measured with every value of the column `over`, such as "ae" or "trainp".
+
+    What is best of each value can then be compared while a grid is half done, when some values were tried with more
+    settings than others. Of a whole grid these are all rows.
+    """
+    held = [name for name in (*SETTING, "step") if name != over]
+    values = settings.groupby(held)[over].transform("nunique")
+    return settings[values == settings[over].nunique()]
+
+
+def comparable_best(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of lowest distance for each ae, over the settings that all have, at the last step that all have.
+
+    Raises:
+        LrcoreError: as `last_common_step`.
+    """
+    at = settings[settings["step"] == last_common_step(settings)]
+    return _lowest(shared_settings(at, "ae"), ["ae"])
+
+
+def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
+    """The lowest distance of each value of `parameter` for each ae, repa and step, over the settings its values share.
+
+    Columns ae, repa, step, value, distance, and `behind`, by how much it is worse than the best value, relative: 0 for
+    that one. Values that diverged throughout are left out. The best value of each group comes first.
+    """
+    group = ["ae", "repa", "step"]
+    shared = [shared_settings(part, parameter) for _, part in settings.groupby(group)]
+    kept = pandas.concat(shared) if shared else settings
+    found = _lowest(kept, [*group, parameter]).sort_values([*group, "distance"], ignore_index=True)
+    found["behind"] = relative_change(found["distance"], found.groupby(group)["distance"].transform("min"))
+    return found.rename(columns={parameter: "value"})[[*group, "value", "distance", "behind"]]
+
+
+def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> pandas.DataFrame:
+    """How the distance depends on one parameter with the others held at the autoencoder's best.
+
+    One row per ae, parameter and value at `step`: ae, parameter, value (text), distance, best (whether the value is
+    that of the best setting). Autoencoders without a finite row at `step` and `repa` are left out.
+    """
+    at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
+    pieces = []
+    for _, best in _lowest(at, ["ae"]).iterrows():
+        for parameter in PARAMETERS:
+            held = [name for name in SETTING if name != parameter]
+            swept = at[(at[held] == best[held]).all(axis=1)].sort_values(parameter)
+            pieces.append(
+                pandas.DataFrame(
+                    {
+                        "ae": best["ae"],
+                        "parameter": parameter,
+                        "value": [value_text(value) for value in swept[parameter]],
+                        "distance": swept["distance"].to_numpy(),
+                        "best": (swept[parameter] == best[parameter]).to_numpy(),
+                    }
+                )
+            )
+    empty = pandas.DataFrame(columns=["ae", "parameter", "value", "distance", "best"])
+    return pandas.concat(pieces, ignore_index=True) if pieces else empty
+
+
+def winning_densities(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """Which training density does best for each ae, repa and step, every density at the best shifts it has.
+
+    Columns ae, repa, step, trainp, distance; `runner_up`, the second best density, and `margin`, by how much it is
+    worse, relative; NaN and "" where there is one density only.
+    """
+    group = ["ae", "repa", "step"]
+    ordered = _lowest(settings, [*group, "trainp"]).sort_values("distance")
+    groups = ordered.groupby(group)
+    found = groups[["trainp", "distance"]].nth(0).join(ordered[group]).sort_values(group)
+    seconds = ordered.assign(place=groups.cumcount()).query("place == 1").set_index(["ae", "repa", "step"])
+    second = seconds.reindex(pandas.MultiIndex.from_frame(found[["ae", "repa", "step"]]))
+    margin = relative_change(second["distance"], found.set_index(["ae", "repa", "step"])["distance"])
+    found = found.assign(runner_up=second["trainp"].fillna("").to_numpy(), margin=margin.to_numpy())
+    return found[["ae", "repa", "step", "trainp", "distance", "runner_up", "margin"]].reset_index(drop=True)
+
+
+def shifts_and_prediction(settings: pandas.DataFrame, channels: Mapping[str, int]) -> pandas.DataFrame:
+    """The best shifts of each ae, repa and step beside sqrt(m / n), m the channels per token of the ae and n the least.
+
+    That is the shift between latents whose channels repeat one another (`lrcore.flow.timesteps.timeshift`), the least
+    wide one needing none. Columns ae, repa, step, channels, predicted, trainshift, sampleshift, and whether each is the
+    value `nearest` to the prediction, on a logarithmic scale, of those that were tried: trainshift_predicted,
+    sampleshift_predicted.
+
+    Raises:
+        LrcoreError: an autoencoder without a number of channels.
+    """
+    predicted = predicted_shifts(settings["ae"], channels)
+    best = best_settings(settings)[["ae", "repa", "step", "trainshift", "sampleshift"]]
+    best = best.assign(channels=best["ae"].map(channels), predicted=best["ae"].map(predicted))
+    for parameter in ("trainshift", "sampleshift"):
+        tried = sorted(settings[parameter].unique())
+        best[f"{parameter}_predicted"] = [
+            found == nearest_shift(tried, wanted)
+            for found, wanted in zip(best[parameter], best["predicted"], strict=True)
+        ]
+    return best
+
+
+def predicted_shifts(aes: Iterable[str], channels: Mapping[str, int]) -> dict[str, float]:
+    """sqrt(m / n) of each ae: m its channels per token, n the least of all of them.
+
+    Raises:
+        LrcoreError: an autoencoder without a number of channels.
+    """
+    names = sorted(set(aes))
+    if missing := [ae for ae in names if ae not in channels]:
+        raise LrcoreError(f"channels per token are not known of: {', '.join(missing)}")
+    least = min((channels[ae] for ae in names), default=1)
+    return {ae: math.sqrt(channels[ae] / least) for ae in names}
+
+
+def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier: float = math.inf) -> pandas.DataFrame:
+    """Relative spread of the distance per parameter around each ae's best: columns ae, parameter, spread, values.
+
+    `values` counts those with a finite distance of at most `outlier`; the spread of fewer than two is NaN. The study
+    that we follow leaves out FIDs above 50. A parameter of an ae is left out where another was tried with more of its
+    values: a spread grows with their number.
+    """
+    swept = sensitivity(settings, step, repa)
+    at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
+    tried = swept.groupby(["ae", "parameter"])["value"].transform("nunique")
+    swept = swept[(tried == swept["parameter"].map(at[list(PARAMETERS)].nunique())) & (swept["distance"] <= outlier)]
+    groups = swept.groupby(["ae", "parameter"], sort=False)["distance"]
+    found = pandas.DataFrame({"spread": groups.agg(relative_spread), "values": groups.size()})
+    return found.reset_index()
+
+
+def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """What REPA towards an encoder changes for each ae and step: `best`, of the best settings with it to those without,
+    relative.
+
+    `paired` is the median over the `pairs` of runs that differ in REPA alone. Negative where REPA helps; steps and
+    autoencoders without both are left out. Columns ae, step, best, paired, pairs.
+    """
+    settings = settings[settings["repa"] != SELF_REPA]
+    on = settings["repa"] != NO_REPA
+    held = ["ae", "step", *PARAMETERS]
+    both = (
+        settings[on]
+        .merge(settings[~on], on=held, suffixes=("", "_without"))
+        .dropna(subset=["distance", "distance_without"])
+    )
+    both = both.assign(paired=relative_change(both["distance"], both["distance_without"]))
+    lowest = {
+        kind: rows.dropna(subset="distance").groupby(["ae", "step"])["distance"].min()
+        for kind, rows in (("with", settings[on]), ("without", settings[~on]))
+    }
+    groups = both.groupby(["ae", "step"])["paired"]
+    found = pandas.DataFrame({"paired": groups.median(), "pairs": groups.size()})
+    found.insert(0, "best", relative_change(lowest["with"], lowest["without"]).reindex(found.index))
+    return found.reset_index()
+
+
+def noise_of_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """How far a training with another seed moves the distance: columns ae, settings, seeds, relative_deviation.
+
+    Over the `settings` (with their steps) of one protocol that were trained with several seeds: the root of the mean
+    square of the deviation between seeds over their mean, each with `seeds` - 1 degrees of freedom in the pool. No
+    rows where no setting has two seeds.
+
+    Raises:
+        LrcoreError: as `require_one_protocol`.
+    """
+    require_one_protocol(rows)
+    rows = rows.assign(distance=deciding(rows)).dropna(subset="distance")
+    groups = rows.groupby([*SETTING, "step"])["distance"]
+    each = pandas.DataFrame({"mean": groups.mean(), "variance": groups.var(), "seeds": groups.size()}).reset_index()
+    each = each[each["seeds"] > 1]
+    found = []
+    for ae, group in each.groupby("ae"):
+        freedom = group["seeds"] - 1
+        pooled = (freedom * group["variance"] / group["mean"] ** 2).sum() / freedom.sum()
+        found.append(
+            {"ae": ae, "settings": len(group), "seeds": int(group["seeds"].max()), "relative_deviation": pooled**0.5}
+        )
+    return pandas.DataFrame(found, columns=["ae", "settings", "seeds", "relative_deviation"])
+
+
+def noise_of_difference(rows: pandas.DataFrame) -> float:
+    """How large a relative difference of two trainings has to be to be more than the seed: 2 sqrt(2) deviations.
+
+    The deviation is that of `noise_of_seeds`, pooled over autoencoders, since each has few settings with two seeds; a
+    difference of two trainings deviates sqrt(2) times as much as either, and in one case of twenty by more than two of
+    its deviations. Settings sampled from one training are not independent, so it is known less well than their number
+    suggests. NaN where no setting has two seeds.
+
+    Raises:
+        LrcoreError: as `require_one_protocol`.
+    """
+    noise = noise_of_seeds(rows)
+    if noise.empty:
+        return math.nan
+    pooled = (noise["settings"] * noise["relative_deviation"] ** 2).sum() / noise["settings"].sum()
+    return 2 * math.sqrt(2 * pooled)
+
+
+def relative_spread(distances: Iterable[float]) -> float:
+    """(worst - best) / best of the finite distances; NaN for fewer than two of them, or if the best is not above 0."""
+    finite = [distance for distance in distances if math.isfinite(distance)]
+    if len(finite) < 2 or min(finite) <= 0:  # an unbiased distance may be below 0
+        return math.nan
+    return (max(finite) - min(finite)) / min(finite)
+
+
+def relative_change(value: NumberT, baseline: NumberT) -> NumberT:
+    """(value - baseline) / baseline: -0.5 is half the baseline; NaN where that is 0. Numbers, or columns of them."""
+    if isinstance(baseline, float) and baseline == 0:
+        return math.nan  # of an autoencoder without loss
+    return (value - baseline) / baseline
+
+
+def nearest_shift(tried: Iterable[float], wanted: float) -> float:
+    """Of the shifts tried the one nearest to that wanted, on a logarithmic scale."""
+    return min(tried, key=lambda shift: abs(math.log(shift / wanted)))
+
+
+def by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
+    """A column by autoencoder."""
+    return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
+
+
+def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
+    finite = settings.dropna(subset="distance")
+    return finite.loc[finite.groupby(groups)["distance"].idxmin()].reset_index(drop=True)
+
+
+def _mean_or_nan(values: pandas.Series) -> float:
+    """The mean; NaN where one value is."""
+    return float(values.mean(skipna=False))

@@ -1,0 +1,119 @@
+"""Numbers as a reader wants them: one rule for digits, and a real minus."""
+
+from __future__ import annotations
+
+import math
+
+_MINUS = "\N{MINUS SIGN}"
+_SMALL = 1e-3
+"""Below this a number is written with its power of ten."""
+_LARGE = 1e15
+"""And from here on."""
+_ROUNDING = 1e-9
+"""An error that is a smaller share of its mean comes from rounding."""
+_MOST_PRINTED = 4
+"""Decimals that published tables have at most."""
+
+
+def percent(share: float, signed: bool = True) -> str:
+    """A share as text: -0.521 is '−52 %', 0.05 is '+5 %', NaN is 'n/a'; unsigned for spreads."""
+    if math.isnan(share):
+        return "n/a"
+    return _with_minus(f"{_rounded(100 * share, 0):{'+' if signed else ''}.0f} %")
+
+
+def shown(value: float) -> str:
+    """A measured number whose error is not known: three significant digits and no more than two decimals.
+
+    Below 0.1, where two decimals would leave less, two significant digits; whole numbers above a thousand; '–' for NaN.
+
+    >>> [shown(x) for x in (1.783, 0.4286, 72.561, 0.00571, -25.0, 123456.7, 0.00012, float("nan"))]
+    ['1.78', '0.43', '72.6', '0.0057', '−25', '123,457', '1.2e−4', '–']
+    """
+    if math.isnan(value):
+        return "–"
+    if not math.isfinite(value) or value == 0:
+        return _with_minus(f"{value + 0.0:g}")  # + 0.0: no minus before a zero
+    if not _SMALL <= abs(value) < _LARGE:
+        return _with_power(value, f"{value:.1e}")
+    digits = 3 if abs(value) >= 1 else 2
+    rounded = value if abs(value) >= 1000 else float(f"{value:.{digits}g}")
+    if abs(rounded) >= 1000:
+        return _with_minus(f"{rounded:,.0f}")
+    return _with_minus(_without_zeros(f"{rounded:.{max(0, digits - 1 - _magnitude(rounded))}f}"))
+
+
+def with_error(value: float, error: float) -> str:
+    """A mean and its standard error, to one digit of the error (two where that is a 1).
+
+    The mean alone where the error is not known: NaN, infinite, or no more than rounding makes of equal values.
+
+    >>> with_error(25.052, 0.0673), with_error(0.001026, 0.0000063), with_error(0.6451, float("nan"))
+    ('25.05 ± 0.07', '1.026e−3 ± 0.006e−3', '0.65')
+    """
+    if not (math.isfinite(value) and math.isfinite(error)) or error <= _ROUNDING * abs(value):
+        return shown(value)
+    leading, _, power = f"{error:.0e}".partition("e")
+    decimals = (1 if leading == "1" else 0) - int(power)
+    largest = max(abs(value), error)
+    if largest < 10 * _SMALL:
+        scale = _magnitude(largest)
+        both = (f"{_rounded(part / 10.0**scale, decimals + scale):.{max(0, decimals + scale)}f}e{scale}"
+                for part in (value, error))  # fmt: skip
+    else:
+        both = (f"{_rounded(part, decimals):,.{max(0, decimals)}f}" for part in (value, error))
+    return _with_minus(" ± ".join(both))
+
+
+def as_printed(value: float, error: float = math.nan) -> str:
+    """A published number with the digits that its source prints, as stored; an error gets as many decimals.
+
+    What was read from the data behind a chart has more digits than anybody prints: two decimals are left.
+
+    >>> as_printed(7.27), as_printed(25.5, 0.05), as_printed(3.103955), as_printed(float("nan"))
+    ('7.27', '25.50 ± 0.05', '3.10', '–')
+    """
+    if math.isnan(value):
+        return "–"
+    both = [value] if math.isnan(error) else [value, error]
+    if all(math.isfinite(part) and (part == 0 or abs(part) >= _SMALL) for part in both):
+        texts = [_shortest(part) for part in both]
+        decimals = max(len(text.partition(".")[2]) for text in texts)
+        return _with_minus(" ± ".join(f"{part + 0.0:.{decimals}f}" for part in both))
+    return " ± ".join(_with_power(part, f"{part!r}" if "e" in repr(part) else f"{part:e}") if math.isfinite(part)
+                      and part else shown(part) for part in both)  # fmt: skip
+
+
+def value_text(value: object) -> str:
+    """A parameter's value as the site writes it: shifts with two decimals, names as they are."""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _magnitude(value: float) -> int:
+    """The power of ten of the first digit, once rounded to three digits."""
+    return int(f"{value:.2e}".partition("e")[2])
+
+
+def _rounded(value: float, decimals: int) -> float:
+    """To so many decimals, to tens and hundreds where they are negative; a zero has no sign."""
+    return round(value, decimals) + 0.0 if math.isfinite(value) else value
+
+
+def _with_power(value: float, text: str) -> str:
+    """Text such as '1.20e-04' without what says nothing: '1.2e−4'; zero is 0."""
+    mantissa, _, power = text.partition("e")
+    return _with_minus(f"{_without_zeros(mantissa)}e{int(power)}") if value else "0"
+
+
+def _without_zeros(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _shortest(value: float) -> str:
+    text = f"{value:.0f}" if value == int(value) else repr(float(value))
+    charted = abs(value) >= 0.1 and len(text.partition(".")[2]) > _MOST_PRINTED
+    return f"{value:.2f}" if charted else text
+
+
+def _with_minus(text: str) -> str:
+    return text.replace("-", _MINUS)

@@ -1,0 +1,69 @@
+"""What the published study says, as text from the rows of `read_published`."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.results import findings, naming, numbers
+from lrcore.results.numbers import as_printed
+from lrcore.results.published import FOLLOWED
+
+
+def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:
+    """How gFID and LPIPS of `ae` compare with those of `baseline` in the published study.
+
+    Raises:
+        LrcoreError: the study has no row of one of them.
+    """
+    gfid = findings.relative_change(_published(published, "gfid", ae), _published(published, "gfid", baseline))
+    lpips = findings.relative_change(_published(published, "lpips", ae), _published(published, "lpips", baseline))
+    names = naming.ae_style(ae).label, naming.ae_style(baseline).label
+    return f"{names[0]} against {names[1]}: gFID {numbers.percent(gfid)}, LPIPS {numbers.percent(lpips)}"
+
+
+def published_spreads(published: pandas.DataFrame) -> str:
+    """The relative spreads that the published study reports for each parameter, lowest and highest autoencoder.
+
+    Raises:
+        LrcoreError: no rows of it.
+    """
+    parts = []
+    for parameter in findings.PARAMETERS:
+        rows = published[published["quantity"] == f"relative_spread_{parameter}"].sort_values("value")
+        if rows.empty:
+            raise LrcoreError(f"no rows: no published relative spread of {parameter}")
+        low, high = rows.iloc[0], rows.iloc[-1]
+        part = (
+            f"{naming.PARAMETER_LABELS[parameter]} {as_printed(low['value'])} % "
+            f"({naming.ae_style(low['ae']).label}) to {as_printed(high['value'])} % "
+            f"({naming.ae_style(high['ae']).label})"
+        )
+        parts.append(part + (f" ({low['note']})" if low["note"] else ""))
+    return "; ".join(parts)
+
+
+def published_best(published: pandas.DataFrame, parameter: str) -> str:
+    """The best values of `parameter` (trainshift or sampleshift) that the published study reports.
+
+    Raises:
+        LrcoreError: no rows of it.
+    """
+    rows = published[published["quantity"] == f"best_{parameter}"]
+    if rows.empty:
+        raise LrcoreError(f"no rows: no published best {parameter}")
+    return ", ".join(
+        f"{value:.2f} for {naming.ae_style(ae).label}" + (f" ({setting})" if setting else "")
+        for ae, value, setting in zip(rows["ae"], rows["value"], rows["setting"], strict=True)
+    )
+
+
+def _published(published: pandas.DataFrame, quantity: str, ae: str) -> float:
+    study = published[(published["source"] == FOLLOWED) & (published["ae"] == ae)]
+    values = study.loc[study["quantity"] == quantity, "value"]
+    value = float(values.iloc[0]) if len(values) else math.nan
+    if math.isnan(value):
+        raise LrcoreError(f"no rows: the published study has no {quantity} of {ae!r}")
+    return value

@@ -1,0 +1,186 @@
+"""The rows of one study of every kind, for whoever asks what it found: pages, claims, a notebook.
+
+study = load_studies("data")["cifar10"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.records import reading
+from lrcore.results import findings
+from lrcore.results.naming import in_order
+from lrcore.spec.study import NO_REPA
+
+ORDER = ("imagenet256", "cifar10", "cifar10-cpu", "smoke")
+"""The project's own studies, that of most weight first; studies of others come before `smoke`, which is a check."""
+
+_MEASURED_ALIKE = ("feature_network", "feature_protocol", "n_samples", "sample_seed")
+"""What the tables [[choice]] of a study may change of how its grid is measured."""
+
+
+@dataclass(frozen=True)
+class StudyRows:
+    """The rows of one study.
+
+    `generation`: of the grid, by which the study chose the best setting of each autoencoder; `confirmed`: of the
+    settings that were chosen, and of what was tried there, measured by other samples or in another network (often
+    none). Both are of the study's own transformer; `widths` is of other widths and of ways around it. So are `losses`.
+    """
+
+    name: str
+    generation: pandas.DataFrame
+    confirmed: pandas.DataFrame
+    reconstruction: pandas.DataFrame
+    latents: pandas.DataFrame
+    losses: pandas.DataFrame
+    anchors: pandas.DataFrame
+    widths: pandas.DataFrame
+
+    @property
+    def aes(self) -> list[str]:
+        """Its autoencoders, in the order of the figures."""
+        return in_order(self.reconstruction["ae"])
+
+    @property
+    def distance(self) -> str:
+        """What the deciding distance of its generation rows may be called."""
+        return findings.label(self.generation)
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Channels per token of each autoencoder."""
+        rows = self.reconstruction
+        return dict(zip(rows["ae"], rows["channels_per_token"].astype(int), strict=True))
+
+    @property
+    def again(self) -> list[pandas.DataFrame]:
+        """The rows of `confirmed` at the settings that were chosen, apart by protocol: the one of most trainings first.
+
+        Of as many trainings, the one of more samples is first.
+        """
+        plain = self.confirmed[self.confirmed["repa"] == NO_REPA]
+        if plain.empty:
+            return []
+        tried = findings.mean_over_seeds(self.generation)[[*findings.SETTING, "step", "distance"]]
+        tried = tried.rename(columns={"distance": "then"}).dropna(subset="then")
+        at = plain.merge(tried, on=[*findings.SETTING, "step"])
+        # of what was tried there beside, such as other densities, the choice did best in the grid
+        chosen = at.loc[at.groupby("ae")["then"].idxmin(), [*findings.SETTING, "step"]]
+        rows = at.merge(chosen, on=list(chosen)).drop(columns="then")
+        return sorted(_protocols(rows), key=lambda part: (len(part), part["n_samples"].iloc[0]), reverse=True)
+
+    @property
+    def decided(self) -> pandas.DataFrame:
+        """The rows that decide at the settings that were chosen: the first of `again`; none where there are none."""
+        return next(iter(self.again), self.confirmed.head(0))
+
+    @property
+    def varied(self) -> pandas.DataFrame:
+        """The rows of `confirmed` of one protocol, that in which the most was tried at the chosen settings."""
+        return max(_protocols(self.confirmed), key=_settings, default=self.confirmed)
+
+    @property
+    def compared(self) -> pandas.DataFrame:
+        """The rows by which autoencoders are compared: `decided` where it has all that were measured, else the grid's.
+
+        The lowest of many noisy distances flatters whoever has it; distances that were measured anew do not.
+        """
+        decided = self.decided
+        return decided if set(decided["ae"]) >= set(self.generation["ae"]) else self.generation
+
+    @property
+    def anew(self) -> bool:
+        """Whether `compared` was measured anew."""
+        return self.compared is not self.generation
+
+    @property
+    def repeated(self) -> pandas.DataFrame:
+        """The rows that tell how far another training seed moves a distance: the grid's, unless they have one seed."""
+        one = findings.noise_of_seeds(self.generation).empty
+        decided = self.decided
+        return decided if one and len(decided) else self.generation
+
+    def best(self) -> pandas.DataFrame:
+        """One row for each autoencoder, of `findings.mean_over_seeds`, where all can be compared.
+
+        Measured anew at the chosen setting, or the lowest over the settings that all have (`findings.comparable_best`).
+
+        Raises:
+            LrcoreError: no rows, two protocols, or no step in common.
+        """
+        settings = findings.mean_over_seeds(self.compared)
+        return findings.best_per_ae(settings) if self.anew else findings.comparable_best(settings)
+
+
+def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
+    """The studies of which there is something of every kind, in the order of `ORDER`.
+
+    Raises:
+        LrcoreError: there is none.
+    """
+    generation, reconstruction = reading.read_generation(data), reading.read_reconstruction(data)
+    latents, losses, anchors = reading.read_latents(data), reading.read_losses(data), reading.read_anchors(data)
+    whole = set(generation["study"]) & set(reconstruction["study"]) & set(latents["study"])
+
+    def of(rows: pandas.DataFrame, name: str) -> pandas.DataFrame:
+        return rows[rows["study"] == name]
+
+    found = {}
+    for name in sorted(whole, key=_place):
+        rows = findings.completed(of(generation, name))
+        own = findings.of_own_transformer(rows)
+        if own.any():
+            screen, confirmed = _apart(rows[own])
+            found[name] = StudyRows(
+                name,
+                screen,
+                confirmed,
+                of(reconstruction, name),
+                of(latents, name),
+                _plain_losses(of(losses, name), screen),
+                of(anchors, name),
+                rows[~own],
+            )
+    if not found:
+        raise LrcoreError(f"no rows: '{data}' holds no study that is measured; run `python -m lrcore.train` first")
+    return found
+
+
+def results(studies: Mapping[str, StudyRows]) -> dict[str, StudyRows]:
+    """Those that say something of autoencoders: all but `smoke`, unless there is no other."""
+    return {name: study for name, study in studies.items() if name != ORDER[-1]} or dict(studies)
+
+
+def _apart(rows: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """The rows of the grid, and those of what was chosen.
+
+    A choice has one pair of shifts for each autoencoder, a grid as many as it tries: so the grid is what was measured
+    in the most settings, and of as many what has the lower seed of samples, which a choice raises.
+    """
+    screen = max(_protocols(rows), key=lambda part: (_settings(part), -part["sample_seed"].iloc[0]))
+    return screen, rows.drop(screen.index)
+
+
+def _protocols(rows: pandas.DataFrame) -> list[pandas.DataFrame]:
+    """The rows apart by how they were measured."""
+    return [part for _, part in rows.groupby(list(_MEASURED_ALIKE))]
+
+
+def _settings(rows: pandas.DataFrame) -> int:
+    return len(rows[findings.SETTING].drop_duplicates())
+
+
+def _plain_losses(losses: pandas.DataFrame, generation: pandas.DataFrame) -> pandas.DataFrame:
+    """Those of the transformer that `generation` is of."""
+    width, skip = generation["width"].iloc[0], generation["skip"].iloc[0]
+    return losses[losses["width"].fillna(width).eq(width) & losses["skip"].replace("", skip).eq(skip)]
+
+
+def _place(name: str) -> tuple[float, str]:
+    return (ORDER.index(name) if name in ORDER else len(ORDER) - 1.5, name)

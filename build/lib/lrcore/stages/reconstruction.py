@@ -1,0 +1,160 @@
+"""Stage: how faithful an autoencoder is on the validation images, and the crops that show it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import lrcore
+from lrcore.autoencoders import taef2
+from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
+from lrcore.datasets.images import save_png, to_uint8
+from lrcore.metrics.features import statistics
+from lrcore.metrics.frechet import frechet_distance
+from lrcore.metrics.reconstruction import (
+    LPIPS_PROTOCOL,
+    PSNR_PROTOCOL,
+    SSIM_PROTOCOL,
+    load_lpips,
+    psnr,
+    ssim,
+    summarise,
+)
+from lrcore.records.reading import read_reconstruction
+from lrcore.records.schema import ReconstructionRow
+from lrcore.records.writing import write_reconstruction
+from lrcore.runtime.files import exclusive, sweep_leftovers
+from lrcore.spec.study import AutoencoderSpec, written
+from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
+from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched
+from lrcore.stages.workspace import Workspace, recipe
+
+CROPS = 4
+"""Validation images written to `imgs/<study>/`, for the original and every autoencoder."""
+
+
+def reconstruction_recipe(work: Workspace, ae: str) -> str:
+    """What the rows depend on."""
+    evaluation = work.study.evaluation
+    return recipe(
+        autoencoder_recipe(work, ae), evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights)
+    )
+
+
+def reconstruction_done(work: Workspace, ae: str) -> bool:
+    """Whether the rows and the crops are there."""
+    rows = read_reconstruction(work.folders.data)
+    rows = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == reconstruction_recipe(work, ae))]
+    folder = work.folders.imgs / work.study.name
+    shown = min(CROPS, work.study.data.validation_images)
+    metrics = {"psnr", "ssim", *LPIPS_PROTOCOL, set_metric(work.study.evaluation.feature_network)}
+    return metrics <= set(rows.metric) and all(
+        (folder / f"{name}-{number:02d}.png").exists() for name in ("orig", ae) for number in range(shown)
+    )
+
+
+def set_metric(feature_network: str) -> str:
+    """What the Frechet distance of reconstructions is called: `rfid` in the 2015 Inception's features alone."""
+    return "rfid" if feature_network == "inception2015" else "rfd"
+
+
+def measure_reconstruction(work: Workspace, ae: str) -> None:
+    """Write the reconstruction rows and the crops of `ae`, unless they are there."""
+    if reconstruction_done(work, ae):
+        return
+    autoencoder = ensure_autoencoder(work, ae)
+    originals = work.images.validation.images
+    decoded = reconstructed(autoencoder, originals)
+    _write_crops(work, ae, originals, decoded)
+    write_reconstruction(work.folders.data, work.study.name, ae, _rows(work, ae, autoencoder, originals, decoded))
+
+
+def reconstructed(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
+    """uint8 images (N, 3, H, W), encoded and decoded, on the CPU."""
+    found = torch.empty(tuple(pixels.shape), dtype=torch.uint8)
+    for number, chunk in enumerate(pixels.split(IMAGES_PER_FORWARD)):
+        start = number * IMAGES_PER_FORWARD
+        found[start : start + len(chunk)] = to_uint8(autoencoder(chunk)).cpu()
+    return found
+
+
+def _measured(
+    work: Workspace, metric: Callable[[Tensor, Tensor], Tensor], originals: Tensor, decoded: Tensor
+) -> Tensor:
+    """A metric of all images (N,), with a look now and then at whether to stop."""
+    chunks = []
+    for original, shown in zip(originals.split(CHUNK), decoded.split(CHUNK), strict=True):
+        work.check()
+        chunks.append(metric(original, shown))
+    return torch.cat(chunks)
+
+
+def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -> None:
+    folder = work.folders.imgs / work.study.name
+    # one lock for the folder: the originals are every autoencoder's
+    with exclusive(folder, work.check):
+        for number, (original, shown) in enumerate(zip(originals[:CROPS], decoded[:CROPS], strict=True)):
+            for name, image in ("orig", original), (ae, shown):
+                path = folder / f"{name}-{number:02d}.png"
+                sweep_leftovers(path)
+                save_png(path, image)
+
+
+def _named_weights(spec: AutoencoderSpec) -> str:
+    """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or ""."""
+    if spec.origin == "custom":
+        return written(spec.family)
+    if spec.family == "taef2":
+        return " ".join(taef2.WEIGHTS)
+    place = "/".join(filter(None, (written(spec.pretrained), spec.subfolder)))
+    return place + (f"@{spec.revision}" if spec.revision else "")
+
+
+def _rows(
+    work: Workspace, ae: str, autoencoder: Autoencoder, originals: Tensor, decoded: Tensor
+) -> list[ReconstructionRow]:
+    spec = work.study.autoencoders[ae]
+    found = reconstruction_recipe(work, ae)
+
+    def row(
+        metric: str, value: float, error: float, protocol: str, network: str = "", sha256: str = ""
+    ) -> ReconstructionRow:
+        return ReconstructionRow(
+            ae=ae,
+            metric=metric,
+            value=value,
+            standard_error=error,
+            n_images=len(originals),
+            dataset=work.images.validation.name,
+            split="validation",
+            resolution=work.study.data.resolution,
+            tokens=autoencoder.shape.tokens,
+            channels_per_token=autoencoder.shape.channels_per_token,
+            origin=spec.origin,
+            weights=_named_weights(spec),
+            precision=autoencoder.precision,
+            network=network,
+            network_sha256=sha256,
+            protocol=protocol,
+            recipe=found,
+            lrcore_version=lrcore.__version__,
+        )
+
+    rows = []
+    for metric, measure, protocol in (("psnr", psnr, PSNR_PROTOCOL), ("ssim", ssim, SSIM_PROTOCOL)):
+        summary = summarise(_measured(work, measure, originals, decoded))
+        rows.append(row(metric, summary.mean, summary.standard_error, protocol))
+    for metric, protocol in LPIPS_PROTOCOL.items():
+        lpips = load_lpips(metric, work.device)
+        summary = summarise(_measured(work, lpips, originals, decoded))
+        rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
+    network = load_network(work)
+    reference = measured_statistics(work, "test", work.study.data.validation_images)
+    distance = frechet_distance(reference, statistics(network, watched(work, decoded)))
+    protocol = "Frechet distance between the validation images and their reconstructions"
+    # no standard error: the distance is of the whole set, not a mean over images
+    rows.append(row(set_metric(network.name), distance, math.nan, protocol, network.name, network.sha256))
+    return rows

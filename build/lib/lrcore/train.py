@@ -1,0 +1,120 @@
+"""Regenerate a study: assets, autoencoders, reconstruction, latents, training, sampling, metrics, Parquet.
+
+    python -m lrcore.train                        # the study `smoke`
+    python -m lrcore.train smoke --ae sd flux2    # part of it
+    python -m lrcore.train smoke --budget 25m     # stop cleanly after 25 minutes; call again to go on
+    python -m lrcore.train smoke --workers 2      # two processes on this machine share the work
+    python -m lrcore.train cifar10 --trainp ln --sampleshift 1    # one density, one sampling shift; the rest later
+    python -m lrcore.train cifar10 --stack 15     # 15 trainings of one latent space at a time, as one
+    python -m lrcore.train cifar10-cpu --plan     # what is done, what is left, what it costs; does nothing
+
+Starting and resuming are the same command: whatever is on disk is kept, whatever is missing is made. Killed
+at any moment and started again, a study ends with the same rows as one that was left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
+from lrcore.errors import LrcoreError
+from lrcore.executors.options import add_options, executor_of
+from lrcore.executors.torchrun import run_together
+from lrcore.plan.report import plan
+from lrcore.runtime.distributed import joined
+from lrcore.runtime.interruption import StopRequest
+from lrcore.spec.study import Cell, Study
+from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
+from lrcore.stages.precision import in_float32
+from lrcore.studies.checks import require_measurable
+from lrcore.studies.loading import load_study
+
+
+def parser() -> Parser:
+    """The command line."""
+    line = study_parser("lrcore.train", __doc__)
+    line.add_argument("--trainp", nargs="+", default=[], metavar="P", help="only these training densities: ts, ln, pln")
+    line.add_argument("--trainshift", nargs="+", default=[], metavar="A", type=float, help="only these training shifts")
+    line.add_argument(
+        "--sampleshift", nargs="+", default=[], metavar="A", type=float,
+        help="only these sampling shifts; later calls add the others to the same trainings",
+    )  # fmt: skip
+    line.add_argument(
+        "--repa", nargs="+", default=[], metavar="E", help="only with REPA towards these encoders, or `none`"
+    )
+    line.add_argument(
+        "--train-seed", nargs="+", default=[], metavar="N", type=int, help="only trainings with these seeds"
+    )
+    line.add_argument("--only", nargs="+", default=[], metavar="STAGE", help=f"only these stages: {', '.join(STAGES)}")
+    add_options(line)
+    line.add_argument(
+        "--stack", type=int, default=1, metavar="N",
+        help="train up to N runs of a latent space together, as one; same results to rounding (default: 1)",
+    )  # fmt: skip
+    line.add_argument(
+        "--compile", action="store_true", help="compile the transformers' blocks; same results to rounding"
+    )
+    line.add_argument(
+        "--shard", action="store_true", help="with torchrun: divide weights and moments among its processes (FSDP2)"
+    )
+    line.add_argument(
+        "--precision", choices=("float32", "study"),
+        help="float32: all networks in float32, another recipe than a study in bfloat16; study: as the study says, "
+        "even where this device is slow at it (default: as the study says, unless it is)",
+    )  # fmt: skip
+    line.add_argument("--plan", action="store_true", help="print the grid, what is done and left, and its cost; stop")
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; see `command_line.run_command` for the exit status."""
+    return run_command(parser(), _run, arguments)
+
+
+def _run(options: argparse.Namespace, stop: StopRequest) -> int:
+    study = _at_shifts(load_study(options.study), options.sampleshift)
+    study = in_float32(study) if options.precision == "float32" else study
+    cells = _narrowed(study.cells, options)
+    aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
+    stages = chosen("value of --only", options.only, STAGES)
+    require_measurable(study, stages)
+    if options.stack < 1:
+        raise LrcoreError(f"--stack must be at least 1, got {options.stack}")
+    execute = executor_of(options)
+    as_written = options.precision == "study"
+    device, folders = device_of(options), folders_of(options)
+    job = Job(study, folders, device, stages, aes, cells, options.stack, options.compile, as_written)
+    if options.plan:
+        print(plan(job.workspace(stop), stages, aes, cells))
+        return 0
+    with joined(job.device, options.shard) as (world, device):
+        if world.size == 1:
+            return run_study(job, stop, execute)
+        if execute is not in_this_process:
+            raise LrcoreError("--workers and --executor ray start processes themselves: start them without torchrun")
+        return run_together(world, dataclasses.replace(job, device=device), stop)
+
+
+def _at_shifts(study: Study, wanted: Sequence[float]) -> Study:
+    """The study with these of its sampling shifts."""
+    evaluation = study.evaluation
+    shifts = tuple(chosen("value of --sampleshift", wanted, evaluation.sampleshifts))
+    return dataclasses.replace(study, evaluation=dataclasses.replace(evaluation, sampleshifts=shifts))
+
+
+def _narrowed(cells: list[Cell], options: argparse.Namespace) -> list[Cell]:
+    left = cells
+    for name in ("ae", "trainp", "trainshift", "repa", "train_seed"):
+        option, allowed = f"--{name.replace('_', '-')}", sorted({getattr(cell, name) for cell in cells})
+        wanted = chosen(f"value of {option}", getattr(options, name), allowed)
+        left = [cell for cell in left if getattr(cell, name) in wanted]
+    if not left:
+        raise LrcoreError("no training of the study has all the values asked for")
+    return left
+
+
+if __name__ == "__main__":
+    sys.exit(main())
