@@ -17,8 +17,13 @@ DIAGNOSTICS = {
     "probe_accuracy": "probe accuracy ↑",
     "ifid": "iFID ↓",
     "ifd": "iFD ↓",
+    "ifid_great_circle": "iFID, great circles ↓",
+    "ifd_great_circle": "iFD, great circles ↓",
+    "viv": "VIV ↓",
+    "neighbour_consistency_10": "neighbours of its class ↑",
+    "spectral_energy_50": "high-frequency energy ↓",
 }
-"""Metrics of the whole latent, with their names on the page; either of the last two, by the feature network."""
+"""Metrics of the whole latent, with their names on the page; distances go by FID in the 2015 Inception alone."""
 
 
 def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:

@@ -5,9 +5,10 @@ originals is the interpolated FID (Xu et al. 2026, arXiv:2603.05630). It is smal
 neighbours stays on the manifold of images, which is what a generative model has to fill. It goes by the name of FID in
 the features of the 2015 Inception alone.
 
-Straight lines, Euclidean neighbours and one set of images are ours. The authors' released code goes half-way, too, but
-on great circles, towards one of the ten nearest by cosine among the training images, drawn at random: their published
-figures must not be compared with these.
+Straight lines, Euclidean neighbours and one set of images are ours (`interpolated_latents`). The authors' released code
+goes half-way, too, but on great circles, towards one of the ten nearest by cosine, drawn at random
+(`great_circle_latents`). They take neighbours among all training images of ImageNet, so their published figures must
+not be compared with these.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from lrcore.metrics.frechet import FrechetReference
 
 HALF_WAY = 0.5
 """Weight of the neighbour: furthest from both images."""
+
+NEAREST = 10
+"""One of so many neighbours is drawn for a great circle."""
 
 BLOCK = 512
 """Rows of the distance matrix held at once: 512 x N numbers of 4 bytes."""
@@ -67,25 +71,66 @@ def interpolated_latents(
     return torch.lerp(latents, latents[nearest_neighbours(latents, before_block)], weight)
 
 
+def great_circle_latents(
+    latents: Tensor, generator: torch.Generator, before_block: Callable[[], None] = lambda: None
+) -> Tensor:
+    """Each latent half-way to one of its `NEAREST` neighbours by cosine, drawn at random; shape as `latents`.
+
+    Spherical interpolation over all numbers of a latent: (z + z') / (2 cos(w / 2)), w the angle between them, so that
+    two of one length keep it (Shoemake 1985, Animating rotation with quaternion curves). Of fewer than 11 latents all
+    others are neighbours.
+
+    Args:
+        latents: (N, tokens, channels).
+        generator: on the CPU; draws the neighbours.
+        before_block: may raise to stop.
+
+    Raises:
+        LrcoreError: fewer than 2 latents, NaN or infinity, or one that is zero.
+    """
+    points = latents.flatten(1).float()
+    if len(points) < 2:
+        raise LrcoreError(f"a nearest neighbour needs at least 2 latents, got {len(points)}")
+    if not torch.isfinite(points).all():
+        raise LrcoreError("latents hold NaN or infinity: no nearest neighbours")
+    if not points.any(dim=1).all():
+        raise LrcoreError("a latent is zero: it has no direction, and no neighbours by it")
+    directions = torch.nn.functional.normalize(points, dim=1)
+    nearest = min(NEAREST, len(points) - 1)
+    drawn = torch.randint(nearest, (len(points),), generator=generator).to(points.device)
+    moved = []
+    for start in range(0, len(points), BLOCK):
+        before_block()
+        similarity = directions[start : start + BLOCK] @ directions.T
+        rows = torch.arange(len(similarity), device=points.device)
+        similarity[rows, rows + start] = -torch.inf
+        found = similarity.topk(nearest, dim=1)
+        place = drawn[start : start + BLOCK, None]
+        cosine = found.values.gather(1, place).clamp(-1, 1)
+        neighbour = latents[found.indices.gather(1, place)[:, 0]]
+        # cos(w / 2) = sqrt((1 + cos w) / 2), which is 0 for opposite ones alone
+        scale = (2 * (1 + cosine)).sqrt().clamp(min=1e-6).to(latents.dtype)
+        moved.append((latents[start : start + BLOCK] + neighbour) / scale[:, :, None])
+    return torch.cat(moved)
+
+
 def interpolated_frechet(
     autoencoder: Autoencoder,
-    latents: Tensor,
+    moved: Tensor,
     network: FeatureNetwork,
     originals: FrechetReference,
     before_chunk: Callable[[], None] = lambda: None,
 ) -> float:
-    """The Frechet distance of decoded interpolations to the images whose latents these are.
+    """The Frechet distance of decoded interpolations to the images that these lie between.
 
     Args:
-        latents: (N, tokens, channels), normalised as `autoencoder` encodes them.
-        originals: the statistics of the same N images in the features of `network`.
-        before_chunk: called before every block of distances and every batch that is decoded; may raise to stop.
+        moved: (N, tokens, channels), interpolations of latents that are normalised as `autoencoder` encodes them.
+        originals: the statistics of the N images whose latents were moved, in the features of `network`.
+        before_chunk: called before every batch that is decoded; may raise to stop.
 
     Raises:
-        LrcoreError: as `nearest_neighbours`, a decoded image holds NaN, or the network's dimension is not that of the
-            statistics.
+        LrcoreError: a decoded image holds NaN, or the network's dimension is not that of the statistics.
     """
-    moved = interpolated_latents(latents, before_block=before_chunk)
 
     def images() -> Iterator[Tensor]:
         for chunk in moved.split(IMAGES_PER_FORWARD):

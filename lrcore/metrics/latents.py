@@ -1,7 +1,8 @@
 """What a latent space is like before anything is trained on it: all diagnostics of one autoencoder's latents at once.
 
-Distribution (`moments`), smoothness (`spectrum`), symmetry (`equivariance`) and meaning (`probe`). Each value has a
-standard error over images and the protocol it was computed by.
+Distribution (`moments`), smoothness (`spectrum`), symmetry (`equivariance`) and meaning (`probe`), and what others
+propose as predictors of generation (`velocity_variance`, `neighbours`, `spectral_energy`). Each value has a standard
+error and the protocol it was computed by.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from lrcore.autoencoders.patches import from_tokens
 from lrcore.errors import LrcoreError
 from lrcore.metrics.equivariance import EQUIVARIANCE_PROTOCOL, SMALLEST_SHIFT_GRID, equivariance_errors
 from lrcore.metrics.jackknife import Estimate, check_grid, check_tokens
 from lrcore.metrics.moments import DIMENSION_PROTOCOL, MOMENTS_PROTOCOL, channel_moments, effective_dimension
+from lrcore.metrics.neighbours import CONSISTENCY_PROTOCOL, NEIGHBOURS, neighbour_consistency
 from lrcore.metrics.probe import PROBE_PROTOCOL, linear_probe
+from lrcore.metrics.spectral_energy import ENERGY_PROTOCOL, FRACTIONS, spectral_energy
 from lrcore.metrics.spectrum import SLOPE_PROTOCOL, SMALLEST_GRID, SPECTRUM_PROTOCOL, power_spectrum
+from lrcore.metrics.velocity_variance import FEWEST_IMAGES, VIV_PROTOCOL, WITHIN_CLASS_PROTOCOL, velocity_variance
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,34 @@ class Diagnostic:
     network_sha256: str = ""
 
 
+@dataclass(frozen=True)
+class LatentPixels:
+    """The latent as the autoencoder makes it, not cut into patches: `tokens` (N, rows x columns, C) on `grid`."""
+
+    tokens: Tensor
+    grid: tuple[int, int]
+
+
+def latent_pixels(tokens: Tensor, grid: tuple[int, int], patch: int) -> LatentPixels:
+    """The latent pixels inside patches: what a latent space is like must not depend on who reads it how.
+
+    Raises:
+        LrcoreError: tokens whose channels do not hold patches of that size.
+    """
+    if tokens.shape[2] % patch**2:
+        raise LrcoreError(f"tokens of {tokens.shape[2]} channels do not hold patches of {patch} x {patch}")
+    field = from_tokens(tokens, patch, grid)
+    rows, columns = field.shape[2:]
+    return LatentPixels(field.flatten(2).mT, (rows, columns))
+
+
 def diagnose(latents: LatentSample) -> list[Diagnostic]:
     """All that is known about `latents`, in a fixed order.
 
     Metrics: `channel_mean`, `channel_std`, `channel_kurtosis` (C rows each; NaN for a constant channel),
     `effective_dimension`, `spectrum_power` (one row a ring), `spectrum_slope`, `flip_error`, `shift_error` and
     `probe_accuracy`. On a grid of fewer than 4 rows or columns the spectrum and the shift do not exist, nor does the
-    probe where all training images are of one class: they have no rows.
+    probe where all training images are of one class: they have no rows. The spectrum is that of latent pixels.
 
     Raises:
         LrcoreError: parts that do not fit together, or that one of the metrics refuses.
@@ -76,7 +102,7 @@ def diagnose(latents: LatentSample) -> list[Diagnostic]:
     _check(latents)
     side = min(latents.grid)
     found = _distribution(latents)
-    if side >= SMALLEST_GRID:
+    if side * latents.patch >= SMALLEST_GRID:
         found += _spectrum(latents)
     names = [name for name in EQUIVARIANCE_PROTOCOL if name != "shift_error" or side >= SMALLEST_SHIFT_GRID]
     errors = equivariance_errors(latents.encode, latents.images, latents.grid, latents.patch, names)
@@ -88,6 +114,35 @@ def diagnose(latents: LatentSample) -> list[Diagnostic]:
     return found
 
 
+def predict(latents: LatentSample) -> list[Diagnostic]:
+    """What Zhong et al. 2026 (arXiv 2606.03578) propose as predictors of generation, in a fixed order.
+
+    Metrics: `viv`, `viv_scaled` (times the square root of the dimension), `within_class_variance`,
+    `neighbour_consistency_5` and `_10`, `spectral_energy_25` and `_50`, all of latent pixels on validation images.
+    Where no class has enough images the first three have no rows, nor has what needs more images or pixels than there
+    are.
+
+    Raises:
+        LrcoreError: parts that do not fit together, or that one of the metrics refuses.
+    """
+    _check(latents)
+    pixels = latent_pixels(latents.tokens, latents.grid, latents.patch)
+    found: list[Diagnostic] = []
+    if int(latents.labels.unique(return_counts=True)[1].max()) >= FEWEST_IMAGES:
+        viv = velocity_variance(pixels.tokens, latents.labels)
+        found += _rows("viv", viv.viv, VIV_PROTOCOL)
+        found += _rows("viv_scaled", viv.scaled, f"{VIV_PROTOCOL}; times the square root of the latent's dimension")
+        found += _rows("within_class_variance", viv.within_class, WITHIN_CLASS_PROTOCOL)
+    counts = [count for count in NEIGHBOURS if count < len(pixels.tokens)]
+    shares = neighbour_consistency(pixels.tokens, latents.labels, counts)
+    for count, share in zip(counts, shares, strict=True):
+        found += _rows(f"neighbour_consistency_{count}", share, f"{count} neighbours; {CONSISTENCY_PROTOCOL}")
+    if min(pixels.grid) > 1:
+        for rho, share in zip(FRACTIONS, spectral_energy(pixels.tokens, pixels.grid), strict=True):
+            found += _rows(f"spectral_energy_{round(100 * rho)}", share, f"rho = {rho:g}; {ENERGY_PROTOCOL}")
+    return found
+
+
 def _distribution(latents: LatentSample) -> list[Diagnostic]:
     moments = channel_moments(latents.tokens)
     channels = {"channel_mean": moments.mean, "channel_std": moments.std, "channel_kurtosis": moments.kurtosis}
@@ -96,8 +151,10 @@ def _distribution(latents: LatentSample) -> list[Diagnostic]:
 
 
 def _spectrum(latents: LatentSample) -> list[Diagnostic]:
-    spectrum = power_spectrum(latents.tokens, latents.grid)
-    power = _rows("spectrum_power", spectrum.power, SPECTRUM_PROTOCOL, spectrum.frequency)
+    pixels = latent_pixels(latents.tokens, latents.grid, latents.patch)
+    spectrum = power_spectrum(pixels.tokens, pixels.grid)
+    # per token, whose side is the same part of the image in every latent space of a study
+    power = _rows("spectrum_power", spectrum.power, SPECTRUM_PROTOCOL, spectrum.frequency * latents.patch)
     return power + _rows("spectrum_slope", spectrum.slope, SLOPE_PROTOCOL)
 
 

@@ -17,9 +17,9 @@ SMALLEST_GRID = 4
 """The least number of rows and columns: two rings of frequencies, through which a line can be drawn."""
 
 SPECTRUM_PROTOCOL = (
-    "|orthonormal 2-D FFT over the token grid|^2, no window, mean removed per image and channel (no DC); mean over "
+    "|orthonormal 2-D FFT over latent pixels|^2, no window, mean removed per image and channel (no DC); mean over "
     "channels, images and the frequencies of a ring one grid step of the shorter side wide, corners above 0.5 cycles "
-    "per token left out; frequency: geometric mean of the ring's, cycles per token; jackknife over images"
+    "per latent pixel left out; frequency: geometric mean of the ring's, cycles per token; jackknife over images"
 )
 SLOPE_PROTOCOL = (
     f"ordinary least squares of log power on log frequency, every ring one point; NaN where a ring holds no power; "
@@ -32,7 +32,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Spectrum:
-    """`frequency` (K,) in cycles per token, ascending; `power` (K,) in tokens squared; `slope`, a scalar.
+    """`frequency` (K,) in cycles per step of the grid, ascending; `power` (K,) in tokens squared; `slope`, a scalar.
 
     White tokens of standard deviation 1 have a power of 1 in every ring.
     """

@@ -21,7 +21,7 @@ from lrcore.metrics.frechet import FrechetReference, GaussianStatistics
 from lrcore.metrics.gaussian_loss import FITTED, GROUPS, TIMES, loss_of_variances
 from lrcore.metrics.interpolation import nearest_neighbours
 from lrcore.metrics.kronecker import kronecker_covariance
-from lrcore.metrics.latents import LatentSample, diagnose
+from lrcore.metrics.latents import LatentSample, diagnose, predict
 from lrcore.metrics.moment_matched import moment_matched
 from lrcore.metrics.pairs import FeatureSet
 from lrcore.metrics.probe import LEAST_TRAINING_IMAGES
@@ -196,13 +196,22 @@ class Costs:
         return self._timed(measure) / len(images)
 
     def _diagnose(self, operation: Operation) -> float:
-        latent, count = latent_shape(self.work, operation.ae), self._few(operation, operation.size // 2)
-        autoencoder, images = stand_in(self.stage, operation.ae, latent), self._pixels(count)
+        count = self._few(operation, operation.size // 2)
+        looked_at = self._latents(operation.ae, count)
+        return self._timed(lambda: diagnose(looked_at)) * operation.size / (2 * count)
+
+    def _predict(self, operation: Operation) -> float:
+        count = self._few(operation, operation.size)
+        looked_at = self._latents(operation.ae, count)
+        return self._timed(lambda: predict(looked_at)) * operation.size / count
+
+    def _latents(self, ae: str, count: int) -> LatentSample:
+        latent = latent_shape(self.work, ae)
+        autoencoder, images = stand_in(self.stage, ae, latent), self._pixels(count)
         tokens, labels = autoencoder.encode(images), torch.arange(count) % PROBED_CLASSES
-        looked_at = LatentSample(
+        return LatentSample(
             tokens, labels, tokens, labels, images, autoencoder.encode_batch, latent.grid, latent.patch, PROBED_CLASSES
         )
-        return self._timed(lambda: diagnose(looked_at)) * operation.size / (2 * count)
 
     def _linear(self, operation: Operation) -> float:
         """Of products of all latents, eigenvectors as the cube of their number, and losses; or of flip-flop alone."""

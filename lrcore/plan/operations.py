@@ -18,6 +18,7 @@ class Kind(StrEnum):
     DECODE = "image decoded"
     METRICS = "reconstruction metrics of an image"
     DIAGNOSE = "diagnostics of a latent space"
+    PREDICT = "predictors of a latent space"
     LINEAR = "linear denoiser of a latent space"
     NEIGHBOURS = "nearest neighbours of all latents"
     GAUSSIAN = "Gaussian latent"

@@ -36,7 +36,7 @@ ROWS = {
     "images encoded": (Kind.ENCODE,),
     "images decoded": (Kind.DECODE,),
     "reconstructions measured": (Kind.METRICS,),
-    "latents diagnosed": (Kind.DIAGNOSE, Kind.LINEAR, Kind.NEIGHBOURS),
+    "latents diagnosed": (Kind.DIAGNOSE, Kind.PREDICT, Kind.LINEAR, Kind.NEIGHBOURS),
     "Gaussian latents": (Kind.GAUSSIAN,),
     "training steps": (Kind.STEP,),
     "passes in sampling": (Kind.PASS,),

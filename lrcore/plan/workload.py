@@ -14,12 +14,12 @@ from lrcore.autoencoders.taef2 import MEASURED_IMAGES
 from lrcore.errors import LrcoreError
 from lrcore.flow.guidance import Guidance
 from lrcore.metrics.equivariance import EQUIVARIANCE_PROTOCOL, SMALLEST_SHIFT_GRID
-from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS
 from lrcore.plan.operations import Kind, Operation, Workload
 from lrcore.plan.tally import Tally
 from lrcore.spec.study import Cell, Evaluation, needs_encoder
 from lrcore.stages import anchors, choice, diagnostics, samples
 from lrcore.stages.autoencoder import taef2_moments_path, training_checkpoint, uses_features
+from lrcore.stages.diagnostics import Part
 from lrcore.stages.generation import evaluations_done, evaluations_missing, stacks
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.todo import Todo
@@ -124,27 +124,34 @@ class _Stages(Tally):
         self.add(Kind.FRECHET, 1, size=images)
 
     def diagnose(self, ae: str) -> None:
-        measured = diagnostics.measured_metrics(self.work, ae) if self.begun else set()
-        if GAUSSIAN_LOSS not in measured:
+        left = diagnostics.parts_left(self.work, ae) if self.begun else {*Part}
+        data = self.study.data
+        if Part.LINEAR in left:
             images = diagnostics.linear_images(self.work, latent_shape(self.work, ae))
             self.add(Kind.ENCODE, images, ae)
             self.add(Kind.LINEAR, 1, ae, images)
-        if measured - {GAUSSIAN_LOSS}:
-            return
-        data = self.study.data
         probed = min(diagnostics.PROBE_IMAGES, data.train_images)
         looked_at = min(diagnostics.DIAGNOSED_IMAGES, data.validation_images)
-        moved = diagnostics.interpolated_images(self.work)
-        # the validation images once as they are, once more to be compared, and once for each symmetry
-        self.add(Kind.ENCODE, probed + looked_at * (2 + self._symmetries(ae)) + moved, ae)
-        self.add(Kind.DIAGNOSE, 1, ae, probed + looked_at)
-        self.add(Kind.NEIGHBOURS, 1, ae, moved)
-        self.add(Kind.DECODE, moved, ae)
-        self.split_statistics("train", moved)
-        self.measured_set(moved)
-        self.add(Kind.STATISTICS, moved)
-        self.add(Kind.FACTOR, 1, size=moved)
-        self.add(Kind.FRECHET, 1, size=moved)
+        if left & {Part.DESCRIBED, Part.PREDICTED}:
+            self.add(Kind.ENCODE, probed + looked_at, ae)
+        if Part.DESCRIBED in left:
+            # the validation images once more to be compared, and once for each symmetry
+            self.add(Kind.ENCODE, looked_at * (1 + self._symmetries(ae)), ae)
+            self.add(Kind.DIAGNOSE, 1, ae, probed + looked_at)
+        if Part.PREDICTED in left:
+            self.add(Kind.PREDICT, 1, ae, looked_at)
+        interpolations = len(left & {Part.INTERPOLATED, Part.GREAT_CIRCLE})
+        if interpolations:
+            moved = diagnostics.interpolated_images(self.work)
+            self.add(Kind.ENCODE, moved, ae)
+            self.split_statistics("train", moved)
+            self.add(Kind.FACTOR, 1, size=moved)
+        for _ in range(interpolations):
+            self.add(Kind.NEIGHBOURS, 1, ae, moved)
+            self.add(Kind.DECODE, moved, ae)
+            self.measured_set(moved)
+            self.add(Kind.STATISTICS, moved)
+            self.add(Kind.FRECHET, 1, size=moved)
 
     def anchor(self, ae: str) -> None:
         """Of one autoencoder, once; there are none where test images are fewer than samples."""

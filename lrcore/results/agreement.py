@@ -17,11 +17,12 @@ from typing import Any
 import pandas
 
 PREDICTORS = {
-    "ifid": 1, "ifd": 1, "spectrum_slope": 1, "effective_dimension": 1, "probe_accuracy": -1, "flip_error": 1,
-    "shift_error": 1,
+    "ifid": 1, "ifd": 1, "ifid_great_circle": 1, "ifd_great_circle": 1, "spectrum_slope": 1, "effective_dimension": 1,
+    "probe_accuracy": -1, "flip_error": 1, "shift_error": 1, "viv": 1, "neighbour_consistency_10": -1,
+    "spectral_energy_50": 1,
 }  # fmt: skip
 """Latent metrics that need no training, with the sign that makes a high one stand for a high distance: lower is better
-for all but the probe's accuracy. Slopes are negative, steep ones (low) are smooth latents."""
+for all but the probe's accuracy and the neighbours' consistency. Slopes are negative, steep ones (low) are smooth."""
 
 FEWEST = 3
 """Fewer autoencoders than this have no order worth comparing."""

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from enum import StrEnum
+
+import torch
+from torch import Tensor
 
 import lrcore
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.datasets.images import to_uint8
 from lrcore.metrics.frechet import FrechetReference
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, GAUSSIAN_PROTOCOL, TIMES, gaussian_loss
-from lrcore.metrics.interpolation import interpolated_frechet
-from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose
+from lrcore.metrics.interpolation import NEAREST, great_circle_latents, interpolated_frechet, interpolated_latents
+from lrcore.metrics.latents import Diagnostic, LatentSample, diagnose, predict
+from lrcore.metrics.neighbours import NEIGHBOURS
+from lrcore.metrics.spectrum import SPECTRUM_PROTOCOL
 from lrcore.records.reading import read_latents
 from lrcore.records.schema import LatentRow
 from lrcore.records.writing import write_latents
@@ -29,6 +35,9 @@ DIAGNOSED_IMAGES = 10_000
 INTERPOLATED_IMAGES = 10_000
 """Of at most so many training images latents are interpolated: all of them are in memory, 8 GB for the widest."""
 
+GREAT_CIRCLE_SEED = 0
+"""Draws the neighbours of the authors' interpolation."""
+
 LINEAR_IMAGES, LINEAR_NUMBERS = 50_000, 2**31
 """Of at most so many training images, and numbers of all their latents, a linear denoiser is made: 8 GB of memory."""
 
@@ -41,33 +50,51 @@ def diagnostics_recipe(work: Workspace, ae: str) -> str:
     return recipe(autoencoder_recipe(work, ae), *behind)
 
 
-def measured_metrics(work: Workspace, ae: str) -> set[str]:
-    """Those that there are rows of."""
+class Part(StrEnum):
+    """Of the diagnostics, what is measured at once; studies were measured before the later ones were there."""
+
+    DESCRIBED = "described"
+    INTERPOLATED = "interpolated"
+    LINEAR = "linear denoiser"
+    PREDICTED = "predicted"
+    GREAT_CIRCLE = "great circle"
+
+
+def parts_left(work: Workspace, ae: str) -> set[Part]:
+    """Those that there are no rows of, or rows of an older protocol."""
     rows = read_latents(work.folders.data)
     found = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == diagnostics_recipe(work, ae))]
-    return set(found.metric)
+    measured, network = set(found.metric), work.study.evaluation.feature_network
+    spectrum = found[found.metric == "spectrum_power"].protocol
+    done = {
+        Part.DESCRIBED: "effective_dimension" in measured and bool((spectrum == SPECTRUM_PROTOCOL).all()),
+        Part.INTERPOLATED: interpolation_metric(network) in measured,
+        Part.LINEAR: GAUSSIAN_LOSS in measured,
+        Part.PREDICTED: f"neighbour_consistency_{NEIGHBOURS[0]}" in measured,
+        Part.GREAT_CIRCLE: great_circle_metric(network) in measured,
+    }
+    return {part for part, whole in done.items() if not whole}
 
 
 def diagnostics_done(work: Workspace, ae: str) -> bool:
     """Whether all rows are there."""
-    measured = measured_metrics(work, ae)
-    return GAUSSIAN_LOSS in measured and len(measured) > 1
+    return not parts_left(work, ae)
 
 
 def measure_latents(work: Workspace, ae: str) -> None:
-    """Write the rows of `ae` that are not there yet.
-
-    The loss of the best linear denoiser is on its own, since studies were measured before it was; all else is written
-    at once.
-    """
-    if diagnostics_done(work, ae):
+    """Write the rows of `ae` that are not there yet."""
+    left = parts_left(work, ae)
+    if not left:
         return
     autoencoder = ensure_autoencoder(work, ae)
-    measured = measured_metrics(work, ae)
     diagnostics: list[Diagnostic] = []
-    if not measured - {GAUSSIAN_LOSS}:
-        diagnostics += [*_diagnosed(work, autoencoder), _interpolated(work, autoencoder)]
-    if GAUSSIAN_LOSS not in measured:
+    if left & {Part.DESCRIBED, Part.PREDICTED}:
+        sample = _sample(work, autoencoder)
+        diagnostics += diagnose(sample) if Part.DESCRIBED in left else []
+        diagnostics += predict(sample) if Part.PREDICTED in left else []
+    if left & {Part.INTERPOLATED, Part.GREAT_CIRCLE}:
+        diagnostics += _interpolated(work, autoencoder, left)
+    if Part.LINEAR in left:
         diagnostics += _linear(work, autoencoder)
     found = diagnostics_recipe(work, ae)
     rows = [
@@ -86,11 +113,11 @@ def measure_latents(work: Workspace, ae: str) -> None:
     write_latents(work.folders.data, work.study.name, ae, rows)
 
 
-def _diagnosed(work: Workspace, autoencoder: Autoencoder) -> list[Diagnostic]:
-    """Measured on the validation images, the probe fitted on others."""
+def _sample(work: Workspace, autoencoder: Autoencoder) -> LatentSample:
+    """Latents of validation images, and of training images, which the probe is fitted on."""
     train, validation = work.images.train, work.images.validation
     images = validation.first(DIAGNOSED_IMAGES)
-    sample = LatentSample(
+    return LatentSample(
         train_tokens=encode_all(autoencoder, train.first(PROBE_IMAGES)),
         train_labels=train.labels[:PROBE_IMAGES],
         tokens=encode_all(autoencoder, images),
@@ -102,7 +129,6 @@ def _diagnosed(work: Workspace, autoencoder: Autoencoder) -> list[Diagnostic]:
         patch=autoencoder.shape.patch,
         classes=train.classes,
     )
-    return diagnose(sample)
 
 
 def linear_images(work: Workspace, latent: LatentShape) -> int:
@@ -128,32 +154,45 @@ def interpolation_metric(feature_network: str) -> str:
     return "ifid" if feature_network == "inception2015" else "ifd"
 
 
+def great_circle_metric(feature_network: str) -> str:
+    """The same by the interpolation of the authors' code."""
+    return f"{interpolation_metric(feature_network)}_great_circle"
+
+
 def interpolated_images(work: Workspace) -> int:
     """How many training images' latents are interpolated."""
     wanted = work.study.evaluation.n_interpolated or work.study.evaluation.n_reference
     return min(wanted, INTERPOLATED_IMAGES, work.study.data.train_images)
 
 
-def _interpolated(work: Workspace, autoencoder: Autoencoder) -> Diagnostic:
-    """The interpolated FID over the first training images."""
+def _interpolated(work: Workspace, autoencoder: Autoencoder, left: set[Part]) -> list[Diagnostic]:
+    """The interpolated FID over the first training images, by our interpolation and by the authors'."""
     images = work.images.train.first(interpolated_images(work))
     network = load_network(work)
-    distance = interpolated_frechet(
-        autoencoder,
-        encode_all(autoencoder, images),
-        network,
-        FrechetReference(measured_statistics(work, "train", len(images))),
-        work.check,
-    )
-    return Diagnostic(
-        metric=interpolation_metric(network.name),
-        index=-1,
-        x=math.nan,
-        value=distance,
-        standard_error=math.nan,
-        n_images=len(images),
-        protocol=f"straight half-way to the nearest (Euclidean) of the other latents; {network.protocol}",
-        split="train",
-        network=network.name,
-        network_sha256=network.sha256,
-    )
+    latents = encode_all(autoencoder, images)
+    originals = FrechetReference(measured_statistics(work, "train", len(images)))
+
+    def distance(metric: str, moved: Tensor, how: str) -> Diagnostic:
+        return Diagnostic(
+            metric=metric,
+            index=-1,
+            x=math.nan,
+            value=interpolated_frechet(autoencoder, moved, network, originals, work.check),
+            standard_error=math.nan,
+            n_images=len(images),
+            protocol=f"{how}; {network.protocol}",
+            split="train",
+            network=network.name,
+            network_sha256=network.sha256,
+        )
+
+    found = []
+    if Part.INTERPOLATED in left:
+        moved = interpolated_latents(latents, before_block=work.check)
+        how = "straight half-way to the nearest (Euclidean) of the other latents"
+        found.append(distance(interpolation_metric(network.name), moved, how))
+    if Part.GREAT_CIRCLE in left:
+        moved = great_circle_latents(latents, torch.Generator().manual_seed(GREAT_CIRCLE_SEED), work.check)
+        how = f"half-way on a great circle to one drawn of the {NEAREST} nearest (cosine) of the other latents"
+        found.append(distance(great_circle_metric(network.name), moved, how))
+    return found

@@ -215,6 +215,9 @@ def latent_rows(ae: str) -> list[LatentRow]:
     named = [("channel_std", 0, 0.9), ("channel_std", 1, 1.1), ("effective_dimension", -1, channels(ae) / 2)]
     named += [("spectrum_slope", -1, -1.5), ("flip_error", -1, 0.1), ("shift_error", -1, 0.2)]
     named += [("probe_accuracy", -1, 0.4), ("ifd", -1, 2 * _like(DISTANCE, ae))]
+    named += [("ifd_great_circle", -1, 3 * _like(DISTANCE, ae)), ("viv", -1, 1.2), ("viv_scaled", -1, 40.0)]
+    named += [("within_class_variance", -1, 0.8), ("neighbour_consistency_5", -1, 0.4)]
+    named += [("neighbour_consistency_10", -1, 0.35), ("spectral_energy_25", -1, 0.3), ("spectral_energy_50", -1, 0.1)]
     named += [("channel_kurtosis", 0, 0.2), ("channel_kurtosis", 1, -0.3)]
     times = [("gaussian_loss", k, k / 4, 1 / ((k / 4) ** 2 + (1 - k / 4) ** 2)) for k in range(5)]  # of white latents
     rings = [("spectrum_power", ring, (ring + 1) / 16, ((ring + 1) / 16) ** -1.5) for ring in range(8)]

@@ -62,7 +62,7 @@ def test_latents_move_by_the_weight():
 def measured(pixels):
     autoencoder, network = Pixels(), pixel_network()
     originals = FrechetReference(statistics(network, [pixels]))
-    return interpolated_frechet(autoencoder, autoencoder.encode(pixels), network, originals)
+    return interpolated_frechet(autoencoder, interpolated_latents(autoencoder.encode(pixels)), network, originals)
 
 
 def test_images_whose_middle_is_no_image_are_far_from_the_data():

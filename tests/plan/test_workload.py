@@ -89,6 +89,8 @@ def calls(monkeypatch):
     count(reconstruction, "load_lpips", lambda name, device: Kind.LOAD_LPIPS if name == "lpips_alex" else None, one,
           once=True)  # fmt: skip
     count(diagnostics, "diagnose", Kind.DIAGNOSE, one)
+    count(diagnostics, "predict", Kind.PREDICT, one)
+    count(diagnostics, "great_circle_latents", Kind.NEIGHBOURS, one)
     count(diagnostics, "gaussian_loss", Kind.LINEAR, one)
     count(interpolation, "nearest_neighbours", Kind.NEIGHBOURS, one)
     count(anchors, "moment_matched", Kind.GAUSSIAN, lambda weights, mean, chunks: len(weights))
