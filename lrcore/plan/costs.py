@@ -168,7 +168,9 @@ class Costs:
         latent = latent_shape(self.work, operation.ae)
         key = (latent.grid, latent.channels_per_token, operation.width, operation.skip)
         if key not in self._flops:
-            self._flops[key] = pass_flops(self.transformer(operation), latent.tokens, latent.channels_per_token)
+            model = self.transformer(operation)
+            sizes = model.shape, latent.tokens, latent.channels_per_token
+            self._flops[key] = pass_flops(*sizes, skip=model.skip is not None)
         forward, backward = self._flops[key]
         if operation.kind is Kind.PASS:
             return forward
