@@ -76,9 +76,10 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
 def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
     """Pairs and swaps of every source with three pairs or more: over, source, settings, pairs, crossing, share."""
     found = []
+    by_source = dict(tuple(atlas[atlas["quantity"] == quantity].groupby("source")))
     for over in statistics.OVER:
-        for source in sorted(set(atlas["source"])):
-            told = statistics.rank_agreement(atlas, source, over, quantity)
+        for source, rows in by_source.items():
+            told = statistics.rank_agreement(rows, source, over, quantity)
             pairs, crossing = int(told["pairs"].sum()), int(told["crossing"].sum())
             if pairs >= 3:
                 found.append((over, source, len(told), pairs, crossing, crossing / pairs))
@@ -101,8 +102,8 @@ def finding_of_swaps(rows: pandas.DataFrame) -> str:
 def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = statistics.LEAST) -> Embedded:
     """For each setting of a source with `least` latents that was measured with and without guidance, both gFIDs."""
     found = {}
-    for source in sorted(set(atlas["source"])):
-        for number, rows in enumerate(with_and_without(atlas, source, least)):
+    for source, of_source in atlas[atlas["quantity"] == "gfid"].groupby("source"):
+        for number, rows in enumerate(with_and_without(of_source, source, least)):
             title = short_title(source, works)
             setting = str(rows["generator"].iloc[0]).split(" ")[0]
             found[f"{title}, {setting}"] = guided_figure(rows, f"guidance-{source.replace('_', '-')}-{number}", title)
@@ -114,15 +115,15 @@ def with_and_without(atlas: pandas.DataFrame, source: str, least: int) -> list[p
 
     Columns canonical, family, generator, unguided, guided, place_unguided, place_guided, with what stands at either.
     """
-    rows = statistics.primary(atlas)
-    rows = rows[(rows["source"] == source) & (rows["quantity"] == "gfid") & (rows["canonical"] != "")]
+    rows = statistics.primary(atlas[atlas["source"] == source])
+    rows = rows[(rows["quantity"] == "gfid") & (rows["canonical"] != "")]
     shared = ["dataset", "resolution", "n", "generator", "images_seen", "sampler", "steps", "label_rule", "reference"]
     found = []
     for _, part in rows.groupby(shared, sort=False):
         ends = {}
         for name, kind in (("unguided", ["none"]), ("guided", ["cfg_best", "cfg", "guided", "cfg_interval"])):
             of_kind = part[part["guidance"].isin(kind)]
-            once = of_kind.groupby("canonical").filter(lambda same: same["value"].nunique() == 1)
+            once = of_kind[of_kind.groupby("canonical")["value"].transform("nunique") == 1]
             ends[name] = once.drop_duplicates("canonical").set_index("canonical")
         both = ends["unguided"].index.intersection(ends["guided"].index, sort=False)
         if len(both) < least:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas
@@ -150,8 +150,11 @@ def profile(rows: pandas.DataFrame, alike: pandas.DataFrame, works: Mapping[str,
     )
     told = "".join(f"<li>{line}</li>" for line in apart_)
     lists = f"<ul>{told}</ul>" if told else ""
-    order = [quantity for quantity in QUANTITIES if quantity in set(rows["quantity"])]
-    return head + lists + "".join(_details(quantity, rows[rows["quantity"] == quantity], works) for quantity in order)
+    of_quantity: dict[str, list[Any]] = {}
+    for row in each(rows.sort_values("value", kind="stable")):
+        of_quantity.setdefault(row.quantity, []).append(row)
+    order = [quantity for quantity in QUANTITIES if quantity in of_quantity]
+    return head + lists + "".join(_details(quantity, of_quantity[quantity], works) for quantity in order)
 
 
 def contradictions(alike: pandas.DataFrame, works: Mapping[str, Work]) -> list[str]:
@@ -172,21 +175,21 @@ def contradictions(alike: pandas.DataFrame, works: Mapping[str, Work]) -> list[s
     return lines
 
 
-def _details(quantity: str, rows: pandas.DataFrame, works: Mapping[str, Work]) -> str:
-    ordered = rows.sort_values("value", kind="stable")
-    low, high = ordered["value"].iloc[0], ordered["value"].iloc[-1]
+def _details(quantity: str, rows: Sequence[Any], works: Mapping[str, Work]) -> str:
+    """HTML of the rows of a quantity, lowest first."""
+    low, high = rows[0].value, rows[-1].value
     span = shown(low) if low == high else f"{shown(low)} to {shown(high)}"
     lines = "".join(
         f"<tr><td>{linked(f'{row.bound}{row.value:.10g}', row.address)}</td>"
         f"<td>{html.escape(short_title(row.source, works))}</td><td>{html.escape(row.place)}</td>"
         f"<td>{html.escape(protocol(row))}</td><td>{html.escape(remarks(row, works))}</td></tr>"
-        for row in each(ordered)
+        for row in rows
     )
     heads = "".join(f"<th>{head}</th>" for head in ("value", "source", "place", "protocol", "remarks"))
     label = html.escape(quantity_label(quantity))
     return (
         f"<details><summary>{label}: {span}, {_count(len(rows), 'figure')} of "
-        f"{_count(rows['source'].nunique(), 'source')}</summary>"
+        f"{_count(len({row.source for row in rows}), 'source')}</summary>"
         f'<div class="lrcore-table-scroll" tabindex="0" role="group" aria-label="{label}">'
         f'<table data-quarto-disable-processing="true" class="dataframe"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div></details>"

@@ -168,10 +168,11 @@ def forest(
             raise unknown("quantity", quantity, [*QUANTITIES, *SIZES])
     if method not in METHODS:
         raise unknown("method", method, METHODS)
+    told = atlas[atlas["quantity"].isin([x, y])]  # few of all rows, which every group is looked for in
     found = []
     for name in groups:
         try:
-            one = correlation(of_group(atlas, groups, name), x, y, method)
+            one = correlation(of_group(told, groups, name), x, y, method)
         except LrcoreError:  # too few latents, or none with both
             continue
         if one.group == name:  # not that of the autoencoders, which has a turn of its own
@@ -184,8 +185,8 @@ def forest(
             counted |= set(one.latents)
         group = groups[one.group]
         caveat = group.caveat + ("; all latents of one family" if one.families == 1 else "")
-        told = (one.n, one.families, one.value, one.low, one.high)
-        rows.append((one.group, group.source, group.label, *told, unshared, counts, caveat))
+        figures = (one.n, one.families, one.value, one.low, one.high)
+        rows.append((one.group, group.source, group.label, *figures, unshared, counts, caveat))
     names = ["group", "source", "label", "n", "families", "value", "low", "high", "unshared", "counted", "caveat"]
     return pandas.DataFrame(rows, columns=names)
 
@@ -335,11 +336,12 @@ def _settings(
     the latents that both have, with their values (columns low, high) and family."""
     if over not in OVER:
         raise unknown("change", over, OVER)
-    if source not in set(atlas["source"]):
+    of_source = atlas[atlas["source"] == source]
+    if of_source.empty:
         raise unknown("source", source, sorted(set(atlas["source"])))
     column = OVER[over]
-    rows = primary(atlas)
-    rows = rows[(rows["source"] == source) & (rows["quantity"] == quantity) & (rows["canonical"] != "")]
+    rows = primary(of_source)
+    rows = rows[(rows["quantity"] == quantity) & (rows["canonical"] != "")]
     rows = rows.assign(epochs=_epochs(rows))
     rows = rows[~rows[column].isin(["", 0])]  # what is not stated may be anything
     others = [name for name in _SETTING if name != column]
