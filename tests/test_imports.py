@@ -5,8 +5,11 @@ import sys
 
 PROGRAM = """
 import sys
-import lrcore.figures.agreement, lrcore.figures.agreement_prose, lrcore.figures.dictionary, lrcore.figures.tradeoff
+import lrcore.figures.agreement, lrcore.figures.agreement_prose, lrcore.figures.compactness, lrcore.figures.dictionary
+import lrcore.figures.tradeoff
+from lrcore.results.agreement import chance
 from lrcore import load_studies, read_published
+chance({"sd": 1, "flux1": 2, "rae": 3}, {"sd": 1, "flux1": 2, "rae": 3})
 pages = [name for name in ("torch", "scipy") if name in sys.modules]
 import lrcore.train, lrcore.status, lrcore.train_autoencoder, lrcore.reconstruct, lrcore.verify
 heavy = ("diffusers", "transformers", "timm", "torchvision", "torch._dynamo", "lpips", "scipy.stats", "ray")

@@ -76,7 +76,7 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
 def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
     """Pairs and swaps of every source with three pairs or more: over, source, settings, pairs, crossing, share."""
     found = []
-    by_source = dict(tuple(atlas[atlas["quantity"] == quantity].groupby("source")))
+    by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == quantity].groupby("source")}
     for over in statistics.OVER:
         for source, rows in by_source.items():
             told = statistics.rank_agreement(rows, source, over, quantity)
@@ -102,7 +102,8 @@ def finding_of_swaps(rows: pandas.DataFrame) -> str:
 def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = statistics.LEAST) -> Embedded:
     """For each setting of a source with `least` latents that was measured with and without guidance, both gFIDs."""
     found = {}
-    for source, of_source in atlas[atlas["quantity"] == "gfid"].groupby("source"):
+    by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == "gfid"].groupby("source")}
+    for source, of_source in by_source.items():
         for number, rows in enumerate(with_and_without(of_source, source, least)):
             title = short_title(source, works)
             setting = str(rows["generator"].iloc[0]).split(" ")[0]

@@ -12,9 +12,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import pandas
+
+from lrcore.results import ranks
 
 PREDICTORS = {
     "ifid": 1, "ifd": 1, "ifid_great_circle": 1, "ifd_great_circle": 1, "spectrum_slope": 1, "effective_dimension": 1,
@@ -38,8 +39,7 @@ def kendall(one: Mapping[str, float], other: Mapping[str, float]) -> tuple[float
     shared = _shared(one, other)
     if len(shared) < FEWEST:
         return math.nan, len(shared)
-    found = _stats().kendalltau([one[ae] for ae in shared], [other[ae] for ae in shared]).statistic
-    return float(found), len(shared)
+    return ranks.kendall_tau([one[ae] for ae in shared], [other[ae] for ae in shared]), len(shared)
 
 
 def chance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
@@ -54,8 +54,7 @@ def chance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     shared = _shared(one, other)
     if len(shared) < FEWEST:
         return math.nan
-    ranks = ([values[ae] for ae in shared] for values in (one, other))
-    return float(_stats().kendalltau(*ranks, alternative="greater").pvalue)
+    return ranks.kendall_chance([one[ae] for ae in shared], [other[ae] for ae in shared])
 
 
 def _shared(one: Mapping[str, float], other: Mapping[str, float]) -> list[str]:
@@ -141,19 +140,5 @@ def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.D
         if count < FEWEST:
             continue
         shared = [ae for ae in ours if ae in told]
-        found.append((predictor, tau, _spearman([ours[ae] for ae in shared], [told[ae] for ae in shared]), count))
+        found.append((predictor, tau, ranks.spearman([ours[ae] for ae in shared], [told[ae] for ae in shared]), count))
     return pandas.DataFrame(found, columns=["predictor", "tau", "spearman", "autoencoders"])
-
-
-def _spearman(one: list[float], other: list[float]) -> float:
-    """Spearman's rank correlation; NaN where one side is the same throughout and so has no order."""
-    if len(set(one)) < 2 or len(set(other)) < 2:
-        return math.nan
-    return float(_stats().spearmanr(one, other).statistic)
-
-
-def _stats() -> Any:
-    """Scipy's, imported when it is asked for: it takes a second, which pages that rank nothing would wait for."""
-    from scipy import stats
-
-    return stats
