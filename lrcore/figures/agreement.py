@@ -22,12 +22,17 @@ from lrcore.records import schema
 from lrcore.results import agreement, claims, findings, naming, numbers, verdicts
 from lrcore.results.claims import Claim
 from lrcore.results.numbers import shown
+from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import labels, tau_text
+from lrcore.results.wording import best_of, labels, tau_text
 
 _ROW_HEIGHT = 78
 _BELOW, _ABOVE = 0.13, 0.44
 """How far below a mark its line begins, and above one it ends, in rows: names stand between, where no line is."""
+_LONGEST_LINE = 20
+Setting = tuple[str, str, str]
+"""Source, setting and quantity of published distances."""
+
 _OTHER_SOURCES = {"yu2025repa": "REPA"}
 
 
@@ -94,11 +99,24 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
         f"{study.name}: {words.images(study.generation).split(',')[0]}, {words.features(study.generation)}. 1 is the "
         "lowest distance, the most learnable.",
         "Distances follow different protocols, so only places can be compared. A setting without a name did not "
-        f"measure it; lines break there. {words.seed_noise(noise)} {_sources(published)}; study {study.name}, "
-        "data/generation.",
+        f"measure it; lines break there. {_unequal(agreement.by_setting(published).values())}The study's places are by "
+        f"the best of {best_of(findings.mean_over_seeds(study.compared))}. {words.seed_noise(noise)} "
+        f"{_sources(published)}; study {study.name}, data/generation.",
     )
     rows = rows.drop(columns="at").assign(row=rows["row"].str.replace("<br>", " "))
     return SiteFigure(figure, rows, f"{study.name}-ranks", alt, words=about)
+
+
+def _unequal(settings: Iterable[Mapping[str, float]]) -> str:
+    """How many settings lack an autoencoder that others have, so that it cannot be first there; "" for none."""
+    found = [set(distances) for distances in settings]
+    every = set().union(*found)
+    parts = [
+        f"{naming.ae_style(ae).label} in {count}"
+        for ae in naming.in_order(every)
+        if (count := sum(ae not in one for one in found))
+    ]
+    return f"Not measured of {len(found)} published settings: {', '.join(parts)}. " if parts else ""
 
 
 def first_places(settings: Iterable[Mapping[str, float]], ours: Sequence[str], study: str) -> str:
@@ -227,17 +245,30 @@ def _places(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _published_ranks(published: pandas.DataFrame) -> pandas.DataFrame:
+    settings = agreement.by_setting(published)
     found = [
-        _ranked(_row_name(STUDIES[source], setting, QUANTITIES[quantity]), distances)
-        for (source, setting, quantity), distances in agreement.by_setting(published).items()
+        _ranked(_row_name(_SHORT.get(key[0], STUDIES[key[0]]), _telling(key, settings), _BRIEF[key[2]]), distances)
+        for key, distances in settings.items()
     ]
     if not found:
         raise LrcoreError("no rows: no published study compares autoencoders by a distance")
     return pandas.concat(found)
 
 
+_SHORT = {FOLLOWED: "FLUX.2 comparison", "xu2026ifid": "iFID"}
+_BRIEF = {"gfid": "gFID", "ifid": "iFID"}
+
+
+def _telling(key: Setting, settings: Iterable[Setting]) -> str:
+    """The part of a setting that tells it from the others of its source and quantity; "" where it is the only one."""
+    source, setting, quantity = key
+    others = [other for one, other, of in settings if (one, of) == (source, quantity) and other != setting]
+    shared = [set(other.split(", ")) for other in others]
+    return ", ".join(part for part in setting.split(", ") if shared and not any(part in other for other in shared))
+
+
 def _own_ranks(study: StudyRows) -> pandas.DataFrame:
-    """Of the grid, and of the chosen settings where they were measured once more.
+    """Of the grid, and of the chosen settings where they were measured once more ("again").
 
     There by the distance that decides; where that is the kernel distance, by the Frechet distance of most samples too.
     """
@@ -247,7 +278,7 @@ def _own_ranks(study: StudyRows) -> pandas.DataFrame:
         again = findings.best_per_ae(findings.mean_over_seeds(part))
         network, samples = str(part["feature_network"].iloc[0]), shown(float(part["n_samples"].iloc[0]))
         name = schema.distance_label(network) if column == "fid" else findings.label(part)
-        setting = f"best settings again, {samples} samples"
+        setting = f"again, {samples} samples"
         rows.append(_ranked(_row_name(f"Study {study.name}", setting, name), _distances(again, column)))
     return pandas.concat(rows)
 
@@ -266,8 +297,9 @@ def _distances(best: pandas.DataFrame, column: str) -> dict[str, float]:
 
 
 def _row_name(study: str, setting: str, distance: str) -> str:
-    text = f"{study}: {setting}, {distance}" if setting else f"{study}: {distance}"
-    return "<br>".join(textwrap.wrap(text, 23, break_on_hyphens=False))
+    """In few lines of few characters, of which a narrow screen has little room: 'DiffusionBench: gFID, no guidance'."""
+    text = f"{study}: {distance}, {setting}" if setting else f"{study}: {distance}"
+    return "<br>".join(textwrap.wrap(text, _LONGEST_LINE, break_on_hyphens=False))
 
 
 def _in_words(group: pandas.DataFrame) -> str:

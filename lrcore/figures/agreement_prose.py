@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.latents import DIAGNOSTICS
+from lrcore.figures import words
 from lrcore.figures.literature import QUANTITIES, STUDIES
 from lrcore.figures.markdown import ae_name, code, escaped
+from lrcore.figures.predictors import bare_name
 from lrcore.figures.style import FEW
 from lrcore.records import schema
-from lrcore.results import agreement, findings, verdicts
+from lrcore.results import agreement, findings, numbers, verdicts
 from lrcore.results.claims import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import narrow_note, tau_text
+from lrcore.results.wording import best_of, narrow_note, tau_text
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
@@ -78,8 +79,8 @@ def published_agreement(published: pandas.DataFrame) -> str:
     same = int((pairs["tau"] > 1 - 1e-9).sum())
     settings = len(agreement.by_setting(published))
     text = (
-        f"The {settings} published settings make {len(pairs)} pairs; in {same} of them all autoencoders that both have "
-        "stand in the same order."
+        f"The {settings} published settings make {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}; in "
+        f"{numbers.part(same, len(pairs), 'pair')} all autoencoders that both settings have stand in the same order."
     )
     others = pairs[pairs["tau"] <= 1 - 1e-9]
     if len(others):
@@ -101,13 +102,17 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
         return f"{text}no published setting has enough of these autoencoders to compare."
     same = int((found["tau"] > 1 - 1e-9).sum())
     taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
-    text += f"that of {same} of {len(found)} published settings, at rank correlations of {taus}."
+    text += f"that of {numbers.part(same, len(found), 'published setting')}, at rank correlations of {taus}."
     noise = findings.noise_of_difference(study.repeated)
     if math.isnan(noise):
         return text
     gaps = best["distance"].pct_change().iloc[1:]
     clear = int((gaps > noise).sum())
-    return f"{text} Of its {len(gaps)} steps from one autoencoder to the next {clear} exceed the noise of the seed."
+    exceed = "exceeds" if clear == 1 or len(gaps) == 1 else "exceed"
+    return (
+        f"{text} {words.capital(numbers.part(clear, len(gaps), 'step'))} from one autoencoder to the next {exceed} the "
+        "noise of the seed."
+    )
 
 
 def predictors_in_words(study: StudyRows) -> str:
@@ -116,26 +121,32 @@ def predictors_in_words(study: StudyRows) -> str:
     if found.empty:
         return f"Of study {code(study.name)} too few autoencoders are measured so far to compare orders."
     count = int(found["autoencoders"].max())
-    perfect = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in found.loc[found["tau"] > 1 - 1e-9, "predictor"]]
-    named = f": {', '.join(perfect)}" if perfect else ""
+    perfect, reverse = (
+        [bare_name(metric) for metric in found.loc[sign * found["tau"] > 1 - 1e-9, "predictor"]] for sign in (1, -1)
+    )
+    properties = numbers.part(len(perfect), len(found), "property", "properties")
+    have = "has" if len(perfect) == 1 or len(found) == 1 else "have"
+    named = f": {words.joined(perfect)}" if perfect else ""
+    other = f"; {words.joined(reverse)} {'has' if len(reverse) == 1 else 'have'} exactly the reverse" if reverse else ""
     by_chance = shown(len(found) / math.factorial(count))
+    tried = "one property was" if len(found) == 1 else f"{len(found)} properties were"
     return (
-        f"In study {code(study.name)} {len(perfect)} of {len(found)} properties have the order of learnability{named}. "
-        f"Of {count} autoencoders 1 order in {math.factorial(count):,} agrees by chance, and {len(found)} properties "
-        f"were tried, so {by_chance} agreements are to be expected from chance alone."
+        f"In study {code(study.name)} {properties} {have} the order of learnability{named}{other}. Of {count} "
+        f"autoencoders one order in {math.factorial(count):,} agrees by chance, and {tried} tried: chance alone lets "
+        f"{by_chance} of them agree, and as many be the exact reverse."
     )
 
 
 def samples_in_words(study: StudyRows) -> str:
     """How far the samples of the best settings are from real images, by precision and recall."""
     best = study.best()
-    row = study.compared.iloc[0]
+    row, pool = study.compared.iloc[0], best_of(findings.mean_over_seeds(study.compared))
     ends = [
         " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
         for name in ("sample_precision", "sample_recall")
     ]
     return (
-        f"At the best settings of study {code(study.name)}, after {shown(float(best['step'].max()))} steps of "
+        f"At the best of {pool} of study {code(study.name)}, after {shown(float(best['step'].max()))} steps of "
         f"{escaped(row['model'])}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of "
         f"the real images among the {shown(float(row['n_samples']))} samples (recall).{_again_in_words(study)}"
     )
@@ -166,8 +177,7 @@ def _compared(study: StudyRows) -> str:
         samples, seeds = shown(float(settings["n_samples"].iloc[0])), int(settings["seeds"].max())
         trainings = f"{seeds} trainings" if seeds > 1 else "one training"
         return f"{at}, each at its best setting, by {samples} new samples of {trainings}."
-    shared = findings.shared_settings(settings[settings["step"] == step], "ae")
-    return f"{at}, over the {len(shared) // max(1, shared['ae'].nunique())} settings that all have."
+    return f"{at}, by the best of {best_of(settings)}."
 
 
 def _verb(verdict: str, number: int) -> str:

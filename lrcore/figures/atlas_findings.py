@@ -173,15 +173,14 @@ def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
         seen.add(row.family)
     figure.update_xaxes(tickvals=[0, 1], ticktext=["without guidance", "with guidance"], range=[-0.25, 1.25])
     values = [*rows["unguided"], *rows["guided"]]
-    figure.update_yaxes(title="gFID", **style.distance_axis(values, 0.04))
+    axis = style.distance_axis(values, 0.04)
+    figure.update_yaxes(title=f"gFID, lower is better{', log scale' if axis['type'] == 'log' else ''}", **axis)
     figure.update_layout(legend=style.LEGEND_BELOW, showlegend=True, margin={"b": 90})
     title = finding_of_guidance(rows)
     alt = f"{title}. {source}. " + "; ".join(
         f"{row.canonical}: {shown(row.unguided)}, guided {shown(row.guided)}" for row in each(rows)
     )
-    about = (
-        f"gFID without guidance and with it, lower is better; {source}, {rows['generator'].iloc[0]}, one training each."
-    )
+    about = f"gFID without guidance and with it; {source}, {rows['generator'].iloc[0]}, one training each."
     return SiteFigure(figure, rows, name, alt, Words(title, about, SOURCE))
 
 
@@ -189,9 +188,17 @@ def finding_of_guidance(rows: pandas.DataFrame) -> str:
     """By how much guidance narrows the distance from the best latent to the worst, and who wins."""
     spans = [float(rows[end].max() / rows[end].min()) for end in ("unguided", "guided")]
     span = f"the worst latent's gFID is {_times(spans[0])} the best one's without guidance, {_times(spans[1])} with it"
-    best = [str(rows.sort_values(end, kind="stable")["canonical"].iloc[0]) for end in ("unguided", "guided")]
-    wins = f"{best[0]} wins both" if best[0] == best[1] else f"{best[0]} wins without, {best[1]} with it"
+    best = [rows.loc[rows[end] == rows[end].min(), "canonical"].tolist() for end in ("unguided", "guided")]
+    names = [words.joined(found) if len(found) <= 2 else f"{len(found)} latents" for found in best]
+    if best[0] == best[1]:
+        wins = f"{names[0]} {_wins(best[0])} both"
+    else:
+        wins = f"{names[0]} {_wins(best[0])} without, {names[1]} with it"
     return words.capital(f"{span}; {wins}")
+
+
+def _wins(found: list[str]) -> str:
+    return "wins" if len(found) == 1 else "tie"
 
 
 def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
@@ -219,8 +226,12 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title="channels per token", type="log", tickvals=[4, 16, 64, 256, 1024], tickformat="~g")
-    figure.update_yaxes(title="train shift (above 1: more noise)", type="log", tickvals=[0.5, 1, 2, 4, 8, 16])
+    figure.update_xaxes(
+        title="channels per token, log scale", type="log", tickvals=[4, 16, 64, 256, 1024], tickformat="~g"
+    )
+    figure.update_yaxes(
+        title="train shift (above 1: more noise), log scale", type="log", tickvals=[0.5, 1, 2, 4, 8, 16]
+    )
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW)
     style.legend_of_many(figure, len(colours))
     title = finding_of_shifts(rows)
@@ -305,7 +316,9 @@ def finding_of_repeats(rows: pandas.DataFrame) -> str:
     medians = medians[enough >= 3] if (enough >= 3).any() else medians
     worst, best = str(medians.idxmax()), str(medians.idxmin())
     median = percent(rows["difference"].median(), signed=False)
-    title = f"Half of {len(rows)} figures that sources state alike differ by more than {median}"
+    title = f"Half of {len(rows)} figures that sources state alike differ by {median} or more"
+    if len(rows) == 1:
+        title = f"The one figure that sources state alike differs by {median}"
     if worst == best:
         return title
     told = [f"{words.bare(quantity_label(name))} {_apart(medians[name])}" for name in (worst, best)]

@@ -17,6 +17,7 @@ from lrcore.figures.atlas import PAGE, SOURCE_COLOURS, each, linked, quantity_la
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.records.atlas_sources import Group
 from lrcore.results import atlas as statistics
+from lrcore.results import numbers
 from lrcore.results.numbers import shown
 
 _ROW = 44
@@ -96,13 +97,19 @@ def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
     """What a forest says: in how many of the groups that count `y` rises with `x`, falls, or neither is clear."""
     told = [direction(row) for row in each(rows[rows["counted"]])]
     first, second = words.bare(quantity_label(x)), words.bare(quantity_label(y))
-    of = f"{len(told)} {'group' if len(told) == 1 else 'groups'}"
-    ways = [f"{way} with the {first} in {told.count(way)}" for way in ("rises", "falls") if way in told]
-    unclear = told.count("unclear")
+    if not told:
+        return f"The {second} and the {first}: no group that counts"
+    ways = [way for way in ("rises", "falls") if way in told]
     if not ways:
-        return f"The {second} goes clearly with the {first} in none of {of}"
-    ways += [f"does neither clearly in {unclear}"] if unclear else []
-    return f"The {second} {words.joined(ways)} of {of}"
+        if len(told) == 1:
+            return f"The {second} does not go clearly with the {first} in the one group that counts"
+        return f"The {second} goes clearly with the {first} in {numbers.part(0, len(told), 'group')}"
+    if len(ways) == 1 and told.count(ways[0]) == len(told):
+        where = f"{numbers.part(len(told), len(told), 'group')} that {'counts' if len(told) == 1 else 'count'}"
+        return f"The {second} {ways[0]} with the {first} in {where}"
+    parts = [f"{way} with the {first} in {told.count(way)}" for way in ways]
+    parts += [f"does neither clearly in {told.count('unclear')}"] if "unclear" in told else []
+    return f"The {second} {words.joined(parts)} of {len(told)} groups"
 
 
 def direction(row: Any) -> str:
@@ -209,12 +216,15 @@ def transfer(rows: pandas.DataFrame, y: str) -> str:
     """The finding of `predictor_figure`."""
     found = transferring(rows)
     of = len(set(rows["predictor"]))
-    alone = f"{len(found['one source'])} of {of} have been measured by one source only"
+    single = len(found["one source"])
+    have = "has" if single == 1 or of == 1 else "have"
+    alone = f"{numbers.part(single, of, 'predictor')} {have} been measured by one source only"
     names = [words.bare(quantity_label(name)) for name in found["clear"]]
     said = (
         f"only {words.joined(names)} {'points' if len(names) == 1 else 'point'} clearly the same way" if names else ""
     )
-    return words.capital(f"{said or 'no predictor points clearly the same way'} in every group of two sources; {alone}")
+    every = "in every group, of two sources or more"
+    return words.capital(f"{said or 'no predictor points clearly the same way'} {every}; {alone}")
 
 
 def colours_of(sources: pandas.Series) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.records import schema
-from lrcore.results import findings, naming
+from lrcore.results import findings, naming, numbers
 from lrcore.spec.study import NO_REPA, SELF_REPA
 
 _REPA = {NO_REPA: "no", SELF_REPA: "towards itself"}
@@ -16,13 +16,16 @@ _REPA = {NO_REPA: "no", SELF_REPA: "towards itself"}
 def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     """One row per autoencoder, REPA and step with the lowest distance, and the density and the shifts that reached it.
 
+    Of the settings that all autoencoders share, as everywhere; where the best of all an autoencoder's own settings is
+    another, it stands below with this name.
+
     Raises:
         LrcoreError: no rows, two protocols, or every run diverged.
     """
     settings = findings.mean_over_seeds(generation)
-    best = findings.best_settings(settings)
-    if best.empty:
+    if settings["distance"].isna().all():
         raise LrcoreError("no rows: every run diverged")
+    best = _of_both_pools(settings)
     label = findings.label(settings)
     order = {ae: number for number, ae in enumerate(naming.in_order(best["ae"]))}
     best = best.sort_values(["ae", "repa", "step"], key=lambda c: c.map(order) if c.name == "ae" else c, kind="stable")
@@ -30,11 +33,12 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
         {
             "autoencoder": [naming.ae_style(ae).label for ae in best["ae"]],
             label: best["distance"].to_numpy(),
+            "best of": best["pool"].to_numpy(),
             "REPA": [_REPA.get(repa, "yes") for repa in best["repa"]],
             "step": best["step"].to_numpy(),
             "density": best["trainp"].to_numpy(),
-            "train shift": best["trainshift"].to_numpy(),
-            "sample shift": best["sampleshift"].to_numpy(),
+            "train shift": _with_tried(best, settings, "trainshift"),
+            "sample shift": _with_tried(best, settings, "sampleshift"),
             **_accompanying(best),
             "precision": best["sample_precision"].to_numpy(),
             "recall": best["sample_recall"].to_numpy(),
@@ -42,7 +46,42 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     )
     study = str(generation["study"].iloc[0])
     caption = f"Best training density, train shift and sample shift of each autoencoder in the study {study}"
-    return SiteTable(table, f"{study}-best", caption)
+    return SiteTable(table, f"{study}-best", caption, best, _shared_in_words(settings))
+
+
+SHARED, OWN = "shared settings", "all its own settings"
+
+
+def _of_both_pools(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The best of the settings that all share and, where it is another one, of all of an autoencoder's own (`pool`)."""
+    shared = findings.best_settings(findings.shared_settings(settings, "ae")).assign(pool=SHARED)
+    own = findings.best_settings(settings).assign(pool=OWN)
+    both = pandas.concat([shared, own], ignore_index=True)
+    return both.drop_duplicates([*findings.SETTING, "step"])
+
+
+def _with_tried(best: pandas.DataFrame, settings: pandas.DataFrame, parameter: str) -> list[str]:
+    """The best shifts; where fewer values were tried than with another autoencoder, with their number."""
+    texts = []
+    for row in best.itertuples():
+        at = settings[settings["step"] == row.step]
+        tried = at[(at["ae"] == row.ae) & (at["repa"] == row.repa)][parameter].nunique()
+        whole = (row.ae, row.repa) in findings.whole_groups(at, parameter)
+        texts.append(f"{getattr(row, parameter):.2f}{'' if whole else f', of {tried} tried'}")
+    return texts
+
+
+def _shared_in_words(settings: pandas.DataFrame) -> str:
+    """Which settings all autoencoders share, at the step at which they are compared."""
+    pool = findings.pool(settings)
+    if pool.empty:
+        return "No setting is shared by all autoencoders yet."
+    values = "; ".join(
+        f"{naming.PARAMETER_LABELS[name]} {', '.join(numbers.value_text(value) for value in sorted(set(pool[name])))}"
+        for name in findings.PARAMETERS
+    )
+    number, step = len(pool) // pool["ae"].nunique(), int(pool["step"].iloc[0])
+    return f"At step {step:,} all autoencoders share {number} {'setting' if number == 1 else 'settings'}: {values}."
 
 
 def _accompanying(best: pandas.DataFrame) -> dict[str, object]:

@@ -19,11 +19,14 @@ from lrcore.flow.compute import training_flops_per_image
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
+from lrcore.results.wording import best_of
 
 HEIGHT = 460
 _LARGEST = 70
 """Diameter in pixels of the largest point."""
 _SMALLEST = 8
+_ALIKE = 1.02
+"""Costs of training within this ratio show as discs of one size."""
 
 
 def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, metric: str = "lpips_vgg") -> Switch:
@@ -60,8 +63,8 @@ def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, 
     label, look = findings.label(settings), naming.metric_style(metric)
     study = str(run["study"])
     about = (
-        f"Lowest {words.bare(label)} of samples {words.features(generation)}, lower is better, and {look.label} of "
-        f"reconstructions, {look.direction}"
+        f"{words.bare(label)} of samples {words.features(generation)}, the best of {best_of(settings)}; "
+        f"{look.label} of reconstructions"
     )
     notes = f"{words.samples(generation)} {words.study_source(study, 'generation', 'reconstruction')}"
 
@@ -102,8 +105,7 @@ def published_costs(published: pandas.DataFrame, metric: str = "lpips") -> SiteF
     look = naming.metric_style(metric)
     about = Words(
         finding(points, "latent_values"),
-        f"Lowest gFID, lower is better, and {look.label} of reconstructions, {look.direction}. Area: "
-        f"{_COSTS['latent_values']}. ImageNet at 256 px.",
+        f"Lowest gFID, and {look.label} of reconstructions. Area: {_COSTS['latent_values']}. ImageNet at 256 px.",
         f"{_NOTES['latent_values']} {words.published_source()}",
     )
     return _draw(points, "latent_values", "gFID", metric, "ImageNet 256 (published)", "published-size", about)
@@ -128,10 +130,11 @@ def finding(points: pandas.DataFrame, cost: str) -> str:
     if len(costs) < 2:
         return f"What the latent space of {cheap} costs"
     times = costs[high[0]] / costs[low[0]]
-    if times < 1.005:
-        return (
-            "The latents are of one size" if cost == "latent_values" else "Training costs the same in each latent space"
-        )
+    if cost == "latent_values" and times < 1.005:
+        return "The latents are of one size"
+    if times < _ALIKE:
+        within = math.ceil(round(1000 * (times - 1), 6)) / 10
+        return f"Training costs the same for {words.every(len(costs))}{f', within {within:g} %' if within else ''}"
     twice = times >= 1.5
     much = f"{shown(round(times, 1))} times as" if twice else numbers.percent(times - 1, signed=False)
     if cost == "latent_values":

@@ -21,10 +21,12 @@ from torch import Tensor
 
 from lrcore.datasets.images import UNREADABLE, open_image
 from lrcore.errors import LrcoreError, reason
+from lrcore.figures import words
 from lrcore.figures.comparison import Box, Compared, Picture, comparison
-from lrcore.figures.embed import Markup, csv_link
+from lrcore.figures.embed import Markup, csv_link, titled
 from lrcore.metrics.reconstruction import psnr
-from lrcore.results import naming
+from lrcore.results import findings, naming, numbers
+from lrcore.results.numbers import shown
 
 ORIGINAL = "orig"
 _BOX_SHARE = 3
@@ -47,8 +49,10 @@ def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, p
     names = _names(aes, count)
     folder = Path(imgs) / study
     rows = [_row(folder, f"{prefix}imgs/{quote(study)}", names, number) for number in range(count)]
-    link = csv_link(measured_crops(folder, names[1:], count), f"{study}-crops")
-    return Markup(f'<div class="lrcore-crops">{"".join(rows)}</div>{link}')
+    measured = measured_crops(folder, names[1:], count)
+    about = titled(means_in_words(measured), "PSNR, the mean over the images that are shown; higher is better.")
+    link = csv_link(measured, f"{study}-crops")
+    return Markup(f'{about}<div class="lrcore-crops">{"".join(rows)}</div>{link}')
 
 
 def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Markup:
@@ -76,8 +80,38 @@ def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int,
                 most_detailed_box(pixels),
             )
         )
-    link_to_rows = csv_link(measured_crops(folder, aes, count), f"{study}-compared")
-    return Markup(comparison(things, "Picture", "Autoencoder") + link_to_rows)
+    measured = measured_crops(folder, aes, count)
+    about = titled(nearest_in_words(measured), "The original left of the handle, its reconstruction right of it.")
+    link_to_rows = csv_link(measured, f"{study}-compared")
+    return Markup(about + comparison(things, "Picture", "Autoencoder") + link_to_rows)
+
+
+def means_in_words(measured: pandas.DataFrame) -> str:
+    """Which autoencoder keeps most of the images that are shown, and which least: rows of `measured_crops`."""
+    means = {str(ae): float(value) for ae, value in measured.groupby("ae")["psnr"].mean().items()}
+    count = measured["image"].nunique()
+    images = "this image" if count == 1 else f"these {count} images"
+    most, least = words.leaders(means, highest=True), words.leaders(means)
+    if len(means) < 2 or set(most) & set(least):
+        return f"What reconstructions keep of {images}"
+    ends = [(words.named(found, len(means)), means[found[0]]) for found in (most, least)]
+    (first, high), (last, low) = [(name, f"{shown(value)} dB") for name, value in ends]
+    verb = "keeps" if len(most) == 1 else "keep"
+    return f"Of {images} {first} {verb} most ({high}), {last} least ({low})"
+
+
+def nearest_in_words(measured: pandas.DataFrame) -> str:
+    """Whose reconstruction is nearest to how many of the originals, by PSNR: rows of `measured_crops`."""
+    wins: dict[str, int] = {}
+    for _, image in measured.groupby("image"):
+        for ae in words.leaders(findings.by_ae(image, "psnr"), highest=True):
+            wins[ae] = wins.get(ae, 0) + 1
+    first = words.leaders({ae: float(count) for ae, count in wins.items()}, highest=True)
+    aes, images = measured["ae"].nunique(), measured["image"].nunique()
+    if aes < 2 or len(first) != 1:
+        return "An original and its reconstruction, side by side"
+    pictures = numbers.part(wins[first[0]], images, "picture")
+    return f"{words.named(first, aes)} comes nearest to the original in {pictures}, by PSNR"
 
 
 def measured_crops(folder: Path, aes: Sequence[str], count: int) -> pandas.DataFrame:

@@ -21,8 +21,9 @@ _PANEL_HEIGHT = 190
 def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
     """A row of panels per autoencoder, a column without REPA and one for each kind of it.
 
-    Faint: every setting. Dotted: those without timeshift (both shifts 1). Bold: the setting that is best at the last
-    step. Lines end where a run diverged. Panels of a row share their logarithmic axis.
+    Faint: every setting. Dotted: those without timeshift (both shifts 1). Bold: the best at the last step of the
+    settings that all autoencoders of the column share (`findings.line_of_best`). Lines end where a run diverged. Panels
+    of a row share their logarithmic axis.
 
     Raises:
         LrcoreError: no rows, two protocols, two REPA encoders, or every run diverged.
@@ -60,10 +61,12 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
     figure.update_yaxes(title=label, col=1)
     about = Words(
         finding(settings, findings.noise_of_difference(generation)),
-        f"{words.bare(label)} of samples {words.features(generation)}, lower is better, over training steps"
+        f"{words.bare(label)} of samples {words.features(generation)} over training steps"
         f"{', without and with REPA' if len(columns) > 1 else ''}. {words.images(generation)}.",
-        "Faint: every setting. Dotted: those without timeshift. Bold: the setting that is best at the last step. "
-        f"{words.samples(generation)} {words.study_source(study, 'generation')}",
+        "Faint: every setting. Dotted: those without timeshift. Bold: the best at the last step of the settings that "
+        f"all autoencoders{' of a column' if len(columns) > 1 else ''} share. "
+        f"{style.scales_in_words([axis.type for axis in figure.select_yaxes()])}{words.samples(generation)} "
+        f"{words.study_source(study, 'generation')}",
     )
     return SiteFigure(figure, settings, f"{study}-curves", _alt(best, label), words=about)
 
@@ -164,5 +167,5 @@ def _alt(best: pandas.DataFrame, label: str) -> str:
     for (ae, repa), line in best.groupby(["ae", "repa"]):
         last = line.dropna(subset="distance").sort_values("step").iloc[-1]
         named = f"{naming.ae_style(str(ae)).label} {naming.repa_label(str(repa))}"
-        ends.append(f"{named} {shown(float(last['fid']))} at step {last['step']}")
+        ends.append(f"{named} {shown(float(last['distance']))} at step {last['step']}")
     return f"{label} over training steps for each autoencoder, without and with REPA. Best settings: {'; '.join(ends)}."

@@ -9,7 +9,7 @@ from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.losses import lay_out_over_time, over_time
 from lrcore.figures.markdown import code, escaped
-from lrcore.results import denoising, naming, numbers
+from lrcore.results import denoising, findings, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 
@@ -69,13 +69,22 @@ def in_words(study: StudyRows) -> str:
 
 
 def finding(rows: pandas.DataFrame) -> str:
-    """Which autoencoder's model is furthest below the linear denoiser, and where, of rows of `over_gaussian`."""
-    lowest = rows.sort_values("ratio").iloc[0]
-    where = f"at t {lowest['t_low']:.1f} to {lowest['t_high']:.1f}"
+    """Whose model is furthest below the linear denoiser, and where, of rows of `over_gaussian`.
+
+    Those share a place whose ratios lie within two standard errors of their difference, as far as these are known.
+    """
+    each = rows.loc[rows.groupby("ae")["ratio"].idxmin()].sort_values("ratio")
+    lowest, count = each.iloc[0], len(each)
     if lowest["ratio"] + 2 * lowest["standard_error"] >= 1:
-        return "No model is better than a linear denoiser"
-    label = naming.ae_style(str(lowest["ae"])).label
-    return f"{label} is furthest below a linear denoiser: {numbers.percent(1 - lowest['ratio'], signed=False)} {where}"
+        return "No model is clearly better than a linear denoiser"
+    found = words.leaders(findings.by_ae(each, "ratio"), errors=findings.by_ae(each, "standard_error"))
+    share = numbers.percent(1 - lowest["ratio"], signed=False)
+    where = f"{share} at t {lowest['t_low']:.1f} to {lowest['t_high']:.1f}"
+    if count == 1:
+        return f"{words.named(found, count)} is up to {where} below a linear denoiser"
+    if len(found) == 1:
+        return f"{words.named(found, count)} is furthest below a linear denoiser: {where}"
+    return f"{words.named(found, count)} are furthest below a linear denoiser: up to {where}"
 
 
 def _extremes(rows: pandas.DataFrame) -> str:

@@ -15,8 +15,10 @@ from plotly.subplots import make_subplots
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
+from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
 from lrcore.results import findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import best_of
 
 _GREY = "rgb(128,128,128)"
 _TWO_SEEDS, _NEXT = "two seeds", "next autoencoder"
@@ -28,6 +30,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
     One row a kind of difference, one point an autoencoder, all relative: two trainings that differ in their seed alone
     (two deviations of their difference), the spread over the values of each timestep choice, REPA, and the step to the
     next autoencoder in the study's order. The grey band ends at the noise that verdicts use, pooled over autoencoders.
+    A spread over fewer values than the study has is drawn hollow: it is at least this.
 
     Raises:
         LrcoreError: no rows, two protocols, or nothing to compare yet.
@@ -47,8 +50,15 @@ def against_noise(study: StudyRows) -> SiteFigure:
                 y=[kinds.index(kind) + beside for kind in own["kind"]],
                 name=look.label,
                 mode="markers",
-                marker={"color": look.colour, "symbol": look.symbol, "size": 11},
-                customdata=own["kind"].tolist(),
+                marker={
+                    "color": look.colour,
+                    "symbol": [look.symbol if whole else f"{look.symbol}-open" for whole in own["whole"]],
+                    "size": 11,
+                },
+                customdata=[
+                    f"{kind}{'' if whole else ' (of the values so far)'}"
+                    for kind, whole in zip(own["kind"], own["whole"], strict=True)
+                ],
                 hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
             )
         )
@@ -77,20 +87,31 @@ def against_noise(study: StudyRows) -> SiteFigure:
         exceeding(rows, noise),
         f"Relative differences between values of {words.bare(study.distance)} {words.features(study.generation)}, one "
         f"point an autoencoder, log scale. {words.images(study.generation)}.",
-        f"{_BAND if noise > 0 else 'No band: the noise of the seed is not known.'} Two seeds: two standard deviations "
-        f"of their difference. {f'{hidden} differences of 0 have no place on the axis. ' if hidden else ''}"
+        f"{_BAND if noise > 0 else 'No band: the noise of the seed is not known. '}"
+        f"{_HOLLOW if not rows['whole'].all() else ''}"
+        f"{f'{zeros(hidden)} no place on the axis. ' if hidden else ''}"
+        f"Next autoencoder: by the best of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.samples(study.generation)} {words.study_source(study.name, 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-against-noise", alt, words=about)
 
 
-_BAND = "The grey band ends at the noise of the seed that verdicts use."
+_BAND = (
+    "The grey band ends at the noise of the seed that verdicts use. Two seeds: two standard deviations of their "
+    "difference. "
+)
+_HOLLOW = "Hollow: of fewer values than the study has, so that the spread is at least this. "
+
+
+def zeros(count: int, what: str = "difference") -> str:
+    """'2 differences of 0 have', '1 spread of 0 has'."""
+    return f"{count} {what} of 0 has" if count == 1 else f"{count} {what}s of 0 have"
 
 
 def exceeding(rows: pandas.DataFrame, noise: float) -> str:
     """How many of the differences exceed the noise of the seed, in one sentence: columns kind, ae, difference.
 
-    Where the noise is not known (NaN), between what the largest of them is.
+    Where the noise is not known (NaN), what the largest of them is; at least so much where `whole` is false of one.
     """
     found = rows[rows["kind"] != _TWO_SEEDS]
     if found.empty:
@@ -99,12 +120,13 @@ def exceeding(rows: pandas.DataFrame, noise: float) -> str:
         top = found.sort_values("difference", kind="stable").iloc[-1]
         share = numbers.percent(float(top["difference"]), signed=False)
         label = naming.ae_style(str(top["ae"])).label
-        if top["kind"] == _NEXT:
-            return f"The largest difference is {share}: from {label} to the next autoencoder"
-        return f"The largest difference is {share}: {top['kind']}, {label}"
+        least = "" if top["whole"] else "at least "
+        what = f"from {label} to the next autoencoder" if top["kind"] == _NEXT else f"{top['kind']}, {label}"
+        return f"The noise of the seed is not known; the largest difference is {least}{share}: {what}"
     above = int((found["difference"] > noise).sum())
-    count = {0: "None", len(found): "All"}.get(above, str(above))
-    return f"{count} of {len(found)} differences {'exceeds' if above == 1 else 'exceed'} the noise of the seed"
+    many = words.capital(numbers.part(above, len(found), "difference"))
+    singular = above == 1 or len(found) == 1
+    return f"{many} {'exceeds' if singular else 'exceed'} the noise of the seed"
 
 
 def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
@@ -149,29 +171,61 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     )
     alt = f"Relative spreads, published and in the study. {said}."
     hidden = int((rows[["published", "here"]] <= 0).sum().sum())
+    left_out = _left_out(study)
     about = Words(
         wider(rows, study.name),
         "Relative spread (worst − best) / best of the distance when one choice is varied, log scale. Published: "
         f"ImageNet at 256 px; {words.images(study.generation)}, {words.features(study.generation)}.",
-        "A spread grows with the number of values tried. Published after 300k steps, without REPA, FIDs above 50 left "
-        f"out of the sample shift; the study at its last common step. "
-        f"{f'{hidden} spreads of 0 have no place on the axis. ' if hidden else ''}{words.published_source()[:-1]}; "
+        f"A spread grows with the number of values tried{_fewer(rows)}. Published after 300k steps, without REPA, FIDs "
+        f"above 50 left out of the sample shift; the study at its last common step. {left_out}"
+        f"{f'{zeros(hidden, _SPREAD)} no place on the axis. ' if hidden else ''}{words.published_source()[:-1]}; "
         f"study {study.name}, data/generation.",
     )
     return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt, words=about)
 
 
 def wider(rows: pandas.DataFrame, study: str) -> str:
-    """In how many pairs the study's spread is wider than the published one: columns published, here (NaN: unknown)."""
+    """In how many pairs the study's spread is wider than the published one: columns published, here (NaN: unknown).
+
+    A narrower spread of fewer values (`fewer`) says nothing: with as many it may be wider.
+    """
     both = rows.dropna(subset=["published", "here"])
     if both.empty:
         return "Published spreads of each timestep choice; the study has none yet"
+    both = both[~both["fewer"] | (both["here"] > both["published"])]
+    if both.empty:
+        return "Spreads of each timestep choice, published and of fewer values"
     above, below = (both["here"] > both["published"]).sum(), (both["here"] < both["published"]).sum()
     if above in (0, len(both)) and below in (0, len(both)):
         way = "as wide as" if above == below else ("wider than" if above else "narrower than")
-        many = f"all {len(both)} cases" if len(both) > 1 else "the one case"
-        return f"Spreads in study {study} are {way} published in {many} that both have"
-    return f"Spreads in study {study} are wider than published in {above} of {len(both)} cases"
+        many = numbers.part(len(both), len(both), "case")
+        return f"Spreads in study {study} are {way} published in {many} that can be compared"
+    many = numbers.part(int(above), len(both), "case")
+    return f"Spreads in study {study} are wider than published in {many} that can be compared"
+
+
+_SPREAD = "spread"
+
+
+def _fewer(rows: pandas.DataFrame) -> str:
+    """Of which choices the study tried fewer values than the published grid has, as the end of a sentence."""
+    fewer = dict.fromkeys(rows.loc[rows["fewer"], "parameter"])
+    names = words.joined([f"the {naming.PARAMETER_LABELS[parameter]}" for parameter in fewer]) if fewer else ""
+    return f": of {names} the study has fewer than the published grid" if fewer else ""
+
+
+def _left_out(study: StudyRows) -> str:
+    """Which spreads of the study are not shown, since not all of its values were tried; "" for none."""
+    settings = findings.mean_over_seeds(study.generation)
+    spread = findings.spreads(settings, findings.last_common_step(settings)).dropna(subset="spread")
+    partly = spread[~spread["whole"]]
+    if partly.empty:
+        return ""
+    parts = [
+        f"{naming.PARAMETER_LABELS[str(parameter)]} of {words.named(own['ae'], settings['ae'].nunique())}"
+        for parameter, own in partly.groupby("parameter", sort=False)
+    ]
+    return f"Left out, since not all values were tried yet: {words.joined(parts)}. "
 
 
 def _pair(pair: pandas.Series, study: str) -> go.Scatter:
@@ -193,7 +247,7 @@ def _pair(pair: pandas.Series, study: str) -> go.Scatter:
 
 
 def _differences(study: StudyRows) -> pandas.DataFrame:
-    """kind, ae, difference: see `against_noise`."""
+    """kind, ae, difference, and whether it is of all values that the study has (`whole`): see `against_noise`."""
     settings = findings.mean_over_seeds(study.generation)
     step = findings.last_common_step(settings)
     noise = findings.noise_of_seeds(study.repeated)
@@ -205,9 +259,8 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     spread = findings.spreads(settings, step)
     for parameter in findings.PARAMETERS:
         own = spread[spread["parameter"] == parameter]
-        parts.append(
-            pandas.DataFrame({"kind": naming.PARAMETER_LABELS[parameter], "ae": own["ae"], "difference": own["spread"]})
-        )
+        columns = {"ae": own["ae"], "difference": own["spread"], "whole": own["whole"]}
+        parts.append(pandas.DataFrame({"kind": naming.PARAMETER_LABELS[parameter], **columns}))
     at_choice = settings["repa"].nunique() < 2 and len(study.varied)
     with_repa = findings.mean_over_seeds(study.varied) if at_choice else settings
     repa = findings.effect_of_repa(with_repa[with_repa["step"] == step])
@@ -216,21 +269,28 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     above = best["distance"].where(best["distance"] > 0)  # relative to nothing, or less, no difference is known
     following = (best["distance"].shift(-1) - above) / above
     parts.append(pandas.DataFrame({"kind": _NEXT, "ae": best["ae"], "difference": following}))
-    return pandas.concat(parts, ignore_index=True).dropna()
+    found = pandas.concat([part.assign(whole=part.get("whole", True)) for part in parts], ignore_index=True).dropna()
+    return found.astype({"whole": bool})
 
 
 def _spreads(study: StudyRows, published: pandas.DataFrame) -> pandas.DataFrame:
-    """parameter, ae, published, here: relative spreads, 0.2 is 20 %; `here` is NaN of fewer than two values."""
+    """parameter, ae, published, here: relative spreads, 0.2 is 20 %; `fewer`: the study has fewer values.
+
+    `here` is NaN of fewer than two values, and where not all values of the study were tried.
+    """
     settings = findings.mean_over_seeds(study.generation)
-    own = findings.spreads(settings, findings.last_common_step(settings)).set_index(["parameter", "ae"])["spread"]
+    found = findings.spreads(settings, findings.last_common_step(settings)).set_index(["parameter", "ae"])
+    own, count = found.loc[found["whole"], "spread"], settings[list(findings.PARAMETERS)].nunique()
+    grid = {"trainp": len(TRAINING_DENSITIES), "trainshift": len(SHIFTS), "sampleshift": len(SHIFTS)}
     rows = []
     for parameter in findings.PARAMETERS:
         told = published[published["quantity"] == f"relative_spread_{parameter}"].set_index("ae")["value"]
         for ae in naming.in_order(told.index):
-            rows.append((parameter, ae, told[ae] / 100, own.get((parameter, ae), math.nan)))
+            fewer = bool(count[parameter] < grid[parameter])
+            rows.append((parameter, ae, told[ae] / 100, own.get((parameter, ae), math.nan), fewer))
     if not rows:
         raise LrcoreError("no rows: no published relative spread")
-    return pandas.DataFrame(rows, columns=["parameter", "ae", "published", "here"])
+    return pandas.DataFrame(rows, columns=["parameter", "ae", "published", "here", "fewer"])
 
 
 def _ticks(limits: Sequence[float]) -> list[float]:

@@ -24,7 +24,7 @@ from itables.javascript import get_itables_extension_arguments
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.figures.fetched import apart
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import aligned
 
 DRAWN = Path("site/drawn")
 """Still pictures of figures, for readers without scripts, where cells run in the root of the project."""
@@ -160,10 +160,9 @@ class SiteTable(Embedded):
     """A data frame as a table with a download of its rows; of more than `FEW_ROWS`, one to be sorted and searched.
 
     `name` is as in `SiteFigure`; `caption` says in words what the table holds, for screen readers (the visible
-    caption and the number are the page's `tbl-cap`). Floats are shown by `shown`, and sorted by their full value;
-    the download has the full values, or is of `rows` where the frame shows them as text. The index of the frame is
-    left out. A column that holds the same in every row, but for the first two, which say what a row is and what it
-    measured, becomes a line under the table.
+    caption and the number are the page's `tbl-cap`). Floats are shown by `numbers.aligned`, and sorted by their full
+    value; the download has the full values, or is of `rows` where the frame shows them as text. The index is left out. A column that holds the same in every row, but for the first two, which say what a row is and what it
+    measured, becomes a line under the table; so does the text `note`.
 
     Raises:
         LrcoreError: the name is no slug, the caption is empty, or the frame has no rows.
@@ -173,6 +172,7 @@ class SiteTable(Embedded):
     name: str
     caption: str
     rows: pandas.DataFrame | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         _check("table", self.name, "caption", self.caption)
@@ -183,7 +183,8 @@ class SiteTable(Embedded):
     def markup(self) -> str:
         """The table as HTML."""
         frame, same = _varying(self.frame.map(_unbroken))
-        table = frame.to_html(index=False, border=0, float_format=shown, na_rep="–", justify="left")
+        same += f'<p class="lrcore-note">{html.escape(self.note)}</p>' if self.note else ""
+        table = frame.to_html(index=False, border=0, float_format=aligned, na_rep="–", justify="left")
         # Quarto would otherwise read the table into its own model, and lose what the script looks for.
         table = table.replace(
             "<table ", f'<table data-quarto-disable-processing="true" aria-label="{html.escape(self.caption)}" ', 1
@@ -248,7 +249,7 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
     Columns keep the widths that the browser gave them before, so that nothing moves.
     """
     many = len(frame) > ROWS_PER_PAGE
-    with pandas.option_context("display.float_format", shown):
+    with pandas.option_context("display.float_format", aligned):
         options, _ = get_itables_extension_arguments(
             frame,
             showIndex=False,
@@ -320,11 +321,16 @@ def _no_formula(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
+def titled(title: str, subtitle: str) -> str:
+    """What stands over a figure as HTML."""
+    title = title.replace(" %", "\N{NO-BREAK SPACE}%")
+    over = f'<p class="lrcore-title">{html.escape(title)}</p>'
+    return over + f'<p class="lrcore-subtitle">{html.escape(subtitle)}</p>'
+
+
 def _figure(name: str, words: Words, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
     """A figure between its words."""
-    title = words.title.replace(" %", "\N{NO-BREAK SPACE}%")
-    over = f'<p class="lrcore-title">{html.escape(title)}</p>'
-    over += f'<p class="lrcore-subtitle">{html.escape(words.subtitle)}</p>'
+    over = titled(words.title, words.subtitle)
     under = f'<p class="lrcore-note">{html.escape(words.notes)}</p>' if words.notes else ""
     return _holder("figure", name, over + inside + under, spec, rows)
 
@@ -339,10 +345,14 @@ def _varying(frame: pandas.DataFrame) -> tuple[pandas.DataFrame, str]:
     """The frame without columns that hold one value, and these as a line of HTML; the first two columns stay."""
     columns = [frame.iloc[:, place] for place in range(len(frame.columns))]
     same = [place for place, column in enumerate(columns) if place > 1 and len(frame) > 1 and _is_one(column)]
-    stated = [columns[place] for place in same if columns[place].notna().any()]
+    stated = [columns[place] for place in same if columns[place].notna().any() and columns[place].iloc[0] not in _NONE]
     said = [f"{column.name} {_in_words(column.iloc[0])}" for column in stated]
     kept = frame.iloc[:, [place for place in range(len(columns)) if place not in same]]
     return kept, f'<p class="lrcore-note">In every row: {html.escape("; ".join(said))}.</p>' if said else ""
+
+
+_NONE = ("", "–")
+"""Text of a table where nothing is known."""
 
 
 def _is_one(column: pandas.Series) -> bool:
@@ -351,7 +361,7 @@ def _is_one(column: pandas.Series) -> bool:
 
 
 def _in_words(value: Any) -> str:
-    return shown(value) if isinstance(value, float) else str(value)
+    return aligned(value) if isinstance(value, float) else str(value)
 
 
 def _plot(name: str, figure: plotly.graph_objects.Figure, alt: str, min_width: int) -> str:

@@ -73,10 +73,10 @@ def shares_of_time(shifts: Sequence[float] = SHIFTS) -> SiteTable:
                     "shift": a,
                     "density": trainp,
                     "median t": round(median, 4),
-                    "training below 0.1": round(low, 4),
-                    "training above 0.9": round(1 - high, 4),
+                    "training below 0.1 (%)": 100 * low,
+                    "training above 0.9 (%)": 100 * (1 - high),
                     "last sampling t": round(float(grid[-1]), 4),
-                    "sampling above 0.9": round(float((grid > 0.9).double().mean()), 4),
+                    "sampling above 0.9 (%)": round(100 * float((grid > 0.9).double().mean()), 4),
                 }
             )
     caption = "Where training and sampling spend their timesteps, for each density and shift"

@@ -26,6 +26,9 @@ _ANCHORS = {
 """Name and symbol of the anchors that differ between autoencoders."""
 
 
+_AT_BEST = "without REPA at the best setting that all autoencoders share, or at the chosen one measured anew"
+
+
 def has_shares(study: StudyRows) -> bool:
     """Whether anything is known of what was learned apart from the decoder."""
     return not learnability.learned(study).empty
@@ -106,7 +109,7 @@ def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFra
     about = Words(
         best_and_least(means),
         f"Share G of what a Gaussian leaves that the transformer learned, by KID {words.features(study.generation)}, "
-        "at each autoencoder's best setting without REPA. 1: samples are as good as reconstructions; 0: as decoded "
+        f"{_AT_BEST}. 1: samples are as good as reconstructions; 0: as decoded "
         f"Gaussian latents. {words.images(study.generation)}.",
         _notes(study, means),
     )
@@ -183,8 +186,8 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     columns = ["ae", "anchor", "distance", "n_samples"]
     about = Words(
         floors_in_words(means),
-        f"{words.bare(label)} to the reference images {words.features(study.generation)}, lower is better: of samples "
-        f"at each autoencoder's best setting without REPA, and of anchors. {words.images(study.generation)}.",
+        f"{words.bare(label)} to the reference images {words.features(study.generation)}: of samples {_AT_BEST}, and "
+        f"of anchors. {words.images(study.generation)}.",
         "The coloured line is what a perfect transformer would gain. All are of as many images as samples. "
         f"{_notes(study, means, 'anchors')}",
     )

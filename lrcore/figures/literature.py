@@ -16,6 +16,7 @@ STUDIES = {
     "xu2026ifid": "interpolated FID",
 }
 QUANTITIES = {"gfid": "gFID", "ifid": "interpolated FID"}
+_KEYS = ("source", "setting", "quantity")
 FEWEST = 3
 """Fewer autoencoders than this make no ranking."""
 
@@ -31,8 +32,9 @@ def published_rankings(published: pandas.DataFrame) -> SiteTable:
     rows = published[published["source"].isin(STUDIES) & published["quantity"].isin(QUANTITIES)]
     if rows.empty:
         raise LrcoreError("no rows: no published study compares autoencoders by a distance")
-    wide = rows.pivot(index=["source", "setting", "quantity"], columns="ae", values="value")
+    wide = rows.pivot(index=list(_KEYS), columns="ae", values="value")
     wide = wide[naming.in_order(wide.columns)].dropna(thresh=FEWEST).reset_index()
+    wide = wide[["source", "quantity", "setting", *naming.in_order(set(wide.columns) - set(_KEYS))]]
     table = wide.rename(columns={ae: naming.ae_style(ae).label for ae in naming.in_order(rows["ae"])})
     for ae in naming.in_order(rows["ae"]):
         if (label := naming.ae_style(ae).label) in table:

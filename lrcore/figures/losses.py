@@ -72,7 +72,7 @@ def finding(rows: pandas.DataFrame) -> str:
     ends = [
         f"t {row['t_low']:.1f}–{row['t_high']:.1f} ({naming.ae_style(str(row['ae'])).label})" for row in (first, last)
     ]
-    return f"The loss is lowest at {ends[0]} to {ends[1]}"
+    return f"The training time of the lowest loss differs: {ends[0]} to {ends[1]}"
 
 
 def lay_out_over_time(

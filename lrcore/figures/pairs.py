@@ -19,7 +19,7 @@ import pandas
 from lrcore.datasets.images import UNREADABLE, open_image, png_text
 from lrcore.errors import LrcoreError, reason
 from lrcore.figures.comparison import Compared, Picture, comparison
-from lrcore.figures.embed import Markup, csv_link
+from lrcore.figures.embed import Markup, csv_link, titled
 from lrcore.results import naming
 from lrcore.spec.study import NO_REPA, SELF_REPA
 
@@ -67,7 +67,11 @@ def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "
     several = len({repa.said["repa"] for _, repa in pairs}) > 1
     compared = [_compared(without, repa, link, several) for without, repa in pairs]
     wiped = comparison(compared, "Autoencoder", "REPA")
-    return Markup(f'<div class="lrcore-pairs">{drawn}{wiped}{csv_link(rows, f"{study}-samples")}</div>')
+    about = titled(
+        "REPA is all that differs between the samples of a pair",
+        "Samples without and with it, from the same noise and class, at the same place.",
+    )
+    return Markup(f'{about}<div class="lrcore-pairs">{drawn}{wiped}{csv_link(rows, f"{study}-samples")}</div>')
 
 
 def _pairs_of(folder: Path, ae: str) -> list[tuple[Sheet, Sheet]]:

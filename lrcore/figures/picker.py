@@ -44,8 +44,9 @@ def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFram
         LrcoreError: as `published_rows` and `study_rows`.
     """
     studies = {name: study_rows(name, rows) for name, rows in generation.items()}
-    table = _table(pandas.concat([published_rows(published), *studies.values()], ignore_index=True))
     found = {PUBLISHED: published_evidence(published)}
+    rows = pandas.concat([published_rows(published), *studies.values()], ignore_index=True)
+    table = _table(rows, " or ".join(found[PUBLISHED].densities))
     found |= {name: study_evidence(name, rows) for name, rows in generation.items()}
     return Markup(_markup(found) + table.markup)
 
@@ -106,26 +107,45 @@ def _answered(evidence: Evidence, channels: int) -> str:
     return "".join(f"<div><dt>{title}</dt><dd>{shown[field]}</dd></div>" for field, title in _FIELDS.items())
 
 
-def _table(rows: pandas.DataFrame) -> SiteTable:
+def _table(rows: pandas.DataFrame, reported: str) -> SiteTable:
+    """The measured latents; `reported` is the density that the published study gives of all of them, "" for none."""
     table = pandas.DataFrame(
         {
-            "evidence": rows["study"],
             "autoencoder": [naming.ae_style(ae).label for ae in rows["ae"]],
-            "channels": rows["channels_per_token"],
-            "measured": rows["condition"],
-            "density": [name if isinstance(name, str) else "not known" for name in rows["trainp"]],
-            "runner-up": [
-                f"{name}, {numbers.percent(margin)}" if isinstance(name, str) and name else "–"
-                for name, margin in zip(rows["runner_up"], rows["margin"], strict=True)
-            ],
-            "train shift": rows["trainshift"].astype(float),
-            "sample shift": rows["sampleshift"].astype(float),
             "distance": rows["distance"].astype(float),
             "kind": [
                 schema.distance_label(name, score) if isinstance(name, str) else "–"
                 for name, score in zip(rows["feature_network"], rows["score"], strict=True)
             ],
+            "evidence": rows["study"],
+            "channels": rows["channels_per_token"],
+            "measured": rows["condition"],
+            "density": [
+                name if isinstance(name, str) else (reported if study == PUBLISHED else "") or "not known"
+                for name, study in zip(rows["trainp"], rows["study"], strict=True)
+            ],
+            "runner-up": [
+                f"{name}, {numbers.percent(margin)}" if isinstance(name, str) and name else "–"
+                for name, margin in zip(rows["runner_up"], rows["margin"], strict=True)
+            ],
+            "train shift": _shifts(rows, "trainshift"),
+            "sample shift": _shifts(rows, "sampleshift"),
         }
     )
     caption = "Best timestep settings of the latents that were measured, by channels per token"
-    return SiteTable(table, "timestep-evidence", caption, rows)
+    return SiteTable(table, "timestep-evidence", caption, rows, _OF_WHAT if rows["distance"].notna().any() else "")
+
+
+_OF_WHAT = (
+    "Distances of our studies are the best of all its own settings, since advice on one latent compares it with no "
+    "other; those by which autoencoders are compared are of the settings that all share."
+)
+
+
+def _shifts(rows: pandas.DataFrame, parameter: str) -> list[str]:
+    """The best shift, or that of too few values with their number: '1.78', '1.00, of 2 tried', '–'."""
+    partly = rows.get(f"{parameter}_partly", pandas.Series("", index=rows.index))
+    return [
+        numbers.value_text(float(value)) if value == value else text if isinstance(text, str) and text else "–"
+        for value, text in zip(rows[parameter], partly, strict=True)
+    ]

@@ -13,9 +13,9 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.latents import DIAGNOSTICS
-from lrcore.results import agreement, naming
+from lrcore.results import agreement, findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import tau_text
+from lrcore.results.wording import best_of, tau_text
 
 
 def predictors(study: StudyRows) -> SiteFigure:
@@ -60,34 +60,60 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"{len(metrics)} scatters, one point for each of {len(ours)} autoencoders, of a property of the latent against "
         f"the best {label}. Rank correlations: {said}."
     )
+    taus = {metric: float(tau.get(metric, math.nan)) for metric in metrics}
     about = Words(
-        finding({metric: float(tau.get(metric, math.nan)) for metric in metrics}),
+        finding(taus),
         f"Properties of the latent that need no training, against the best {words.bare(label)} "
-        f"{words.features(study.generation)}, lower is better. {words.images(study.generation)}.",
-        f"τ is Kendall's rank correlation over {len(ours)} autoencoders, 1 for the order that is expected: low for a "
-        "low distance, of the probe high. Bars are one standard error over images. "
+        f"{words.features(study.generation)} of {best_of(findings.mean_over_seeds(study.compared))}. "
+        f"{words.images(study.generation)}.",
+        f"{tried(taus, len(ours))}τ is Kendall's rank correlation, 1 for the order that is expected: low for a low "
+        "distance, of the probe high; −1 for its reverse. Bars are one standard error over images. "
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
 
 
 def finding(taus: Mapping[str, float]) -> str:
-    """Which properties come nearest to the order of the distances: Kendall's tau by metric, NaN where there is none."""
+    """Which properties come nearest to the order of the distances, and which as near, or nearer, to its reverse.
+
+    `taus`: Kendall's tau by metric, NaN where there is none. One that orders the other way round tells as much.
+    """
     known = {metric: tau for metric, tau in taus.items() if not math.isnan(tau)}
     if not known:
         return "Properties of the latent space against the best distance"
-    most = max(known.values())
+    most, least = max(known.values()), min(known.values())
+    order = _nearest(known, most, "the order of the distances")
+    reverse = _nearest(known, least, "its reverse" if most > 0 else "the reverse of the order of the distances")
     if most <= 0:
-        return "No property of the latent space has the order of the distances"
-    nearest = [DIAGNOSTICS[metric].split(" ↓")[0].split(" ↑")[0] for metric, tau in known.items() if tau == most]
-    if len(nearest) > 2:
-        return (
-            f"{len(nearest)} of {len(taus)} properties come nearest to the order of the distances (τ {tau_text(most)})"
-        )
-    verb = "comes" if len(nearest) == 1 else "come"
-    named = words.joined(nearest)
+        return reverse if least < 0 else "No property of the latent space has the order of the distances"
+    return f"{order}; {reverse[:1].lower() + reverse[1:]}" if -least >= most - _EQUAL else order
+
+
+_EQUAL = 1e-9
+
+
+def _nearest(known: Mapping[str, float], tau: float, what: str) -> str:
+    """Who comes nearest to an order: 'Flip error has exactly its reverse', '3 properties come nearest to it'."""
+    found = [bare_name(metric) for metric, own in known.items() if abs(own - tau) < _EQUAL]
+    named = words.joined(found) if len(found) <= 2 else numbers.part(len(found), len(known), "property", "properties")
     named = named if named.startswith("iF") else words.capital(named)
-    return f"{named} {verb} nearest to the order of the distances (τ {tau_text(most)})"
+    if abs(tau) > 1 - _EQUAL:
+        return f"{named} {'has' if len(found) == 1 else 'have'} {what}"
+    return f"{named} {'comes' if len(found) == 1 else 'come'} nearest to {what} (τ {tau_text(tau)})"
+
+
+def bare_name(metric: str) -> str:
+    """A property's name without the arrow that says which way is better."""
+    return DIAGNOSTICS[metric].rstrip(" ↓↑")
+
+
+def tried(taus: Mapping[str, float], points: int) -> str:
+    """Of how few points and how many properties the title speaks."""
+    known = sum(not math.isnan(tau) for tau in taus.values())
+    if not known:
+        return ""
+    properties = "one property" if known == 1 else f"{known} properties"
+    return f"{points} points, {properties} tried: an order may agree by chance. "
 
 
 def _point(point: pandas.Series) -> go.Scatter:

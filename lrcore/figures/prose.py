@@ -10,8 +10,9 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.results import findings, naming
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import aligned, shown
 from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import best_of
 
 
 def protocol(generation: pandas.DataFrame) -> str:
@@ -67,12 +68,15 @@ def best_of_study(generation: pandas.DataFrame) -> str:
         raise LrcoreError("no rows: every run diverged")
     label = escaped(findings.label(settings))
     named = [
-        f"{ae_name(row['ae'])} ({shown(row['fid'])}; {escaped(row['trainp'])}, train shift "
+        f"{ae_name(row['ae'])} ({aligned(row['distance'])}; {escaped(row['trainp'])}, train shift "
         f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
-        f"{naming.repa_label(row['repa'])}, step {row['step']})"
+        f"{naming.repa_label(row['repa'])}, step {row['step']:,})"
         for _, row in best.iterrows()
     ]
     study = str(generation["study"].iloc[0])
     seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
     trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
-    return f"Study {code(study)}, from the lowest to the highest best {label} of {trainings}: {', '.join(named)}."
+    return (
+        f"Study {code(study)}, {label} of {trainings}, the best of {best_of(settings)}, lowest first: "
+        f"{', '.join(named)}."
+    )

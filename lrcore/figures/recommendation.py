@@ -11,24 +11,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.studies import PUBLISHED
-from lrcore.flow.timesteps import SHIFTS
+from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
 from lrcore.results import findings, naming, numbers
 from lrcore.results.published import FOLLOWED
 from lrcore.spec.study import NO_REPA
 
 _SHIFTS = ("trainshift", "sampleshift")
+_UNKNOWN = "not known"
 _FAR = 2.0
 """The factor in channels beyond which the nearest measured latent is called far."""
 
 _COLUMNS = (
     "study", "ae", "channels_per_token", "condition", "trainp", "runner_up", "margin", "trainshift", "sampleshift",
-    "step", "feature_network", "score", "distance",
+    "trainshift_partly", "sampleshift_partly", "step", "feature_network", "score", "distance",
 )  # fmt: skip
 
 
@@ -48,11 +49,15 @@ class Best:
 
 @dataclass(frozen=True)
 class Latent:
-    """A latent that was measured, and the best values of each of `findings.PARAMETERS`, none where not known."""
+    """A latent that was measured, and the best values of each of `findings.PARAMETERS`, none where not known.
+
+    `partly`: what is known of a parameter whose best is not, since not all of its values were tried.
+    """
 
     ae: str
     channels: int
     best: Mapping[str, tuple[Best, ...]]
+    partly: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -61,11 +66,15 @@ class Latent:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The latents of one study by rising channels, the shifts that it tried, and what it says of density in general."""
+    """The latents of one study by rising channels, the shifts that it tried, and what it says of density in general.
+
+    `density` is a sentence, `densities` are those that it leaves.
+    """
 
     latents: tuple[Latent, ...]
     tried: Mapping[str, tuple[float, ...]]
     density: str = ""
+    densities: tuple[str, ...] = ()
 
     @property
     def least(self) -> int:
@@ -94,9 +103,12 @@ def published_evidence(published: pandas.DataFrame) -> Evidence:
     Raises:
         LrcoreError: as `published_rows`.
     """
-    notes = published.loc[published["quantity"] == "best_trainp_is_ts", "note"]
+    told = published[published["quantity"] == "best_trainp_is_ts"]
     tried = {parameter: SHIFTS for parameter in _SHIFTS}
-    return Evidence(latents(published_rows(published)), tried, str(notes.iloc[0]) if len(notes) else "")
+    note = str(told["note"].iloc[0]) if len(told) else ""
+    never = len(told) and told["value"].iloc[0] == 0
+    densities = tuple(density for density in TRAINING_DENSITIES if density != "ts") if never else ()
+    return Evidence(latents(published_rows(published)), tried, note, densities)
 
 
 def study_evidence(name: str, generation: pandas.DataFrame) -> Evidence:
@@ -140,8 +152,10 @@ def published_rows(published: pandas.DataFrame) -> pandas.DataFrame:
 def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
     """The best setting of each autoencoder, with and without REPA, at the last step that all autoencoders reached.
 
-    A shift is NaN where fewer of its values were tried than with another autoencoder: the best may be among the others.
-    `runner_up` is the second best density, `margin` by how much it is worse at its best shifts.
+    Of all of an autoencoder's own settings: advice on one latent compares it with no other. A shift is NaN where fewer
+    of its values were tried than with another autoencoder, since the best may be among the others; what was best of
+    those is in `trainshift_partly` and `sampleshift_partly`, as text. `runner_up` is the second best density, `margin`
+    by how much it is worse at its best shifts.
 
     Raises:
         LrcoreError: no rows, two protocols, every run diverged, or two numbers of channels for one autoencoder.
@@ -158,7 +172,13 @@ def study_rows(name: str, generation: pandas.DataFrame) -> pandas.DataFrame:
         raise LrcoreError(f"two numbers of channels per token for the autoencoder {several.idxmax()} of study {name}")
     for parameter in _SHIFTS:
         whole = findings.whole_groups(at, parameter)
-        lacking = [pair not in whole for pair in zip(best["ae"], best["repa"], strict=True)]
+        pairs = list(zip(best["ae"], best["repa"], strict=True))
+        lacking = [pair not in whole for pair in pairs]
+        tried = at.groupby(["ae", "repa"])[parameter].nunique()
+        best[f"{parameter}_partly"] = [
+            f"{value:.2f}, of {tried[pair]} tried" if partly else ""
+            for value, partly, pair in zip(best[parameter], lacking, pairs, strict=True)
+        ]
         best.loc[lacking, parameter] = math.nan
     best = best.sort_values("repa", key=lambda repa: repa != NO_REPA, kind="stable")
     found = best.assign(
@@ -184,7 +204,13 @@ def latents(rows: pandas.DataFrame, noise: float = math.nan) -> tuple[Latent, ..
             )
             for parameter in findings.PARAMETERS
         }
-        found.append(Latent(str(ae), int(group["channels_per_token"].iloc[0]), best))
+        partly = {
+            parameter: " or ".join(f"{row[name]} ({row['condition']})" for _, row in told.iterrows())
+            for parameter in _SHIFTS
+            if (name := f"{parameter}_partly") in group
+            and len(told := group[[isinstance(text, str) and text != "" for text in group[name]]])
+        }
+        found.append(Latent(str(ae), int(group["channels_per_token"].iloc[0]), best, partly))
     return tuple(found)
 
 
@@ -237,6 +263,8 @@ def _short(evidence: Evidence, channels: int) -> str:
     for parameter, name in (("trainp", ""), ("trainshift", "train shift "), ("sampleshift", "sample shift ")):
         nearest = _nearest(evidence, parameter, channels)
         values = dict.fromkeys(numbers.value_text(one.value) for one in nearest.best[parameter]) if nearest else {}
+        if parameter == "trainp" and not values:
+            values = dict.fromkeys(evidence.densities)
         said.append(name + " or ".join(values) if values else f"{name or 'density '}not known")
         far = far or (nearest is not None and _is_far(nearest, channels))
     return ", ".join(said) + (" (a guess)" if far else "")
@@ -287,11 +315,15 @@ def _measured(found: list[Latent]) -> str:
 
 def _everything(latent: Latent) -> str:
     named = {"trainp": "density", "trainshift": "train shift", "sampleshift": "sample shift"}
-    return "; ".join(f"{name} {_joined(latent.best[parameter])}" for parameter, name in named.items())
+    said = {
+        parameter: _joined(best) if best else latent.partly.get(parameter, _UNKNOWN)
+        for parameter, best in latent.best.items()
+    }
+    return "; ".join(f"{name} {said[parameter]}" for parameter, name in named.items())
 
 
 def _joined(best: tuple[Best, ...]) -> str:
     """Best values in words, once where they are the same whatever the condition."""
     if len(best) > 1 and len({(one.value, one.remark) for one in best}) == 1:
         best = (Best(best[0].value, "", best[0].remark),)
-    return " or ".join(one.text for one in best) or "not known"
+    return " or ".join(one.text for one in best) or _UNKNOWN

@@ -23,7 +23,9 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
 
     The symbols of a panel move one parameter and hold the others at the autoencoder's best; the ring marks the best.
     A line joins shifts, but no densities, which have no order.
-    Above it stands the relative spread, (worst - best) / best. Faint points are all other settings of the autoencoder;
+    That is the best of all its own settings: here no two autoencoders are compared, but values of one.
+    Above it stands the relative spread, (worst - best) / best, "or more" where fewer values were tried than
+    there are. Faint points are all other settings of the autoencoder;
     those of one setting carry the same `customdata`, by which the page marks them in all panels. Nothing is left
     out but runs that diverged. Panels of a row share their axis of distance, panels of a column that of values.
 
@@ -32,7 +34,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     """
     settings = findings.mean_over_seeds(generation)
     step = findings.last_common_step(settings)
-    rows = findings.sensitivity(settings, step, repa)
+    rows, spread = findings.sensitivity(settings, step, repa), findings.spreads(settings, step, repa)
     everything = settings[(settings["step"] == step) & (settings["repa"] == repa)].dropna(subset="distance")
     if rows.empty:
         raise LrcoreError(f"no rows: no finite distance at step {step} with repa {repa!r}")
@@ -43,7 +45,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
         len(findings.PARAMETERS),
         shared_xaxes=True,
         shared_yaxes=True,
-        subplot_titles=[_panel_title(rows, ae, parameter) for ae in aes for parameter in findings.PARAMETERS],
+        subplot_titles=[_panel_title(spread, ae, parameter) for ae in aes for parameter in findings.PARAMETERS],
         vertical_spacing=0.3 / len(aes) ** 1.3,
         horizontal_spacing=0.03,
     )
@@ -69,37 +71,81 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     )
     figure.update_annotations(font_size=12)
     about = Words(
-        finding(rows, findings.noise_of_difference(generation)),
-        f"{words.bare(label)} of samples {words.features(generation)}, lower is better, when one choice is varied "
-        f"around the best setting {naming.repa_label(repa)}, at step {step:,}. {words.images(generation)}.",
-        "Full symbols vary one choice, the ring is the best setting, faint points are all other settings. Spread: "
-        f"(worst − best) / best. {words.samples(generation)} {words.study_source(study, 'generation')}",
+        finding(spread, words.bare(label), findings.noise_of_difference(generation)),
+        f"{words.bare(label)} of samples {words.features(generation)} when one choice is varied around the best of all "
+        f"an autoencoder's own settings {naming.repa_label(repa)}, at step {step:,}. {words.images(generation)}.",
+        "Full symbols vary one choice, the ring is that best setting, faint points are all other settings. Spread: "
+        f"(worst − best) / best; it grows with the number of values. {values_tried(spread)} "
+        f"{_scale(figure)}{words.samples(generation)} {words.study_source(study, 'generation')}",
     )
-    return SiteFigure(figure, everything, f"{study}-sensitivity", _alt(rows, label, step), words=about, min_width=520)
+    alt = _alt(spread, aes, label, step)
+    return SiteFigure(figure, everything, f"{study}-sensitivity", alt, words=about, min_width=520)
 
 
-def finding(rows: pandas.DataFrame, noise: float = math.nan) -> str:
-    """Which choice has the widest median spread over autoencoders, of rows of `findings.sensitivity`.
+def _scale(figure: go.Figure) -> str:
+    """Which axes of distance are logarithmic, as a sentence; "" for none."""
+    return style.scales_in_words([axis.type for axis in figure.select_yaxes()])
 
-    A spread counts where it exceeds `noise` (relative; NaN where it is not known). It grows with the number of values,
-    so that of an autoencoder which was tried with fewer than another is at least this: it may be the widest, but makes
-    none other so.
+
+def finding(spreads: pandas.DataFrame, distance: str, noise: float = math.nan) -> str:
+    """Which choice moves the distance more than the others do, of rows of `findings.spreads`.
+
+    Of one autoencoder it does where its worst value is worse than the others' by more than `noise` (relative; NaN where
+    it is not known). Choices are compared whose spread is known of all autoencoders. A spread grows with the number of
+    values: one that is not `whole` may exceed others, but none is said to exceed it.
     """
-    groups = rows.dropna(subset="distance").groupby(["parameter", "ae"])["distance"]
-    spread = groups.agg(findings.relative_spread).unstack("ae")
-    spread = spread[spread.notna().all(axis=1)]
-    partly = set(spread.index[groups.size().unstack("ae").loc[spread.index].nunique(axis=1) > 1])
-    medians = spread.median(axis=1)
-    medians = medians[medians > verdicts.known(noise)]
-    if medians.empty:
-        return "The distance when one choice of timesteps is varied"
-    widest = [str(name) for name in medians.index[medians == medians.max()]]
-    named = words.capital(words.joined([f"the {naming.PARAMETER_LABELS[parameter]}" for parameter in widest]))
-    verb, share = "moves" if len(widest) == 1 else "move", numbers.percent(medians.max(), signed=False)
-    median = " (median)" if spread.shape[1] > 1 else ""
-    if len(spread) == len(widest) or partly - set(widest):
-        return f"{named} {verb} the distance by {share}{median}"
-    return f"{named} {verb} the distance most: {share}{median}"
+    wide = spreads.pivot(index="ae", columns="parameter", values="spread").dropna(axis="columns")
+    known = [parameter for parameter in findings.PARAMETERS if parameter in wide]
+    whole = spreads.groupby("parameter")["whole"].all()
+    ahead = {
+        parameter: [
+            all(1 + own[parameter] > (1 + own[rival]) * (1 + verdicts.known(noise)) for rival in rivals)
+            for _, own in wide.iterrows()
+        ]
+        for parameter in known
+        if (rivals := [rival for rival in known if rival != parameter and whole[rival]])
+    }
+    varied = f"{words.capital(distance)} when one choice of timesteps is varied"
+    if not len(wide) or not ahead:
+        only = known[0] if len(known) == 1 else ""
+        return _moved(wide[only], distance, bool(whole[only])) if only and wide[only].max() > 0 else varied
+    most = max(ahead, key=lambda parameter: sum(ahead[parameter]))
+    won, of = sum(ahead[most]), len(wide)
+    if 2 * won <= of:
+        return f"No choice of timesteps moves {distance} most in most latent spaces" if of > 1 and whole[known].all() else varied
+    others = [_named(rival) for rival in known if rival != most and whole[rival]]
+    verb = "does" if len(others) == 1 else "do"
+    where = "" if of == 1 else f" in {numbers.part(won, of, 'latent space')}"
+    return f"{words.capital(_named(most))} moves {distance} more than {words.joined(others)} {verb}{where}"
+
+
+def _moved(spread: pandas.Series, distance: str, whole: bool) -> str:
+    """By how much the one choice that was varied moves the distance."""
+    ends = dict.fromkeys(numbers.percent(end, signed=False) for end in (spread.min(), spread.max()))
+    more = "" if whole else " or more"
+    return f"{words.capital(_named(str(spread.name)))} moves {distance} by {' to '.join(ends)}{more}"
+
+
+def _named(parameter: str) -> str:
+    return f"the {naming.PARAMETER_LABELS[parameter]}"
+
+
+def values_tried(spreads: pandas.DataFrame) -> str:
+    """How many values of each choice the spreads are of: rows of `findings.spreads`, as a sentence of a note."""
+    parts = []
+    for parameter in findings.PARAMETERS:
+        own = spreads[spreads["parameter"] == parameter]
+        if own.empty:
+            continue
+        name, of = naming.PARAMETER_LABELS[parameter], int(own["of"].iloc[0])
+        counts = ", ".join(
+            f"{tried} ({words.named(part['ae'], len(own))})" for tried, part in own.groupby("tried", sort=True)
+        )
+        if of == 1:
+            parts.append(f"the {name} was not varied")
+        else:
+            parts.append(f"{name} {of}" if own["whole"].all() else f"{name} {counts} of {of}")
+    return f"Values tried: {'; '.join(parts)}."
 
 
 def _of(rows: pandas.DataFrame, ae: str, parameter: str) -> pandas.DataFrame:
@@ -112,12 +158,11 @@ def _in_order(values: pandas.Series) -> list[str]:
     return [p for p in TRAINING_DENSITIES if p in found] or sorted(found, key=float)
 
 
-def _panel_title(rows: pandas.DataFrame, ae: str, parameter: str) -> str:
-    distances = _of(rows, ae, parameter)["distance"]
-    spread = findings.relative_spread(distances)
-    if math.isnan(spread):
-        return "one value only" if distances.count() < 2 else "spread not known"
-    return f"spread {numbers.percent(spread, signed=False)}"
+def _panel_title(spreads: pandas.DataFrame, ae: str, parameter: str) -> str:
+    found = _of(spreads, ae, parameter)
+    if found.empty or math.isnan(spread := float(found["spread"].iloc[0])):
+        return "one value only" if found.empty or found["values"].iloc[0] < 2 else "spread not known"
+    return f"spread {numbers.percent(spread, signed=False)}{'' if found['whole'].iloc[0] else ' or more'}"
 
 
 def _panel(rows: pandas.DataFrame, ae: str, label: str, joined: bool) -> go.Scatter:
@@ -160,11 +205,11 @@ def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> g
     )
 
 
-def _alt(rows: pandas.DataFrame, label: str, step: int) -> str:
+def _alt(found: pandas.DataFrame, aes: list[str], label: str, step: int) -> str:
     parts = []
-    for ae in naming.in_order(rows["ae"]):
+    for ae in aes:
         spreads = ", ".join(
-            f"{naming.PARAMETER_LABELS[p]} {_panel_title(rows, ae, p).removeprefix('spread ')}"
+            f"{naming.PARAMETER_LABELS[p]} {_panel_title(found, ae, p).removeprefix('spread ')}"
             for p in findings.PARAMETERS
         )
         parts.append(f"{naming.ae_style(ae).label}: {spreads}")

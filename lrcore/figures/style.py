@@ -47,6 +47,15 @@ def distance_axis(values: Iterable[float], share: float, nticks: int = 6) -> dic
     return axis
 
 
+def scales_in_words(types: Iterable[str]) -> str:
+    """Of axes of distance, by their types, whether they are logarithmic, as a sentence with a space; "" for none."""
+    found = ["log" if one == "log" else "linear" for one in types]
+    if "log" not in found:
+        return ""
+    which = "Axes of distance are" if set(found) == {"log"} else "Axes of distance are, but where one is not above 0,"
+    return f"{which if len(found) > 1 else 'The axis of distance is'} logarithmic. "
+
+
 def legend_of_many(figure: go.Figure, entries: int) -> None:
     """A legend, and height for it: a narrow screen shows its entries one below the other under the plot."""
     figure.update_layout(showlegend=True, height=figure.layout.height + 14 * entries)

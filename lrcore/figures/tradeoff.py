@@ -19,6 +19,7 @@ from lrcore.figures.labels import Name, Segment, apart, places
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED
+from lrcore.results.wording import best_of
 
 HEIGHT = 440
 _SIZE = 14
@@ -41,8 +42,7 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
     look = naming.metric_style(metric)
     about = Words(
         finding(points, "gFID", look, baseline),
-        f"Lowest gFID over the grid of settings, lower is better, and {look.label} of reconstructions, "
-        f"{look.direction}. ImageNet at 256 px.",
+        f"Lowest gFID over the grid of settings, and {look.label} of reconstructions. ImageNet at 256 px.",
         f"{_reading(points, baseline)} {words.published_source()}",
     )
     return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff", about, as_printed)
@@ -68,8 +68,8 @@ def study_tradeoff(
     )
     about = Words(
         finding(points, label, look, baseline, noise),
-        f"Lowest {words.bare(label)} of samples {words.features(generation)}, lower is better, and {look.label} of "
-        f"reconstructions, {look.direction}. {words.images(generation)}.",
+        f"{words.bare(label)} of samples {words.features(generation)}, the best of {best_of(settings)}; "
+        f"{look.label} of reconstructions. {words.images(generation)}.",
         f"{_reading(points, baseline)} {words.samples(generation)} {words.seed_noise(noise)} "
         f"{words.study_source(study, 'generation', 'reconstruction')}",
     )
@@ -141,7 +141,9 @@ def _has_arrows(points: pandas.DataFrame, baseline: str) -> bool:
 def tradeoff_axes(figure: go.Figure, points: pandas.DataFrame, distance: str, metric: naming.Metric) -> None:
     """Axes of fidelity and of distance (`style.distance_axis`), with room around `points`: fidelity, distance."""
     figure.update_xaxes(title=f"{metric.label}, {metric.direction}", range=style.padded(points["fidelity"], 0.3))
-    figure.update_yaxes(title=f"best {distance}, lower is better", **style.distance_axis(points["distance"], 0.3))
+    axis = style.distance_axis(points["distance"], 0.3)
+    scale = ", log scale" if axis["type"] == "log" else ""
+    figure.update_yaxes(title=f"best {distance}, lower is better{scale}", **axis)
 
 
 def shares_of_axes(figure: go.Figure, points: pandas.DataFrame) -> list[tuple[float, float]]:

@@ -65,7 +65,17 @@ def joined(parts: Sequence[str], word: str = "and") -> str:
 def named(aes: Iterable[str], of: int) -> str:
     """The names of autoencoders, or of many their number `of` all: 'SD', 'SD and RAE', '5 of 13 autoencoders'."""
     found = naming.in_order(aes)
-    return joined(labels(found)) if len(found) <= _NAMED else f"{len(found)} of {of} autoencoders"
+    if len(found) > _NAMED:
+        return f"all {of} autoencoders" if len(found) == of else f"{len(found)} of {of} autoencoders"
+    return joined(labels(found))
+
+
+_COUNTS = ("none", "one", "both", "all three", "all four", "all five", "all six")
+
+
+def every(count: int) -> str:
+    """So many, all of them: 'both', 'all four', 'all 13'."""
+    return _COUNTS[count] if count < len(_COUNTS) else f"all {count}"
 
 
 def capital(text: str) -> str:

@@ -78,15 +78,15 @@ def best_density(given: Evidence) -> Claim:
     here = ""
     if len(behind):
         here = (
-            f"ts is behind in {int((behind > 0).sum())} of {len(behind)} comparisons, "
-            f"by {numbers.percent(behind.min())} to {numbers.percent(behind.max())}"
+            f"ts is behind in {numbers.part(int((behind > 0).sum()), len(behind), 'comparison')}, by "
+            f"{' to '.join(dict.fromkeys(numbers.percent(end) for end in (behind.min(), behind.max())))}"
         )
     share = _figure(given, FOLLOWED, "best_trainp_is_ts")
     return Claim(
         "The best training density is ln or pln, never ts.",
         FOLLOWED,
         f"ts is best in {as_printed(share)} % of cases",
-        here or _lacking(given, behind.index.get_level_values("ae")),
+        here + _so_far(given, behind.index.get_level_values("ae")) if here else _without_density(given),
         _of_all(given, set(behind.index.get_level_values("ae")), verdicts),
     )
 
@@ -105,7 +105,7 @@ def train_shift_grows(given: Evidence) -> Claim:
         "The best train shift grows with the channels per token.",
         FOLLOWED,
         published_wording.published_best(given.published, "trainshift"),
-        here if shifts else _lacking(given, shifts),
+        here + _so_far(given, shifts) if shifts else _lacking(given, shifts),
         _of_all(given, set(shifts), [verdict]),
     )
 
@@ -144,18 +144,15 @@ def train_shift_matters_most(given: Evidence) -> Claim:
     """
     steps = given.settings["step"]
     found = findings.spreads(given.settings, int(steps.max()))
-    wide = (
-        found.pivot(index="ae", columns="parameter", values="spread")
-        .reindex(columns=list(findings.PARAMETERS))
-        .dropna()
-    )
+    whole = found[found["whole"]].pivot(index="ae", columns="parameter", values="spread")
+    wide = whole.reindex(columns=list(findings.PARAMETERS)).dropna()
     others = wide[["trainp", "sampleshift"]].max(axis=1)
     ahead = findings.relative_change(1 + wide["trainshift"], 1 + others)
     return Claim(
         "The train shift matters most: more than the density and the sample shift.",
         FOLLOWED,
         published_wording.published_spreads(given.published),
-        named_spreads(wide) if len(wide) else _lacking(given, wide.index),
+        named_spreads(wide) if len(wide) else _spreads_so_far(given, found),
         _of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
     )
 
@@ -204,7 +201,7 @@ def repa_helps(given: Evidence) -> Claim:
         "yu2025repa",
         "; ".join(f"{row['quantity']} {as_printed(row['value'])}" for _, row in told.iterrows())
         or "no figure quoted here",
-        f"{given.label} {', '.join(parts)}" if parts else _lacking(given, parts),
+        f"{given.label} {', '.join(parts)}{_so_far(given, effect.index)}" if parts else _lacking(given, parts),
         _of_all(given, set(effect.index), [verdict_on(-change, given.noise) for change in effect["paired"]]),
     )
 
@@ -261,7 +258,8 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
         f"The best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
         FOLLOWED,
         published_wording.published_best(given.published, parameter),
-        f"predicted {sizes}; the nearest value that was tried is the best in {agreeing} of {len(groups)} cases"
+        f"predicted {sizes}; the nearest value that was tried is the best in "
+        f"{numbers.part(agreeing, len(groups), 'case')}{_so_far(given, (ae for ae, _ in groups))}"
         if groups
         else _lacking(given, []),
         _of_all(given, {ae for ae, _ in groups}, verdicts),
@@ -347,7 +345,42 @@ def _order_text(given: Evidence, ours: Mapping[str, float], told: Mapping[str, f
     return f"{given.label} {named(ours)}; {told_of}"
 
 
+def _so_far(given: Evidence, measured: Iterable[str]) -> str:
+    """Of which autoencoders what was said is not known, where that keeps a verdict away."""
+    known = set(measured)
+    missing = [ae for ae in given.aes if ae not in known]
+    return f"; not known so far of {', '.join(labels(missing))}" if missing else ""
+
+
+def _without_density(given: Evidence) -> str:
+    """Why no density can be compared with another."""
+    densities = sorted({*given.settings["trainp"], *given.varied["trainp"]})
+    if len(densities) == 1:
+        return f"only the density {densities[0]} was tried so far"
+    return "ts, and ln or pln, were not tried with the same shifts so far"
+
+
+def _spreads_so_far(given: Evidence, found: pandas.DataFrame) -> str:
+    """What rows of `findings.spreads` say of each choice before all of its values are tried with every autoencoder."""
+    parts = []
+    for parameter in findings.PARAMETERS:
+        name, own = naming.PARAMETER_LABELS[parameter], found[found["parameter"] == parameter].dropna(subset="spread")
+        if own.empty:
+            parts.append(f"{name} not varied")
+            continue
+        ends = [numbers.percent(share, signed=False) for share in (own["spread"].min(), own["spread"].max())]
+        text = f"{name} {' to '.join(dict.fromkeys(ends))}"
+        lacking = own[~own["whole"]]
+        counts = [
+            f"{row.tried} of {row.of} values with {naming.ae_style(str(row.ae)).label}" for row in lacking.itertuples()
+        ]
+        parts.append(f"{text} or more (tried so far: {', '.join(counts)})" if counts else text)
+    varied = found["spread"].notna().any()
+    return "; ".join(parts) if varied else _lacking(given, [])
+
+
 def _lacking(given: Evidence, measured: Iterable[str]) -> str:
     """What a claim still waits for."""
-    missing = [ae for ae in given.aes if ae not in set(measured)]
+    known = set(measured)
+    missing = [ae for ae in given.aes if ae not in known]
     return f"no rows yet of {', '.join(labels(missing))}" if missing else "not yet measured"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,14 +17,14 @@ from lrcore.results.verdicts import within
 class Evidence:
     """What claims are judged by: the rows of one study at one step, and what was published.
 
-    `settings`: of `findings.mean_over_seeds`; so are `decided`, at the chosen settings alone and measured anew (no rows
-    unless all are), and `varied`, what else was tried there; `aes`: the study's autoencoders, measured or not, that
-    published studies have too (all, if none is); `noise`: relative, NaN where it is not known; `label`: what the
-    distance is called.
+    `settings`: of `findings.mean_over_seeds`; so is `varied`, what else was tried at the chosen settings; `best`: the
+    distance of each autoencoder by which all are compared (`StudyRows.best`); `aes`: the study's autoencoders, measured
+    or not, that published studies have too (all, if none is); `noise`: relative, NaN where it is not known; `label`:
+    what the distance is called.
     """
 
     settings: pandas.DataFrame
-    decided: pandas.DataFrame
+    best: Mapping[str, float]
     varied: pandas.DataFrame
     aes: list[str]
     channels: Mapping[str, int]
@@ -34,16 +35,9 @@ class Evidence:
     label: str
 
     def distances(self, aes: Iterable[str]) -> dict[str, float]:
-        """The distance of each of these autoencoders where they can be compared; none is left out.
-
-        Measured anew, or the lowest over the settings that they share. Empty where one of them has no finite distance.
-        """
-        wanted, anew = set(aes), not self.decided.empty
-        settings = self.decided if anew else self.settings
-        some = settings[settings["ae"].isin(wanted)]
-        found = findings.best_per_ae(some) if anew else findings.comparable_best(some) if len(some) else some
-        best = findings.by_ae(found, "distance")
-        return best if set(best) == wanted else {}
+        """The distance in `best` of each of these autoencoders; empty where one of them has none that is finite."""
+        found = {ae: self.best.get(ae, math.nan) for ae in aes}
+        return found if all(map(math.isfinite, found.values())) else {}
 
     def where(self, parameter: str) -> pandas.DataFrame:
         """The settings in which `parameter` was varied: of the grid, or at the chosen settings where it was there."""
@@ -84,7 +78,7 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
     none = settings.head(0)
     return Evidence(
         settings=settings[settings["step"] == findings.last_common_step(settings)],
-        decided=of_these(study.compared) if study.anew else none,
+        best=findings.by_ae(study.best(), "distance"),
         varied=none if study.varied.empty else of_these(study.varied),
         aes=aes,
         channels=study.channels,

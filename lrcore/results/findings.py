@@ -139,13 +139,23 @@ def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:
     return _lowest(settings, ["ae", "repa", "step"])
 
 
-def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """The row of lowest distance for each ae, over the settings and steps that all have, or its own if they share none.
+def pool(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The settings that "best" is of wherever autoencoders of a study are compared: those that all were run with.
 
-    Of a whole grid these are all rows. While it is half done, the one with most of them would look best.
+    At the last step that all reached. Of a whole grid these are all rows of that step. While it is half done, whoever
+    has most of them would look best. Empty where nothing is shared.
     """
-    shared = shared_settings(settings, "ae")
-    return _lowest(settings if shared.empty else shared, ["ae"])
+    steps = _common_steps(settings)
+    return shared_settings(settings[settings["step"] == max(steps)], "ae") if steps else settings.head(0)
+
+
+def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of lowest distance for each ae, over the `pool` of all; where nothing is shared, over its own settings.
+
+    Those are of the last step at which it has a finite distance.
+    """
+    shared = pool(settings)
+    return _lowest(_at_own_last_step(settings) if shared.empty else shared, ["ae"])
 
 
 def whole_groups(settings: pandas.DataFrame, parameter: str) -> set[tuple[str, str]]:
@@ -163,10 +173,9 @@ def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def line_of_best(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """For each ae and repa, all steps of the setting that is best at the last step it was measured at."""
-    finite = settings.dropna(subset="distance")
-    last = finite[finite["step"] == finite.groupby(["ae", "repa"])["step"].transform("max")]
-    return settings.merge(_lowest(last, ["ae", "repa"])[SETTING], on=SETTING)
+    """For each ae and repa, all steps of the setting that is best by `best_per_ae` among the rows of that repa."""
+    parts = [best_per_ae(part)[SETTING] for _, part in settings.groupby("repa")]
+    return settings.merge(pandas.concat(parts), on=SETTING) if parts else settings
 
 
 def last_common_step(settings: pandas.DataFrame) -> int:
@@ -175,11 +184,10 @@ def last_common_step(settings: pandas.DataFrame) -> int:
     Raises:
         LrcoreError: there is none.
     """
-    steps = [set(group["step"]) for _, group in settings.groupby("ae")]
-    common = set.intersection(*steps) if steps else set()
+    common = _common_steps(settings)
     if not common:
         raise LrcoreError("the autoencoders have no evaluated step in common; let the study run on")
-    return int(max(common))
+    return max(common)
 
 
 def shared_settings(settings: pandas.DataFrame, over: str) -> pandas.DataFrame:
@@ -194,13 +202,13 @@ def shared_settings(settings: pandas.DataFrame, over: str) -> pandas.DataFrame:
 
 
 def comparable_best(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """The row of lowest distance for each ae, over the settings that all have, at the last step that all have.
+    """The row of lowest distance for each ae, over the `pool` of all; none where no setting is shared.
 
     Raises:
         LrcoreError: as `last_common_step`.
     """
-    at = settings[settings["step"] == last_common_step(settings)]
-    return _lowest(shared_settings(at, "ae"), ["ae"])
+    last_common_step(settings)
+    return _lowest(pool(settings), ["ae"])
 
 
 def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
@@ -298,19 +306,22 @@ def predicted_shifts(aes: Iterable[str], channels: Mapping[str, int]) -> dict[st
 
 
 def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier: float = math.inf) -> pandas.DataFrame:
-    """Relative spread of the distance per parameter around each ae's best: columns ae, parameter, spread, values.
+    """Relative spread of the distance per parameter around each ae's best of all its own settings.
 
-    `values` counts those with a finite distance of at most `outlier`; the spread of fewer than two is NaN. The study
-    that we follow leaves out FIDs above 50. A parameter of an ae is left out where another was tried with more of its
-    values: a spread grows with their number.
+    Columns ae, parameter, spread; `values`, how many have a finite distance of at most `outlier`; `tried`, how many
+    were tried there at all, and `of`, how many the study has of the parameter. The spread of fewer than two is NaN. The
+    study that we follow leaves out FIDs above 50. A spread grows with the number of values: where fewer were tried than
+    the study has, it is a lower bound, and not `whole`.
     """
     swept = sensitivity(settings, step, repa)
     at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
-    tried = swept.groupby(["ae", "parameter"])["value"].transform("nunique")
-    swept = swept[(tried == swept["parameter"].map(at[list(PARAMETERS)].nunique())) & (swept["distance"] <= outlier)]
-    groups = swept.groupby(["ae", "parameter"], sort=False)["distance"]
-    found = pandas.DataFrame({"spread": groups.agg(relative_spread), "values": groups.size()})
-    return found.reset_index()
+    swept["of"] = swept["parameter"].map(at[list(PARAMETERS)].nunique())
+    swept["tried"] = swept.groupby(["ae", "parameter"])["value"].transform("nunique")
+    groups = swept[swept["distance"] <= outlier].groupby(["ae", "parameter"], sort=False)
+    found = groups.agg(
+        spread=("distance", relative_spread), values=("distance", "size"), tried=("tried", "first"), of=("of", "first")
+    ).reset_index()
+    return found.assign(whole=found["tried"] == found["of"])
 
 
 def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
@@ -405,6 +416,18 @@ def nearest_shift(tried: Iterable[float], wanted: float) -> float:
 def by_ae(rows: pandas.DataFrame, column: str) -> dict[str, float]:
     """A column by autoencoder."""
     return {str(ae): float(value) for ae, value in zip(rows["ae"], rows[column], strict=True)}
+
+
+def _common_steps(settings: pandas.DataFrame) -> set[int]:
+    """The steps at which every autoencoder has a row."""
+    steps = [set(map(int, group["step"])) for _, group in settings.groupby("ae")]
+    return set.intersection(*steps) if steps else set()
+
+
+def _at_own_last_step(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows of each ae at the last step at which it has a finite distance."""
+    finite = settings.dropna(subset="distance")
+    return finite[finite["step"] == finite.groupby("ae")["step"].transform("max")]
 
 
 def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:

@@ -47,7 +47,8 @@ def learned(study: StudyRows) -> pandas.DataFrame:
     fewer test images than samples.
     """
     anew = study.decided
-    grid = _best_of_grid(study.generation[~study.generation["ae"].isin(anew["ae"])])
+    grid = _best_of_grid(study.generation)
+    grid = grid[~grid["ae"].isin(anew["ae"])]
     rows = pandas.concat([anew.assign(measured=CHOICE), grid.assign(measured=GRID)], ignore_index=True)
     shares = {
         f"g_{name}": share_learned(rows[f"reconstruction_{name}"], rows[f"gaussian_{name}"]) for name in DISTANCES
@@ -84,10 +85,9 @@ def anchors_of(study: StudyRows, means: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _best_of_grid(generation: pandas.DataFrame) -> pandas.DataFrame:
-    """The rows of each autoencoder's best setting without REPA, at the last step it was measured at."""
+    """The rows of each autoencoder's best setting without REPA, of `findings.best_per_ae`."""
     plain = generation[generation["repa"] == NO_REPA]
     if plain.empty:
         return plain
-    line = findings.line_of_best(findings.mean_over_seeds(plain))
-    last = line[line["step"] == line.groupby("ae")["step"].transform("max")]
-    return plain.merge(last[[*findings.SETTING, "step"]])
+    best = findings.best_per_ae(findings.mean_over_seeds(plain))
+    return plain.merge(best[[*findings.SETTING, "step"]])

@@ -22,6 +22,29 @@ def percent(share: float, signed: bool = True) -> str:
     return _with_minus(f"{_rounded(100 * share, 0):{'+' if signed else ''}.0f} %")
 
 
+def part(count: int, of: int, noun: str, plural: str = "") -> str:
+    """So many of so many, as a sentence has it.
+
+    >>> [part(*some, "group") for some in ((0, 3), (1, 3), (2, 2), (3, 3), (1, 1), (0, 1))]
+    ['none of 3 groups', '1 of 3 groups', 'both groups', 'all 3 groups', 'the one group', 'none of 1 group']
+    """
+    many = plural or f"{noun}s"
+    if count == of:
+        return f"the one {noun}" if of == 1 else f"both {many}" if of == 2 else f"all {of:,} {many}"
+    return f"{f'{count:,}' if count else 'none'} of {of:,} {noun if of == 1 else many}"
+
+
+def aligned(value: float) -> str:
+    """`shown` for columns and lists of numbers of one kind: zeros at the end stay, so that all have as many digits.
+
+    >>> [aligned(x) for x in (33.0, 32.7, 0.08, 0.095, 1.0, 6.93, 118.4, 0.0)]
+    ['33.0', '32.7', '0.080', '0.095', '1.00', '6.93', '118', '0']
+    """
+    if not math.isfinite(value) or value == 0 or not _SMALL <= abs(value) < _LARGE:
+        return shown(value)
+    return _three_digits(value)
+
+
 def shown(value: float) -> str:
     """A measured number whose error is not known: three significant digits and no more than two decimals.
 
@@ -36,11 +59,7 @@ def shown(value: float) -> str:
         return _with_minus(f"{value + 0.0:g}")  # + 0.0: no minus before a zero
     if not _SMALL <= abs(value) < _LARGE:
         return _with_power(value, f"{value:.1e}")
-    digits = 3 if abs(value) >= 1 else 2
-    rounded = value if abs(value) >= 1000 else float(f"{value:.{digits}g}")
-    if abs(rounded) >= 1000:
-        return _with_minus(f"{rounded:,.0f}")
-    return _with_minus(_without_zeros(f"{rounded:.{max(0, digits - 1 - _magnitude(rounded))}f}"))
+    return _without_zeros(_three_digits(value))
 
 
 def with_error(value: float, error: float) -> str:
@@ -48,20 +67,21 @@ def with_error(value: float, error: float) -> str:
 
     The mean alone where the error is not known: NaN, infinite, or no more than rounding makes of equal values.
 
-    >>> with_error(25.052, 0.0673), with_error(0.001026, 0.0000063), with_error(0.6451, float("nan"))
-    ('25.05 ± 0.07', '1.026e−3 ± 0.006e−3', '0.65')
+    >>> with_error(25.052, 0.0673), with_error(0.001026, 0.0000063), with_error(5.1, float("nan"))
+    ('25.05 ± 0.07', '(1.026 ± 0.006)e−3', '5.10')
     """
     if not (math.isfinite(value) and math.isfinite(error)) or error <= _ROUNDING * abs(value):
-        return shown(value)
+        return aligned(value)
     leading, _, power = f"{error:.0e}".partition("e")
     decimals = (1 if leading == "1" else 0) - int(power)
     largest = max(abs(value), error)
     if largest < 10 * _SMALL:
         scale = _magnitude(largest)
-        both = (f"{_rounded(part / 10.0**scale, decimals + scale):.{max(0, decimals + scale)}f}e{scale}"
-                for part in (value, error))  # fmt: skip
-    else:
-        both = (f"{_rounded(part, decimals):,.{max(0, decimals)}f}" for part in (value, error))
+        both = (
+            f"{_rounded(part / 10.0**scale, decimals + scale):.{max(0, decimals + scale)}f}" for part in (value, error)
+        )
+        return _with_minus(f"({' ± '.join(both)})e{scale}")
+    both = (f"{_rounded(part, decimals):,.{max(0, decimals)}f}" for part in (value, error))
     return _with_minus(" ± ".join(both))
 
 
@@ -87,6 +107,15 @@ def as_printed(value: float, error: float = math.nan) -> str:
 def value_text(value: object) -> str:
     """A parameter's value as the site writes it: shifts with two decimals, names as they are."""
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _three_digits(value: float) -> str:
+    """A finite number with its digits and the zeros at their end, see `shown`."""
+    digits = 3 if abs(value) >= 1 else 2
+    rounded = value if abs(value) >= 1000 else float(f"{value:.{digits}g}")
+    if abs(rounded) >= 1000:
+        return _with_minus(f"{rounded:,.0f}")
+    return _with_minus(f"{rounded:.{max(0, digits - 1 - _magnitude(rounded))}f}")
 
 
 def _magnitude(value: float) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pandas
 
 from lrcore.results import findings, naming, numbers
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import aligned
 
 
 def tau_text(tau: float) -> str:
@@ -21,7 +21,7 @@ def labels(aes: Iterable[str]) -> list[str]:
     return [naming.ae_style(ae).label for ae in aes]
 
 
-def named(values: Mapping[str, float], written: Callable[[float], str] = shown) -> str:
+def named(values: Mapping[str, float], written: Callable[[float], str] = aligned) -> str:
     """From the lowest to the highest, each number as `written`: 'RAE 3.1, SD 7.73'."""
     return ", ".join(
         f"{naming.ae_style(ae).label} {written(values[ae])}" for ae in sorted(values, key=lambda ae: values[ae])
@@ -47,6 +47,21 @@ def named_spreads(wide: pandas.DataFrame) -> str:
         )
         parts.append(f"{naming.PARAMETER_LABELS[parameter]} {ends}")
     return "; ".join(parts)
+
+
+def best_of(settings: pandas.DataFrame) -> str:
+    """What the best distance of each autoencoder is the best of, by `findings.best_per_ae` of the same settings.
+
+    One name for it wherever a study's autoencoders are compared: 'the 10 settings that all autoencoders share'.
+    """
+    count, shared = settings["ae"].nunique(), findings.pool(settings)
+    number = len(shared) // max(1, count)
+    if shared.empty:
+        chosen = len(settings) == count
+        return "the chosen setting of each" if chosen else "all its own settings, of which all share none"
+    if count == 1:
+        return f"{number} settings" if number > 1 else "one setting"
+    return f"the {number} settings that all autoencoders share" if number > 1 else "the one setting that all share"
 
 
 def narrow_note(rows: pandas.DataFrame) -> str:

@@ -34,7 +34,7 @@ def test_ranks() -> None:
     grid = places.filter(like="EfficientNet", axis=0).iloc[0]
     assert grid.to_dict() == {"rae": 1, "flux2": 2, "sd": 3, "flux1": 4}
     again = places.filter(like="again", axis=0)
-    assert again.index.tolist() == ["Study toy: best settings again, 128 samples, FID"]
+    assert again.index.tolist() == ["Study toy: FID, again, 128 samples"]
     assert again.iloc[0].to_dict() == {"rae": 1, "flux2": 2, "sd": 3, "flux1": 4}
     guided = places.filter(like="best guidance", axis=0).iloc[0]
     assert guided.to_dict() == {"flux2": 1, "rae": 2, "sd": 3, "flux1": 4}
@@ -55,7 +55,7 @@ def test_lines_break_where_an_autoencoder_was_not_measured_and_leave_names_alone
         assert {int(y) for y in upper} == {y for y in measured if y + 1 in measured} and not line.connectgaps
         # none of them comes near a name, above the mark
         assert all(0.1 < y % 1 < 0.6 for y in line.y if y is not None)
-    lacking = [number for number, row in enumerate(settings) if row.startswith("interpolated")]
+    lacking = [number for number, row in enumerate(settings) if row.startswith("iFID")]
     assert lacking and not set(lacking) & set(marks[2].y) and set(lacking) <= set(marks[3].y)
 
 
@@ -107,11 +107,11 @@ def test_where_the_kernel_distance_decides_the_fid_stands_beside_it() -> None:
         chosen, confirmed=with_choice(chosen, 256, score="kid").confirmed.query("train_seed == 0")
     )
     shown = agreement.ranks(chosen, PUBLISHED).rows
-    assert set(shown["row"]) >= {"Study toy: KID × 1000", "Study toy: best settings again, 128 samples, KID × 1000"}
+    assert set(shown["row"]) >= {"Study toy: KID × 1000", "Study toy: KID × 1000, again, 128 samples"}
     fid = agreement.ranks(
         dataclasses.replace(chosen, confirmed=pandas.concat([chosen.confirmed, more.confirmed])), PUBLISHED
     )
-    last = fid.rows[fid.rows["row"] == "Study toy: best settings again, 256 samples, FID"].set_index("ae")["rank"]
+    last = fid.rows[fid.rows["row"] == "Study toy: FID, again, 256 samples"].set_index("ae")["rank"]
     assert last.to_dict() == {"rae": 4, "flux2": 3, "sd": 2, "flux1": 1}
 
 

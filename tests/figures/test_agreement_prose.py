@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from figure_rows import begun, generation_rows, published_rows, study, with_choice, with_seeds, without
+from figure_rows import BASE, begun, generation_rows, published_rows, study, with_choice, with_seeds, without
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import agreement_prose
@@ -22,7 +22,7 @@ def test_verdicts_in_words_counts_them() -> None:
         "- Study `toy`: of 4 findings 2 hold, 1 does not hold, 1 is not measured. Autoencoders are compared at step 200"
     )
     assert (
-        "over the 24 settings that all have. Another seed" in text
+        "by the best of the 24 settings that all autoencoders share. Another seed" in text
         and "by 1.4 % for FLUX.1" in text
         and "counts from 4 %" in text
     )
@@ -42,7 +42,7 @@ def test_disagreements_quote_both_sides() -> None:
 
 def test_published_agreement() -> None:
     text = agreement_prose.published_agreement(PUBLISHED)
-    assert text.startswith("The 5 published settings make 10 pairs; in 8 of them")
+    assert text.startswith("The 5 published settings make 10 pairs; in 8 of 10 pairs all")
     assert "The lowest rank correlation, 0.67, is between gFID of FLUX.2 representation comparison" in text
     guided = PUBLISHED["setting"].str.contains("best guidance")
     assert "lowest" not in agreement_prose.published_agreement(PUBLISHED[~guided])
@@ -54,10 +54,10 @@ def test_order_in_words() -> None:
     text = agreement_prose.order_in_words(study(with_seeds(0.1)), PUBLISHED)
     assert "in the order RAE, FLUX.2, SD, FLUX.1, from the most to the least learnable: that of 4 of 5" in text
     assert "at rank correlations of 0.67 to 1.00." in text
-    assert text.endswith("Of its 3 steps from one autoencoder to the next 2 exceed the noise of the seed.")
+    assert text.endswith("2 of 3 steps from one autoencoder to the next exceed the noise of the seed.")
     assert agreement_prose.order_in_words(study(generation_rows()), PUBLISHED).endswith("0.67 to 1.00.")
     three = agreement_prose.order_in_words(study(without(ae="rae")), PUBLISHED)
-    assert "that of 3 of 3 published settings, at rank correlations of 1.00." in three
+    assert "that of all 3 published settings, at rank correlations of 1.00." in three
     alone = PUBLISHED[PUBLISHED["source"] == "xu2026ifid"]
     assert "no published setting has enough" in agreement_prose.order_in_words(study(without(ae="rae")), alone)
     assert "too few for an order" in agreement_prose.order_in_words(begun(), PUBLISHED)
@@ -65,8 +65,10 @@ def test_order_in_words() -> None:
 
 def test_predictors_in_words() -> None:
     text = agreement_prose.predictors_in_words(study(generation_rows()))
-    assert "1 of 1 properties have the order of learnability: iFD. Of 4 autoencoders 1 order in 24" in text
-    assert "so 0.042 agreements" in text
+    assert "the one property has the order of learnability: iFD. Of 4 autoencoders one order in 24" in text
+    assert "one property was tried: chance alone lets 0.042 of them agree" in text
+    reverse = agreement_prose.predictors_in_words(study(generation_rows(), {ae: -base for ae, base in BASE.items()}))
+    assert "none of 1 property has the order of learnability; iFD has exactly the reverse." in reverse
     assert "too few autoencoders" in agreement_prose.predictors_in_words(begun())
 
 

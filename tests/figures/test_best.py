@@ -13,8 +13,11 @@ def test_best_parameters() -> None:
     table = best_parameters(generation_rows()).frame
     assert len(table) == 4 * 2 * 2 and table["autoencoder"].iloc[0] == "SD" and table["autoencoder"].iloc[-1] == "RAE"
     assert (
-        set(table["density"]) == {"ln"} and set(table["train shift"]) == {1.78} and set(table["sample shift"]) == {1.0}
+        set(table["density"]) == {"ln"}
+        and set(table["train shift"]) == {"1.78"}
+        and set(table["sample shift"]) == {"1.00"}
     )
+    assert set(table["best of"]) == {"shared settings"}
     last = table[(table["autoencoder"] == "RAE") & (table["REPA"] == "no") & (table["step"] == 200)]
     assert last["FD (EfficientNet-Lite0)"].item() == pytest.approx(5.0)
     assert last["kernel distance"].item() == pytest.approx(0.005)
@@ -23,7 +26,26 @@ def test_best_parameters() -> None:
 
 
 def test_diverged_settings_are_passed_over() -> None:
-    assert set(best_parameters(diverged(generation_rows(), trainshift=1.78)).frame["train shift"]) == {1.0}
+    assert set(best_parameters(diverged(generation_rows(), trainshift=1.78)).frame["train shift"]) == {"1.00"}
+
+
+def test_the_best_of_its_own_settings_stands_beside_that_of_shared_ones_by_its_name() -> None:
+    rows = generation_rows().query("repa == 'none' and step == 200")
+    found = best_parameters(rows[(rows["ae"] == "rae") | (rows["trainshift"] == 1.0)])
+    table = found.frame[["autoencoder", "best of", "train shift"]]
+    assert table[table["autoencoder"] == "RAE"].to_numpy().tolist() == [
+        ["RAE", "shared settings", "1.00"],
+        ["RAE", "all its own settings", "1.78"],
+    ]
+    others = table[table["autoencoder"] != "RAE"]
+    assert set(others["best of"]) == {"shared settings"} and set(others["train shift"]) == {"1.00, of 1 tried"}
+    assert found.note == (
+        "At step 200 all autoencoders share 6 settings: training density ln, pln, ts; train shift 1.00; "
+        "sample shift 1.00, 1.78."
+    )
+    alone = best_parameters(rows[(rows["ae"] == "rae") == (rows["trainp"] == "ln")])
+    assert set(alone.frame["best of"]) == {"all its own settings"}
+    assert alone.note == "No setting is shared by all autoencoders yet."
 
 
 def test_refusals() -> None:

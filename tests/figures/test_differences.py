@@ -51,22 +51,30 @@ def test_spreads_beside_published() -> None:
         spreads_beside_published(begun(), PUBLISHED.head(0))
 
 
+UNKNOWN = "The noise of the seed is not known; the largest difference"
+
+
 def frame(**differences: float) -> pandas.DataFrame:
     rows = [(kind.replace("_", " "), "sd", value) for kind, value in differences.items()]
-    return pandas.DataFrame(rows, columns=["kind", "ae", "difference"])
+    return pandas.DataFrame(rows, columns=["kind", "ae", "difference"]).assign(whole=True)
 
 
 @pytest.mark.parametrize(
     ("rows", "noise", "said"),
     [
         (frame(two_seeds=0.1, REPA=0.2, train_shift=0.05), 0.1, "1 of 2 differences exceeds the noise of the seed"),
-        (frame(REPA=0.2, train_shift=0.3), 0.1, "All of 2 differences exceed the noise of the seed"),
-        (frame(REPA=0.1), 0.1, "None of 1 differences exceed the noise of the seed"),
-        (frame(REPA=0.2, train_shift=0.3), math.nan, "The largest difference is 30 %: train shift, SD"),
+        (frame(REPA=0.2, train_shift=0.3), 0.1, "Both differences exceed the noise of the seed"),
+        (frame(REPA=0.1), 0.1, "None of 1 difference exceeds the noise of the seed"),
+        (frame(REPA=0.2, train_shift=0.3), math.nan, f"{UNKNOWN} is 30 %: train shift, SD"),
+        (
+            frame(REPA=0.2, train_shift=0.3).assign(whole=False),
+            math.nan,
+            f"{UNKNOWN} is at least 30 %: train shift, SD",
+        ),
         (
             frame(next_autoencoder=0.3, REPA=0.2),
             math.nan,
-            "The largest difference is 30 %: from SD to the next autoencoder",
+            f"{UNKNOWN} is 30 %: from SD to the next autoencoder",
         ),
         (frame(two_seeds=0.1), 0.1, "How far two seeds of one training lie apart"),
     ],
@@ -78,17 +86,37 @@ def test_the_title_counts_what_exceeds_the_noise(rows: pandas.DataFrame, noise: 
 @pytest.mark.parametrize(
     ("here", "said"),
     [
-        ([0.3, 0.3], "Spreads in study a are wider than published in all 2 cases that both have"),
-        ([0.1, 0.1], "Spreads in study a are narrower than published in all 2 cases that both have"),
-        ([0.1, 0.3], "Spreads in study a are wider than published in 1 of 2 cases"),
-        ([0.2, 0.3], "Spreads in study a are wider than published in 1 of 2 cases"),
-        ([0.2, 0.2], "Spreads in study a are as wide as published in all 2 cases that both have"),
-        ([0.3, math.nan], "Spreads in study a are wider than published in the one case that both have"),
+        ([0.3, 0.3], "Spreads in study a are wider than published in both cases that can be compared"),
+        ([0.1, 0.1], "Spreads in study a are narrower than published in both cases that can be compared"),
+        ([0.1, 0.3], "Spreads in study a are wider than published in 1 of 2 cases that can be compared"),
+        ([0.2, 0.3], "Spreads in study a are wider than published in 1 of 2 cases that can be compared"),
+        ([0.2, 0.2], "Spreads in study a are as wide as published in both cases that can be compared"),
+        ([0.3, math.nan], "Spreads in study a are wider than published in the one case that can be compared"),
         ([math.nan, math.nan], "Published spreads of each timestep choice; the study has none yet"),
     ],
 )
 def test_the_title_compares_with_published_spreads(here: list[float], said: str) -> None:
-    assert wider(pandas.DataFrame({"published": [0.2, 0.2], "here": here}), "a") == said
+    assert wider(pandas.DataFrame({"published": [0.2, 0.2], "here": here, "fewer": False}), "a") == said
+
+
+def test_a_narrower_spread_of_fewer_values_is_not_held_against_a_published_one() -> None:
+    rows = pandas.DataFrame({"published": [0.2, 0.2], "here": [0.1, 0.3], "fewer": True})
+    assert wider(rows, "a") == "Spreads in study a are wider than published in the one case that can be compared"
+    assert wider(rows.head(1), "a") == "Spreads of each timestep choice, published and of fewer values"
+
+
+def test_spreads_of_too_few_values_are_shown_as_at_least_that() -> None:
+    rows = generation_rows()
+    lacking = rows[~((rows["ae"] == "sd") & (rows["trainp"] == "pln"))]
+    shown = against_noise(study(lacking))
+    found = shown.rows.set_index(["kind", "ae"])
+    assert not found["whole"]["training density", "sd"] and found["whole"].sum() == len(found) - 1
+    assert found["difference"]["training density", "sd"] == pytest.approx(0.5)
+    assert "Hollow: of fewer values than the study has" in shown.words.notes and "No band" in shown.words.notes
+    beside = spreads_beside_published(study(lacking), PUBLISHED)
+    assert "Left out, since not all values were tried yet: training density of SD." in beside.words.notes
+    assert math.isnan(beside.rows.set_index(["parameter", "ae"])["here"]["trainp", "sd"])
+    assert "of the train shift and the sample shift the study has fewer" in beside.words.notes
 
 
 def test_what_a_log_axis_has_no_place_for_is_said() -> None:

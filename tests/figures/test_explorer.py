@@ -6,6 +6,7 @@ import torch
 
 from lrcore.figures.explorer import STEPS, explored_shifts, shares_of_time, timestep_explorer
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
+from lrcore.results import numbers
 
 
 def test_every_stop_shows_the_library_s_curves() -> None:
@@ -32,7 +33,9 @@ def test_shares_of_time() -> None:
     rows = shares_of_time().frame.set_index(["shift", "density"])
     assert len(rows) == len(SHIFTS) * len(TRAINING_DENSITIES)
     uniform = rows.loc[(1.0, "ts")]
-    assert uniform.tolist() == [0.5, 0.1, 0.1, 0.02, 0.1]
+    assert uniform.tolist() == pytest.approx([0.5, 10, 10, 0.02, 10])
+    percentages = rows[[name for name in rows if "(%)" in name]]
+    assert len(percentages.columns) == 3 and not any("e" in numbers.aligned(x) for x in percentages.to_numpy().ravel())
     assert rows.loc[(6.93, "ln"), "last sampling t"] == 0.1239  # the last non-zero time of the shifted 50-step grid
     assert rows.loc[(2.95, "ts"), "median t"] == rows.loc[(2.95, "ln"), "median t"]  # both are s(a, 0.5)
 

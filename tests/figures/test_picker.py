@@ -58,6 +58,8 @@ def test_no_best_shift_of_a_latent_that_was_tried_with_fewer() -> None:
     rows = generation_rows()
     found = study_rows("toy", rows_of_study(rows[~((rows["ae"] == "sd") & (rows["trainshift"] == 1.0))]))
     known = found.set_index("ae")[["trainshift", "sampleshift"]].notna()
+    assert set(found.loc[found["ae"] == "sd", "trainshift_partly"]) == {"1.78, of 1 tried"}
+    assert latents(found)[0].partly == {"trainshift": "1.78, of 1 tried (without REPA) or 1.78, of 1 tried (with REPA)"}
     assert (
         not known.loc["sd", "trainshift"].any()
         and known.loc["sd", "sampleshift"].all()
@@ -156,12 +158,17 @@ def test_markup() -> None:
     inside = soup.select_one(".lrcore-picker")
     first, second = inside.select_one(".lrcore-answer"), inside.select_one("dl")
     assert first.text == shown["short"] and second in first.find_next_siblings()  # the answer comes first
-    assert shown["short"].startswith("density not known, train shift ")
+    assert shown["short"].startswith("ln or pln, train shift ")  # what is reported of all
     assert shown["trainp"].startswith("Not known") and "never ts" in shown["trainp"]
     assert len(soup.select(".lrcore-table tbody tr")) == 8 + 8
     link = soup.select_one("a[download='timestep-evidence.csv']")
     rows = pandas.read_csv(io.StringIO(base64.b64decode(link["href"].split("base64,")[1]).decode()))
     assert len(rows) == 16 and rows["distance"].notna().sum() == 8
+    heads = [head.text for head in soup.select(".lrcore-table thead th")]
+    assert heads[:2] == ["autoencoder", "distance"]
+    cells = [[cell.text for cell in row.select("td")] for row in soup.select(".lrcore-table tbody tr")]
+    assert {row[heads.index("density")] for row in cells} == {"ln or pln", "ln"}
+    assert "the best of all its own settings" in soup.select_one(".lrcore-table .lrcore-note").text
 
 
 def test_refusals() -> None:

@@ -23,6 +23,7 @@ def test_predictors() -> None:
     assert shown.rows["distance"].tolist() == pytest.approx([0.4 * BASE[ae] for ae in shown.rows["ae"]])
     titles = [note.text for note in shown.figure.layout.annotations]
     assert titles == ["iFD ↓<br>τ 1.00", "probe accuracy ↑<br>τ −1.00"]
+    assert shown.words.notes.startswith("4 points, 2 properties tried: an order may agree by chance.")
     nothing = dataclasses.replace(rows, latents=latents.head(0))
     with pytest.raises(LrcoreError, match="no property of a latent space beside a distance"):
         predictors(nothing)
@@ -31,16 +32,30 @@ def test_predictors() -> None:
 @pytest.mark.parametrize(
     ("taus", "said"),
     [
-        ({"ifd": 1.0, "probe_accuracy": 0.67}, "iFD comes nearest to the order of the distances (τ 1.00)"),
+        ({"ifd": 1.0, "probe_accuracy": 0.67}, "iFD has the order of the distances"),
         (
             {"flip_error": 0.67, "probe_accuracy": 0.67},
             "Flip error and probe accuracy come nearest to the order of the distances (τ 0.67)",
         ),
         (
             dict.fromkeys(("ifd", "flip_error", "shift_error"), 1.0),
-            "3 of 3 properties come nearest to the order of the distances (τ 1.00)",
+            "All 3 properties have the order of the distances",
         ),
-        ({"ifd": 0.0, "flip_error": -1.0}, "No property of the latent space has the order of the distances"),
+        ({"ifd": 0.0, "flip_error": -1.0}, "Flip error has the reverse of the order of the distances"),
+        ({"ifd": 0.0, "flip_error": 0.0}, "No property of the latent space has the order of the distances"),
+        (
+            {"probe_accuracy": 1.0, "effective_dimension": -1.0, "ifd": 0.33},
+            "Probe accuracy has the order of the distances; effective dimension has its reverse",
+        ),
+        (
+            {"probe_accuracy": 0.33, "effective_dimension": -0.67, "ifd": math.nan},
+            "Probe accuracy comes nearest to the order of the distances (τ 0.33); "
+            "effective dimension comes nearest to its reverse (τ −0.67)",
+        ),
+        (
+            {"probe_accuracy": 0.67, "effective_dimension": -0.33},
+            "Probe accuracy comes nearest to the order of the distances (τ 0.67)",
+        ),
         ({"ifd": math.nan}, "Properties of the latent space against the best distance"),
         ({}, "Properties of the latent space against the best distance"),
     ],

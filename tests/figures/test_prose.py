@@ -25,9 +25,11 @@ def test_protocol() -> None:
 def test_best_of_study() -> None:
     text = prose.best_of_study(generation_rows())
     assert text.startswith(
-        "Study `toy`, from the lowest to the highest best FD (EfficientNet-Lite0) of 64 samples: RAE (4; ln, train "
-        "shift 1.78, sample shift 1.00, with REPA, step 200), FLUX.2 (8;"
+        "Study `toy`, FD (EfficientNet-Lite0) of 64 samples, the best of the 24 settings that all autoencoders share, "
+        "lowest first: RAE (4.00; ln, train shift 1.78, sample shift 1.00, with REPA, step 200), FLUX.2 (8.00;"
     )
+    by_kid = prose.best_of_study(generation_rows().assign(score="kid"))
+    assert "KD × 1000 (EfficientNet-Lite0) of" in by_kid and "RAE (4.00;" in by_kid  # the distance that decides
     with pytest.raises(LrcoreError, match="every run diverged"):
         prose.best_of_study(diverged(generation_rows(), study="toy"))
 

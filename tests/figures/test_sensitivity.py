@@ -9,7 +9,7 @@ import pytest
 from figure_rows import diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.sensitivity import finding, parameter_sensitivity
+from lrcore.figures.sensitivity import finding, parameter_sensitivity, values_tried
 from lrcore.results import naming
 
 
@@ -71,52 +71,76 @@ def test_refusals() -> None:
         parameter_sensitivity(generation_rows(), "dinov2b")
 
 
-def swept(**spreads: dict[str, list[float]]) -> pandas.DataFrame:
-    """Rows of a sweep: for each choice the distances of its values, by autoencoder."""
-    rows = [
-        (ae, parameter, str(number), distance)
-        for parameter, by_ae in spreads.items()
-        for ae, distances in by_ae.items()
-        for number, distance in enumerate(distances)
-    ]
-    return pandas.DataFrame(rows, columns=["ae", "parameter", "value", "distance"])
+def spread(**spreads: dict[str, float]) -> pandas.DataFrame:
+    """Rows of `findings.spreads`: for each choice its spread by autoencoder, all of five values."""
+    rows = [(ae, parameter, value) for parameter, by_ae in spreads.items() for ae, value in by_ae.items()]
+    found = pandas.DataFrame(rows, columns=["ae", "parameter", "spread"])
+    return found.assign(values=5, tried=5, of=5, whole=True)
+
+
+def partly(rows: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
+    """The same rows, of the choice two values of five with SD."""
+    few = (rows["parameter"] == parameter) & (rows["ae"] == "sd")
+    return rows.assign(tried=rows["tried"].mask(few, 2), whole=~few)
+
+
+BOTH = spread(trainshift={"sd": 0.3, "rae": 0.2}, sampleshift={"sd": 0.1, "rae": 0.1})
+VARIED = "FID when one choice of timesteps is varied"
 
 
 @pytest.mark.parametrize(
     ("rows", "noise", "said"),
     [
+        (BOTH, math.nan, "The train shift moves FID more than the sample shift does in both latent spaces"),
+        (BOTH, 0.05, "The train shift moves FID more than the sample shift does in both latent spaces"),
+        (BOTH, 0.1, "No choice of timesteps moves FID most in most latent spaces"),  # of RAE by 9 %
+        # a spread of fewer values is at least what it is
         (
-            swept(trainp={"sd": [1, 2], "rae": [1, 2]}, trainshift={"sd": [1, 3], "rae": [1, 2]}),
+            partly(BOTH, "trainshift"),
             math.nan,
-            "The train shift moves the distance most: 150 % (median)",
+            "The train shift moves FID more than the sample shift does in both latent spaces",
         ),
+        (partly(BOTH, "sampleshift"), math.nan, VARIED),
         (
-            swept(trainp={"sd": [1, 2]}, trainshift={"sd": [1, 2]}),
+            spread(
+                trainp={"sd": 0.1, "rae": 0.1, "flux1": 0.3},
+                trainshift={"sd": 0.3, "rae": 0.2, "flux1": 0.2},
+                sampleshift={"sd": 0.1, "rae": 0.1, "flux1": 0.1},
+            ),
             math.nan,
-            "The training density and the train shift move the distance by 100 %",
-        ),
-        (
-            swept(trainp={"sd": [1, 2]}, trainshift={"sd": [1]}),
-            math.nan,
-            "The training density moves the distance by 100 %",
-        ),
-        (swept(trainp={"sd": [1, 2]}), 1.0, "The distance when one choice of timesteps is varied"),
-        (swept(trainp={"sd": [1]}), math.nan, "The distance when one choice of timesteps is varied"),
-        (swept(trainp={"sd": [-1, 2]}), math.nan, "The distance when one choice of timesteps is varied"),
-        (  # of fewer values a spread is at least what it is
-            swept(trainp={"sd": [1, 2], "rae": [1, 2]}, trainshift={"sd": [1, 4, 2], "rae": [1, 4]}),
-            math.nan,
-            "The train shift moves the distance most: 300 % (median)",
+            "The train shift moves FID more than the training density and the sample shift do in 2 of 3 latent spaces",
         ),
         (
-            swept(trainp={"sd": [1, 9], "rae": [1, 9]}, trainshift={"sd": [1, 4, 2], "rae": [1, 4]}),
+            spread(trainshift={"sd": 0.3}, sampleshift={"sd": 0.1}),
             math.nan,
-            "The training density moves the distance by 800 % (median)",
+            "The train shift moves FID more than the sample shift does",
         ),
+        (spread(trainshift={"sd": 0.2}, sampleshift={"sd": 0.2}), math.nan, VARIED),
+        (
+            spread(trainshift={"sd": 0.3, "rae": 0.2}, trainp={"sd": math.nan, "rae": 0.9}),
+            math.nan,
+            "The train shift moves FID by 20 % to 30 %",
+        ),
+        (partly(spread(trainshift={"sd": 0.2}), "trainshift"), math.nan, "The train shift moves FID by 20 % or more"),
+        (spread(trainp={"sd": math.nan}), math.nan, VARIED),
+        (spread(trainp={}), math.nan, VARIED),
     ],
 )
 def test_the_title_says_which_choice_moves_most(rows: pandas.DataFrame, noise: float, said: str) -> None:
-    assert finding(rows, noise) == said
+    assert finding(rows, "FID", noise) == said
+
+
+def test_the_note_says_how_many_values_were_tried() -> None:
+    one = spread(trainp={"sd": math.nan, "rae": math.nan}).assign(tried=1, of=1)
+    rows = pandas.concat([one, partly(BOTH, "trainshift")])
+    assert values_tried(rows) == (
+        "Values tried: the training density was not varied; train shift 2 (SD), 5 (RAE) of 5; sample shift 5."
+    )
+    half = generation_rows()
+    half = half[~((half["ae"] == "sd") & (half["trainp"] == "pln"))]
+    made = parameter_sensitivity(half)
+    assert made.figure.layout.annotations[0].text == "spread 50 % or more" and "2 (SD)" in made.words.notes
+    assert "the best of all an autoencoder's own settings" in made.words.subtitle
 
 
 def test_no_line_joins_densities() -> None:

@@ -34,7 +34,7 @@ def test_published_points_and_changes() -> None:
     assert [(a.x[0], a.y[0], a.x[1]) for a in arrows] == [(0.9519, 7.72709, x) for x in (0.338, 0.2668, 1.6737)]
     assert made.figure.layout.yaxis.type == "log"
     assert made.figure.layout.xaxis.title.text == "LPIPS, lower is better"
-    assert made.figure.layout.yaxis.title.text == "best gFID, lower is better"
+    assert made.figure.layout.yaxis.title.text == "best gFID, lower is better, log scale"
     assert "RAE gFID 3.10" in made.alt
 
 
@@ -49,13 +49,13 @@ def test_study_takes_the_best_over_the_grid() -> None:
     made = study_tradeoff(generation_rows(), reconstruction_rows())
     traces = markers(made)
     assert traces["RAE"].y[0] == pytest.approx(4.0) and traces["RAE"].x[0] == pytest.approx(0.8)
-    assert made.figure.layout.yaxis.title.text == "best FD (EfficientNet-Lite0), lower is better"
+    assert made.figure.layout.yaxis.title.text == "best FD (EfficientNet-Lite0), lower is better, log scale"
     assert made.rows["ae"].to_list() == ["sd", "flux1", "flux2", "rae"]
 
 
 def test_only_inception_is_called_fid() -> None:
     made = study_tradeoff(generation_rows("inception2015"), reconstruction_rows())
-    assert made.figure.layout.yaxis.title.text == "best FID, lower is better"
+    assert made.figure.layout.yaxis.title.text == "best FID, lower is better, log scale"
 
 
 def test_without_baseline_or_with_a_diverged_one_there_are_no_arrows() -> None:
@@ -128,7 +128,8 @@ def test_words() -> None:
     assert published_tradeoff(published_rows()).words.title == "FLUX.2 beats SD on both axes"
     told = study_tradeoff(generation_rows(), reconstruction_rows(), "psnr").words
     assert told.title == "RAE leads on both axes"
-    assert "PSNR (dB) of reconstructions, higher is better" in told.subtitle and "toy at 32 px" in told.subtitle
+    assert "the best of the 24 settings that all autoencoders share; PSNR (dB) of rec" in told.subtitle
+    assert "toy at 32 px" in told.subtitle and "better" not in told.subtitle  # the axes say it
     assert told.notes.endswith("Source: study toy, data/generation and data/reconstruction.")
 
 

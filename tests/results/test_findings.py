@@ -182,12 +182,16 @@ def test_spreads() -> None:
     assert cut["spread"]["trainp"] == pytest.approx(0.1) and math.isnan(cut["spread"]["sampleshift"])
 
 
-def test_spreads_are_of_autoencoders_that_were_tried_with_every_value() -> None:
+def test_a_spread_is_whole_where_every_value_was_tried() -> None:
     rows = generation_rows()
     lacking = rows[~((rows["ae"] == "sd") & (rows["trainp"] == "ts"))]
-    found = findings.spreads(findings.mean_over_seeds(lacking), step=200)
-    assert set(zip(found["ae"], found["parameter"], strict=True)) >= {("rae", "trainp"), ("sd", "trainshift")}
-    assert ("sd", "trainp") not in set(zip(found["ae"], found["parameter"], strict=True))
+    found = findings.spreads(findings.mean_over_seeds(lacking), step=200).set_index(["ae", "parameter"])
+    assert found["whole"].drop(("sd", "trainp")).all() and not found["whole"]["sd", "trainp"]
+    assert (found["tried"]["sd", "trainp"], found["of"]["sd", "trainp"]) == (2, 3)
+    assert found["spread"]["sd", "trainp"] == pytest.approx(0.1)
+    broken = findings.spreads(findings.mean_over_seeds(diverged(rows, ae="sd", trainp="ts")), step=200)
+    of_sd = broken.set_index(["ae", "parameter"]).loc[("sd", "trainp")]
+    assert of_sd["whole"] and (of_sd["values"], of_sd["tried"]) == (2, 3)  # what diverged was tried
 
 
 def test_while_a_grid_is_half_done_autoencoders_are_compared_at_what_all_have() -> None:

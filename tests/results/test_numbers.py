@@ -16,7 +16,7 @@ def test_percent() -> None:
 
 
 def test_shown_as_its_example_says() -> None:
-    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=3)
+    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=5)
 
 
 def test_digits_at_the_edges_of_the_rule() -> None:
@@ -26,20 +26,20 @@ def test_digits_at_the_edges_of_the_rule() -> None:
     pairs = ((3.2, 12.0), (580.3, 14.2), (0.5, 0.012), (0.0953, 0.0096), (-1.2e-3, 2e-4), (1.0, 0.0), (math.nan, 1.0))
     assert [numbers.with_error(*pair) for pair in pairs] == [
         *("3 ± 12", "580 ± 14", "0.500 ± 0.012", "0.095 ± 0.010"),
-        *("\N{MINUS SIGN}1.2e\N{MINUS SIGN}3 ± 0.2e\N{MINUS SIGN}3", "1", "–"),
+        *("(\N{MINUS SIGN}1.2 ± 0.2)e\N{MINUS SIGN}3", "1.00", "–"),
     ]
 
 
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [
-        (1.0, math.inf, "1"),
-        (0.6, 1e-17, "0.6"),
-        (1e-9, 9e-4, "0e-4 ± 9e-4"),
-        (6e-5, 5e-4, "1e-4 ± 5e-4"),
+        (1.0, math.inf, "1.00"),
+        (0.6, 1e-17, "0.60"),
+        (1e-9, 9e-4, "(0 ± 9)e-4"),
+        (6e-5, 5e-4, "(1 ± 5)e-4"),
         (-0.001, 0.3, "0.0 ± 0.3"),
         (1234567.0, 1234.0, "1,234,600 ± 1,200"),
-        (0.0, 0.003, "0e-3 ± 3e-3"),
+        (0.0, 0.003, "(0 ± 3)e-3"),
         (math.inf, 1.0, "inf"),
     ],
 )
