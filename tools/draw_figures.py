@@ -3,8 +3,9 @@
     python tools/draw_figures.py [SITE]
 
 SITE is the folder of a site that was built from the committed data (default: `_site`). Each figure becomes an SVG,
-which the page shows to readers without scripts, and the first one of a page goes onto its card, a PNG. Run it, and
-build the site again, whenever figures change: a test names those that are out of date. Needs Chromium.
+which the page shows to readers without scripts, and the first one of a page that is on no other card goes onto its
+card, a PNG. Run it, and build the site again, whenever figures change: a test names those that are out of date. Needs
+Chromium.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ def main() -> None:
     Path("site/cards").mkdir(exist_ok=True)
     name = yaml.safe_load(Path("_quarto.yml").read_text())["website"]["title"]
     drawn: list[str] = []
+    carded: set[str] = set()
     with served(site) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for path in sorted(site.rglob("*.html")):
@@ -106,7 +108,9 @@ def main() -> None:
             names = draw_page(page, path, DRAWN)
             source = path.relative_to(site).with_suffix(".qmd")
             if names:
-                draw_card(page, path, source, names[0], name)
+                card = next((figure for figure in names if figure not in carded), names[0])
+                draw_card(page, path, source, card, name)
+                carded.add(card)
             page.close()
             drawn += names
         browser.close()

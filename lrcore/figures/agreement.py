@@ -255,7 +255,7 @@ def _published_ranks(published: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.concat(found)
 
 
-_SHORT = {FOLLOWED: "FLUX.2 comparison", "xu2026ifid": "iFID"}
+_SHORT = {FOLLOWED: "FLUX.2 comparison", "xu2026ifid": "iFID paper"}
 _BRIEF = {"gfid": "gFID", "ifid": "iFID"}
 
 

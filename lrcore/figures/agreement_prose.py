@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas
 
@@ -50,6 +50,15 @@ def noise_in_words(study: StudyRows) -> str:
         f"Another seed moves a distance by {each} (relative standard deviation), so a difference of two trainings "
         f"counts from {_percent(limit)}."
     )
+
+
+def band_in_words(studies: Iterable[StudyRows]) -> str:
+    """Which studies the figure of differences draws a band for, and what lies in it, or that there is none."""
+    known = [code(study.name) for study in studies if findings.noise_of_difference(study.repeated) > 0]
+    if not known:
+        return "No study here has a setting of two seeds so far, so the figure cannot show which differences are noise."
+    where = f"study {known[0]}" if len(known) == 1 else f"the studies {words.joined(known)}"
+    return f"What lies in the grey band, drawn for {where}, could have come out the other way."
 
 
 def disagreements(name: str, found: Sequence[Claim]) -> str:

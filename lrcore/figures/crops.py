@@ -10,6 +10,7 @@ shown as it is stored and nothing is downloaded twice.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -91,6 +92,8 @@ def means_in_words(measured: pandas.DataFrame) -> str:
     means = {str(ae): float(value) for ae, value in measured.groupby("ae")["psnr"].mean().items()}
     count = measured["image"].nunique()
     images = "this image" if count == 1 else f"these {count} images"
+    if exact := [ae for ae, value in means.items() if math.isinf(value)]:
+        return f"{words.named(exact, len(means))} {'loses' if len(exact) == 1 else 'lose'} nothing of {images}"
     most, least = words.leaders(means, highest=True), words.leaders(means)
     if len(means) < 2 or set(most) & set(least):
         return f"What reconstructions keep of {images}"
@@ -104,7 +107,9 @@ def nearest_in_words(measured: pandas.DataFrame) -> str:
     """Whose reconstruction is nearest to how many of the originals, by PSNR: rows of `measured_crops`."""
     wins: dict[str, int] = {}
     for _, image in measured.groupby("image"):
-        for ae in words.leaders(findings.by_ae(image, "psnr"), highest=True):
+        values = findings.by_ae(image, "psnr")
+        exact = [ae for ae, value in values.items() if math.isinf(value)]
+        for ae in exact or words.leaders(values, highest=True):
             wins[ae] = wins.get(ae, 0) + 1
     first = words.leaders({ae: float(count) for ae, count in wins.items()}, highest=True)
     aes, images = measured["ae"].nunique(), measured["image"].nunique()

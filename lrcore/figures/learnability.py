@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas
 import plotly.graph_objects as go
 
@@ -49,17 +51,24 @@ def apart_from_decoder(study: StudyRows) -> Switch:
     )
 
 
-def learned_in_words(study: StudyRows) -> str:
-    """What a study says of learning apart from decoding, or that it says nothing yet."""
-    trainings = learnability.learned(study)
-    if trainings.empty:
-        return (
-            f"Study {code(study.name)} has no distance of samples to reconstructions so far, so what was learned there "
-            "apart from the decoder is not known."
+def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
+    """What each study says of learning apart from decoding, a paragraph each; in one sentence, which say nothing yet."""
+    told = {name: learnability.learned(study) for name, study in studies.items()}
+    silent = [code(name) for name, trainings in told.items() if trainings.empty]
+    said = [_in_words(name, trainings) for name, trainings in told.items() if not trainings.empty]
+    if silent:
+        which = f"Study {silent[0]} has" if len(silent) == 1 else f"The studies {words.joined(silent)} have"
+        said.append(
+            f"{which} no distance of samples to reconstructions so far, so what was learned there apart from the "
+            "decoder is not known."
         )
+    return "\n\n".join(said)
+
+
+def _in_words(name: str, trainings: pandas.DataFrame) -> str:
     means = learnability.mean_of_trainings(trainings)
     most, least = means.iloc[0], means.iloc[-1]
-    text = f"In study {code(study.name)} {escaped(_named(most))} is learned best apart from its decoder"
+    text = f"In study {code(name)} {escaped(_named(most))} is learned best apart from its decoder"
     if len(means) > 1:
         text += f", {escaped(_named(least))} least"
     grid = means[means["measured"] == learnability.GRID]

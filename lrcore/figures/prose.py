@@ -56,6 +56,14 @@ def measured_again(study: StudyRows) -> str:
     return f"Beside these the study {code(study.name)} measured {'; and '.join(parts)}." if parts else ""
 
 
+def decided_by(generation: pandas.DataFrame) -> str:
+    """By which distance a study goes, of how many samples, and what that means for its size."""
+    row = findings.completed(generation).iloc[0]
+    label, samples = escaped(findings.label(findings.completed(generation))), shown(float(row["n_samples"]))
+    text = f"Study {code(row['study'])} goes by the {label} of {samples} samples"
+    return f"{text}." if row["score"] == "kid" else f"{text}: compare its distances with one another only."
+
+
 def best_of_study(generation: pandas.DataFrame) -> str:
     """The autoencoders of one study from the most to the least learnable, with the settings of their best distance.
 

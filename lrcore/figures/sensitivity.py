@@ -112,7 +112,8 @@ def finding(spreads: pandas.DataFrame, distance: str, noise: float = math.nan) -
     most = max(ahead, key=lambda parameter: sum(ahead[parameter]))
     won, of = sum(ahead[most]), len(wide)
     if 2 * won <= of:
-        return f"No choice of timesteps moves {distance} most in most latent spaces" if of > 1 and whole[known].all() else varied
+        none = of > 1 and whole[known].all()
+        return f"No choice of timesteps moves {distance} most in most latent spaces" if none else varied
     others = [_named(rival) for rival in known if rival != most and whole[rival]]
     verb = "does" if len(others) == 1 else "do"
     where = "" if of == 1 else f" in {numbers.part(won, of, 'latent space')}"

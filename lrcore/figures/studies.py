@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping
 
-from lrcore.figures.embed import Embedded, Markup, Switch
+from lrcore.figures.embed import Embedded, Markup, Switch, raw_html
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import narrow_note
 
@@ -18,6 +18,14 @@ def by_study(studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embed
     if not studies and not before:
         return Markup("<p>No study has rows for this yet.</p>")
     return Switch({**before, **{name: draw(study) for name, study in studies.items()}})
+
+
+def figure(label: str, caption: str, shown: Embedded) -> str:
+    """A figure with its number and caption as Markdown, for a cell that has one or, for lack of rows, none.
+
+    A cell whose options name a figure has that figure, and its number, whatever it shows. `label` begins with 'fig-'.
+    """
+    return f"::::: {{#{label}}}\n\n{raw_html(shown.markup)}\n{caption}\n\n:::::"
 
 
 def of_transformers(

@@ -29,6 +29,13 @@ def test_verdicts_in_words_counts_them() -> None:
     assert "noise is not known" in agreement_prose.noise_in_words(study(generation_rows()))
 
 
+def test_a_band_is_spoken_of_where_one_is_drawn() -> None:
+    without_seeds, with_two = study(generation_rows()), study(with_seeds(0.01))
+    assert "grey band" not in agreement_prose.band_in_words([without_seeds])
+    assert "grey band, drawn for study `toy`, could" in agreement_prose.band_in_words([without_seeds, with_two])
+    assert "the studies `toy` and `toy`" in agreement_prose.band_in_words([with_two, with_two])
+
+
 def test_disagreements_quote_both_sides() -> None:
     text = agreement_prose.disagreements("toy", claims.judged(study(generation_rows()), PUBLISHED))
     assert "- **The train shift matters most: more than the density and the sample shift.** Published" in text

@@ -46,10 +46,12 @@ def test_an_address_that_is_no_page_is_left_out(tmp_path):
 
 def test_forests_name_groups_for_and_against(told):
     assert list(told) == ["rfid", "psnr"]
-    assert atlas_forest.finding(
-        told["psnr"], "psnr", "gfid"
-    ) == "The gFID rises with the PSNR in 2 of 2 groups".replace("2 of 2 groups", "1 of 1 group")
-    assert atlas_forest.finding(told["rfid"], "rfid", "gfid") == "The gFID falls with the rFID in 2 of 2 groups"
+    said = "The gFID rises with the PSNR in the one group that counts"
+    assert atlas_forest.finding(told["psnr"], "psnr", "gfid") == said
+    said = "The gFID falls with the rFID in both groups that count"
+    assert atlas_forest.finding(told["rfid"], "rfid", "gfid") == said
+    nothing = told["rfid"].assign(counted=False)
+    assert atlas_forest.finding(nothing, "rfid", "gfid") == "The gFID and the rFID: no group that counts"
     figure = atlas_forest.forest(told["rfid"], "rfid", "gfid")
     marks = [trace for trace in figure.figure.data if trace.mode == "markers"]
     assert [trace.marker.symbol for trace in marks] == [
@@ -66,6 +68,9 @@ def test_forests_name_groups_for_and_against(told):
 def test_a_group_that_holds_0_is_unclear(told):
     unclear = told["rfid"].assign(low=-0.5, high=0.5)
     assert atlas_forest.finding(unclear, "rfid", "gfid") == "The gFID goes clearly with the rFID in none of 2 groups"
+    one = told["psnr"].assign(low=-0.5, high=0.5)
+    said = "The gFID does not go clearly with the PSNR in the one group that counts"
+    assert atlas_forest.finding(one, "psnr", "gfid") == said
     mixed = told["rfid"].assign(low=[-0.9, -0.9, -0.5], high=[-0.1, -0.1, 0.5])
     said = "The gFID falls with the rFID in 1 and does neither clearly in 1 of 2 groups"
     assert atlas_forest.finding(mixed, "rfid", "gfid") == said
@@ -77,7 +82,7 @@ def test_what_transfers_is_clear_in_every_group_of_two_sources(told):
     assert atlas_forest.transfer(rows, "gfid").startswith("Only rFID points clearly the same way in every group")
     turned = rows.assign(low=[0.1, *rows["low"][1:]], high=[0.9, *rows["high"][1:]])
     assert atlas_forest.transferring(turned)["not"] == ["rfid"]
-    assert "1 of 2 have been measured by one source only" in atlas_forest.transfer(turned, "gfid")
+    assert "1 of 2 predictors has been measured by one source only" in atlas_forest.transfer(turned, "gfid")
 
 
 def test_better_reconstruction_is_counted_by_its_direction(told):
@@ -93,6 +98,10 @@ def test_what_guidance_narrows_and_who_wins(rows):
     assert atlas_findings.finding_of_guidance(part) == (
         "The worst latent's gFID is 10 times the best one's without guidance, 8.2 times with it; "
         "a wins without, b with it"
+    )
+    tied = part.assign(unguided=1.0, guided=[2.0, 2.0, *range(3, len(part) + 1)])
+    assert atlas_findings.finding_of_guidance(tied).endswith(
+        f"{len(part)} latents tie without, {' and '.join(part['canonical'].iloc[:2])} tie with it"
     )
     assert "no source" in atlas_findings.guided(rows.iloc[:5], WORKS).markup.lower()
 

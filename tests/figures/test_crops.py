@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy
+import pandas
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.crops import Box, compared_crops, measured_crops, most_detailed_box, zoomed_crops
+from lrcore.figures.crops import (
+    Box,
+    compared_crops,
+    means_in_words,
+    measured_crops,
+    most_detailed_box,
+    nearest_in_words,
+    zoomed_crops,
+)
 
 
 @pytest.fixture
@@ -49,6 +59,41 @@ def test_markup(imgs: Path) -> None:
     assert len(set(alts)) == len(alts)
     assert alts[:2] == ["Image 1, the original", "Image 1, the original, the red box enlarged"]
     assert alts[-1] == "Image 2, its reconstruction by RAE, the red box enlarged"
+
+
+def measured(**values: list[float]) -> pandas.DataFrame:
+    rows = [(image, ae, value) for ae, found in values.items() for image, value in enumerate(found, start=1)]
+    return pandas.DataFrame(rows, columns=["image", "ae", "psnr"])
+
+
+ASIDE = "An original and its reconstruction"
+
+
+@pytest.mark.parametrize(
+    ("rows", "keeps", "nearest"),
+    [
+        (
+            measured(sd=[20.0, 30.0], rae=[10.0, 31.0], flux2=[30.0, 40.0]),
+            "Of these 2 images FLUX.2 keeps most (35 dB), RAE least (20.5 dB)",
+            "FLUX.2 comes nearest to the original in both pictures, by PSNR",
+        ),
+        (
+            measured(sd=[20.0, 30.0, 30.0], rae=[21.0, 20.0, 20.0]),
+            "Of these 3 images SD keeps most (26.7 dB), RAE least (20.3 dB)",
+            "SD comes nearest to the original in 2 of 3 pictures, by PSNR",
+        ),
+        (measured(sd=[20.0]), "What reconstructions keep of this image", ASIDE),
+        (measured(sd=[20.0], rae=[20.0]), "What reconstructions keep of this image", ASIDE),
+        (
+            measured(sd=[math.inf, math.inf], rae=[9.0, 9.0]),
+            "SD loses nothing of these 2 images",
+            "SD comes nearest to",
+        ),
+        (measured(sd=[math.inf], rae=[math.inf]), "SD and RAE lose nothing of this image", ASIDE),
+    ],
+)
+def test_titles_say_what_was_measured(rows: pandas.DataFrame, keeps: str, nearest: str) -> None:
+    assert means_in_words(rows) == keeps and nearest_in_words(rows).startswith(nearest)
 
 
 def test_comparison_of_the_same_images(imgs: Path) -> None:

@@ -136,7 +136,9 @@ def test_prose_holds_no_markup_of_the_rows(foreign: StudyRows, judged: list[Clai
             agreement_prose.samples_in_words(rows),
             agreement_prose.noise_in_words(rows),
             agreement_prose.verdicts_in_words({rows.name: judged}, {rows.name: rows}),
-            learnability.learned_in_words(rows),
+            learnability.learned_in_words({rows.name: rows}),
+            agreement_prose.band_in_words([rows]),
+            prose.decided_by(rows.generation),
         ]
     assert sum(re.search("onerror", text) is not None for text in texts) > 12
     shown = "\n\n".join(texts)

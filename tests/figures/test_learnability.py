@@ -54,27 +54,32 @@ def test_samples_stand_between_their_anchors(measured: StudyRows) -> None:
 
 def test_words_say_by_which_samples() -> None:
     grid = study(generation_rows())
-    assert learned_in_words(grid) == (
+    assert learned_in_words({"toy": grid}) == (
         "In study `toy` RAE (G 0.99) is learned best apart from its decoder, FLUX.1 (G 0.91) least; of all by the 64 "
         "samples that chose the setting, which flatters a little."
     )
     chosen = with_choice(grid)
-    assert "by 128 new samples of 2 trainings of each." in learned_in_words(chosen)
+    assert "by 128 new samples of 2 trainings of each." in learned_in_words({"toy": chosen})
     some = dataclasses.replace(chosen, confirmed=chosen.confirmed.query("ae != 'sd'"))
-    assert "; of SD by the 64 samples that chose" in learned_in_words(some)
+    assert "; of SD by the 64 samples that chose" in learned_in_words({"toy": some})
 
 
 def test_a_study_from_before_says_so_in_one_sentence() -> None:
     old = study(generation_rows().assign(reconstruction_kid=math.nan))
     assert not has_shares(old) and has_shares(study(generation_rows()))
-    assert learned_in_words(old).startswith("Study `toy` has no distance of samples to reconstructions so far")
+    assert learned_in_words({"toy": old}).startswith("Study `toy` has no distance of samples to reconstructions so far")
+    both = {"toy": old, "old": old, "new": study(generation_rows())}
+    assert learned_in_words(both).endswith(
+        "The studies `toy` and `old` have no distance of samples to reconstructions so far, so what was learned there "
+        "apart from the decoder is not known."
+    )
     with pytest.raises(LrcoreError, match="study toy has no distance of samples to reconstructions"):
         apart_from_decoder(old)
 
 
 def test_a_study_of_one_autoencoder_says_so_of_that() -> None:
     one = with_choice(study(generation_rows(aes=("sd",))))
-    assert learned_in_words(one).startswith(
+    assert learned_in_words({"toy": one}).startswith(
         "In study `toy` SD (G 0.93 ± 0.00) is learned best apart from its decoder: by"
     )
     title = apart_from_decoder(one).choices["share learned"].words.title

@@ -106,8 +106,8 @@ def test_the_pool_is_named_where_autoencoders_are_compared() -> None:
          "the one setting that all share"),
         (generation_rows(aes=("sd", "rae")).query("(ae == 'sd') == (trainp == 'ln')"),
          "all its own settings, of which all share none"),
-        (generation_rows(aes=("sd", "rae")).query("step == 200 and trainshift == 1 and sampleshift == 1 and repa == 'none'")
-         .query("trainp != 'pln' and (ae == 'sd') == (trainp == 'ln')"),
+        (generation_rows(aes=("sd", "rae")).query("step == 200 and trainshift == 1 and sampleshift == 1")
+         .query("repa == 'none' and trainp != 'pln' and (ae == 'sd') == (trainp == 'ln')"),
          "the chosen setting of each"),
     ],
 )  # fmt: skip

@@ -34,6 +34,15 @@ def test_best_of_study() -> None:
         prose.best_of_study(diverged(generation_rows(), study="toy"))
 
 
+def test_by_which_distance_a_study_goes() -> None:
+    assert prose.decided_by(generation_rows("inception2015")) == (
+        "Study `toy` goes by the FID of 64 samples: compare its distances with one another only."
+    )
+    assert prose.decided_by(generation_rows("inception2015").assign(score="kid")) == (
+        "Study `toy` goes by the KID × 1000 of 64 samples."
+    )
+
+
 def test_what_was_measured_beside_the_grid() -> None:
     rows = study(generation_rows())
     assert prose.measured_again(rows) == ""

@@ -5,6 +5,7 @@ from bs4 import BeautifulSoup
 
 from lrcore.figures import studies
 from lrcore.figures.best import best_parameters
+from lrcore.figures.embed import Markup
 from lrcore.results.study_rows import load_studies, results
 
 
@@ -20,6 +21,11 @@ def test_what_shows_transformers_that_are_too_narrow_says_so(tmp_path):
 
 def test_no_study_is_a_word_instead_of_a_switch():
     assert "No study has rows" in studies.by_study({}, lambda study: best_parameters(study.generation)).markup
+
+
+def test_a_figure_of_a_cell_has_its_caption_last():
+    text = studies.figure("fig-x", "What it shows.", Markup("<p>shown</p>"))
+    assert text == "::::: {#fig-x}\n\n```{=html}\n<p>shown</p>\n```\n\nWhat it shows.\n\n:::::"
 
 
 def test_a_switch_has_what_is_published_and_every_study_but_the_check_of_the_machinery(tmp_path):

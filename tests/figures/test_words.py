@@ -41,6 +41,8 @@ def test_leaders_of_ties_of_one_and_of_none() -> None:
 def test_names() -> None:
     assert words.named(["sd"], 4) == "SD" and words.named(["rae", "sd"], 4) == "SD and RAE"
     assert words.named(["rae", "sd", "flux1", "flux2"], 13) == "4 of 13 autoencoders"
+    assert words.named(["rae", "sd", "flux1", "flux2"], 4) == "all 4 autoencoders"
+    assert [words.every(count) for count in (1, 2, 4, 13)] == ["one", "both", "all four", "all 13"]
     assert words.joined(["a", "b", "c"], "or") == "a, b or c"
     assert [words.bare(text) for text in ("FD (mine)", "KID × 1000", "KD × 1000 (mine)")] == ["FD", "KID", "KD"]
     assert words.capital("ts is first") == "Ts is first"
