@@ -18,7 +18,7 @@ from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.records.atlas_sources import Group
 from lrcore.results import atlas as statistics
 from lrcore.results import numbers
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import aligned
 
 _ROW = 44
 """Pixels of a row: its text and its interval."""
@@ -258,4 +258,4 @@ def _error(part: pandas.DataFrame) -> dict[str, object]:
 
 def _with_interval(row: Any) -> str:
     value, low, high = row.value, row.low, row.high
-    return f"{shown(value)} [{shown(low)} to {shown(high)}]"
+    return f"{aligned(value)} [{aligned(low)} to {aligned(high)}]"

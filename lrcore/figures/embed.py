@@ -161,8 +161,9 @@ class SiteTable(Embedded):
 
     `name` is as in `SiteFigure`; `caption` says in words what the table holds, for screen readers (the visible
     caption and the number are the page's `tbl-cap`). Floats are shown by `numbers.aligned`, and sorted by their full
-    value; the download has the full values, or is of `rows` where the frame shows them as text. The index is left out. A column that holds the same in every row, but for the first two, which say what a row is and what it
-    measured, becomes a line under the table; so does the text `note`.
+    value; the download has the full values, or is of `rows` where the frame shows them as text. The index is left out.
+    A column that holds the same in every row, but for the first two, which say what a row is and what it measured,
+    becomes a line under the table, unless nothing is known there; so does the text `note`.
 
     Raises:
         LrcoreError: the name is no slug, the caption is empty, or the frame has no rows.

@@ -52,7 +52,7 @@ def apart_from_decoder(study: StudyRows) -> Switch:
 
 
 def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
-    """What each study says of learning apart from decoding, a paragraph each; in one sentence, which say nothing yet."""
+    """What each study says of learning apart from decoding, a paragraph each, and which say nothing yet."""
     told = {name: learnability.learned(study) for name, study in studies.items()}
     silent = [code(name) for name, trainings in told.items() if trainings.empty]
     said = [_in_words(name, trainings) for name, trainings in told.items() if not trainings.empty]

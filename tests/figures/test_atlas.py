@@ -101,7 +101,7 @@ def test_what_guidance_narrows_and_who_wins(rows):
     )
     tied = part.assign(unguided=1.0, guided=[2.0, 2.0, *range(3, len(part) + 1)])
     assert atlas_findings.finding_of_guidance(tied).endswith(
-        f"{len(part)} latents tie without, {' and '.join(part['canonical'].iloc[:2])} tie with it"
+        f"{len(part)} latents tie without, {' and '.join(part['canonical'].iloc[:2])} with it"
     )
     assert "no source" in atlas_findings.guided(rows.iloc[:5], WORKS).markup.lower()
 

@@ -37,7 +37,7 @@ def test_the_finding_is_another_where_no_model_is_below():
     """0.9 of a linear denoiser's loss, which is known to a tenth, is not below it."""
     found = in_words(study(sd=0.9 * 1.75))
     assert found.startswith(
-        "Study `toy`, loss over a linear denoiser's. **No model is better than a linear denoiser.** SD"
+        "Study `toy`, loss over a linear denoiser's. **No model is clearly better than a linear denoiser.** SD"
     )
 
 
