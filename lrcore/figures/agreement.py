@@ -188,8 +188,8 @@ def rank_correlations(study: StudyRows, published: pandas.DataFrame) -> SiteTabl
     table = pandas.DataFrame(
         {
             "published": rows["source"].map(STUDIES),
-            "setting": rows["setting"],
             "distance": rows["quantity"].map(QUANTITIES),
+            "setting": rows["setting"],
             "rank correlation": [tau_text(value) for value in rows["tau"]],
             "autoencoders": aes,
             "orders that agree as well": [

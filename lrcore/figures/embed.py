@@ -324,7 +324,7 @@ def _no_formula(value: Any) -> Any:
 
 def titled(title: str, subtitle: str) -> str:
     """What stands over a figure as HTML."""
-    title = title.replace(" %", "\N{NO-BREAK SPACE}%")
+    title, subtitle = (text.replace(" %", "\N{NO-BREAK SPACE}%") for text in (title, subtitle))
     over = f'<p class="lrcore-title">{html.escape(title)}</p>'
     return over + f'<p class="lrcore-subtitle">{html.escape(subtitle)}</p>'
 

@@ -137,8 +137,8 @@ def _table(rows: pandas.DataFrame, reported: str) -> SiteTable:
 
 
 _OF_WHAT = (
-    "For each autoencoder of our studies: the best of all its own settings, since advice on one latent compares it with "
-    "no other. Where autoencoders are compared, it is the best of the settings that all share."
+    "For each autoencoder of our studies: the best of all its own settings, since advice on one latent compares it "
+    "with no other. Where autoencoders are compared, it is the best of the settings that all share."
 )
 
 
