@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from lrcore.runtime.files import exclusive
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from xdist.scheduler import LoadFileScheduling
 
 PROJECT = Path(__file__).parent.parent
 PROJECT_FILES = (
@@ -48,6 +49,25 @@ SLOWEST = (
 """The longest files, longest first: were one begun last, its core would be busy long after the others. Two that ask for
 the same thing (`undisturbed`, the site) do not begin at once, as one would wait for the other. Those that look at the
 site come after the others, since CI builds it meanwhile."""
+
+OF_ONE_SERVER = {"executors", "torture", "train"}
+"""Files that one worker takes as if they were one: most of their processes come from a server that has imported
+everything (`helpers/processes.py`), and one such server is enough."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """File by file, but for `OF_ONE_SERVER`."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "of one server" if Path(file).stem.removeprefix("test_") in OF_ONE_SERVER else file
+
+    return Files(config, log)
 
 
 @pytest.hookimpl(trylast=True)
