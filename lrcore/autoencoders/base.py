@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,6 +100,11 @@ class Autoencoder(nn.Module, ABC):
     def posterior_batch(self, images: Tensor) -> Posterior:
         """As `encode_batch`, with the deviation of the posterior where the family has one."""
         return Posterior(self.encode_batch(images), None)
+
+    @property
+    def has_posterior(self) -> bool:
+        """Whether `posterior` tells a deviation."""
+        return type(self).posterior_batch is not Autoencoder.posterior_batch
 
     @property
     def device(self) -> torch.device:
@@ -204,6 +209,12 @@ def encode_all(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
         start = number * IMAGES_PER_FORWARD
         found[start : start + len(chunk)] = autoencoder.encode(chunk).cpu()
     return found
+
+
+def spread(pixels: Any, count: int) -> Any:
+    """At most `count` of the images, evenly spread: those of a folder come class after class."""
+    count = min(count, len(pixels))
+    return pixels[torch.arange(count) * len(pixels) // max(count, 1)]
 
 
 def _as_float(images: Tensor) -> Tensor:

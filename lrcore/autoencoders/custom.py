@@ -54,6 +54,7 @@ from typing import Any
 import torch
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
+from lrcore.autoencoders.normalised import tried
 from lrcore.errors import LrcoreError, reason, shown, unknown
 from lrcore.runtime.files import sha256_of
 from lrcore.spec.study import AUTOENCODER_FAMILIES, written
@@ -101,8 +102,9 @@ def _trial_fingerprint(autoencoder: Autoencoder) -> str:
     def trial() -> list[int]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            tokens = autoencoder.encode(trial_images(autoencoder.shape.resolution))
-            results = (tokens, autoencoder.decode(tokens))
+            inside = tried(autoencoder)
+            tokens = inside.encode(trial_images(inside.shape.resolution))
+            results = (tokens, inside.decode(tokens))
         return [number for result in results for number in _summed_up(result)]
 
     try:
@@ -154,7 +156,7 @@ def load_custom(name: str, resolution: int) -> Autoencoder:
             f"__init__ of '{called}' must call super().__init__() first: an Autoencoder is a torch module"
         )
     made.eval().requires_grad_(False)
-    _try_out(made, called, resolution)
+    _try_out(tried(made), called, resolution)
     return made
 
 

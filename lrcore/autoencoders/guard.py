@@ -1,11 +1,13 @@
-"""The latent guard: no training on latents that are not normalised."""
+"""The latent guard: nothing is measured of latents that are not normalised, and nothing trained on them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from torch import Tensor
 
+from lrcore.autoencoders.normalised import CONSTANT
 from lrcore.errors import LrcoreError
 
 MEAN_LIMIT = 0.2
@@ -15,8 +17,32 @@ CHANNEL_MEAN_LIMIT = 1.0
 CHANNEL_STD_LIMITS = (0.1, 3.0)
 """Of single channels, wide enough for families with one shift and one scale for all of them."""
 
+SPREAD_LIMIT = 1.3
+"""The largest deviation of a channel over the smallest from which a word is said: noise hits channels unequally."""
 
-def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> None:
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of all values of latents, and the least and largest deviation of a channel."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+    @property
+    def spread(self) -> float:
+        """The largest deviation of a channel over the smallest."""
+        return self.high / self.low if self.low > 0 else math.inf
+
+
+def scale_of(tokens: Tensor) -> Scale:
+    """Of latents (..., channels)."""
+    deviations = tokens.reshape(-1, tokens.shape[-1]).std(dim=0)
+    return Scale(tokens.mean().item(), tokens.std().item(), deviations.min().item(), deviations.max().item())
+
+
+def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> Scale:
     """Refuse latents that are not normalised: the commonest silent failure of latent diffusion.
 
     Args:
@@ -26,40 +52,84 @@ def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> None:
         one_scale: whether channels are meant to differ in mean and scale, as principal components do: they are not
             checked.
 
+    Returns:
+        What was found.
+
     Raises:
-        LrcoreError: mean or standard deviation off, with the shift and scale that would mend it; or the latents hold
-            NaN, or are constant, which no scale mends.
+        LrcoreError: mean or standard deviation off, with what mends it; or the latents hold NaN, or are constant, which
+            no scale mends.
     """
-    _guard_all(tokens, name)
-    if not one_scale:
-        _guard_channels(tokens, name)
-
-
-def _guard_all(tokens: Tensor, name: str) -> None:
-    mean, std = tokens.mean().item(), tokens.std().item()
-    if not math.isfinite(mean + std):
+    scale = scale_of(tokens)
+    if not math.isfinite(scale.mean + scale.std):
         raise LrcoreError(f"latents of '{name}' hold NaN or infinite values")
-    if std == 0.0:
-        raise LrcoreError(f"latents of '{name}' have collapsed: all values are {mean:.4g}")
-    if abs(mean) <= MEAN_LIMIT and STD_LIMITS[0] <= std <= STD_LIMITS[1]:
-        return
-    raise LrcoreError(
-        f"latents of '{name}' have mean {mean:.3f} and standard deviation {std:.3f}; allowed: |mean| <= {MEAN_LIMIT}, "
-        f"{STD_LIMITS[0]} to {STD_LIMITS[1]}. (latent - {mean:.4f}) * {1 / std:.4f} would be normalised"
+    if scale.std == 0.0:
+        raise LrcoreError(f"latents of '{name}' have collapsed: all values are {scale.mean:.4g}")
+    if not _all_normalised(scale):
+        raise LrcoreError(
+            f"latents of '{name}' have mean {scale.mean:.4g} and standard deviation {scale.std:.4g}; allowed: "
+            f"|mean| <= {MEAN_LIMIT}, {STD_LIMITS[0]} to {STD_LIMITS[1]}. {_remedy(tokens, scale, name, one_scale)}"
+        )
+    wrong = [] if one_scale else _wrong_channels(tokens)
+    if wrong:
+        raise LrcoreError(
+            f"{len(wrong)} of {tokens.shape[-1]} channels of the latents of '{name}' are not normalised; the worst, "
+            f"{_worst(tokens, wrong)}; allowed: |mean| <= {CHANNEL_MEAN_LIMIT}, {CHANNEL_STD_LIMITS[0]} to "
+            f"{CHANNEL_STD_LIMITS[1]}. {_remedy(tokens, scale, name, one_scale)}"
+        )
+    return scale
+
+
+def spread_note(scale: Scale, name: str) -> str:
+    """A line on channels whose deviations differ by `SPREAD_LIMIT` or more; "" where they do not."""
+    if scale.spread < SPREAD_LIMIT:
+        return ""
+    return (
+        f"channels of the latents of '{name}' deviate by {scale.low:.2f} to {scale.high:.2f}, so noise hides some "
+        f"before others; {line_for(name, 'channel')} gives each deviation 1"
     )
 
 
-def _guard_channels(tokens: Tensor, name: str) -> None:
-    channels = tokens.flatten(0, -2)
-    means, stds = channels.mean(dim=0), channels.std(dim=0)
+def line_for(name: str, by: str) -> str:
+    """The line of a study's file that has the latents of `name` normalised."""
+    return f'normalise = "{by}" under [autoencoders.{name}]'
+
+
+def _all_normalised(scale: Scale) -> bool:
+    return abs(scale.mean) <= MEAN_LIMIT and STD_LIMITS[0] <= scale.std <= STD_LIMITS[1]
+
+
+def _wrong_channels(tokens: Tensor) -> list[int]:
+    means, stds = _by_channel(tokens)
     low, high = CHANNEL_STD_LIMITS
-    wrong = ((means.abs() > CHANNEL_MEAN_LIMIT) | (stds < low) | (stds > high)).nonzero().flatten().tolist()
-    if wrong:
-        worst = max(
-            wrong, key=lambda channel: abs(math.log(max(stds[channel].item(), 1e-9))) + abs(means[channel].item())
-        )
-        raise LrcoreError(
-            f"{len(wrong)} of {len(means)} channels of the latents of '{name}' are not normalised; the worst, channel "
-            f"{worst}, has mean {means[worst].item():.3f} and standard deviation {stds[worst].item():.3f}; allowed: "
-            f"|mean| <= {CHANNEL_MEAN_LIMIT}, {low} to {high}. Shift and scale every channel by its own statistics"
-        )
+    found: list[int] = ((means.abs() > CHANNEL_MEAN_LIMIT) | (stds < low) | (stds > high)).nonzero().flatten().tolist()
+    return found
+
+
+def _by_channel(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    channels = tokens.reshape(-1, tokens.shape[-1])
+    return channels.mean(dim=0), channels.std(dim=0)
+
+
+def _worst(tokens: Tensor, wrong: list[int]) -> str:
+    means, stds = _by_channel(tokens)
+    worst = max(wrong, key=lambda channel: abs(math.log(max(stds[channel].item(), 1e-9))) + abs(means[channel].item()))
+    return f"channel {worst}, has mean {means[worst].item():.4g} and standard deviation {stds[worst].item():.4g}"
+
+
+def _remedy(tokens: Tensor, scale: Scale, name: str, one_scale: bool) -> str:
+    """The least change that has the guard pass."""
+    if one_scale or not _wrong_channels((tokens - scale.mean) / scale.std):
+        shift = _rounded(scale.mean, scale.std)
+        return f"(latent - {shift}) * {1 / scale.std:.5g} would be normalised: {line_for(name, 'all')}"
+    stds = _by_channel(tokens)[1]
+    constant = (stds <= CONSTANT * stds.max()).nonzero().flatten().tolist()
+    if constant:
+        named = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
+        return f"{len(constant)} channels are the same in all images ({named}), which no scale mends: leave them out"
+    return f"Shift and scale every channel by its own statistics: {line_for(name, 'channel')}"
+
+
+def _rounded(mean: float, std: float) -> str:
+    """To digits that leave an error below a thousandth of the deviation."""
+    digits = 4 + max(0, math.ceil(math.log10(max(abs(mean), std) / std)))
+    return f"{mean:.{digits}g}"

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lrcore.assets import cache, table
-from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
+from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all, spread
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.errors import LrcoreError
 
@@ -161,6 +161,5 @@ def measured_moments(autoencoder: Taef2Autoencoder, pixels: Any) -> Tensor:
 
     `autoencoder` must have been made with moments (0, 1).
     """
-    count = min(MEASURED_IMAGES, len(pixels))
-    latents = encode_all(autoencoder, pixels[torch.arange(count) * len(pixels) // count]).double()
+    latents = encode_all(autoencoder, spread(pixels, MEASURED_IMAGES)).double()
     return torch.stack([latents.mean(), latents.std()])

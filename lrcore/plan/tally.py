@@ -12,7 +12,7 @@ from lrcore.plan.operations import Kind, Operation, Workload
 from lrcore.stages import anchors
 from lrcore.stages.features import feature_parts, features_are_stored, statistics_path
 from lrcore.stages.latent_shape import has_posterior
-from lrcore.stages.latents import GUARDED_IMAGES, shard_plan
+from lrcore.stages.latents import shard_plan
 from lrcore.stages.reference import COMPARED_IMAGES, compared_count, compared_path, own_statistics_path
 from lrcore.stages.workspace import Workspace
 
@@ -41,9 +41,8 @@ class Tally:
             self.found[Operation(kind, ae, size=size)] += count
 
     def latents(self, ae: str) -> None:
-        """Each time they are wanted the first are looked at; all are encoded once, where that is allowed."""
+        """All are encoded once, where that is allowed."""
         data, flip = self.study.data, self.study.training.flip
-        self.add(Kind.ENCODE, min(GUARDED_IMAGES, data.train_images), ae)
         if not self.cacheable(ae) or not self.new(("latents", ae)):
             return
         images = data.train_images * (1 + flip)

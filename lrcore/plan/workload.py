@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrcore.autoencoders.taef2 import MEASURED_IMAGES
+from lrcore.autoencoders import normalised, taef2
 from lrcore.errors import LrcoreError
 from lrcore.flow.guidance import Guidance
 from lrcore.metrics.equivariance import EQUIVARIANCE_PROTOCOL, SMALLEST_SHIFT_GRID
@@ -18,10 +18,11 @@ from lrcore.plan.operations import Kind, Operation, Workload
 from lrcore.plan.tally import Tally
 from lrcore.spec.study import Cell, Evaluation, needs_encoder
 from lrcore.stages import anchors, choice, diagnostics, samples
-from lrcore.stages.autoencoder import taef2_moments_path, training_checkpoint, uses_features
+from lrcore.stages.autoencoder import normalisation_path, taef2_moments_path, training_checkpoint, uses_features
 from lrcore.stages.diagnostics import Part
 from lrcore.stages.generation import evaluations_done, evaluations_missing, stacks
 from lrcore.stages.latent_shape import latent_shape
+from lrcore.stages.scale import GUARDED_IMAGES, scale_path
 from lrcore.stages.todo import Todo
 from lrcore.stages.training import state_path, steps_left, trained
 from lrcore.stages.workspace import Workspace
@@ -104,12 +105,14 @@ class _Stages(Tally):
             self.add(Kind.ENCODE, self.study.data.train_images, ae)
 
     def normalise(self, ae: str) -> None:
-        """Of TAEF2, whose latents are looked at before the first use."""
-        images = min(MEASURED_IMAGES, self.study.data.train_images)
-        if self.study.autoencoders[ae].family == "taef2" and self.new(
-            ("moments", ae), lambda: taef2_moments_path(self.work, ae)
-        ):
-            self.add(Kind.ENCODE, images, ae)
+        """Statistics of the latents where the study measures them, and the look at whether they are normalised."""
+        spec, images = self.study.autoencoders[ae], self.study.data.train_images
+        if spec.family == "taef2" and self.new(("moments", ae), lambda: taef2_moments_path(self.work, ae)):
+            self.add(Kind.ENCODE, min(taef2.MEASURED_IMAGES, images), ae)
+        if spec.normalise and self.new(("statistics", ae), lambda: normalisation_path(self.work, ae)):
+            self.add(Kind.ENCODE, min(normalised.MEASURED_IMAGES, images), ae)
+        if self.new(("scale", ae), lambda: scale_path(self.work, ae)):
+            self.add(Kind.ENCODE, min(GUARDED_IMAGES, images), ae)
 
     def reconstruct(self, ae: str) -> None:
         images = self.study.data.validation_images

@@ -10,6 +10,9 @@ from itertools import product
 
 AUTOENCODER_FAMILIES = ("kl", "flux2", "rae", "patches", "taef2")
 PRECISIONS = ("float32", "bfloat16")
+NORMALISATIONS = ("all", "channel", "position")
+"""What one mean and one deviation of the latents are of, where a study asks for statistics of the training images."""
+
 DATASETS = {
     "cifar10": (),
     "folder": ("path", "unreadable"),
@@ -120,8 +123,9 @@ class AutoencoderSpec:
     `family` is one of `AUTOENCODER_FAMILIES`, or names your own: an entry point, or `file.py:function`
     (`lrcore.autoencoders.custom`). `seed` is added to the study's in training: one more training of the same
     autoencoder. `coefficients` of "patches": the first principal components of a patch that are kept, 0 for its pixels
-    as they are. `size` of "taef2": the pixels a side to which it resizes the images, a multiple of 8. A key that the
-    autoencoder does not use is refused.
+    as they are. `size` of "taef2": the pixels a side to which it resizes the images, a multiple of 8. `normalise`, one
+    of `NORMALISATIONS`, shifts and scales the latents by statistics of the training images; "" leaves them as they
+    come. A key that the autoencoder does not use is refused.
     """
 
     family: str
@@ -143,6 +147,7 @@ class AutoencoderSpec:
     seed: int = 0
     coefficients: int = 0
     size: int = 0
+    normalise: str = ""
 
     @property
     def origin(self) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from lrcore.autoencoders import flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
 from lrcore.autoencoders.loading import load_model, stored_class, stored_config
+from lrcore.autoencoders.normalised import Normalised, tried
 from lrcore.autoencoders.objectives import (
     AlignedKLObjective,
     AutoencoderObjective,
@@ -33,7 +35,7 @@ from lrcore.runtime.ahead import Ahead
 from lrcore.runtime.files import atomic_folder, exclusive, sha256_of
 from lrcore.runtime.heartbeat import autoencoder_unit
 from lrcore.runtime.seeds import batch_indices, generator
-from lrcore.runtime.tensor_files import add_digests, require_whole, tensor_files
+from lrcore.runtime.tensor_files import add_digests, load_tensors, require_whole, save_tensors, tensor_files
 from lrcore.spec.study import AutoencoderSpec, written
 from lrcore.stages import custom
 from lrcore.stages.features import cached_tensor, features_recipe, training_features
@@ -75,7 +77,7 @@ def autoencoder_recipe(work: Workspace, ae: str) -> str:
 def _recipe(work: Workspace, ae: str) -> str:
     spec = work.study.autoencoders[ae]
     if spec.origin == "trained":
-        return recipe(_training_recipe(work, ae), spec.precision)
+        return recipe(_training_recipe(work, ae), spec.precision, *filter(None, [spec.normalise]))
     return recipe(spec, _behind(work, ae), work.data_recipe)
 
 
@@ -152,6 +154,37 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
 
 
 def _obtained(work: Workspace, ae: str) -> Autoencoder:
+    found, by = _as_it_comes(work, ae), work.study.autoencoders[ae].normalise
+    if by:
+        found = Normalised(tried(found), by).to(work.device)
+    if isinstance(found, Normalised) and not found.measured:
+        with naming(f"autoencoders.{ae}"):
+            _measure_normalisation(work, ae, found)
+    return found
+
+
+def _measure_normalisation(work: Workspace, ae: str, autoencoder: Normalised) -> None:
+    """Give it the statistics of the training images: those of an earlier run, if there was one."""
+    path = normalisation_path(work, ae)
+    if not path.exists():
+        with exclusive(path, work.check):
+            if not path.exists():
+                autoencoder.before_chunk = work.check
+                autoencoder.measure(work.images.train.images)
+                save_tensors(path, autoencoder.statistics)
+                images = f"{int(autoencoder.images):,} training images"
+                print(f"latents of '{ae}': normalised by {autoencoder.by}, from {images}", file=sys.stderr, flush=True)
+                return
+    autoencoder.use(load_tensors(path))
+
+
+def normalisation_path(work: Workspace, ae: str) -> Path:
+    """Where the statistics are kept by which a study normalises the latents of `ae`."""
+    return work.runs / "autoencoders" / f"normalised-{ae}-{autoencoder_recipe(work, ae)}.safetensors"
+
+
+def _as_it_comes(work: Workspace, ae: str) -> Autoencoder:
+    """Without the normalisation that the study asks for."""
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
         return custom.load(work, ae)
@@ -177,7 +210,7 @@ def _obtained(work: Workspace, ae: str) -> Autoencoder:
 def _training_recipe(work: Workspace, ae: str) -> str:
     """What the trained weights depend on."""
     study = work.study
-    spec = dataclasses.replace(study.autoencoders[ae], precision="float32")
+    spec = dataclasses.replace(study.autoencoders[ae], precision="float32", normalise="")
     settings = dataclasses.replace(study.autoencoder_training, checkpoint_every=1)
     features = features_recipe(work) if uses_features(spec) else ""
     return recipe(ae, spec, settings, study.seed, work.data_recipe, features)

@@ -57,7 +57,7 @@ def known(work: Workspace, ae: str) -> Known:
             custom_fingerprint(spec.family, made),
             made.shape,
             made.cacheable,
-            type(made).posterior_batch != Autoencoder.posterior_batch,
+            made.has_posterior,
         )
         if _left(_path(work, ae)) != found:
             write_json(_path(work, ae), asdict(found))

@@ -45,6 +45,7 @@ from lrcore.stages.precision import require_quick_precision
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done, reconstruction_recipe
 from lrcore.stages.reference import require_reference
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
+from lrcore.stages.scale import look_at_scale, scale_known
 from lrcore.stages.todo import Todo
 from lrcore.stages.training import steps_left, training_folder, training_recipe
 from lrcore.stages.workspace import Workspace
@@ -150,7 +151,7 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
             Unit(
                 name=f"{title}{ae}",
                 ae=ae,
-                needs=frozenset() if training else frozenset({f"autoencoder {ae}"}),
+                needs=frozenset() if training else _before(ae) - {f"{title}{ae}"},
                 locks=(folder / kind / ae,),
                 done=partial(done, work, ae),
                 steps=lambda: work.study.autoencoder_training.steps if training else 0,
@@ -158,8 +159,14 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
             )
         )
 
+    unseen = [ae for ae in todo.measured if not scale_known(work, ae)]
+    # hours of training others would be lost on one that is refused
+    for ae in (ae for ae in unseen if ae not in todo.train):
+        add("scale", ae, scale_known, look_at_scale, "scale of ")
     for ae in todo.train:
         add("autoencoder", ae, _is_trained, ensure_autoencoder, "autoencoder ")
+    for ae in (ae for ae in unseen if ae in todo.train):
+        add("scale", ae, scale_known, look_at_scale, "scale of ")
     for ae in todo.reconstruct:
         add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ")
     for ae in todo.diagnose:
@@ -180,6 +187,11 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
         for ae in todo.show
     ]  # fmt: skip
     return [*before, *best, *shown]
+
+
+def _before(ae: str) -> frozenset[str]:
+    """What comes before anything is measured of an autoencoder: its training, and the look at its latents' scale."""
+    return frozenset({f"autoencoder {ae}", f"scale of {ae}"})
 
 
 def _last(
@@ -209,7 +221,7 @@ def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]
     return Unit(
         name=cells[0].name + (f" and {len(cells) - 1} more" if len(cells) > 1 else ""),
         ae=cells[0].ae,
-        needs=frozenset({f"autoencoder {cells[0].ae}"}),
+        needs=_before(cells[0].ae),
         locks=tuple(work.runs / "units" / "training" / cell.name for cell in cells),
         done=partial(_all_measured, work, cells),
         steps=lambda: sum(_steps_left(work, cell) for cell in cells),

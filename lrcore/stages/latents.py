@@ -7,16 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lrcore.autoencoders.base import Autoencoder, encode_all
-from lrcore.autoencoders.guard import guard_scale
+from lrcore.autoencoders.base import Autoencoder
 from lrcore.spec.study import Study
 from lrcore.stages.autoencoder import autoencoder_recipe
 from lrcore.stages.features import CHUNK
 from lrcore.stages.latent_shards import LatentShards, ShardPlan, ensure_shards
+from lrcore.stages.scale import require_normalised
 from lrcore.stages.workspace import Workspace
-
-GUARDED_IMAGES = 512
-"""So many of the first images are encoded to see whether the latents are normalised, before all of them are."""
 
 
 def shard_plan(work: Workspace, ae: str) -> ShardPlan:
@@ -38,13 +35,11 @@ def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> Late
     Raises:
         LrcoreError: they are not normalised, or the disk has not room enough.
     """
-    pixels = work.images.train.images
-    first = encode_all(autoencoder, pixels.narrow(0, 0, min(GUARDED_IMAGES, len(pixels))))
-    guard_scale(first, ae, autoencoder.one_scale)
+    require_normalised(work, ae, autoencoder)
     if not autoencoder.cacheable:
         return None
     plan = shard_plan(work, ae)
-    ensure_shards(plan, autoencoder, pixels, ae, work.check)
+    ensure_shards(plan, autoencoder, work.images.train.images, ae, work.check)
     return LatentShards(plan, work.study.training.latent == "sample", autoencoder.shape)
 
 

@@ -16,6 +16,7 @@ from lrcore.spec.study import (
     NO_REPA,
     NO_SKIP,
     NO_TRAINING,
+    NORMALISATIONS,
     PRECISIONS,
     SCORES,
     SELF_REPA,
@@ -255,7 +256,7 @@ def _check_autoencoder(study: Study, ae: str) -> None:
     if spec.origin == "custom":
         with naming(f"{name}.family"):
             check_custom_name(spec.family)
-    used = {"family"} | _USED_KEYS.get((spec.origin, spec.family), set())
+    used = {"family", "normalise"} | _USED_KEYS.get((spec.origin, spec.family), set())
     for field in fields(spec):
         if field.name not in used and getattr(spec, field.name) != field.default:
             raise LrcoreError(
@@ -263,6 +264,8 @@ def _check_autoencoder(study: Study, ae: str) -> None:
                 f"its keys: {', '.join(sorted(used))}"
             )
     _one_of(f"{name}.precision", "", spec.precision, PRECISIONS)
+    if spec.normalise:
+        _one_of(f"{name}.normalise", "", spec.normalise, NORMALISATIONS)
     if spec.family == "patches":
         _check_patches(spec, name, study.data.resolution)
     if spec.family == "taef2" and (spec.size < 8 or spec.size % 8):
