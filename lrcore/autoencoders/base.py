@@ -102,11 +102,6 @@ class Autoencoder(nn.Module, ABC):
         return Posterior(self.encode_batch(images), None)
 
     @property
-    def has_posterior(self) -> bool:
-        """Whether `posterior` tells a deviation."""
-        return type(self).posterior_batch is not Autoencoder.posterior_batch
-
-    @property
     def device(self) -> torch.device:
         """Where the weights are; results are on it, inputs may be anywhere."""
         held = next(chain(self.parameters(), self.buffers()), None)

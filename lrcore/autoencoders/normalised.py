@@ -68,10 +68,6 @@ class Normalised(Autoencoder):
         """Whether it has statistics."""
         return bool(self.images)
 
-    @property
-    def has_posterior(self) -> bool:
-        return self.inner.has_posterior
-
     @torch.no_grad()
     def measure(self, pixels: Any) -> None:
         """Take the statistics of the latents of `pixels`: uint8 (N, 3, H, W), a tensor or `LazyImages`.
@@ -149,6 +145,12 @@ class Normalised(Autoencoder):
             f"{len(constant)} of the {self.shape.dimension:,} numbers of a latent are the same in all {images:,} "
             'images: normalise = "channel" takes its statistics over positions'
         )
+
+
+def has_posterior(autoencoder: Autoencoder) -> bool:
+    """Whether `posterior` tells a deviation."""
+    inside = autoencoder.inner if isinstance(autoencoder, Normalised) else autoencoder
+    return type(inside).posterior_batch is not Autoencoder.posterior_batch
 
 
 def tried(autoencoder: Autoencoder) -> Autoencoder:

@@ -154,7 +154,7 @@ def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
 
 
 def _obtained(work: Workspace, ae: str) -> Autoencoder:
-    found, by = _as_it_comes(work, ae), work.study.autoencoders[ae].normalise
+    found, by = as_it_comes(work, ae), work.study.autoencoders[ae].normalise
     if by:
         found = Normalised(tried(found), by).to(work.device)
     if isinstance(found, Normalised) and not found.measured:
@@ -183,8 +183,8 @@ def normalisation_path(work: Workspace, ae: str) -> Path:
     return work.runs / "autoencoders" / f"normalised-{ae}-{autoencoder_recipe(work, ae)}.safetensors"
 
 
-def _as_it_comes(work: Workspace, ae: str) -> Autoencoder:
-    """Without the normalisation that the study asks for."""
+def as_it_comes(work: Workspace, ae: str) -> Autoencoder:
+    """The autoencoder `ae` without the normalisation that the study asks for; else as `ensure_autoencoder`."""
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
         return custom.load(work, ae)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.autoencoders.custom import code_fingerprint, custom_fingerprint, load_custom
+from lrcore.autoencoders.normalised import has_posterior
 from lrcore.errors import LrcoreError, naming
 from lrcore.runtime.files import write_json
 from lrcore.spec.study import written
@@ -57,7 +58,7 @@ def known(work: Workspace, ae: str) -> Known:
             custom_fingerprint(spec.family, made),
             made.shape,
             made.cacheable,
-            made.has_posterior,
+            has_posterior(made),
         )
         if _left(_path(work, ae)) != found:
             write_json(_path(work, ae), asdict(found))

@@ -10,7 +10,7 @@ from custom_study import EXAMPLE, study_with
 from lrcore import train
 from lrcore.autoencoders.base import Autoencoder, LatentShape, Posterior, encode_all
 from lrcore.autoencoders.guard import guard_scale, scale_of, spread_note
-from lrcore.autoencoders.normalised import MEASURED_IMAGES, Normalised
+from lrcore.autoencoders.normalised import MEASURED_IMAGES, Normalised, has_posterior
 from lrcore.errors import LrcoreError
 from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.folders import Folders
@@ -32,10 +32,6 @@ class Raw(Autoencoder):
         self.register_buffer("shift", torch.as_tensor(shift, dtype=torch.float32).expand(48).clone())
         self.with_posterior = posterior
 
-    @property
-    def has_posterior(self):
-        return self.with_posterior
-
     def encode_batch(self, images):
         tokens = torch.nn.functional.pixel_unshuffle(images, 4).flatten(2).transpose(1, 2)
         return tokens * self.scale + self.shift
@@ -47,6 +43,12 @@ class Raw(Autoencoder):
     def decode_batch(self, tokens):
         latent = ((tokens - self.shift) / self.scale).transpose(1, 2).unflatten(2, (2, 2))
         return torch.nn.functional.pixel_shuffle(latent, 4)
+
+
+class Plain(Autoencoder):
+    shape = LatentShape(8, (2, 2), 48)
+    encode_batch = Raw.encode_batch
+    decode_batch = Raw.decode_batch
 
 
 def pixels(count=64, seed=0):
@@ -68,6 +70,7 @@ def test_tokens_are_normalised_and_decode_as_before(by):
     # the deviation goes with the tokens: a sample of the raw posterior, normalised, is one of the normalised posterior
     torch.testing.assert_close(std, (raw.posterior(pixels()).std / made.deviation))
     assert int(made.images) == 64
+    assert has_posterior(made) and not has_posterior(Normalised(Plain()))
 
 
 def test_statistics_are_stored_with_the_weights_and_read_again():
