@@ -21,6 +21,17 @@ SPREAD_LIMIT = 1.3
 """The largest deviation of a channel over the smallest from which a word is said: noise hits channels unequally."""
 
 
+class NotNormalisedError(LrcoreError):
+    """Latents are not normalised; `by` is the value of `normalise` that mends them, "" where none does."""
+
+    def __init__(self, message: str, by: str) -> None:
+        super().__init__(message)
+        self.by = by
+
+    def __reduce__(self) -> tuple[type[NotNormalisedError], tuple[str, str]]:
+        return NotNormalisedError, (str(self), self.by)
+
+
 @dataclass(frozen=True)
 class Scale:
     """Mean and standard deviation of all values of latents, and the least and largest deviation of a channel."""
@@ -56,8 +67,8 @@ def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> Scale:
         What was found.
 
     Raises:
-        LrcoreError: mean or standard deviation off, with what mends it; or the latents hold NaN, or are constant, which
-            no scale mends.
+        NotNormalisedError: mean or standard deviation off, with what mends it.
+        LrcoreError: the latents hold NaN, or are constant, which no scale mends.
     """
     scale = scale_of(tokens)
     if not math.isfinite(scale.mean + scale.std):
@@ -65,16 +76,20 @@ def guard_scale(tokens: Tensor, name: str, one_scale: bool = False) -> Scale:
     if scale.std == 0.0:
         raise LrcoreError(f"latents of '{name}' have collapsed: all values are {scale.mean:.4g}")
     if not _all_normalised(scale):
-        raise LrcoreError(
+        by, remedy = _remedy(tokens, scale, name, one_scale)
+        raise NotNormalisedError(
             f"latents of '{name}' have mean {scale.mean:.4g} and standard deviation {scale.std:.4g}; allowed: "
-            f"|mean| <= {MEAN_LIMIT}, {STD_LIMITS[0]} to {STD_LIMITS[1]}. {_remedy(tokens, scale, name, one_scale)}"
+            f"|mean| <= {MEAN_LIMIT}, {STD_LIMITS[0]} to {STD_LIMITS[1]}. {remedy}",
+            by,
         )
     wrong = [] if one_scale else _wrong_channels(tokens)
     if wrong:
-        raise LrcoreError(
+        by, remedy = _remedy(tokens, scale, name, one_scale)
+        raise NotNormalisedError(
             f"{len(wrong)} of {tokens.shape[-1]} channels of the latents of '{name}' are not normalised; the worst, "
             f"{_worst(tokens, wrong)}; allowed: |mean| <= {CHANNEL_MEAN_LIMIT}, {CHANNEL_STD_LIMITS[0]} to "
-            f"{CHANNEL_STD_LIMITS[1]}. {_remedy(tokens, scale, name, one_scale)}"
+            f"{CHANNEL_STD_LIMITS[1]}. {remedy}",
+            by,
         )
     return scale
 
@@ -116,17 +131,20 @@ def _worst(tokens: Tensor, wrong: list[int]) -> str:
     return f"channel {worst}, has mean {means[worst].item():.4g} and standard deviation {stds[worst].item():.4g}"
 
 
-def _remedy(tokens: Tensor, scale: Scale, name: str, one_scale: bool) -> str:
-    """The least change that has the guard pass."""
+def _remedy(tokens: Tensor, scale: Scale, name: str, one_scale: bool) -> tuple[str, str]:
+    """The least normalisation that has the guard pass, "" where none does, and what to do in words."""
     if one_scale or not _wrong_channels((tokens - scale.mean) / scale.std):
         shift = _rounded(scale.mean, scale.std)
-        return f"(latent - {shift}) * {1 / scale.std:.5g} would be normalised: {line_for(name, 'all')}"
+        return "all", f"(latent - {shift}) * {1 / scale.std:.5g} would be normalised: {line_for(name, 'all')}"
     stds = _by_channel(tokens)[1]
     constant = (stds <= CONSTANT * stds.max()).nonzero().flatten().tolist()
     if constant:
         named = ", ".join(map(str, constant[:5])) + (", ..." if len(constant) > 5 else "")
-        return f"{len(constant)} channels are the same in all images ({named}), which no scale mends: leave them out"
-    return f"Shift and scale every channel by its own statistics: {line_for(name, 'channel')}"
+        return (
+            "",
+            f"{len(constant)} channels are the same in all images ({named}), which no scale mends: leave them out",
+        )
+    return "channel", f"Shift and scale every channel by its own statistics: {line_for(name, 'channel')}"
 
 
 def _rounded(mean: float, std: float) -> str:
