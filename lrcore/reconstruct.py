@@ -10,16 +10,14 @@ crops, and prints the table. `python -m lrcore.train` does the same as one of it
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
-
-import pandas
 
 from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
 from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job, run_study
+from lrcore.stages.tables import reconstruction_table
 from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
 
@@ -37,15 +35,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     rows = read_reconstruction(options.data)
     rows = rows[(rows.study == study.name) & rows.ae.isin(aes)]
     if not rows.empty:
-        print(_table(rows))
+        print(reconstruction_table(rows))
     return status
-
-
-def _table(rows: pandas.DataFrame) -> str:
-    measured = zip(rows.value.tolist(), rows.standard_error.tolist(), strict=True)
-    texts = [f"{value:.4f}" + ("" if math.isnan(error) else f" ± {error:.4f}") for value, error in measured]
-    shown = rows.assign(text=texts)
-    return str(shown.pivot(index="ae", columns="metric", values="text").fillna("").to_string())
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell, Study
 from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
 from lrcore.stages.precision import in_float32
+from lrcore.stages.tables import tables
 from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
 
@@ -91,11 +92,15 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         print(plan(job.workspace(stop), stages, aes, cells))
         return 0
     with joined(job.device, options.shard) as (world, device):
-        if world.size == 1:
-            return run_study(job, stop, execute)
-        if execute is not in_this_process:
+        if world.size > 1 and execute is not in_this_process:
             raise LrcoreError("--workers and --executor ray start processes themselves: start them without torchrun")
-        return run_together(world, dataclasses.replace(job, device=device), stop)
+        if world.size > 1:
+            status = run_together(world, dataclasses.replace(job, device=device), stop)
+        else:
+            status = run_study(job, stop, execute)
+        if world.first and (measured := tables(job.folders.data, study.name, aes)):
+            print(f"\n{measured}")
+        return status
 
 
 def _at_shifts(study: Study, wanted: Sequence[float]) -> Study:

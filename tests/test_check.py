@@ -170,6 +170,7 @@ def test_what_new_writes_passes_at_once(tmp_path, monkeypatch, capsys):
     Path("my-own.toml").write_text(
         Path("my-own.toml").read_text().replace('repa = ["none"]', 'repa = ["none"]\nwidth = [32]')
     )
+    capsys.readouterr()
     assert check.main(["my-own.toml", "--device", "cpu"]) == 2
     said = capsys.readouterr()
     assert "a transformer of width 32 is narrower than the 48 channels of a token of 'my-own'" in line_on(

@@ -29,7 +29,8 @@ def test_help_lists_every_command_and_loads_none():
 
 def test_every_module_that_can_be_run_is_a_command():
     runnable = {path for path in (ROOT / "lrcore").rglob("*.py") if 'if __name__ == "__main__":' in path.read_text()}
-    assert runnable - {ROOT / "lrcore" / "__main__.py"} == {path.resolve() for path in console.commands().values()}
+    of_no_command = {ROOT / "lrcore" / "__main__.py", ROOT / "lrcore" / "metrics" / "trace_roots.py"}  # a worker's loop
+    assert runnable - of_no_command == {path.resolve() for path in console.commands().values()}
 
 
 def test_the_entry_point_is_the_console():

@@ -196,13 +196,14 @@ def token_grid(resolution: int, downsampling: int, patch: int) -> tuple[int, int
     return (resolution // step, resolution // step)
 
 
-def encode_all(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
-    """Tokens (N, tokens, channels), float32 on the CPU, of any number of images."""
+def encode_all(autoencoder: Autoencoder, pixels: Tensor, count: Callable[[int], None] = lambda images: None) -> Tensor:
+    """Tokens (N, tokens, channels), float32 on the CPU, of any number of images; `count` is told of every few."""
     found = torch.empty(len(pixels), autoencoder.shape.tokens, autoencoder.shape.channels_per_token)
     # filled, not joined: there is memory for one copy of large latents
     for number, chunk in enumerate(pixels.split(IMAGES_PER_FORWARD)):
         start = number * IMAGES_PER_FORWARD
         found[start : start + len(chunk)] = autoencoder.encode(chunk).cpu()
+        count(len(chunk))
     return found
 
 

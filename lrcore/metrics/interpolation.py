@@ -120,6 +120,7 @@ def interpolated_frechet(
     network: FeatureNetwork,
     originals: FrechetReference,
     before_chunk: Callable[[], None] = lambda: None,
+    count: Callable[[int], None] = lambda images: None,
 ) -> float:
     """The Frechet distance of decoded interpolations to the images that these lie between.
 
@@ -127,6 +128,7 @@ def interpolated_frechet(
         moved: (N, tokens, channels), interpolations of latents that are normalised as `autoencoder` encodes them.
         originals: the statistics of the N images whose latents were moved, in the features of `network`.
         before_chunk: called before every batch that is decoded; may raise to stop.
+        count: told of every few images that were decoded.
 
     Raises:
         LrcoreError: a decoded image holds NaN, or the network's dimension is not that of the statistics.
@@ -139,5 +141,6 @@ def interpolated_frechet(
             if torch.isnan(decoded).any():
                 raise LrcoreError("interpolated latents decode to NaN: no distance of such images")
             yield to_uint8(decoded).cpu()
+            count(len(chunk))
 
     return originals.distance(statistics(network, images()))

@@ -7,7 +7,7 @@ since published tables differ by just these choices.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,43 @@ def load_lpips(name: str, device: torch.device | str = "cpu") -> Lpips:
     module = pretrained.lpips_metric(network, weighted=name != "lpips_vgg_unweighted").to(device)
     sha256 = pretrained.sha256({"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}[network])
     return Lpips(name, network, sha256, LPIPS_PROTOCOL[name], torch.device(device), module)
+
+
+def lpips_together(variants: Sequence[Lpips], a: Tensor, b: Tensor) -> list[Tensor]:
+    """What each of `variants` gives for `a` and `b`, bit for bit; the features of a network are computed once for all.
+
+    Raises:
+        LrcoreError: as they do.
+    """
+    found: dict[str, list[Tensor]] = {variant.name: [torch.zeros(0, dtype=torch.float64)] for variant in variants}
+    for network in dict.fromkeys(variant.network for variant in variants):
+        alike = [variant for variant in variants if variant.network == network]
+        _check_pair(a, b, smallest=LPIPS_SMALLEST[network], metric=alike[0].name)
+        device, module = alike[0].device, alike[0].module
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            for x, y in zip(torch.split(a, _LPIPS_CHUNK), torch.split(b, _LPIPS_CHUNK), strict=True):
+                layers = _layer_differences(module, to_float(x.to(device)), to_float(y.to(device)))
+                for variant in alike:
+                    found[variant.name].append(_summed(variant.module, layers).flatten().cpu().double())
+    return [torch.cat(found[variant.name]) for variant in variants]
+
+
+def _layer_differences(module: Any, a: Tensor, b: Tensor) -> list[Tensor]:
+    """Squared differences of the unit features of two batches in [-1, 1], by layer of an `lpips.LPIPS`."""
+    import lpips
+
+    outputs = zip(*(module.net(module.scaling_layer(images)) for images in (a, b)), strict=True)
+    return [(lpips.normalize_tensor(x) - lpips.normalize_tensor(y)) ** 2 for x, y in outputs]
+
+
+def _summed(module: Any, layers: Sequence[Tensor]) -> Tensor:
+    """The distance (B, 1, 1, 1) of an `lpips.LPIPS`, from what `_layer_differences` gives."""
+    weighted = [
+        module.lins[depth](layer) if module.lpips else layer.sum(dim=1, keepdim=True)
+        for depth, layer in enumerate(layers)
+    ]
+    total: Tensor = sum(layer.mean([2, 3], keepdim=True) for layer in weighted)  # type: ignore[assignment]
+    return total
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from lrcore.metrics.latents import LatentSample, diagnose, predict
 from lrcore.metrics.moment_matched import moment_matched
 from lrcore.metrics.pairs import FeatureSet
 from lrcore.metrics.probe import LEAST_TRAINING_IMAGES
-from lrcore.metrics.reconstruction import LPIPS_PROTOCOL, load_lpips, psnr, ssim
+from lrcore.metrics.reconstruction import LPIPS_PROTOCOL, load_lpips, lpips_together, psnr, ssim
 from lrcore.plan.operations import Kind, Operation
 from lrcore.plan.rehearsal import AUTOENCODER_IMAGES, IMAGES, Clock, rehearsed_autoencoder, rehearsed_training, stand_in
 from lrcore.plan.workload import passes_per_sample
@@ -189,11 +189,11 @@ class Costs:
     def _metrics(self, operation: Operation) -> float:
         images = self._pixels(self._few_pixels(2))
         lpips = [load_lpips(name, self.work.device) for name in LPIPS_PROTOCOL]
-        metrics: list[Callable[[Tensor, Tensor], Tensor]] = [psnr, ssim, *lpips]
 
         def measure() -> None:
-            for metric in metrics:
+            for metric in (psnr, ssim):
                 metric(images, images.flip(0))
+            lpips_together(lpips, images, images.flip(0))
 
         return self._timed(measure) / len(images)
 
@@ -245,8 +245,9 @@ class Costs:
         return made / count * operation.size / images
 
     def _features(self, operation: Operation) -> float:
-        images = self._pixels(TIMED_IMAGES[self.device])
-        return self._timed(lambda: self._network(images)) / len(images)
+        # loaded before the clock starts: that is an operation of its own
+        images, network = self._pixels(TIMED_IMAGES[self.device]), self._network
+        return self._timed(lambda: network(images)) / len(images)
 
     def _statistics(self, operation: Operation) -> float:
         found, features = GaussianStatistics(self._network.dim, self._kept_on), self._set(CHUNK)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -24,6 +25,9 @@ from lrcore.runtime.heartbeat import Pace
 
 LINE_EVERY = 30.0
 """Seconds between lines where there is no terminal."""
+
+BAR = "{percentage:3.0f}% after {elapsed}, {n_fmt}/{total_fmt} steps; {desc}"
+BAR_WITHOUT_STEPS = "after {elapsed}; {desc}"
 
 RUNS = 4
 """So many of the last runs make the study's pace."""
@@ -46,6 +50,24 @@ class _Run:
         self.pace.count(steps, now)
 
 
+@dataclass
+class _Part:
+    """What is being done to images; `first`: how many were done when it was first told of."""
+
+    what: str
+    began: float
+    first: int = 0
+    done: int = 0
+    total: int = 0
+
+    def text(self, now: float) -> str:
+        if not self.what:
+            return ""
+        counted = self.done - self.first
+        left = (self.total - self.done) * (now - self.began) / counted if counted else None
+        return f": {self.what}, {self.done:,} of {self.total:,} images, {duration(left)} left"
+
+
 class Progress:
     """Counts training steps over all units of a study; on a terminal a bar, elsewhere a line now and then.
 
@@ -61,17 +83,35 @@ class Progress:
         self._steps: int | None = None
         self._run = _Run()
         self._past: deque[tuple[int, float]] = deque(maxlen=RUNS - 1)
+        self._part = _Part("", 0.0)
         self._bar = self._terminal_bar() if self._stream.isatty() else None
 
     def unit(self, what: str, steps: int | None = None) -> None:
         """Name what is being worked on, and how many `steps` it will count; without them no time left of it is told."""
         self._end_run()
-        self._what, self._steps = what, steps
+        self._what, self._steps, self._part = what, steps, _Part("", 0.0)
         self._show(at_once=True)
+
+    def images(self, what: str, done: int, total: int) -> None:
+        """Of the unit `what` is being done to images, `done` of `total` of them; time left is told by their pace."""
+        now = self._clock()
+        if what != self._part.what or done < self._part.done:
+            # how long the first images took is not known: when they were begun, nobody said
+            self._part = _Part(what, now, first=done)
+        self._part.done, self._part.total = done, total
+        self._show()
+
+    def say(self, line: str) -> None:
+        """A line that stays, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.write(line, file=self._stream)
+        else:
+            print(line, file=self._stream, flush=True)
 
     def advance(self, steps: int) -> None:
         """Count steps."""
         self.done += steps
+        self._part = _Part("", 0.0)
         # work that nobody foresaw, such as training again what was deleted meanwhile, is no more than all
         self.total = max(self.total, self.done)
         self._run.advance(steps, self._clock())
@@ -110,20 +150,24 @@ class Progress:
         self._run = _Run()
 
     def _text(self) -> str:
+        what = self._what + self._part.text(self._clock())
+        if not self.total:  # of nothing that is counted in steps
+            return what
         run, study = self.run_seconds(), self.study_seconds()
         left = f"run {duration(run)}, " if self._steps is not None else ""
-        return f"left: {left}study {duration(study)}; {self._what}"
+        return f"left: {left}study {duration(study)}; {what}"
 
     def _show(self, at_once: bool = False) -> None:
         now = self._clock()
         if self._bar is not None:
+            self._bar.bar_format = BAR if self.total else BAR_WITHOUT_STEPS
             self._bar.set_description_str(self._text(), refresh=at_once)
         elif at_once or now - self._printed >= LINE_EVERY:
             self._printed = now
-            share = 100 * self.done // self.total if self.total else 100
-            passed = duration(now - self._began)
-            line = f"{share:3d}% after {passed}, {self.done}/{self.total} steps; {self._text()}"
-            print(line, file=self._stream, flush=True)
+            line = f"after {duration(now - self._began)}"
+            if self.total:
+                line = f"{100 * self.done // self.total:3d}% {line}, {self.done}/{self.total} steps"
+            print(f"{line}; {self._text()}", file=self._stream, flush=True)
 
     def _terminal_bar(self) -> tqdm[Any]:
         return tqdm(
@@ -131,7 +175,7 @@ class Progress:
             mininterval=0.2,
             dynamic_ncols=True,
             file=self._stream,
-            bar_format="{percentage:3.0f}% after {elapsed}, {n_fmt}/{total_fmt} steps; {desc}",
+            bar_format=BAR if self.total else BAR_WITHOUT_STEPS,
         )
 
 

@@ -178,7 +178,9 @@ def _test_images(work: Workspace, ae: str, count: int) -> Tensor:
 
 
 def _reconstructions(work: Workspace, ae: str, count: int) -> Tensor:
-    return reconstructed(ensure_autoencoder(work, ae), _chosen_images(work, count))
+    return reconstructed(
+        ensure_autoencoder(work, ae), _chosen_images(work, count), work.counted("there and back", count)
+    )
 
 
 def _noise(work: Workspace, ae: str, count: int) -> Tensor:
@@ -205,4 +207,4 @@ def _gaussian(work: Workspace, ae: str, count: int) -> Tensor:
 
 def _decoded(work: Workspace, ae: str, tokens: Tensor) -> Tensor:
     decode = ensure_autoencoder(work, ae).decode
-    return torch.cat([to_uint8(decode(chunk)).cpu() for chunk in watched(work, tokens)])
+    return torch.cat([to_uint8(decode(chunk)).cpu() for chunk in watched(work, tokens, "decoded")])

@@ -12,6 +12,7 @@ from torch import Tensor
 import lrcore
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.datasets.images import to_uint8
+from lrcore.metrics.equivariance import EQUIVARIANCE_PROTOCOL, SMALLEST_SHIFT_GRID
 from lrcore.metrics.frechet import FrechetReference
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS, GAUSSIAN_PROTOCOL, TIMES, gaussian_loss
 from lrcore.metrics.interpolation import NEAREST, great_circle_latents, interpolated_frechet, interpolated_latents
@@ -116,15 +117,23 @@ def measure_latents(work: Workspace, ae: str) -> None:
 def _sample(work: Workspace, autoencoder: Autoencoder) -> LatentSample:
     """Latents of validation images, and of training images, which the probe is fitted on."""
     train, validation = work.images.train, work.images.validation
-    images = validation.first(DIAGNOSED_IMAGES)
+    probed, images = train.first(PROBE_IMAGES), validation.first(DIAGNOSED_IMAGES)
+    symmetries = len(EQUIVARIANCE_PROTOCOL) - (min(autoencoder.shape.grid) < SMALLEST_SHIFT_GRID)
+    moved = work.counted("encoded once more, and moved", len(images) * (1 + symmetries))
+
+    def encode(images: Tensor) -> Tensor:
+        # as pixels: floats of a bright batch would look like images in [0, 1]
+        tokens = autoencoder.encode(to_uint8(images))
+        moved(len(images))
+        return tokens
+
     return LatentSample(
-        train_tokens=encode_all(autoencoder, train.first(PROBE_IMAGES)),
+        train_tokens=encode_all(autoencoder, probed, work.counted("encoded for the probe", len(probed))),
         train_labels=train.labels[:PROBE_IMAGES],
-        tokens=encode_all(autoencoder, images),
+        tokens=encode_all(autoencoder, images, work.counted("encoded", len(images))),
         labels=validation.labels[: len(images)],
         images=images,
-        # as pixels: floats of a bright batch would look like images in [0, 1]
-        encode=lambda images: autoencoder.encode(to_uint8(images)),
+        encode=encode,
         grid=autoencoder.shape.grid,
         patch=autoencoder.shape.patch,
         classes=train.classes,
@@ -140,7 +149,8 @@ def _linear(work: Workspace, autoencoder: Autoencoder) -> list[Diagnostic]:
     """The loss of the best linear denoiser at each of `TIMES`, of the first training images."""
     train = work.images.train
     images = train.first(min(LINEAR_IMAGES, LINEAR_NUMBERS // autoencoder.shape.dimension))
-    found = gaussian_loss(encode_all(autoencoder, images), train.labels[: len(images)], TIMES, work.check)
+    tokens = encode_all(autoencoder, images, work.counted("encoded for the linear denoiser", len(images)))
+    found = gaussian_loss(tokens, train.labels[: len(images)], TIMES, work.check)
     numbers = zip(TIMES.tolist(), found.value.tolist(), found.standard_error.tolist(), strict=True)
     protocol = f"the first {len(images)} training images; {GAUSSIAN_PROTOCOL}"
     return [
@@ -169,15 +179,16 @@ def _interpolated(work: Workspace, autoencoder: Autoencoder, left: set[Part]) ->
     """The interpolated FID over the first training images, by our interpolation and by the authors'."""
     images = work.images.train.first(interpolated_images(work))
     network = load_network(work)
-    latents = encode_all(autoencoder, images)
+    latents = encode_all(autoencoder, images, work.counted("encoded to interpolate", len(images)))
     originals = FrechetReference(measured_statistics(work, "train", len(images)))
 
     def distance(metric: str, moved: Tensor, how: str) -> Diagnostic:
+        count = work.counted(f"decoded for the {metric}", len(moved))
         return Diagnostic(
             metric=metric,
             index=-1,
             x=math.nan,
-            value=interpolated_frechet(autoencoder, moved, network, originals, work.check),
+            value=interpolated_frechet(autoencoder, moved, network, originals, work.check, count),
             standard_error=math.nan,
             n_images=len(images),
             protocol=f"{how}; {network.protocol}",

@@ -46,6 +46,7 @@ from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_
 from lrcore.stages.reference import require_reference
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.scale import look_at_scale, scale_known
+from lrcore.stages.tables import anchors_line, latents_line, reconstruction_line, training_lines
 from lrcore.stages.todo import Todo
 from lrcore.stages.training import steps_left, training_folder, training_recipe
 from lrcore.stages.workspace import Workspace
@@ -107,7 +108,7 @@ class Unit:
 
     `needs`: the units that must be done first, by name. `locks`: held while it is worked on, so that other processes
     see it. `done` and `action` may be called by any process that holds the locks; `steps` are those of training left in
-    it.
+    it; `result` says in a line what was found.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Unit:
     done: Callable[[], bool]
     steps: Callable[[], int]
     action: Callable[[], object]
+    result: Callable[[], str] = lambda: ""
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[bool]:
@@ -145,7 +147,14 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
     folder = work.runs / "units"
     found = []
 
-    def add(kind: str, ae: str, done: Callable[..., bool], action: Callable[..., object], title: str) -> None:
+    def add(
+        kind: str,
+        ae: str,
+        done: Callable[..., bool],
+        action: Callable[..., object],
+        title: str,
+        result: Callable[[Path, str, str], str] = lambda data, study, ae: "",
+    ) -> None:
         training = kind == "autoencoder"
         found.append(
             Unit(
@@ -156,6 +165,7 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
                 done=partial(done, work, ae),
                 steps=lambda: work.study.autoencoder_training.steps if training else 0,
                 action=partial(action, work, ae),
+                result=partial(result, work.folders.data, work.study.name, ae),
             )
         )
 
@@ -168,11 +178,11 @@ def units(work: Workspace, todo: Todo, train: Callable[[Workspace, Sequence[Cell
     for ae in (ae for ae in unseen if ae in todo.train):
         add("scale", ae, scale_known, look_at_scale, "scale of ")
     for ae in todo.reconstruct:
-        add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ")
+        add("reconstruction", ae, reconstruction_done, measure_reconstruction, "reconstruction ", reconstruction_line)
     for ae in todo.diagnose:
-        add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ")
+        add("diagnostics", ae, diagnostics_done, measure_latents, "latents of ", latents_line)
     for ae in todo.anchor:
-        add("anchors", ae, anchors_done, measure_anchors, "anchors of ")
+        add("anchors", ae, anchors_done, measure_anchors, "anchors of ", anchors_line)
     trainings = [_trainings(work, cells, partial(train, work, cells)) for cells in stacks(work, todo.generate)]
     before = [*found, *trainings]
     best = [
@@ -226,6 +236,7 @@ def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]
         done=partial(_all_measured, work, cells),
         steps=lambda: sum(_steps_left(work, cell) for cell in cells),
         action=train,
+        result=partial(training_lines, work.folders.data, work.study.name, cells),
     )
 
 
@@ -281,6 +292,8 @@ def _tried(unit: Unit, diverged: Diverged, progress: Progress) -> bool:
             progress.unit(unit.name, unit.steps() or None)
             try:
                 unit.action()
+                if result := unit.result():
+                    progress.say(result)
             except AutoencoderDivergedError as error:
                 diverged[unit.ae] = str(error)
         return free
@@ -303,6 +316,7 @@ def in_this_process(
     """Do all units, or the `only` one of that name, sharing them with whatever other processes do the same study."""
     progress: list[Progress] = []
     work = job.workspace(stop, lambda steps: progress[0].advance(steps))
+    work.on_images = lambda what, done, total: progress[0].images(what, done, total)
     found = [unit for unit in units(work, todo, train) if only in ("", unit.name)]
     progress.append(Progress(_steps(found)))
     try:

@@ -68,7 +68,7 @@ def feature_parts(work: Workspace) -> dict[Path, tuple[int, int]]:
 
 
 def _patches(work: Workspace, images: Tensor) -> Iterator[Tensor]:
-    for pixels in watched(work, images):
+    for pixels in watched(work, images, "patch features"):
         patches = work.encoder.patches_only(to_float(pixels).to(work.device))
         yield patches.flatten(2).transpose(1, 2).cpu()
 
@@ -141,8 +141,10 @@ def network_recipe(work: Workspace, *images: object) -> str:
     return recipe(evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights), *images)
 
 
-def watched(work: Workspace, images: Tensor) -> Iterator[Tensor]:
-    """Chunks of `images`, with a look before each at whether to stop."""
+def watched(work: Workspace, images: Tensor, what: str = "in the feature network") -> Iterator[Tensor]:
+    """Chunks of `images`, with a look before each at whether to stop, and told of as `what` after it."""
+    count = work.counted(what, len(images))
     for chunk in images.split(CHUNK):
         work.check()
         yield chunk
+        count(len(chunk))

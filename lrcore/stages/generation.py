@@ -218,12 +218,14 @@ def own_batches(work: Workspace) -> Iterator[list[int]]:
     """
     evaluation, world = work.study.evaluation, work.world
     shares = torch.arange(evaluation.n_samples).tensor_split(world.size)
+    count = work.counted("samples", len(shares[world.rank]))
     for start in range(0, len(shares[0]), evaluation.batch_size):
         # the first share is the longest: all processes look as often, whether they have a batch left or not
         work.stop.check_together()
         work.heartbeats.alive()
         if numbers := shares[world.rank][start : start + evaluation.batch_size].tolist():
             yield numbers
+            count(len(numbers))
 
 
 def sample(

@@ -73,12 +73,18 @@ class ShardPlan:
 
 
 def ensure_shards(
-    plan: ShardPlan, autoencoder: Autoencoder, pixels: Tensor, name: str, stop: Callable[[], None]
+    plan: ShardPlan,
+    autoencoder: Autoencoder,
+    pixels: Tensor,
+    name: str,
+    stop: Callable[[], None],
+    count: Callable[[int], None] = lambda images: None,
 ) -> None:
     """Make the shards that are missing; any number of processes may do so at once, each takes what no other has taken.
 
     Says beforehand how much disk they take. `pixels`: uint8 (images, 3, H, W) or what behaves like it; `name`: of the
-    autoencoder, for messages; `stop` is called between chunks and while waiting for others, and may raise.
+    autoencoder, for messages; `stop` is called between chunks and while waiting for others, and may raise; `count`
+    is told of every few images that were encoded here.
 
     Raises:
         LrcoreError: the disk has not room enough.
@@ -87,7 +93,7 @@ def ensure_shards(
         return
     _tell(plan, autoencoder, pixels, name)
     shards = {plan.path(*shard): shard for shard in plan.shards}
-    make_missing(list(shards), lambda path: _make(plan, shards[path], autoencoder, pixels, stop), stop)
+    make_missing(list(shards), lambda path: _make(plan, shards[path], autoencoder, pixels, stop, count), stop)
 
 
 def _tell(plan: ShardPlan, autoencoder: Autoencoder, pixels: Tensor, name: str) -> None:
@@ -108,7 +114,12 @@ def _tell(plan: ShardPlan, autoencoder: Autoencoder, pixels: Tensor, name: str) 
 
 
 def _make(
-    plan: ShardPlan, shard: tuple[int, bool], autoencoder: Autoencoder, pixels: Tensor, stop: Callable[[], None]
+    plan: ShardPlan,
+    shard: tuple[int, bool],
+    autoencoder: Autoencoder,
+    pixels: Tensor,
+    stop: Callable[[], None],
+    count: Callable[[int], None],
 ) -> None:
     number, flipped = shard
     found = []
@@ -116,6 +127,7 @@ def _make(
         stop()
         posterior = autoencoder.posterior(chunk.flip(-1) if flipped else chunk)
         found.append([part.to("cpu", STORED[plan.precision]) for part in posterior if part is not None])
+        count(len(chunk))
     # without a posterior there is no second part
     tensors = dict(zip(("mean", "std"), (torch.cat(parts) for parts in zip(*found, strict=True)), strict=False))
     save_tensors(plan.path(*shard), tensors)

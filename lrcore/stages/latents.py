@@ -39,7 +39,9 @@ def training_latents(work: Workspace, ae: str, autoencoder: Autoencoder) -> Late
     if not autoencoder.cacheable:
         return None
     plan = shard_plan(work, ae)
-    ensure_shards(plan, autoencoder, work.images.train.images, ae, work.check)
+    images = sum(plan.size(number) for number, _ in plan.missing)
+    count = work.counted("latents to be stored", images)
+    ensure_shards(plan, autoencoder, work.images.train.images, ae, work.check, count)
     return LatentShards(plan, work.study.training.latent == "sample", autoencoder.shape)
 
 

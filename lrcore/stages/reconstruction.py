@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from lrcore.metrics.reconstruction import (
     PSNR_PROTOCOL,
     SSIM_PROTOCOL,
     load_lpips,
+    lpips_together,
     psnr,
     ssim,
     summarise,
@@ -67,29 +69,37 @@ def measure_reconstruction(work: Workspace, ae: str) -> None:
         return
     autoencoder = ensure_autoencoder(work, ae)
     originals = work.images.validation.images
-    decoded = reconstructed(autoencoder, originals)
+    decoded = reconstructed(autoencoder, originals, work.counted("there and back", len(originals)))
     _write_crops(work, ae, originals, decoded)
     write_reconstruction(work.folders.data, work.study.name, ae, _rows(work, ae, autoencoder, originals, decoded))
 
 
-def reconstructed(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
-    """uint8 images (N, 3, H, W), encoded and decoded, on the CPU."""
+def reconstructed(
+    autoencoder: Autoencoder, pixels: Tensor, count: Callable[[int], None] = lambda images: None
+) -> Tensor:
+    """uint8 images (N, 3, H, W), encoded and decoded, on the CPU; `count` is told of every few."""
     found = torch.empty(tuple(pixels.shape), dtype=torch.uint8)
     for number, chunk in enumerate(pixels.split(IMAGES_PER_FORWARD)):
         start = number * IMAGES_PER_FORWARD
         found[start : start + len(chunk)] = to_uint8(autoencoder(chunk)).cpu()
+        count(len(chunk))
     return found
 
 
 def _measured(
-    work: Workspace, metric: Callable[[Tensor, Tensor], Tensor], originals: Tensor, decoded: Tensor
-) -> Tensor:
-    """A metric of all images (N,), with a look now and then at whether to stop."""
-    chunks = []
+    work: Workspace,
+    what: str,
+    metrics: Callable[[Tensor, Tensor], Sequence[Tensor]],
+    originals: Tensor,
+    decoded: Tensor,
+) -> list[Tensor]:
+    """Metrics of all images (N,) each, with a look now and then at whether to stop."""
+    chunks, count = [], work.counted(what, len(originals))
     for original, shown in zip(originals.split(CHUNK), decoded.split(CHUNK), strict=True):
         work.check()
-        chunks.append(metric(original, shown))
-    return torch.cat(chunks)
+        chunks.append(metrics(original, shown))
+        count(len(original))
+    return [torch.cat(parts) for parts in zip(*chunks, strict=True)]
 
 
 def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -> None:
@@ -104,13 +114,20 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
 
 
 def _named_weights(spec: AutoencoderSpec) -> str:
-    """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or ""."""
+    """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or "".
+
+    Of an absolute path the last part: where somebody keeps a file is nobody's business.
+    """
     if spec.origin == "custom":
-        return written(spec.family)
+        return _without_folder(written(spec.family))
     if spec.family == "taef2":
         return " ".join(taef2.WEIGHTS)
-    place = "/".join(filter(None, (written(spec.pretrained), spec.subfolder)))
+    place = "/".join(filter(None, (_without_folder(written(spec.pretrained)), spec.subfolder)))
     return place + (f"@{spec.revision}" if spec.revision else "")
+
+
+def _without_folder(path: str) -> str:
+    return Path(path).name if Path(path).is_absolute() else path
 
 
 def _rows(
@@ -144,13 +161,15 @@ def _rows(
         )
 
     rows = []
-    for metric, measure, protocol in (("psnr", psnr, PSNR_PROTOCOL), ("ssim", ssim, SSIM_PROTOCOL)):
-        summary = summarise(_measured(work, measure, originals, decoded))
+    of_pixels = _measured(work, "PSNR and SSIM", lambda a, b: (psnr(a, b), ssim(a, b)), originals, decoded)
+    for metric, values, protocol in zip(("psnr", "ssim"), of_pixels, (PSNR_PROTOCOL, SSIM_PROTOCOL), strict=True):
+        summary = summarise(values)
         rows.append(row(metric, summary.mean, summary.standard_error, protocol))
-    for metric, protocol in LPIPS_PROTOCOL.items():
-        lpips = load_lpips(metric, work.device)
-        summary = summarise(_measured(work, lpips, originals, decoded))
-        rows.append(row(metric, summary.mean, summary.standard_error, protocol, lpips.network, lpips.sha256))
+    variants = [load_lpips(metric, work.device) for metric in LPIPS_PROTOCOL]
+    of_features = _measured(work, "LPIPS", lambda a, b: lpips_together(variants, a, b), originals, decoded)
+    for lpips, values in zip(variants, of_features, strict=True):
+        summary = summarise(values)
+        rows.append(row(lpips.name, summary.mean, summary.standard_error, lpips.protocol, lpips.network, lpips.sha256))
     network = load_network(work)
     reference = measured_statistics(work, "test", work.study.data.validation_images)
     distance = frechet_distance(reference, statistics(network, watched(work, decoded)))

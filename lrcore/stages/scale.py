@@ -41,7 +41,8 @@ def require_normalised(work: Workspace, ae: str, autoencoder: Autoencoder) -> No
     if scale_known(work, ae):
         return
     seen = spread(work.images.train.images, GUARDED_IMAGES)
-    scale = guard_scale(encode_all(autoencoder, seen), ae, autoencoder.one_scale)
+    tokens = encode_all(autoencoder, seen, work.counted("encoded", len(seen)))
+    scale = guard_scale(tokens, ae, autoencoder.one_scale)
     note = "" if autoencoder.one_scale else spread_note(scale, ae)
     if note:
         print(f"note: {note}", file=sys.stderr, flush=True)

@@ -33,10 +33,11 @@ Kept = TypeVar("Kept")
 class Workspace:
     """A study, its folders, and the images and the encoder that several stages use (loaded once, when first needed).
 
-    `on_steps` is told of every training step taken; `stop` is asked between steps; all networks run on `device`; up to
-    `stack` trainings run as one; `compiled` sends the transformers' blocks through torch.compile in training;
-    `world`: the processes that train and sample together. Where `runs_code` is false, as for a plan, autoencoders of
-    one's own are not imported: what the last run left of them is read instead (`lrcore.stages.custom`).
+    `on_steps` is told of every training step taken, `on_images` of what is being done to images, to how many and out of
+    how many; `stop` is asked between steps; all networks run on `device`; up to `stack` trainings run as one;
+    `compiled` sends the transformers' blocks through torch.compile in training; `world`: the processes that train and
+    sample together. Where `runs_code` is false, as for a plan, autoencoders of one's own are not imported: what the
+    last run left of them is read instead (`lrcore.stages.custom`).
     """
 
     runs_code: bool = True
@@ -53,6 +54,7 @@ class Workspace:
         world: World = ALONE,
     ) -> None:
         self.study, self.folders, self.stop, self.on_steps = study, folders, stop, on_steps
+        self.on_images: Callable[[str, int, int], None] = lambda what, done, total: None
         self.device, self.stack, self.compiled, self.world = torch.device(device), stack, compiled, world
         self.heartbeats = Heartbeats(folders.runs, study.name)
         self.autoencoder_recipes: dict[str, str] = {}
@@ -87,6 +89,17 @@ class Workspace:
         if path and path not in self._sha256:
             self._sha256[path] = sha256_of(Path(path))
         return self._sha256.get(path, "")
+
+    def counted(self, what: str, total: int) -> Callable[[int], None]:
+        """What is told of every few images that `what` was done to, out of `total`."""
+        done = 0
+
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            self.on_images(what, done, total)
+
+        return count
 
     def check(self) -> None:
         """Between pieces of work that takes long: give a sign of life, and stop if that was asked for.

@@ -25,6 +25,7 @@ from lrcore.metrics.reconstruction import (
     SSIM_PROTOCOL,
     Lpips,
     load_lpips,
+    lpips_together,
     psnr,
     ssim,
     summarise,
@@ -240,6 +241,24 @@ def test_lpips_is_the_packages_with_the_pinned_trunks(name, net, weighted):
         exact = in_float64(module)(to_float(a).double(), to_float(b).double()).flatten()
     assert (exact > 0.05).all()
     assert_as_exact(load_lpips(name)(a, b).float(), single, exact)
+
+
+@pytest.mark.usefixtures("random_trunks")
+def test_several_variants_together_are_what_each_gives_and_a_network_runs_once():
+    variants = [load_lpips(name) for name in LPIPS_PROTOCOL]
+    by_network = {variant.network: variant.module.net.state_dict() for variant in reversed(variants)}
+    passes = []
+    for variant in variants:  # trunks are drawn at random: one for each network
+        variant.module.net.load_state_dict(by_network[variant.network])
+        variant.module.net.register_forward_pre_hook(lambda net, images, of=variant.network: passes.append(of))
+    a, b = pair(n=18, height=32, width=32)
+    together = lpips_together(variants, a, b)
+    assert sorted(passes) == ["alex"] * 4 + ["vgg"] * 4  # two batches in two chunks
+    for variant, values in zip(variants, together, strict=True):
+        assert torch.equal(values, variant(a, b))
+    assert [len(values) for values in lpips_together(variants, a[:0], b[:0])] == [0, 0, 0]
+    with pytest.raises(LrcoreError, match="lpips_vgg needs images of at least 16 px"):
+        lpips_together(variants, a[..., :8, :8], b[..., :8, :8])
 
 
 @pytest.mark.usefixtures("random_trunks")

@@ -136,12 +136,43 @@ def test_on_a_terminal_a_bar_says_the_same():
     assert "10% after 00:00, 100/1000 steps; left: run ?, study 15.0 h; sd-none-ln-2.95" in stream.getvalue()
 
 
-def test_a_study_without_steps_is_no_error():
-    stream = io.StringIO()
+@pytest.mark.parametrize("terminal", [False, True])
+def test_work_without_steps_is_not_counted_in_steps(terminal):
+    stream = Terminal() if terminal else io.StringIO()
     progress, _ = started(0, stream)
     progress.unit("reconstruction sd")
     progress.close()
-    assert stream.getvalue() == "100% after 0 s, 0/0 steps; left: study ?; reconstruction sd\n"
+    told = stream.getvalue()
+    assert "reconstruction sd" in told and "%" not in told and "steps" not in told and "?" not in told
+    if not terminal:
+        assert told == "after 0 s; reconstruction sd\n"
+
+
+def test_images_are_counted_within_a_unit_with_their_time_left():
+    stream = io.StringIO()
+    progress, clock = started(0, stream)
+    progress.unit("latents of sd")
+    for what in ("encoded", "decoded"):
+        for done in range(64, 1024 + 1, 64):
+            clock.now += 10
+            progress.images(what, done, 1024)
+    progress.unit("anchors of sd")
+    progress.close()
+    lines = stream.getvalue().splitlines()
+    # the pace is that since the first images were told of: 64 in 10 s
+    assert lines[1] == "after 30 s; latents of sd: encoded, 192 of 1,024 images, 2.2 min left"
+    assert any("decoded, 640 of 1,024 images, 1.0 min left" in line for line in lines)
+    assert lines[-1] == "after 5.3 min; anchors of sd"
+    assert len(lines) == 2 + 320 // 30
+
+
+def test_a_result_stays_above_the_bar():
+    for stream in (io.StringIO(), Terminal()):
+        progress, _ = started(10, stream)
+        progress.unit("reconstruction sd")
+        progress.say("sd: psnr 30.1")
+        progress.close()
+        assert "sd: psnr 30.1\n" in stream.getvalue()
 
 
 def test_never_more_than_all_of_it():

@@ -1,6 +1,7 @@
 """Autoencoders of one's own: whose code runs when, what a run leaves for plans, and that neighbours never mix."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def test_rows_and_recipes_do_not_know_where_the_file_is(arguments, tmp_path):
         assert _named_weights(work.study.autoencoders["mine"]) == "my_autoencoder.py:Mine"
         found.append(autoencoder_recipe(work, "mine"))
     assert found[0] == found[1]
+
+
+def test_no_row_holds_an_absolute_path(tmp_path):
+    (tmp_path / "my_autoencoder.py").write_text(EXAMPLE)
+    study_with(tmp_path, f"{tmp_path}/my_autoencoder.py:Mine")
+    spec = workspace(tmp_path).study.autoencoders["mine"]
+    assert _named_weights(spec) == "my_autoencoder.py:Mine"
+    stored = replace(spec, family="kl", pretrained=StudyPath("/home/me/vae", "/home/me/vae"), subfolder="sub")
+    assert _named_weights(stored) == "vae/sub"
+    assert _named_weights(replace(stored, pretrained="owner/model", revision="v1")) == "owner/model/sub@v1"
 
 
 def test_neighbours_are_found_and_never_mixed(arguments, tmp_path):
