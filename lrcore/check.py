@@ -206,6 +206,9 @@ def _findings(work: Workspace, ae: str, in_study: bool) -> Iterator[Finding]:
         autoencoder = Normalised(tried(autoencoder), by).to(work.device)
     yield from inspect(autoencoder, work.images.train.images, work.images.validation.images, ae, in_study)
     channels = autoencoder.shape.channels_per_token
+    if not in_study:
+        yield Finding(OK, "width", f"a transformer must be at least {channels} wide, as a token has channels")
+        return
     try:
         check_widths(study, {ae: channels})
         yield Finding(OK, "width", f"the transformer is at least as wide as the {channels} channels of a token")

@@ -78,7 +78,7 @@ def test_a_class_that_is_well_is_told_so_and_what_comes_next(written, capsys):
         (("- 0.2) / 2)\n", "- 0.2) / 2) * 127.5 + 127.5\n"), "PSNR", "warning", "return images / 127.5 - 1 of your"),
         (("scale_factor=2)", "scale_factor=2).flip(1)"), "PSNR", "warning", r"return images.flip\(1\) of your decoder"),
         (("scale_factor=2)", "scale_factor=2) * torch.tensor(0.0)"), "PSNR", "warning", "are the right weights loaded"),
-        (("scale_factor=2)", "scale_factor=2) * 3"), "range", "warning", "outside .-1, 1., where they are clamped"),
+        (("scale_factor=2)", "scale_factor=2) * 3"), "range", "warning", r"outside \+-1.1; at 1 they are clamped"),
         (("to_tokens(2 *", "to_tokens(20 *"), "latents", "warning", r'normalise = "all" under \[autoencoders.mine\]'),
         (("+ 0.2, 2)", "+ 0.2, 2) * torch.tensor([0.001] + [1.0] * 47)"), "latents", "warning", '"channel" under'),
         (("+ 0.2, 2)", "+ 0.2, 2) * torch.tensor([0.0] + [1.0] * 47)"), "latents", "FAILED", "leave them out"),
