@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lrcore.autoencoders.normalised import CONSTANT
@@ -49,7 +50,8 @@ class Scale:
 
 def scale_of(tokens: Tensor) -> Scale:
     """Of latents (..., channels)."""
-    deviations = tokens.reshape(-1, tokens.shape[-1]).std(dim=0)
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    deviations = flat.std(dim=0) if len(flat) > 1 else torch.zeros(flat.shape[1])
     return Scale(tokens.mean().item(), tokens.std().item(), deviations.min().item(), deviations.max().item())
 
 
