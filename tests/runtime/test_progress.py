@@ -161,7 +161,7 @@ def test_images_are_counted_within_a_unit_with_their_time_left():
     lines = stream.getvalue().splitlines()
     # the pace is that since the first images were told of: 64 in 10 s
     assert lines[1] == "after 30 s; latents of sd: encoded, 192 of 1,024 images, 2.2 min left"
-    assert any("decoded, 640 of 1,024 images, 1.0 min left" in line for line in lines)
+    assert any("decoded, 512 of 1,024 images, 1.3 min left" in line for line in lines)
     assert lines[-1] == "after 5.3 min; anchors of sd"
     assert len(lines) == 2 + 320 // 30
 
