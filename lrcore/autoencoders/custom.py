@@ -34,7 +34,14 @@ A study takes it by file, or by the name of an entry point in the group `lrcore.
     [project.entry-points."lrcore.autoencoders"]
     mine = "my_package.autoencoder:Mine"
 
-What is named is called with the study's resolution and must return an `Autoencoder`. The file is Python that runs with
+What is named, a class or a function, is called with the study's resolution and must return an `Autoencoder`. Further
+arguments stand in the study, so that one class serves several autoencoders; a file may hold several classes, too:
+
+    [autoencoders.wide]
+    family = "my_autoencoder.py:Wide"
+    options = { channels = 32, weights = "wide.safetensors" }
+
+The file is Python that runs with
 your rights: `python -m lrcore.train`, `lrcore.reconstruct` and their workers run it, `--plan` and `python -m
 lrcore.status` never do. It is found beside the study's file, and while it is imported its folder stands first on
 `sys.path`, so that it may import its neighbours; import them at its top, since later the folder is gone from there.
@@ -57,7 +64,7 @@ from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.autoencoders.normalised import tried
 from lrcore.errors import LrcoreError, reason, shown, unknown
 from lrcore.runtime.files import sha256_of
-from lrcore.spec.study import AUTOENCODER_FAMILIES, written
+from lrcore.spec.study import AUTOENCODER_FAMILIES, NO_OPTIONS, Options, written
 
 GROUP = "lrcore.autoencoders"
 
@@ -131,8 +138,9 @@ def code_fingerprint(name: str) -> str:
     return f"{package.name} {package.version}" if package else name
 
 
-def load_custom(name: str, resolution: int) -> Autoencoder:
-    """The autoencoder that `name` makes at `resolution`, after a trial on random images.
+def load_custom(name: str, resolution: int, options: Options = NO_OPTIONS) -> Autoencoder:
+    """The autoencoder that `name` makes at `resolution`, with `options` as further arguments, after a trial on random
+    images.
 
     It is made with torch's random numbers from a fixed seed, so that weights drawn at random are the same every time.
 
@@ -144,7 +152,7 @@ def load_custom(name: str, resolution: int) -> Autoencoder:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            made = _factory(name)(resolution)
+            made = _factory(name)(resolution, **options.keywords())
     except LrcoreError:
         raise
     except (Exception, SystemExit) as error:
@@ -176,9 +184,9 @@ def _parts(name: str) -> tuple[Path, str]:
     return Path(path), attribute
 
 
-def _factory(name: str) -> Callable[[int], Any]:
+def _factory(name: str) -> Callable[..., Any]:
     if ".py:" not in name:
-        made: Callable[[int], Any] = _entry_points()[name].load()
+        made: Callable[..., Any] = _entry_points()[name].load()
         return made
     path, attribute = _parts(name)
     path = path.resolve()
@@ -194,7 +202,7 @@ def _factory(name: str) -> Callable[[int], Any]:
     if not hasattr(module, attribute):
         public = [key for key in vars(module) if not key.startswith("_")]
         raise unknown(f"name in '{_parts(written(name))[0]}'", attribute, public)
-    found: Callable[[int], Any] = getattr(module, attribute)
+    found: Callable[..., Any] = getattr(module, attribute)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import torch
 from safetensors import SafetensorError
 
 from lrcore.assets.cache import is_offline
+from lrcore.autoencoders.hub import is_cached, unreachable
 from lrcore.errors import LrcoreError, reason, shown
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+WEIGHTS, PICKLE = "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"
+
+BY_HAND = f"To supply it by hand, put its config.json and {WEIGHTS} in a folder and name that folder instead"
 
 
 def load_model(model_class: Any, source: str | Path, subfolder: str = "", revision: str = "") -> Any:
@@ -68,12 +72,12 @@ def stored_config(source: str | Path, subfolder: str = "", revision: str = "") -
     """The `config.json` of a model; arguments as for `load_model`.
 
     Raises:
-        LrcoreError: nothing there, or no table of keys.
+        LrcoreError: nothing there, no table of keys, a hub that cannot be reached, or weights that are a pickle.
     """
-    from diffusers import AutoencoderKL
-
     where, place = _place(source, subfolder, revision)
-    _check_named(source, where)
+    _refuse_pickle(Path(source) / subfolder)
+    from diffusers import AutoencoderKL  # seconds, which a hub that does not answer need not wait for
+
     try:
         config = AutoencoderKL.load_config(source, **place)
     except (OSError, ValueError) as error:
@@ -85,9 +89,43 @@ def stored_config(source: str | Path, subfolder: str = "", revision: str = "") -
 
 def _place(source: str | Path, subfolder: str, revision: str) -> tuple[str, dict[str, Any]]:
     """The model's name in messages, and what diffusers wants to know of where it is."""
-    local = Path(source).is_dir() or is_offline()
-    place = {"subfolder": subfolder or None, "revision": revision or None, "local_files_only": local}
-    return f"{source}/{subfolder}".rstrip("/"), place
+    where = f"{source}/{subfolder}".rstrip("/")
+    _check_named(source, where)
+    local = Path(source).is_dir() or is_offline() or _is_fetched(str(source), subfolder, revision, where)
+    return where, {"subfolder": subfolder or None, "revision": revision or None, "local_files_only": local}
+
+
+def _is_fetched(source: str, subfolder: str, revision: str, where: str) -> bool:
+    """Whether a hub that cannot be reached is not needed, since what is asked for was fetched before.
+
+    Raises:
+        LrcoreError: it is needed.
+    """
+    from huggingface_hub import constants
+
+    why = "HF_HUB_OFFLINE forbids it" if constants.HF_HUB_OFFLINE else unreachable(constants.ENDPOINT)
+    if why and not is_cached(source, f"{subfolder}/config.json".lstrip("/"), revision):
+        raise LrcoreError(
+            f"autoencoder '{where}' cannot be had: the hub {constants.ENDPOINT} cannot be reached ({why}). {BY_HAND}"
+        )
+    return bool(why)
+
+
+def _refuse_pickle(folder: Path) -> None:
+    """Refuse a folder whose weights are a pickle alone, which may run code, with what converts it."""
+    pickle = folder / PICKLE
+    if not pickle.is_file() or any(folder.glob("*.safetensors")):
+        return
+    program = (
+        "import torch; from safetensors.torch import save_file; "
+        f"found = torch.load({str(pickle)!r}, map_location='cpu', weights_only=True); "
+        "save_file({name: value.contiguous().clone() for name, value in found.items()}, "
+        f"{str(folder / WEIGHTS)!r}, {{'format': 'pt'}})"
+    )
+    raise LrcoreError(
+        f"'{pickle}' is a pickle, which may run code, and is not read; convert it once: "
+        f"python -c {shlex.quote(program)}"
+    )
 
 
 def _check_named(source: str | Path, where: str) -> None:
@@ -100,10 +138,7 @@ def _check_named(source: str | Path, where: str) -> None:
 
 def _missing(where: str, error: Exception) -> LrcoreError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return LrcoreError(
-        f"autoencoder '{where}' cannot be had: {reason} "
-        f"To supply it by hand, put its config.json and {WEIGHTS} in a folder and name that folder instead"
-    )
+    return LrcoreError(f"autoencoder '{where}' cannot be had: {reason} {BY_HAND}")
 
 
 def _check_whole(report: dict[str, Any], where: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 AUTOENCODER_FAMILIES = ("kl", "flux2", "rae", "patches", "taef2")
 PRECISIONS = ("float32", "bfloat16")
@@ -116,6 +117,17 @@ class AutoencoderTraining:
     gan_layers: int = 3
 
 
+class Options(tuple[tuple[str, Any], ...]):
+    """A table whose keys somebody else names: pairs, with lists as tuples, so that it can be hashed."""
+
+    def keywords(self) -> dict[str, Any]:
+        """As arguments of a call, lists as lists."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in self}
+
+
+NO_OPTIONS = Options()
+
+
 @dataclass(frozen=True)
 class AutoencoderSpec:
     """One autoencoder: trained by the study, `pretrained` (a hub id or a local folder), without training, or your own.
@@ -125,7 +137,8 @@ class AutoencoderSpec:
     autoencoder. `coefficients` of "patches": the first principal components of a patch that are kept, 0 for its pixels
     as they are. `size` of "taef2": the pixels a side to which it resizes the images, a multiple of 8. `normalise`, one
     of `NORMALISATIONS`, shifts and scales the latents by statistics of the training images; "" leaves them as they
-    come. A key that the autoencoder does not use is refused.
+    come. `options`: further arguments of what your own `family` names. A key that the autoencoder does
+    not use is refused.
     """
 
     family: str
@@ -148,6 +161,7 @@ class AutoencoderSpec:
     coefficients: int = 0
     size: int = 0
     normalise: str = ""
+    options: Options = NO_OPTIONS
 
     @property
     def origin(self) -> str:

@@ -16,8 +16,8 @@ from lrcore.autoencoders.custom import code_fingerprint, custom_fingerprint, loa
 from lrcore.autoencoders.normalised import has_posterior
 from lrcore.errors import LrcoreError, naming
 from lrcore.runtime.files import write_json
-from lrcore.spec.study import written
-from lrcore.stages.workspace import Workspace
+from lrcore.spec.study import AutoencoderSpec, written
+from lrcore.stages.workspace import Workspace, recipe
 
 
 class UnknownUntilRun(LrcoreError):
@@ -45,7 +45,7 @@ def known(work: Workspace, ae: str) -> Known:
     """
     spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
     if not work.runs_code:
-        left, code = _left(_path(work, ae)), code_fingerprint(spec.family)
+        left, code = _left(_path(work, ae)), _code(spec)
         if left is None or (left.code, left.latent.resolution) != (code, resolution):
             raise UnknownUntilRun(
                 f"autoencoders.{ae}: unknown until run; '{written(spec.family)}' is code, which only a run imports"
@@ -54,7 +54,7 @@ def known(work: Workspace, ae: str) -> Known:
     if ae not in work.custom_known:
         made = load(work, ae)
         found = Known(
-            code_fingerprint(spec.family),
+            _code(spec),
             custom_fingerprint(spec.family, made),
             made.shape,
             made.cacheable,
@@ -65,6 +65,11 @@ def known(work: Workspace, ae: str) -> Known:
         work.custom_known[ae] = found
     remembered: Known = work.custom_known[ae]
     return remembered
+
+
+def _code(spec: AutoencoderSpec) -> str:
+    """What is run, and with which options."""
+    return " ".join([code_fingerprint(spec.family), *([recipe(spec.options)] if spec.options else [])])
 
 
 def load(work: Workspace, ae: str) -> Autoencoder:
@@ -79,7 +84,7 @@ def load(work: Workspace, ae: str) -> Autoencoder:
         raise UnknownUntilRun(f"autoencoders.{ae}: '{written(spec.family)}' is code, which only a run imports")
     if ae not in work.custom_autoencoders:
         with naming(f"autoencoders.{ae}"):
-            made = load_custom(spec.family, work.study.data.resolution)
+            made = load_custom(spec.family, work.study.data.resolution, spec.options)
         work.custom_autoencoders[ae] = made.to(work.device)
     return work.custom_autoencoders[ae]
 

@@ -256,7 +256,9 @@ def _check_autoencoder(study: Study, ae: str) -> None:
     if spec.origin == "custom":
         with naming(f"{name}.family"):
             check_custom_name(spec.family)
-    used = {"family", "normalise"} | _USED_KEYS.get((spec.origin, spec.family), set())
+    used = {"family", "normalise", *(["options"] if spec.origin == "custom" else [])} | _USED_KEYS.get(
+        (spec.origin, spec.family), set()
+    )
     for field in fields(spec):
         if field.name not in used and getattr(spec, field.name) != field.default:
             raise LrcoreError(

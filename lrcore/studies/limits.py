@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrcore.errors import LrcoreError, shown
-from lrcore.spec.study import NO_TRAINING, Study
+from lrcore.spec.study import NO_TRAINING, Options, Study
 from lrcore.studies.typed_toml import under
 
 MOST_TRAININGS, MOST_EVALUATIONS = 10_000, 1_000_000
@@ -173,7 +173,8 @@ def check_limits(study: Study) -> None:
     for section, where, table in _tables(study):
         for field in dataclasses.fields(section):
             value = getattr(section, field.name)
-            if value != field.default and not dataclasses.is_dataclass(value) and not isinstance(value, dict):
+            # what options hold is not ours to limit
+            if value != field.default and not dataclasses.is_dataclass(value) and not isinstance(value, dict | Options):
                 key = f"{table}.{field.name}" if table else field.name
                 _check_value(value, f"{where}.{field.name}" if where else field.name, key)
     _check_combinations(study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import typing
 import unicodedata
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrcore.errors import LrcoreError, shown, unknown
+from lrcore.spec.study import Options
 
 LONGEST_TEXT = 4096
 """Characters of a string: the longest path of Linux."""
@@ -29,6 +31,8 @@ def build(kind: Any, value: Any, where: str) -> Any:
     """
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, value, where)
+    if kind is Options:
+        return _build_options(value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
         _expect(isinstance(value, list), "a list", value, where)
@@ -50,6 +54,30 @@ def build(kind: Any, value: Any, where: str) -> Any:
     elif kind is int:
         _expect_64_bits(value, where)
     return value
+
+
+def _build_options(value: Any, where: str) -> Options:
+    _expect(isinstance(value, Mapping), "a table", value, where)
+    _expect_few(value, where)
+    found = []
+    for key, item in value.items():
+        _expect(key.isidentifier(), "a name that Python takes as an argument's", key, under(where, key))
+        items = item if isinstance(item, list) else [item]
+        _expect_few(items, under(where, key))
+        for one in items:
+            _build_scalar(one, under(where, key))
+        found.append((key, tuple(item) if isinstance(item, list) else item))
+    return Options(sorted(found))
+
+
+def _build_scalar(value: Any, where: str) -> None:
+    fits = isinstance(value, str | int | float | bool)
+    _expect(fits, "a string, a number, true, false or a list of these", value, where)
+    if isinstance(value, str):
+        _expect_text(value, where)
+    elif not isinstance(value, bool):
+        _expect(math.isfinite(value), "a finite number", value, where)
+        _expect_64_bits(value, where)
 
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:

@@ -149,3 +149,61 @@ def test_the_docs_say_that_a_study_can_run_code():
     for page in ("README.md", "posts/your-own-autoencoder.qmd"):
         text = " ".join((project / page).read_text().split())
         assert "runs that file's code" in text and "`--plan` and `python -m lrcore.status` never do" in text
+
+
+def test_options_of_the_study_reach_the_class_and_count(arguments, tmp_path):
+    """One class for two autoencoders, a second class and a function, all in one file."""
+    code = EXAMPLE.replace("def __init__(self, resolution):", "def __init__(self, resolution, gain=1.0, names=()):")
+    code = code.replace("super().__init__()", "super().__init__()\n        self.gain, self.names = gain, names")
+    code = code.replace("return 2 *", "return self.gain * 2 *").replace("/ 2 - 0.05", "/ (2 * self.gain) - 0.05")
+    code += (
+        "\nclass Other(Mine):\n    pass\n\ndef made(resolution, **options):\n    return Other(resolution, **options)\n"
+    )
+    (tmp_path / "my_autoencoder.py").write_text(code)
+    own = "".join(
+        f'[autoencoders.{name}]\nfamily = "my_autoencoder.py:{attribute}"\n{options}\n'
+        for name, attribute, options in (
+            ("plain", "Mine", ""),
+            ("loud", "Mine", 'options = { gain = 3.0, names = ["a", "b"] }'),
+            ("other", "Other", ""),
+            ("function", "made", "[autoencoders.function.options]\ngain = 2"),
+        )
+    )
+    study = (tmp_path / "mine.toml").read_text() + own
+    (tmp_path / "mine.toml").write_text(study)
+    work = workspace(tmp_path)
+    found = {ae: custom.load(work, ae) for ae in ("plain", "loud", "other", "function")}
+    assert [made.gain for made in found.values()] == [1.0, 3.0, 1.0, 2]
+    assert found["loud"].names == ["a", "b"] and type(found["function"]).__name__ == "Other"
+    assert len({autoencoder_recipe(work, ae) for ae in found}) == 4
+    later = workspace(tmp_path)
+    later.runs_code = False
+    assert latent_shape(later, "loud") == found["loud"].shape
+    (tmp_path / "mine.toml").write_text(study.replace("gain = 3.0", "gain = 4.0"))
+    later = workspace(tmp_path)
+    later.runs_code = False
+    with pytest.raises(custom.UnknownUntilRun):
+        latent_shape(later, "loud")
+    assert latent_shape(later, "plain") == found["plain"].shape
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        ('"my_autoencoder.py:Mine"', "{ gain = 3 }", r"autoencoders.mine: .*unexpected keyword argument 'gain'"),
+        ('"my_autoencoder.py:Mine"', "3", "autoencoders.mine.options must be a table, got 3"),
+        (
+            '"my_autoencoder.py:Mine"',
+            "{ a = { b = 1 } }",
+            r"options.a must be a string, a number, true, false or a list",
+        ),
+        ('"my_autoencoder.py:Mine"', "{ a = nan }", r"options.a must be a finite number, got nan"),
+        ('"my_autoencoder.py:Mine"', '{ "a-b" = 1 }', r"a name that Python takes as an argument's, got 'a-b'"),
+        ('"patches"', "{ a = 1 }", "autoencoders.mine.options means nothing for a fitted autoencoder"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(family, options, message, arguments, tmp_path):
+    text = (tmp_path / "mine.toml").read_text().replace('"my_autoencoder.py:Mine"', f"{family}\noptions = {options}")
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(LrcoreError, match=message):
+        custom.load(workspace(tmp_path), "mine")
