@@ -99,8 +99,8 @@ def _shapes(shape: LatentShape) -> Finding:
     rows, columns = shape.grid
     text = (
         f"{shape.resolution} x {shape.resolution} px to {rows} x {columns} tokens of {shape.channels_per_token} "
-        f"channels (patch {shape.patch}), {shape.pixels_per_token} px each: {shape.dimension:,} numbers, "
-        f"one for {shape.compression:.3g} pixel values"
+        f"channels (patch {shape.patch}), {shape.pixels_per_token} px each: {shape.dimension:,} numbers for "
+        f"{3 * shape.resolution**2:,} pixel values"
     )
     if shape.channels_per_token % shape.patch**2:
         text += (
