@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrcore.command_line import Parser, chosen, device_of, folder, run_command
-from lrcore.errors import LrcoreError, shown
+from lrcore.errors import LrcoreError, reason, shown
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.progress import duration
 
@@ -204,7 +204,12 @@ def _findings(work: Workspace, ae: str, in_study: bool) -> Iterator[Finding]:
         return
     if by := study.autoencoders[ae].normalise:
         autoencoder = Normalised(tried(autoencoder), by).to(work.device)
-    yield from inspect(autoencoder, work.images.train.images, work.images.validation.images, ae, in_study)
+    try:
+        yield from inspect(autoencoder, work.images.train.images, work.images.validation.images, ae, in_study)
+    except LrcoreError as error:
+        yield Finding(FAILURE, "images", str(error))
+    except Exception as error:  # of code that is not ours
+        yield Finding(FAILURE, "images", f"encode_batch or decode_batch failed: {reason(error)}")
     channels = autoencoder.shape.channels_per_token
     if not in_study:
         yield Finding(OK, "width", f"a transformer must be at least {channels} wide, as a token has channels")

@@ -90,6 +90,11 @@ def test_every_slip_is_one_line_with_what_to_change(slip, what, level, message, 
     assert levels(out)[what] == level and re.search(message, line_on(what, out))
 
 
+def test_code_that_fails_on_one_image_alone_is_named(written, capsys):
+    assert check.main(written(("+ 0.2, 2)", "+ 0.2, 2)[:, :, : 48 // (len(images) > 1)]"))) == 2
+    assert "FAILED  images" in (out := capsys.readouterr().out) and "ZeroDivisionError" in line_on("images", out)
+
+
 def test_what_cannot_be_made_is_named(written, capsys):
     assert check.main(written(("def decode_batch", "def decode"))) == 2
     assert "FAILED  made" in capsys.readouterr().out

@@ -22,6 +22,9 @@ from lrcore.spec.study import NORMALISATIONS
 MEASURED_IMAGES = 2048
 """Statistics are of at most so many images, spread over those that are given."""
 
+MEASURED_NUMBERS = 2**29
+"""Pixel values, and numbers of latents, of them at most: all are in memory."""
+
 LEAST_IMAGES = 2
 """Of fewer there is no deviation at a position."""
 
@@ -76,7 +79,8 @@ class Normalised(Autoencoder):
             CollapsedError: the latent, or a part of it, is the same in all images, which no scale mends.
             LrcoreError: fewer than `LEAST_IMAGES` images, or NaN in their latents.
         """
-        seen = spread(pixels, MEASURED_IMAGES)
+        largest = max(3 * self.shape.resolution**2, self.shape.dimension)
+        seen = spread(pixels, min(MEASURED_IMAGES, max(LEAST_IMAGES, MEASURED_NUMBERS // largest)))
         if len(seen) < LEAST_IMAGES:
             raise LrcoreError(f"normalisation is measured on at least {LEAST_IMAGES} images, got {len(seen)}")
         self.inner.before_chunk = self.before_chunk

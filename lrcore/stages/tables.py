@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas
 
+from lrcore.flow.shapes import SHAPES
 from lrcore.records.reading import read_anchors, read_generation, read_latents, read_reconstruction
 from lrcore.spec.study import Cell
 
@@ -50,8 +51,7 @@ def training_lines(data: Path, study: str, cells: Iterable[Cell]) -> str:
         own = rows
         for key in ("ae", "repa", "trainp", "trainshift", "train_seed", "skip"):
             own = own[own[key] == getattr(cell, key)]
-        if cell.width:
-            own = own[own.width == cell.width]
+        own = own[own.width == (cell.width or own.model.map(lambda model: SHAPES[model].width))]
         best = _best(own[own.step == own.step.max()]) if len(own) else own
         lines += [
             f"{cell.name}: {_distance(row)} {row[row.score]:.4g} at step {row.step}, sample shift {row.sampleshift:g}; "

@@ -21,7 +21,7 @@ def rows(monkeypatch):
         "reconstruction": reconstruction_rows().assign(**counted).assign(
             network=lambda rows: rows.metric.map({"lpips_vgg": "vgg", "rfd": "efficientnet_lite0"}).fillna("")
         ),
-        "generation": generation_rows(),
+        "generation": generation_rows().assign(model="DiT-Nano", width=64.0),
         "latents": pandas.DataFrame(
             [("toy", "sd", "channel_mean", 0, 0.1, 0.01), ("toy", "sd", "effective_dimension", -1, 12.5, 0.25)],
             columns=["study", "ae", "metric", "index", "value", "standard_error"],
@@ -49,10 +49,17 @@ def test_a_line_about_each_stage(rows):
     told = tables.training_lines(NOWHERE, "toy", [Cell("sd", "none", "ln", 1.78), Cell("rae", "none", "ts", 1.0)])
     assert told.splitlines() == [
         "sd-none-ln-1.78: Frechet distance 20 at step 200, sample shift 1; 64 samples against toy/train, 32 px, in "
-        "efficientnet_lite0; DiT-Toy",
+        "efficientnet_lite0; DiT-Nano",
         "rae-none-ts-1.00: Frechet distance 9 at step 200, sample shift 1; 64 samples against toy/train, 32 px, in "
-        "efficientnet_lite0; DiT-Toy",
+        "efficientnet_lite0; DiT-Nano",
     ]
+
+
+def test_a_training_is_not_taken_for_one_of_another_width(rows):
+    first = rows["generation"]
+    rows["generation"] = pandas.concat([first, first.assign(width=32.0, fid=first.fid / 10)])
+    found = [tables.training_lines(NOWHERE, "toy", [Cell("sd", "none", "ln", 1.78, width=width)]) for width in (0, 32)]
+    assert "Frechet distance 20 at" in found[0] and "Frechet distance 2 at" in found[1]
 
 
 def test_of_nothing_nothing_is_told(rows):
@@ -78,10 +85,10 @@ def test_tables_say_of_what_they_are(rows):
     assert latents.splitlines()[1].split() == ["effective_dimension"]
     head, columns, *best = samples.splitlines()
     assert head == (
-        "samples, the best setting of each: 64 samples against toy/train, 32 px, in efficientnet_lite0; DiT-Toy"
+        "samples, the best setting of each: 64 samples against toy/train, 32 px, in efficientnet_lite0; DiT-Nano"
     )
     assert columns.split() == ["repa", "trainp", "trainshift", "sampleshift", "step", "width", "Frechet", "distance"]
-    assert best[0].split() == ["sd", "efficientnet_lite0", "ln", "1.78", "1.0", "200", "128", "16"]
+    assert best[0].split() == ["sd", "efficientnet_lite0", "ln", "1.78", "1.0", "200", "64", "16"]
 
 
 def test_rows_of_different_protocols_are_never_in_one_table(rows):
