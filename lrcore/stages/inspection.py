@@ -275,7 +275,7 @@ def _scale(
     except NotNormalisedError as error:
         # a class by itself is no study yet, which is where the line stands
         level = WARNING if error.by and not in_study else FAILURE
-        yield Finding(level, "latents", f"{text}: {line_for(name, error.by) if error.by else error}")
+        yield Finding(level, "latents", f"{text}: {f'mended by {line_for(name, error.by)}' if error.by else error}")
         return
     except LrcoreError as error:
         yield Finding(FAILURE, "latents", f"{text}: {error}")
