@@ -18,7 +18,7 @@ from diffusers import (
 from rounding import assert_as_exact, in_float64
 from safetensors.torch import load_file, save_file
 
-from lrcore.autoencoders import flux2, kl, rae, rae_decoder
+from lrcore.autoencoders import flux2, kl, loading, rae, rae_decoder
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.loading import load_model
@@ -364,11 +364,14 @@ def test_missing_weights_are_named_with_how_to_supply_them(stored, tmp_path, mon
         load_model(AutoencoderKL, tmp_path / "copy")
 
 
-def test_a_hub_that_cannot_be_reached_is_an_error_that_says_what_to_do(monkeypatch):
-    def unreachable(*args, **kwargs):
+def test_a_hub_that_answers_and_breaks_off_is_an_error_that_says_what_to_do(monkeypatch):
+    """One that does not answer at all is in `test_hub`."""
+
+    def broken_off(*args, **kwargs):
         raise OSError("We couldn't connect to the hub.")
 
-    monkeypatch.setattr(AutoencoderKL, "load_config", unreachable)
+    monkeypatch.setattr(loading, "unreachable", lambda endpoint: "")
+    monkeypatch.setattr(AutoencoderKL, "load_config", broken_off)
     with pytest.raises(LrcoreError, match=r"autoencoder 'someone/vae/vae' cannot be had: We couldn't .* in a folder"):
         load_model(AutoencoderKL, "someone/vae", "vae")
 
