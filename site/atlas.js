@@ -103,8 +103,10 @@
 
     function words(spec, about, both) {
       const lowest = (one) => {
-        const [name, , , , values] = both.reduce((a, b) => (b[4][one.value][0] < a[4][one.value][0] ? b : a));
-        return `Lowest ${spec.labels[one.value]}: ${name}, ${values[one.value][1]}.`;
+        const least = Math.min(...both.map((latent) => latent[4][one.value][0]));
+        const found = both.filter((latent) => latent[4][one.value][0] === least);
+        const names = found.length < 3 ? found.map(([name]) => name).join(" and ") : `${found.length} latents`;
+        return `Lowest ${spec.labels[one.value]}: ${names}, ${found[0][4][one.value][1]}.`;
       };
       const ends = x.value === y.value ? [y] : [y, x];
       const title = both.length ? ends.map(lowest).join(" ") : "No latent of the group has both";

@@ -250,9 +250,11 @@ def finding_of_shifts(rows: pandas.DataFrame) -> str:
     narrow, wide = shift[channels <= 64], shift[channels > 256]
     if narrow.empty or wide.empty:
         return f"Train shifts of {_span(rows['trainshift'])} have been used"
+    modes = wide.mode()  # one of several that are as frequent is none
+    often = f", most often {shown(modes.iloc[0])}" if len(modes) == 1 and wide.nunique() > 1 else ""
     return (
         f"Tokens of up to 64 channels are trained with shifts of {_span(narrow)}, those of more than 256 with "
-        f"{_span(wide)}, most often {shown(wide.mode().iloc[0])}"
+        f"{_span(wide)}{often}"
     )
 
 

@@ -164,10 +164,12 @@ def about(group: Group) -> str:
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
     """Which latents have the lowest values; lowest, not best, whatever the quantity."""
     ends = ((y, "y"), (x, "x")) if x != y else ((y, "y"),)
-    lowest = [(name, rows.sort_values(end, kind="stable").iloc[0], end) for name, end in ends]
-    return " ".join(
-        f"Lowest {quantity_label(name)}: {row['canonical']}, {shown(row[end])}." for name, row, end in lowest
-    )
+    said = []
+    for name, end in ends:
+        found = rows.loc[rows[end] == rows[end].min(), "canonical"].tolist()
+        names = words.joined(found) if len(found) < 3 else f"{len(found)} latents"
+        said.append(f"Lowest {quantity_label(name)}: {names}, {shown(rows[end].min())}.")
+    return " ".join(said)
 
 
 def diameter(numbers: int) -> float:

@@ -7,7 +7,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.results import naming
-from lrcore.results.numbers import shown, with_error
+from lrcore.results.numbers import aligned, with_error
 
 DIAGNOSTICS = {
     "effective_dimension": "effective dimension",
@@ -44,7 +44,8 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
     table = pandas.DataFrame({"autoencoder": [naming.ae_style(ae).label for ae in aes]})
     deviations = latents[latents["metric"] == "channel_std"].groupby("ae")["value"]
     table["channel std"] = [
-        f"{shown(low)} – {shown(high)}" for low, high in zip(deviations.min()[aes], deviations.max()[aes], strict=True)
+        f"{aligned(low)} – {aligned(high)}"
+        for low, high in zip(deviations.min()[aes], deviations.max()[aes], strict=True)
     ]
     whole = latents[latents["index"] < 0].set_index(["metric", "ae"])
     for metric, label in DIAGNOSTICS.items():

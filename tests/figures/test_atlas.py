@@ -120,8 +120,11 @@ def test_shifts_carry_the_label_of_what_compares_no_latents():
     ]
     figure = atlas_findings.shifts(pandas.DataFrame(used), WORKS)
     assert figure.words.title == (
-        "Tokens of up to 64 channels are trained with shifts of 1, those of more than 256 with 6.93, most often 6.93"
+        "Tokens of up to 64 channels are trained with shifts of 1, those of more than 256 with 6.93"
     )
+    several = pandas.DataFrame({"channels_per_token": [16, *[768] * 4], "trainshift": [1.0, 2.0, 2.0, 6.93, 8.0]})
+    assert atlas_findings.finding_of_shifts(several).endswith("with 2 to 8, most often 2")
+    assert atlas_findings.finding_of_shifts(several.drop(1)).endswith("with 2 to 8")
     assert figure.words.notes.startswith("Over protocols: no ranking of latents.")
 
 
@@ -131,6 +134,8 @@ def test_the_scatter_shows_latents_that_have_both(rows):
     figure = atlas_scatter.scatter(found, GROUPS["free"], "rfid", "gfid")
     assert sum(len(trace.x) for trace in figure.figure.data) == 10
     assert figure.words.title == "Lowest gFID: a, 2. Lowest rFID: j, 0.05."
+    tied = pandas.DataFrame({"canonical": ["a", "b", "c"], "x": [1.0, 1.0, 1.0], "y": [3.0, 2.0, 2.0]})
+    assert atlas_scatter.finding(tied, "rfid", "gfid") == "Lowest gFID: b and c, 2. Lowest rFID: 3 latents, 1."
     assert {symbol for trace in figure.figure.data for symbol in trace.marker.symbol} == {
         "circle", "square", "star", "pentagon"
     }  # fmt: skip

@@ -21,7 +21,7 @@ def test_one_row_an_autoencoder_with_errors_and_what_is_measured_of_the_whole_to
     assert list(table.index) == ["SD", "RAE"]
     assert table.loc["RAE", "effective dimension"] == "56.0 ± 1.1"
     assert table.loc["SD", "probe accuracy ↑"] == "0.400 ± 0.008"
-    assert table.loc["SD", "channel std"] == "0.9 – 1.1"
+    assert table.loc["SD", "channel std"] == "0.90 – 1.10"
     assert len(made.rows) == 2 * sum(row.index < 0 for row in latent_rows("sd"))
 
 
