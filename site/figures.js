@@ -9,8 +9,8 @@
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
 
   const palettes = {
-    light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff" },
-    dark: { text: "#e6edf3", grid: "#3a424c", line: "#9198a1", hover: "#22272e" },
+    light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff", page: "#ffffff" },
+    dark: { text: "#e6edf3", grid: "#3a424c", line: "#9198a1", hover: "#22272e", page: "#161b22" },
   };
 
   // A finger that goes over a figure scrolls the page, or the figure where that is wider than the screen.
@@ -78,6 +78,7 @@
         xaxis: axis("xaxis"),
         yaxis: axis("yaxis"),
         hoverlabel: { ...ownLayout.hoverlabel, bgcolor: colours.hover, font: { color: colours.text } },
+        annotations: [{ name: "on-page", visible: false, bgcolor: colours.page }],
         annotationdefaults: { ...ownLayout.annotationdefaults, arrowcolor: colours.line },
         shapedefaults: { ...ownLayout.shapedefaults, line: { ...ownLayout.shapedefaults?.line, color: colours.line } },
       },
@@ -173,7 +174,9 @@
 
   function startSlider(figure) {
     const slider = figure.querySelector(":scope > .lrcore-stepper input");
-    slider?.addEventListener("input", () => {
+    if (!slider) return;
+    slider.parentElement.dataset.live = "";
+    slider.addEventListener("input", () => {
       const label = JSON.parse(slider.dataset.steps)[Number(slider.value)];
       slider.setAttribute("aria-valuetext", label);
       slider.nextElementSibling.textContent = label;

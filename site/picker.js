@@ -36,6 +36,7 @@
     });
     study.addEventListener("change", show);
     show();
+    root.dataset.live = "";
   }
 
   function start() {

@@ -27,8 +27,8 @@ from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of, labels, tau_text
 
 _ROW_HEIGHT = 78
-_BELOW, _ABOVE = 0.13, 0.44
-"""How far below a mark its line begins, and above one it ends, in rows: names stand between, where no line is."""
+_SIZE = 13
+"""Diameter of a mark in pixels."""
 _LONGEST_LINE = 20
 Setting = tuple[str, str, str]
 """Source, setting and quantity of published distances."""
@@ -77,7 +77,9 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
     for ae in aes:
         own_rows = rows[rows["ae"] == ae]
         figure.add_trace(_place_line(ae, own_rows, settings))
-        figure.add_trace(_place_marks(ae, own_rows, settings, few))
+        figure.add_trace(_place_marks(ae, own_rows, settings))
+        if few:
+            _name_marks(figure, ae, own_rows, settings)
     places = math.ceil(rows["at"].max())
     figure.update_xaxes(title="place by distance, lowest first", tickvals=list(range(1, places + 1)))
     figure.update_xaxes(range=[0.5, places + 0.5], showgrid=False)
@@ -140,33 +142,45 @@ def first_places(settings: Iterable[Mapping[str, float]], ours: Sequence[str], s
 
 
 def _place_line(ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> go.Scatter:
-    """From below each mark to above the next row's, where that has the autoencoder; names are in the gaps."""
+    """From each mark to that in the next row, where that has the autoencoder."""
     at = dict(zip(rows["row"], rows["at"], strict=True))
     x: list[float | None] = []
     y: list[float | None] = []
     for line, (upper, lower) in enumerate(itertools.pairwise(settings)):
         if upper in at and lower in at:
             x += [at[upper], at[lower], None]
-            y += [line + _BELOW, line + 1 - _ABOVE, None]
+            y += [line, line + 1, None]
     look = {"color": naming.ae_style(ae).colour, "width": 2}
     return go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False, connectgaps=False)
 
 
-def _place_marks(ae: str, rows: pandas.DataFrame, settings: Sequence[str], named: bool) -> go.Scatter:
+def _place_marks(ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> go.Scatter:
     look = naming.ae_style(ae)
     return go.Scatter(
         x=rows["at"].tolist(),
         y=[settings.index(row) for row in rows["row"]],
         name=look.label,
-        mode="markers+text" if named else "markers",
-        text=[look.label] * len(rows),
-        textposition="top center",
-        textfont_size=11,
-        marker={"color": look.colour, "symbol": look.symbol, "size": 13},
+        mode="markers",
+        marker={"color": look.colour, "symbol": look.symbol, "size": _SIZE},
         customdata=[[shown(value), place] for value, place in zip(rows["distance"], rows["rank"], strict=True)],
         hovertemplate=f"{look.label}: place %{{customdata[1]}}, distance %{{customdata[0]}}<extra></extra>",
         cliponaxis=False,
     )
+
+
+def _name_marks(figure: go.Figure, ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> None:
+    """The name above each mark; a line that leads there passes behind it."""
+    for place, row in zip(rows["at"], rows["row"], strict=True):
+        figure.add_annotation(
+            x=place,
+            y=settings.index(row),
+            text=naming.ae_style(ae).label,
+            font_size=11,
+            showarrow=False,
+            yanchor="bottom",
+            yshift=_SIZE / 2 + 3,
+            **style.ON_PAGE,
+        )
 
 
 def _sources(published: pandas.DataFrame) -> str:

@@ -18,7 +18,7 @@ from lrcore.errors import LrcoreError, unknown
 from lrcore.figures import style, words
 from lrcore.figures.atlas import FAMILY_LOOKS, PAGE, Work, address, each, linked, numbers_of, quantity_label
 from lrcore.figures.atlas_forest import table_of
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words, script_json
+from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words, script_json, without_scripts
 from lrcore.figures.fetched import apart
 from lrcore.records.atlas_sources import Group
 from lrcore.results import atlas as statistics
@@ -216,7 +216,8 @@ def _controls(every: Mapping[str, pandas.DataFrame], groups: Mapping[str, Group]
         for field, found in choices.items()
     )
     # scripts make them visible: without those they would do nothing
-    return f'<p class="lrcore-atlas-controls" style="visibility:hidden">{fields}</p>'
+    without = without_scripts("With scripts, you choose the group and its quantities here.")
+    return f'<p class="lrcore-atlas-controls" style="visibility:hidden">{fields}</p>{without}'
 
 
 def options(choices: Sequence[tuple[str, str]], selected: str = "") -> str:

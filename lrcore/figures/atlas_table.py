@@ -11,7 +11,7 @@ import pandas
 from lrcore.figures import words
 from lrcore.figures.atlas import Work, address, each, linked, look, numbers_of, quantity_label, short_title
 from lrcore.figures.atlas_scatter import options
-from lrcore.figures.embed import Embedded, Markup, csv_link, script_json, table_options
+from lrcore.figures.embed import Embedded, Markup, csv_link, script_json, table_options, without_scripts
 from lrcore.figures.fetched import apart
 from lrcore.records.atlas_vocabulary import BOUNDS, GUIDANCE, QUANTITIES
 from lrcore.results.atlas import IMAGENET
@@ -40,6 +40,7 @@ def everything(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
         f'data-source="{frame.columns.get_loc("source")}">'
         f'<p class="lrcore-atlas-controls" style="visibility:hidden"><button type="button">'
         f"Show all {len(frame):,} figures</button><span hidden>{selects}</span></p>"
+        f"{without_scripts('With scripts, all figures can be searched here; the download has them all.')}"
         f'<div hidden class="lrcore-table-scroll"><table data-quarto-disable-processing="true" aria-label="{said}">'
         f"<thead><tr>{heads}</tr></thead><tbody></tbody></table></div>"
         f"{apart(spec)}{apart(csv_link(with_addresses(atlas, works), NAME))}</div>"
@@ -129,6 +130,7 @@ def profiles(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     choice = f"<label>Autoencoder <select>{options([(name, name) for name in names], first)}</select></label>"
     return Markup(
         f'<div id="atlas-profile"><p class="lrcore-atlas-controls" style="visibility:hidden">{choice}</p>'
+        f"{without_scripts('With scripts, you choose the autoencoder here.')}"
         f'<div data-shown aria-live="polite">{told[first]}</div>{apart(spec)}</div>'
     )
 

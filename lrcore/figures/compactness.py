@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Switch, Words
-from lrcore.figures.labels import Name, apart, places
+from lrcore.figures.labels import Name, apart, name_points, places
 from lrcore.figures.tradeoff import shares_of_axes, tradeoff_axes
 from lrcore.flow.compute import training_flops_per_image
 from lrcore.results import findings, naming, numbers
@@ -27,6 +27,8 @@ _LARGEST = 70
 _SMALLEST = 8
 _ALIKE = 1.02
 """Costs of training within this ratio show as discs of one size."""
+OPACITY = 0.45
+"""Of the points: the text in one can be read on it, whichever its colour, in the dark, too."""
 
 
 def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, metric: str = "lpips_vgg") -> Switch:
@@ -155,29 +157,27 @@ def _draw(
     sizes = [max(_SMALLEST, _LARGEST * math.sqrt(value / points[cost].max())) for value in points[cost]]
     texts = [[naming.ae_style(str(point["ae"])).label, _told(point, cost)] for _, point in points.iterrows()]
     few = len(points) <= style.FEW
-    chosen = ["top center"] * len(points)
-    if few:
-        shares = shares_of_axes(figure, points)
-        names = [Name(*share, text, size) for share, text, size in zip(shares, texts, sizes, strict=True)]
-        chosen = places(names)
-        few = apart(names, chosen)
-    for (_, point), text, size, place in zip(points.iterrows(), texts, sizes, chosen, strict=True):
+    for (_, point), size in zip(points.iterrows(), sizes, strict=True):
         ae = naming.ae_style(str(point["ae"]))
         figure.add_trace(
             go.Scatter(
                 x=[point["fidelity"]],
                 y=[point["distance"]],
                 name=ae.label,
-                mode="markers+text" if few else "markers",
-                text=[f"<b>{text[0]}</b><br>{text[1]}"],
-                textposition=place,
-                marker={"color": ae.colour, "size": size, "opacity": 0.55, "line": {"width": 1, "color": ae.colour}},
+                mode="markers",
+                marker={"color": ae.colour, "size": size, "opacity": OPACITY, "line": {"width": 1, "color": ae.colour}},
                 hovertemplate=f"{ae.label}<br>{distance} %{{y:.3f}}<br>{look.label} %{{x:.4f}}<br>"
                 f"{_told(point, cost)}, {shown(point['compression'])} : 1<extra></extra>",
                 cliponaxis=False,
             )
         )
     figure.update_layout(template=style.TEMPLATE, height=HEIGHT, showlegend=False)
+    if few:
+        shares = shares_of_axes(figure, points)
+        names = [Name(*share, text, size) for share, text, size in zip(shares, texts, sizes, strict=True)]
+        chosen = places(names)
+        if few := apart(names, chosen):
+            name_points(figure, names, chosen)
     if not few:
         style.legend_of_many(figure, len(points))
         figure.update_layout(legend_itemsizing="constant")

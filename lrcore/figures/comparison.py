@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import script_json
+from lrcore.figures.embed import script_json, without_scripts
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def comparison(things: Sequence[Compared], thing: str, right: str) -> str:
         '<input type="range" min="0" max="100" value="50" aria-label="Handle between the two pictures"></div>'
         f'{enlarged}</div><p class="lrcore-caption">{html.escape(first.caption)}</p>'
         f'<script type="application/json" class="lrcore-spec">{script_json([asdict(one) for one in things])}</script>'
-        "</div>"
+        "</div>" + without_scripts("With scripts, a handle here wipes between the pictures that you choose.")
     )
 
 

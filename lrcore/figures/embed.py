@@ -151,8 +151,9 @@ class SteppedFigure(Embedded):
             f'aria-valuetext="{html.escape(self.start)}"> '
             f"<output>{html.escape(self.start)}</output></label>"
         )
+        without = without_scripts(f"With scripts, a slider sets this: {self.label}. Shown here: {self.start}.")
         plot = _plot(self.name, self.frames[self.start], self.alt, self.min_width)
-        return _figure(self.name, self.words, slider + plot, spec, self.rows)
+        return _figure(self.name, self.words, slider + without + plot, spec, self.rows)
 
 
 @dataclass(frozen=True)
@@ -306,6 +307,11 @@ def raw_html(text: str) -> str:
     return f"{fence}{{=html}}\n{text}\n{fence}\n"
 
 
+def without_scripts(said: str) -> str:
+    """A sentence for readers without scripts, where others have something to set."""
+    return f'<noscript><p class="lrcore-note">{html.escape(said)}</p></noscript>'
+
+
 def _without_html(value: Any) -> Any:
     """JSON values whose strings plotly.js shows as they are, but for `_OUR_TAGS`."""
     if isinstance(value, str):
@@ -324,16 +330,20 @@ def _no_formula(value: Any) -> Any:
 
 def titled(title: str, subtitle: str) -> str:
     """What stands over a figure as HTML."""
-    title, subtitle = (text.replace(" %", "\N{NO-BREAK SPACE}%") for text in (title, subtitle))
-    over = f'<p class="lrcore-title">{html.escape(title)}</p>'
-    return over + f'<p class="lrcore-subtitle">{html.escape(subtitle)}</p>'
+    return f'<p class="lrcore-title">{_typeset(title)}</p><p class="lrcore-subtitle">{_typeset(subtitle)}</p>'
 
 
 def _figure(name: str, words: Words, inside: str, spec: dict[str, Any], rows: pandas.DataFrame) -> str:
     """A figure between its words."""
     over = titled(words.title, words.subtitle)
-    under = f'<p class="lrcore-note">{html.escape(words.notes)}</p>' if words.notes else ""
+    under = f'<p class="lrcore-note">{_typeset(words.notes)}</p>' if words.notes else ""
     return _holder("figure", name, over + inside + under, spec, rows)
+
+
+def _typeset(text: str) -> str:
+    """Text as HTML whose numbers stay on one line with their per cent signs, and ranges with their ends."""
+    text = re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", text.replace(" %", "\N{NO-BREAK SPACE}%"))
+    return html.escape(text)
 
 
 def _holder(kind: str, name: str, inside: str, spec: dict[str, Any] | None, rows: pandas.DataFrame) -> str:

@@ -22,8 +22,8 @@ _PLACES = ("top center", "bottom center", "middle right", "middle left", "top ri
 INSIDE = "middle center"
 _GAP = 4.0
 _SWEEPS = 4
-_BESIDE = 8.0
-"""Pixels between the end of a line and its name."""
+_BESIDE, _WIDEST = 0.03, 760.0
+"""Names of lines begin this far beside the plot, as a share of its width, which is no more than so many pixels."""
 
 MOST_LINES = 6
 """More lines than this are named by a legend."""
@@ -59,7 +59,7 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
 
     def cost(at: int, option: int) -> float:
         place = options[at][option]
-        corner = not place.startswith("middle") and not place.endswith("center")
+        corner = _is_corner(place)
         total = 0.3 * option + (0.05 * names[at].size if corner else 0.0)  # beside a large mark it is less clear whose
         for plot in PLOTS:
             here = box(names[at], place, plot)
@@ -91,34 +91,62 @@ def apart(names: Sequence[Name], chosen: Sequence[str]) -> bool:
 
 
 def name_lines(figure: go.Figure, ends: Sequence[End]) -> None:
-    """Names at the right end of lines, spread so that none lies on another.
+    """Names to the right of the plot, each at the end of a thin line in its colour from where its own line ends.
 
-    For figures with a height, margins and a range of the y axis (of its logarithm, on such an axis); makes room at the
-    right. x and y are in the units of the rows.
+    No name lies on another or leaves the figure. Names have the colour of text: not every line's colour can be read as
+    one. For figures with a height, margins and ranges of both axes (of their logarithms, on such axes); makes room at
+    the right. x and y are in the units of the rows.
     """
     layout = figure.layout
-    low, high = layout.yaxis.range
+    (left, right), (low, high) = layout.xaxis.range, layout.yaxis.range
     height = layout.height - layout.margin.t - layout.margin.b
     log_x, log_y = (axis.type == "log" for axis in (layout.xaxis, layout.yaxis))
     places_of = [(math.log10(y) if log_y else y) for *_, y in ends]
     pixels = [height * (place - low) / (high - low) for place in places_of]
-    for (name, colour, x, _), place, pixel, free in zip(ends, places_of, pixels, spread(pixels, _LINE), strict=True):
+    room = (_LINE / 2 - layout.margin.b, height + layout.margin.t - _LINE / 2)
+    for (name, colour, x, _), place, free in zip(ends, places_of, spread(pixels, _LINE, *room), strict=True):
         figure.add_annotation(
             x=math.log10(x) if log_x else x,
             y=place,
+            ax=right + _BESIDE * (right - left),
+            ay=low + free * (high - low) / height,
+            axref="x",
+            ayref="y",
             text=f"<b>{name}</b>",
-            font={"color": colour, "size": 12},
-            showarrow=False,
+            font_size=12,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=colour,
             xanchor="left",
-            xshift=_BESIDE,
-            yshift=free - pixel,
         )
     longest = max((len(name) for name, *_ in ends), default=0)
-    figure.update_layout(margin_r=math.ceil(_BESIDE + 1.15 * _CHARACTER * longest + 4), showlegend=False)
+    figure.update_layout(margin_r=math.ceil(_WIDEST * _BESIDE + 1.15 * _CHARACTER * longest + 4), showlegend=False)
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
-    """The places moved as little as possible so that any two are at least `gap` apart; their order stays."""
+def name_points(figure: go.Figure, names: Sequence[Name], chosen: Sequence[str]) -> None:
+    """The texts, their first lines bold, where `places` has put them; for figures with ranges of both axes."""
+    (left, right), (low, high) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    for name, place in zip(names, chosen, strict=True):
+        vertical, horizontal = place.split()
+        away = _away(name, place)
+        figure.add_annotation(
+            x=left + name.x * (right - left),
+            y=low + name.y * (high - low),
+            text="<br>".join([f"<b>{name.lines[0]}</b>", *name.lines[1:]]),
+            font_size=12,
+            showarrow=False,
+            xanchor={"left": "right", "center": "center", "right": "left"}[horizontal],
+            yanchor={"top": "bottom", "middle": "middle", "bottom": "top"}[vertical],
+            xshift={"left": -away, "center": 0, "right": away}[horizontal],
+            yshift={"top": away, "middle": 0, "bottom": -away}[vertical],
+        )
+
+
+def spread(places: Sequence[float], gap: float, low: float = -math.inf, high: float = math.inf) -> list[float]:
+    """The places moved as little as possible so that any two are at least `gap` apart; their order stays.
+
+    None is below `low` or above `high`, as long as there is room for all.
+    """
     order = sorted(range(len(places)), key=lambda at: places[at])
     groups: list[tuple[float, list[int]]] = []  # the place of the lowest, and who stand in steps of `gap` above it
     for at in order:
@@ -133,6 +161,10 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
             ((one, start + gap * step) for step, one in enumerate(members)) for start, members in groups
         )
     )
+    for step, one in enumerate(order):  # who stands in the way of those at the edge gives way
+        moved[one] = max(moved[one], low + gap * step)
+    for step, one in enumerate(reversed(order)):
+        moved[one] = min(moved[one], high - gap * step)
     return [moved[at] for at in range(len(places))]
 
 
@@ -153,12 +185,20 @@ def box(name: Name, place: str, plot: tuple[float, float]) -> Box:
     """What a text covers, about, of a plot of this width and height."""
     width, height = _width(name), _LINE * len(name.lines)
     vertical, horizontal = place.split()
-    away = name.size / 2 + _GAP
-    diagonal = away * (0.7 if vertical != "middle" and horizontal != "center" else 1.0)
-    left = {"left": -diagonal - width, "center": -width / 2, "right": diagonal}[horizontal]
-    bottom = {"top": diagonal, "middle": -height / 2, "bottom": -diagonal - height}[vertical]
+    away = _away(name, place)
+    left = {"left": -away - width, "center": -width / 2, "right": away}[horizontal]
+    bottom = {"top": away, "middle": -height / 2, "bottom": -away - height}[vertical]
     x, y = name.x * plot[0] + left, name.y * plot[1] + bottom
     return x, y, x + width, y + height
+
+
+def _away(name: Name, place: str) -> float:
+    """Pixels from the middle of a point to its text, along the axes."""
+    return (0.7 if _is_corner(place) else 1.0) * (name.size / 2 + _GAP)
+
+
+def _is_corner(place: str) -> bool:
+    return not place.startswith("middle") and not place.endswith("center")
 
 
 def _mark(name: Name, plot: tuple[float, float]) -> Box:

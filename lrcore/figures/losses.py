@@ -79,7 +79,7 @@ def lay_out_over_time(
     figure: go.Figure, rows: pandas.DataFrame, column: str, limits: list[float], more: Sequence[End] = ()
 ) -> None:
     """Axes of t and, between `limits`, of `column`; names at the ends of few lines and of `more`, a legend of many."""
-    figure.update_layout(template=style.TEMPLATE, height=400, margin={"t": 20, "b": 60})
+    figure.update_layout(template=style.TEMPLATE, height=400, margin={"t": 20, "b": 46})
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(range=limits)
     aes = naming.in_order(rows["ae"])
@@ -87,7 +87,8 @@ def lay_out_over_time(
     if few := len(aes) <= MOST_LINES:
         for ae in aes:
             look, last = naming.ae_style(ae), rows[rows["ae"] == ae].sort_values("t_low").iloc[-1]
-            ends.append((look.label, look.colour, 1.0, float(last[column])))
+            end = (last["t_low"] + last["t_high"]) / 2
+            ends.append((look.label, look.colour, float(end), float(last[column])))
     if ends:
         name_lines(figure, ends)
     if not few:

@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 import pandas
 
-from lrcore.figures.embed import Markup, SiteTable, script_json
+from lrcore.figures.embed import Markup, SiteTable, script_json, without_scripts
 from lrcore.figures.recommendation import (
     Answer,
     Evidence,
@@ -48,7 +48,11 @@ def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFram
     rows = pandas.concat([published_rows(published), *studies.values()], ignore_index=True)
     table = _table(rows, " or ".join(found[PUBLISHED].densities))
     found |= {name: study_evidence(name, rows) for name, rows in generation.items()}
-    return Markup(_markup(found) + table.markup)
+    without = without_scripts(
+        "With scripts, this is where you enter the channels of a token and read which timesteps to try; the table has "
+        "what such answers rest on."
+    )
+    return Markup(_markup(found) + without + table.markup)
 
 
 def steps(evidence: Evidence) -> list[tuple[int, Answer]]:

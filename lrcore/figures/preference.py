@@ -39,7 +39,7 @@ def preference_bars(published: pandas.DataFrame) -> SiteFigure:
     figure.add_annotation(x=50, y=1, yref="paper", yanchor="bottom", text="as often as not", showarrow=False)
     figure.update_layout(template=style.TEMPLATE, height=HEIGHT, margin_t=30)
     figure.update_xaxes(title="comparisons won (%)", range=[0, 100])
-    figure.update_yaxes(autorange="reversed", ticklabelstandoff=6)
+    figure.update_yaxes(autorange="reversed")
     values = "; ".join(f"{task} {shown(value)} %" for task, value in zip(rows["setting"], rows["value"], strict=True))
     about = Words(
         won(rows["value"].tolist()),

@@ -46,8 +46,9 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
             )
         )
     study, aes = str(rows["study"].iloc[0]), naming.in_order(rows["ae"])
-    figure.update_layout(template=style.TEMPLATE, height=400, margin={"t": 20, "b": 60})
+    figure.update_layout(template=style.TEMPLATE, height=400, margin={"t": 20, "b": 46})
     figure.update_xaxes(title="spatial frequency (cycles per token)", type="log", dtick="D2", tickformat="~g")
+    figure.update_xaxes(range=style.padded(rows["x"].map(math.log10), 0.03))
     limits = style.padded(rows["value"].map(math.log10), 0.05)
     figure.update_yaxes(title="power", type="log", dtick="D2", tickformat="~g", range=limits)
     if len(aes) > MOST_LINES:
@@ -55,8 +56,10 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
         style.legend_of_many(figure, len(aes))
     else:
         looks, ends = [naming.ae_style(ae) for ae in aes], [rows[rows["ae"] == ae].iloc[-1] for ae in aes]
-        right = rows["x"].max()
-        name_lines(figure, [(one.label, one.colour, right, end["value"]) for one, end in zip(looks, ends, strict=True)])
+        name_lines(
+            figure,
+            [(one.label, one.colour, end["x"], end["value"]) for one, end in zip(looks, ends, strict=True)],
+        )
     slopes = latents[latents["metric"] == "spectrum_slope"].set_index("ae")["value"]
     said = "; ".join(f"{naming.ae_style(ae).label} {shown(float(slopes[ae]))}" for ae in naming.in_order(slopes.index))
     about = Words(

@@ -13,13 +13,17 @@ FEW = 6
 
 TEMPLATE = go.layout.Template(
     layout={
-        "margin": {"l": 60, "r": 15, "t": 20, "b": 55},
+        "margin": {"l": 60, "r": 15, "t": 20, "b": 46},
         "hoverlabel": {"align": "left"},
-        "xaxis": {"zeroline": False, "automargin": True},
-        "yaxis": {"zeroline": False, "automargin": True},
+        # labels stand off their axes: where both begin with 0, one would touch the other
+        "xaxis": {"zeroline": False, "automargin": True, "ticklabelstandoff": 4, "title": {"standoff": 8}},
+        "yaxis": {"zeroline": False, "automargin": True, "ticklabelstandoff": 6, "title": {"standoff": 12}},
     }
 )
 """Colours of text and grid are the page's, which `site/figures.js` puts in for its light and dark theme."""
+
+ON_PAGE = {"templateitemname": "on-page", "visible": True}
+"""Of an annotation: it hides what is behind it, in the page's colour of the light or dark theme (`site/figures.js`)."""
 
 LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
 """A legend at the lower edge of the figure, on screens of any width."""

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
-from lrcore.figures.labels import Name, Segment, apart, places
+from lrcore.figures.labels import Name, Segment, apart, name_points, places
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED
@@ -210,10 +210,12 @@ def _draw(
             if at != start:
                 figure.add_trace(_arrow(points.iloc[start], point))
     names = [Name(x, y, lines, _SIZE) for (x, y), lines in zip(shares, texts, strict=True)] if few else []
-    chosen = places(names, segments) if few else ["top center"] * len(points)
+    chosen = places(names, segments)
     few = few and apart(names, chosen)
-    for (_, point), text, place in zip(points.iterrows(), texts, chosen, strict=True):
-        figure.add_trace(_marker(point, distance, look, text, place, few))
+    for (_, point), text in zip(points.iterrows(), texts, strict=True):
+        figure.add_trace(_marker(point, distance, look, text))
+    if few:
+        name_points(figure, names, chosen)
     figure.update_layout(template=style.TEMPLATE, height=HEIGHT, showlegend=False)
     if not few:
         style.legend_of_many(figure, len(points))
@@ -253,9 +255,7 @@ def _text(point: pandas.Series, distance: str, metric: naming.Metric) -> list[st
     return lines
 
 
-def _marker(
-    point: pandas.Series, distance: str, metric: naming.Metric, text: list[str], place: str, named: bool
-) -> go.Scatter:
+def _marker(point: pandas.Series, distance: str, metric: naming.Metric, text: list[str]) -> go.Scatter:
     look = naming.ae_style(str(point["ae"]))
     error = None if math.isnan(point["standard_error"]) else [point["standard_error"]]
     return go.Scatter(
@@ -263,9 +263,8 @@ def _marker(
         y=[point["distance"]],
         error_x={"type": "data", "array": error, "thickness": 1.5} if error else None,
         name=look.label,
-        mode="markers+text" if named else "markers",
+        mode="markers",
         text=["<br>".join([f"<b>{text[0]}</b>", *text[1:]])],
-        textposition=place,
         marker={"color": look.colour, "symbol": look.symbol, "size": _SIZE},
         hovertemplate=f"%{{text}}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
         cliponaxis=False,

@@ -44,17 +44,19 @@ def test_ranks() -> None:
     assert {trace.name for trace in shown.figure.data if trace.name} == {"RAE", "FLUX.2", "SD", "FLUX.1"}
 
 
-def test_lines_break_where_an_autoencoder_was_not_measured_and_leave_names_alone() -> None:
+def test_lines_lead_from_mark_to_mark_and_break_where_an_autoencoder_was_not_measured() -> None:
     shown = agreement.ranks(study(generation_rows()), PUBLISHED)
     settings = list(shown.figure.layout.yaxis.ticktext)
     lines, marks = shown.figure.data[::2], shown.figure.data[1::2]
     assert [trace.name for trace in marks] == ["SD", "FLUX.1", "FLUX.2", "RAE"]
     for line, mark in zip(lines, marks, strict=True):
         measured = set(mark.y)
-        upper = [y for y in line.y[::3]]
-        assert {int(y) for y in upper} == {y for y in measured if y + 1 in measured} and not line.connectgaps
-        # none of them comes near a name, above the mark
-        assert all(0.1 < y % 1 < 0.6 for y in line.y if y is not None)
+        assert set(line.y[::3]) == {y for y in measured if y + 1 in measured} and not line.connectgaps
+        marked = set(zip(mark.x, mark.y, strict=True))
+        assert {(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None} <= marked
+    names = shown.figure.layout.annotations
+    assert len(names) == sum(len(mark.x) for mark in marks)
+    assert {name.templateitemname for name in names} == {"on-page"}  # a line passes behind a name
     lacking = [number for number, row in enumerate(settings) if row.replace("<br>", " ").startswith("iFID paper")]
     assert lacking and not set(lacking) & set(marks[2].y) and set(lacking) <= set(marks[3].y)
 

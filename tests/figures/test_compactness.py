@@ -4,14 +4,16 @@ import math
 
 import pandas
 import pytest
-from drawn import overlapping
+from contrast import blended, contrast
+from drawn import covered, overlapping
 from figure_rows import generation_rows, published_rows, reconstruction_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.compactness import finding, published_costs, study_costs
-from lrcore.figures.labels import PLOTS, Name, box
+from lrcore.figures.compactness import OPACITY, finding, published_costs, study_costs
+from lrcore.figures.labels import PLOTS
 from lrcore.figures.tradeoff import shares_of_axes
 from lrcore.flow.compute import training_flops_per_image
+from lrcore.results import naming
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def test_compute_is_that_of_the_steps_to_the_best(made):
 
 def test_the_published_ones():
     made = published_costs(published_rows())
-    text = {trace.name: trace.text[0] for trace in made.figure.data}
-    assert text["SD"] == "<b>SD</b><br>4,096 numbers" and text["RAE"] == "<b>RAE</b><br>196,608 numbers"
+    texts = [note.text for note in made.figure.layout.annotations]
+    assert texts[0] == "<b>RAE</b><br>196,608 numbers" and texts[-1] == "<b>SD</b><br>4,096 numbers"
     assert made.rows.set_index("ae").compression.to_dict() == {"sd": 48, "flux1": 12, "flux2": 6, "rae": 1}
 
 
@@ -55,13 +57,17 @@ def test_what_cannot_be_drawn_is_said():
 def test_names_lie_on_nothing(made):
     for shown in [*made.choices.values(), published_costs(published_rows())]:
         shares = shares_of_axes(shown.figure, shown.rows)
-        names = [
-            Name(*share, trace.text[0].split("<br>"), trace.marker.size)
-            for share, trace in zip(shares, shown.figure.data, strict=True)
-        ]
+        notes = shown.figure.layout.annotations
+        assert len(notes) == len(shares)
         for plot in PLOTS:
-            boxes = [box(name, trace.textposition, plot) for name, trace in zip(names, shown.figure.data, strict=True)]
-            assert not overlapping(boxes)
+            assert not overlapping([covered(note, *share, plot) for note, share in zip(notes, shares, strict=True)])
+
+
+@pytest.mark.parametrize(("text", "page"), [("#1f2328", "#ffffff"), ("#e6edf3", "#161b22")], ids=["light", "dark"])
+def test_a_text_can_be_read_in_a_point_of_any_colour(text: str, page: str) -> None:
+    for name in [*naming.AES, "mine", "yours", "theirs", "one more"]:
+        point = blended(naming.ae_style(name).colour, page, OPACITY)
+        assert contrast(text, point) >= 4.5, name
 
 
 @pytest.mark.parametrize(

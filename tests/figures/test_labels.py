@@ -6,9 +6,9 @@ import itertools
 
 import plotly.graph_objects as go
 import pytest
-from drawn import overlapping
+from drawn import covered, overlapping
 
-from lrcore.figures.labels import INSIDE, PLOTS, Name, apart, box, name_lines, places, spread
+from lrcore.figures.labels import INSIDE, PLOTS, Name, apart, box, name_lines, name_points, places, spread
 
 
 def test_places_of_points_that_are_near_one_another() -> None:
@@ -45,13 +45,58 @@ def test_spread(at: list[float], moved: list[float]) -> None:
 
 
 def test_lines_are_named_at_their_ends() -> None:
-    figure = go.Figure(layout={"height": 400, "margin": {"t": 20, "b": 80}, "yaxis": {"range": [0, 3], "type": "log"}})
-    name_lines(figure, [("SD", "#000", 1.0, 10.0), ("FLUX.2", "#111", 1.0, 11.0), ("RAE", "#222", 1.0, 1000.0)])
+    figure = lines_figure()
+    name_lines(figure, [("SD", "#000", 0.9, 10.0), ("FLUX.2", "#111", 0.8, 11.0), ("RAE", "#222", 1.0, 1000.0)])
     notes = figure.layout.annotations
-    assert (notes[0].text, notes[0].font.color, notes[0].y) == ("<b>SD</b>", "#000", 1.0)
-    heights = sorted(100 * note.y + note.yshift for note in notes)
-    assert min(b - a for a, b in itertools.pairwise(heights)) >= 14.99 and notes[2].yshift == 0
+    assert (notes[0].text, notes[0].arrowcolor, notes[0].x, notes[0].y) == ("<b>SD</b>", "#000", 0.9, 1.0)
+    assert all(note.font.color is None for note in notes)  # the theme's
+    heights = sorted(100 * note.ay for note in notes)
+    assert min(b - a for a, b in itertools.pairwise(heights)) >= 14.99 and notes[2].ay == notes[2].y == 3
+    assert {note.ax > 1 for note in notes} == {True}
     assert figure.layout.margin.r > 40 and not figure.layout.showlegend
+
+
+@pytest.mark.parametrize("y", [1.0, 30.0, 1000.0], ids=["at the bottom", "between", "at the top"])
+def test_names_of_lines_that_end_at_one_height_are_apart_and_inside_the_figure(y: float) -> None:
+    figure = lines_figure()
+    name_lines(figure, [(f"line {number}", "#000", 1.0, y) for number in range(6)])
+    heights = [100 * note.ay for note in figure.layout.annotations]
+    assert min(b - a for a, b in itertools.pairwise(sorted(heights))) >= 14.99
+    assert min(heights) >= 7.5 - 80 and max(heights) <= 300 + 20 - 7.5
+    assert heights == sorted(heights)  # equal ones stay in their order
+
+
+def lines_figure() -> go.Figure:
+    """Of 300 pixels between its margins, for the values 1 to 1000."""
+    axes = {"xaxis": {"range": [0, 1]}, "yaxis": {"range": [0, 3], "type": "log"}}
+    return go.Figure(layout={"height": 400, "margin": {"t": 20, "b": 80}, **axes})
+
+
+@pytest.mark.parametrize(
+    ("at", "moved"),
+    [
+        ([0.0, 0.0], [0.0, 10.0]),
+        ([100.0, 100.0], [90.0, 100.0]),
+        ([0.0, 0.0, 12.0], [0.0, 10.0, 20.0]),
+        ([50.0], [50.0]),
+        ([-5.0, 200.0], [0.0, 100.0]),
+    ],
+)
+def test_spread_between_ends(at: list[float], moved: list[float]) -> None:
+    assert spread(at, 10.0, 0.0, 100.0) == pytest.approx(moved)
+
+
+def test_names_of_points_stand_where_they_were_put() -> None:
+    figure = go.Figure(layout={"xaxis": {"range": [0, 2]}, "yaxis": {"range": [0, 3], "type": "log"}})
+    places_of = ["top center", "middle left", "bottom right"]
+    name_points(figure, [Name(0.5, 0.5, ["SD", "FID -52 %"], 14)] * 3, places_of)
+    notes = figure.layout.annotations
+    assert {(note.x, note.y, note.text) for note in notes} == {(1.0, 1.5, "<b>SD</b><br>FID -52 %")}
+    for note, place in zip(notes, places_of, strict=True):
+        for plot in PLOTS:
+            assert covered(note, 0.5, 0.5, plot) == pytest.approx(
+                box(Name(0.5, 0.5, ["SD", "FID -52 %"], 14), place, plot)
+            )
 
 
 def test_what_has_no_room_is_said() -> None:

@@ -6,12 +6,12 @@ import math
 
 import pandas
 import pytest
-from drawn import overlapping
+from drawn import covered, overlapping
 from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, two_networks
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteFigure
-from lrcore.figures.labels import PLOTS, Name, box
+from lrcore.figures.labels import PLOTS
 from lrcore.figures.style import FEW
 from lrcore.figures.tradeoff import finding, published_tradeoff, shares_of_axes, study_tradeoff
 from lrcore.results import naming
@@ -83,13 +83,13 @@ def test_names_keep_clear_of_the_nearest_point() -> None:
     rows = generation_rows()
     near = rows["fid"].where(rows["ae"] != "flux2", 1.01 * rows.loc[rows["ae"] == "flux1", "fid"].to_numpy().min())
     made = study_tradeoff(rows.assign(fid=near), reconstruction_rows())
-    names = [
-        Name(x, y, trace.text[0].split("<br>"), 14)
-        for (x, y), trace in zip(shares_of_axes(made.figure, made.rows), markers(made).values(), strict=True)
-    ]
-    chosen = [trace.textposition for trace in markers(made).values()]
+    shares, notes = shares_of_axes(made.figure, made.rows), made.figure.layout.annotations
+    assert [note.text for note in notes] == [trace.text[0] for trace in markers(made).values()]
     for plot in PLOTS:
-        assert not overlapping([box(name, place, plot) for name, place in zip(names, chosen, strict=True)])
+        texts = [covered(note, *share, plot) for note, share in zip(notes, shares, strict=True)]
+        assert not overlapping(texts)
+        for (left, bottom, right, top), (x, y) in zip(texts, shares, strict=True):  # a diamond is 1.3 times as high
+            assert not (abs(x * plot[0] - (left + right) / 2) < 1 and bottom - 9.1 < y * plot[1] < top + 9.1)
 
 
 def points(**changed: dict[str, float]) -> pandas.DataFrame:
