@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -123,8 +124,11 @@ def name_lines(figure: go.Figure, ends: Sequence[End]) -> None:
     figure.update_layout(margin_r=math.ceil(_WIDEST * _BESIDE + 1.15 * _CHARACTER * longest + 4), showlegend=False)
 
 
-def name_points(figure: go.Figure, names: Sequence[Name], chosen: Sequence[str]) -> None:
-    """The texts, their first lines bold, where `places` has put them; for figures with ranges of both axes."""
+def name_points(figure: go.Figure, names: Sequence[Name], chosen: Sequence[str], **more: Any) -> None:
+    """The texts, their first lines bold, where `places` has put them; for figures with ranges of both axes.
+
+    `more`: of the annotations.
+    """
     (left, right), (low, high) = figure.layout.xaxis.range, figure.layout.yaxis.range
     for name, place in zip(names, chosen, strict=True):
         vertical, horizontal = place.split()
@@ -139,6 +143,7 @@ def name_points(figure: go.Figure, names: Sequence[Name], chosen: Sequence[str])
             yanchor={"top": "bottom", "middle": "middle", "bottom": "top"}[vertical],
             xshift={"left": -away, "center": 0, "right": away}[horizontal],
             yshift={"top": away, "middle": 0, "bottom": -away}[vertical],
+            **more,
         )
 
 

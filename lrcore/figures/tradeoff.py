@@ -215,7 +215,7 @@ def _draw(
     for (_, point), text in zip(points.iterrows(), texts, strict=True):
         figure.add_trace(_marker(point, distance, look, text))
     if few:
-        name_points(figure, names, chosen)
+        name_points(figure, names, chosen, **style.ON_PAGE)  # an arrow passes behind them
     figure.update_layout(template=style.TEMPLATE, height=HEIGHT, showlegend=False)
     if not few:
         style.legend_of_many(figure, len(points))

@@ -1,9 +1,11 @@
 """The pages over made-up data: what no committed study has yet must not stop them."""
 
 from pathlib import Path
+from typing import Any
 
 from browser import WAIT, served, visit
 from playwright.sync_api import Browser
+from still_pictures import figures_of
 
 PROJECT = Path(__file__).parents[2]
 MOST_FIGURES = "posts/representation-comparison.html"
@@ -17,6 +19,27 @@ def test_every_page_is_built(made_up_site: Path) -> None:
     wanted = {page.relative_to(PROJECT).with_suffix(".html") for page in sources}
     assert {"index.html", "404.html"} <= {str(page) for page in wanted}
     assert wanted <= {page.relative_to(made_up_site) for page in made_up_site.rglob("*.html")}
+
+
+def test_texts_in_figures_have_the_colour_of_the_theme(made_up_site: Path) -> None:
+    """What a series is drawn in cannot always be read: no figure gives a text a colour of its own."""
+    found = []
+    for path in sorted(made_up_site.rglob("*.html")):
+        for figure in figures_of(path):
+            layout = {key: value for key, value in figure.spec["layout"].items() if key != "template"}
+            found += [f"{figure.name}: {where}" for where in coloured_texts([figure.spec["data"], layout])]
+    assert not found
+    assert coloured_texts({"annotations": [{"font": {"color": "#000"}}], "textfont": {"size": 9}}) == ["font"]
+
+
+def coloured_texts(value: Any, name: str = "") -> list[str]:
+    """The names of what sets the colour of a text, in a specification of plotly.js."""
+    if isinstance(value, list):
+        return [found for one in value for found in coloured_texts(one, name)]
+    if not isinstance(value, dict):
+        return []
+    own = [name] if name.endswith("font") and "color" in value else []
+    return own + [found for key, one in value.items() for found in coloured_texts(one, key)]
 
 
 def test_text_of_rows_stays_text_and_nothing_is_asked_of_another_host(browser: Browser, made_up_site: Path) -> None:

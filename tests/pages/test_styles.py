@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from contrast import blended, contrast
 
 PROJECT = Path(__file__).parents[2]
 SITE, FRAME = PROJECT / "site" / "style.css", PROJECT / "tools" / "site_preview" / "preview.css"
@@ -57,5 +58,28 @@ def test_figures_and_text_have_the_colours_of_the_theme(theme: str, selector: st
     pairs = {"text": "body-color", "page": "body-bg", "link": "link-color", "raised": "navbar-bg"}
     assert {name: said[f"--lrcore-{name}"] for name in pairs} == {name: scss[key] for name, key in pairs.items()}
     script = (PROJECT / "site" / "figures.js").read_text()
-    palette = re.search(rf'{theme}: {{ text: "(#\w+)", grid: "(#\w+)", line: "#\w+", hover: "(#\w+)" }}', script)
-    assert palette and palette.groups()[:2] == (said["--lrcore-text"], said["--lrcore-edge"])
+    palette = re.search(rf"{theme}: {{ (.*) }}", script)
+    assert palette
+    found = dict(re.findall(r'(\w+): "(#\w+)"', palette[1]))
+    shared = {"text": "text", "grid": "edge", "page": "page"}
+    assert {name: found[name] for name in shared} == {name: said[f"--lrcore-{key}"] for name, key in shared.items()}
+    for ground in (found["page"], found["hover"]):
+        assert contrast(found["text"], ground) >= 4.5
+
+
+@pytest.mark.parametrize("theme", ["body", "body.quarto-dark"], ids=["light", "dark"])
+def test_every_colour_of_text_can_be_read(theme: str) -> None:
+    """4.5 : 1 at least (WCAG 2.2, 1.4.3), on the page and on what is raised from it."""
+    said = next(said for found, said in rules(SITE) if found == theme)
+    read = {
+        (name, ground): contrast(said[f"--lrcore-{name}"], said[f"--lrcore-{ground}"])
+        for name in ("text", "faint", "link")
+        for ground in ("page", "raised")
+    }
+    assert min(read.values()) >= 4.5, read
+
+
+def test_contrast_is_that_of_the_guidelines() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#e69f00", "#e69f00") == 1
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)  # the lightest grey that passes on white
+    assert blended("#000000", "#ffffff", 0.2) == "#cccccc"
