@@ -75,7 +75,7 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
         figure.add_trace(_interval(row, at, colours[row.source]))
     names = [textwrap.shorten(f"n = {row.n}: {row.label}", _LONGEST, placeholder="…") for row in each(rows)]
     places = [at - 0.32 for at in range(len(rows))]
-    text = {"x": [-1] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 11}
+    text = {"x": [-0.99] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 11}
     figure.add_trace(go.Scatter(**text, mode="text", hoverinfo="skip"))
     figure.update_xaxes(
         title=f"correlation with the {quantity_label(y)}", range=_LIMITS, tickvals=[-1, -0.5, 0, 0.5, 1]

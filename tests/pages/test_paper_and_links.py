@@ -39,6 +39,22 @@ def test_paper_has_every_figure_in_its_own_width_and_colours(browser: Browser, m
         assert not opened.problems
 
 
+def test_on_paper_tables_repeat_their_header_and_short_ones_stay_whole(browser: Browser, made_up_address: str) -> None:
+    look = """name => {
+        const table = document.querySelector(name), style = getComputedStyle(table);
+        const head = getComputedStyle(table.tHead).display, row = getComputedStyle(table.rows[1]).breakInside;
+        return [table.rows.length > 9, style.display, style.breakInside, head, row];
+    }"""
+    with visit(browser, made_up_address, "posts/data.html", 820, "light") as opened:
+        opened.page.emulate_media(media="print")
+        long = opened.page.evaluate(look, "#generation table")
+        assert long == [True, "table", "auto", "table-header-group", "avoid"]
+    with visit(browser, made_up_address, ARTICLE, 820, "light") as opened:
+        opened.page.emulate_media(media="print")
+        short = opened.page.evaluate(look, "#tbl-families table")
+        assert short == [False, "table", "avoid", "table-header-group", "avoid"]
+
+
 def test_paper_has_no_controls(browser: Browser, made_up_address: str) -> None:
     with visit(browser, made_up_address, ARTICLE, 820, "light") as opened:
         ready_to_print(opened.page)
@@ -74,7 +90,10 @@ def test_a_caption_has_a_link_that_copies_its_address_and_the_study(browser: Bro
     with visit(browser, made_up_address, f"{ARTICLE}?study=narrow", 1440, "light") as opened:
         page = opened.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page.locator("#tbl-best figcaption .lrcore-anchor").first.click()
+        link = page.locator("#tbl-best figcaption .lrcore-anchor").first
+        box = link.bounding_box()
+        assert box and min(box["width"], box["height"]) >= 24  # WCAG 2.2, 2.5.8
+        link.click()
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == page.url and copied.endswith(f"{ARTICLE}?study=narrow#tbl-best")
 
@@ -108,6 +127,43 @@ def test_a_wide_table_scrolls_under_its_first_column_on_a_phone(
         moved = holder.locator(scrolls).evaluate("scroll => { scroll.scrollLeft = 40; return scroll.scrollLeft; }")
         after = first.bounding_box()
         assert moved == 40 and after and after["x"] == pytest.approx(before["x"], abs=1)
+
+
+def test_a_table_of_the_text_scrolls_as_computed_ones_do_and_code_says_that_it_scrolls(
+    browser: Browser, made_up_address: str
+) -> None:
+    with visit(browser, made_up_address, ARTICLE, 390, "light") as opened:
+        table = opened.page.locator("#tbl-families table")
+        first = table.locator("tbody td").first
+        before = first.bounding_box()
+        moved = table.evaluate("table => { table.scrollLeft = 40; return table.scrollLeft; }")
+        after = first.bounding_box()
+        assert moved == 40 and before and after and after["x"] == pytest.approx(before["x"], abs=1)
+        grounds = [
+            opened.page.locator(name).first.evaluate("element => getComputedStyle(element).backgroundAttachment")
+            for name in ("#tbl-families table", "#tbl-best .lrcore-table-scroll", "main pre")
+        ]
+        assert all(ground.startswith("local, scroll") for ground in grounds), grounds
+
+
+def test_tables_use_the_room_that_there_is(browser: Browser, made_up_address: str) -> None:
+    """None that has room beside the list of contents is cut off."""
+    with visit(browser, made_up_address, f"{ARTICLE}?study=narrow", 1440, "light") as opened:
+        opened.page.wait_for_load_state("networkidle")
+        cut = opened.page.evaluate(
+            """[...document.querySelectorAll(".lrcore-table-scroll")].filter(one => one.checkVisibility())
+                .filter(one => one.scrollWidth > one.clientWidth).map(one => one.closest("[id^=tbl]").id)"""
+        )
+        assert not cut
+
+
+def test_all_text_has_one_measure(browser: Browser, made_up_address: str) -> None:
+    with visit(browser, made_up_address, ARTICLE, 1440, "light") as opened:
+        widths = opened.page.evaluate(
+            """["main section > p", "main section > ul", "main .callout", "main figcaption", ".csl-entry"].map(name =>
+                Math.max(...[...document.querySelectorAll(name)].map(one => one.getBoundingClientRect().width)))"""
+        )
+        assert max(widths) - min(widths) < 1, widths
 
 
 def test_few_rows_need_no_search_and_no_script(browser: Browser, made_up_address: str) -> None:

@@ -224,6 +224,21 @@ def test_pages_can_be_read_without_scripts(browser: Browser, address: str, site:
     context.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("posts/timestep-explorer.html", 1), ("posts/representation-comparison.html", 2), ("posts/atlas.html", 3)],
+)
+def test_what_only_scripts_can_do_is_said_and_not_offered_without_them(
+    browser: Browser, made_up_address: str, name: str, said: int
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{made_up_address}/{name}")
+    assert not page.locator(":is(main input, main select, main button, .lrcore-answer):visible").count()
+    assert page.locator("noscript:visible", has_text="With scripts").count() >= said
+    context.close()
+
+
 @pytest.mark.parametrize("missing", ["none.html", "posts/none.html", "no/such/folder/"])
 def test_what_is_missing_leads_back_to_the_pages(
     browser: Browser, address: str, pages: list[str], missing: str
