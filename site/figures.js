@@ -7,6 +7,7 @@
   const NARROW = 600; // pixels: below this width a figure's legend goes below it
   const NEAR = 300; // pixels: a figure that is nearer to the screen is drawn
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
+  const HIGHEST = 680; // pixels: leaves room on a page for what introduces a figure
 
   const palettes = {
     light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff", page: "#ffffff" },
@@ -113,7 +114,7 @@
     plot.querySelectorAll(":scope > :is(.lrcore-alt, .lrcore-still)").forEach((before) => before.remove());
     const layout = layoutFor({ layout: own }, width);
     layout.height ??= parseInt(plot.style.minHeight, 10);
-    if (onPaper) layout.width = width;
+    if (onPaper) Object.assign(layout, { width, height: Math.min(layout.height, HIGHEST) });
     const drawing = Plotly.react(plot, data, layout, { responsive: true, displayModeBar: false });
     plot.setAttribute("role", "group"); // it holds buttons now, which an image must not
     figure.dataset.drawn = theme();
