@@ -16,7 +16,9 @@ from pathlib import Path
 
 from lrcore.command_line import Parser, folder, run_command
 from lrcore.records import atlas_sources
+from lrcore.records.atlas_second_reading import read_second_reading
 from lrcore.records.reading import read_atlas
+from lrcore.results import atlas_verification
 from lrcore.runtime.interruption import StopRequest
 
 WORK = ("check", "build")
@@ -40,6 +42,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         print(f"wrote {len(written)} sources, {len(read_atlas(options.data)):,} rows, to '{options.data / 'atlas'}'")
         return 0
     found = atlas_sources.problems(options.data, options.bib)
+    if not found:
+        found = atlas_verification.problems(read_second_reading(options.data), _readme(options.data))
     for problem in found:
         print(problem)
     if found:
@@ -48,6 +52,12 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     rows = read_atlas(options.data)
     print(f"{rows['source'].nunique()} sources, {len(rows):,} rows: nothing to mend")
     return 0
+
+
+def _readme(data: Path) -> str:
+    """What stands beside the atlas for people; "" where nothing does."""
+    path = Path(data) / "atlas" / "README.md"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 if __name__ == "__main__":

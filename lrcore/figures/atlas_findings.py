@@ -104,46 +104,11 @@ def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = stat
     found = {}
     by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == "gfid"].groupby("source")}
     for source, of_source in by_source.items():
-        for number, rows in enumerate(with_and_without(of_source, source, least)):
+        for number, rows in enumerate(statistics.with_and_without(of_source, source, least)):
             title = short_title(source, works)
             setting = str(rows["generator"].iloc[0]).split(" ")[0]
             found[f"{title}, {setting}"] = guided_figure(rows, f"guidance-{source.replace('_', '-')}-{number}", title)
     return Switch(found, "Setting") if found else Markup("<p>No source has latents with and without guidance yet.</p>")
-
-
-def with_and_without(atlas: pandas.DataFrame, source: str, least: int) -> list[pandas.DataFrame]:
-    """Latents of a source with an unguided gFID and one of the best guidance, a frame each setting of `least` latents.
-
-    Columns canonical, family, generator, unguided, guided, place_unguided, place_guided, with what stands at either.
-    """
-    rows = statistics.primary(atlas[atlas["source"] == source])
-    rows = rows[(rows["quantity"] == "gfid") & (rows["canonical"] != "")]
-    shared = ["dataset", "resolution", "n", "generator", "images_seen", "sampler", "steps", "label_rule", "reference"]
-    found = []
-    for _, part in rows.groupby(shared, sort=False):
-        ends = {}
-        for name, kind in (("unguided", ["none"]), ("guided", ["cfg_best", "cfg", "guided", "cfg_interval"])):
-            of_kind = part[part["guidance"].isin(kind)]
-            once = of_kind[of_kind.groupby("canonical")["value"].transform("nunique") == 1]
-            ends[name] = once.drop_duplicates("canonical").set_index("canonical")
-        both = ends["unguided"].index.intersection(ends["guided"].index, sort=False)
-        if len(both) < least:
-            continue
-        first, second = ends["unguided"].loc[both], ends["guided"].loc[both]
-        told = {
-            "canonical": both,
-            "family": first["family"].to_numpy(),
-            "generator": first["generator"].to_numpy(),
-            "unguided": first["value"].to_numpy(),
-            "guided": second["value"].to_numpy(),
-            "stands_unguided": first["place"].to_numpy(),
-            "stands_guided": second["place"].to_numpy(),
-        }
-        table = pandas.DataFrame(told)
-        for name in ("unguided", "guided"):
-            table[f"place_{name}"] = table[name].rank(method="min").astype(int)
-        found.append(table.sort_values("unguided", kind="stable").reset_index(drop=True))
-    return found
 
 
 def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:

@@ -3,13 +3,13 @@
     problems(Path("data"), Path("posts/references.bib"))    # one line each; [] where there is nothing to mend
     build(Path("data"), Path("posts/references.bib"))       # data/atlas/<source>.parquet
 
-Beside the sources stand `autoencoders.csv`, canonical names with their family, and `groups.csv`, the protocols within
-which figures may be compared. `data/atlas/README.md` describes all three.
+Beside the sources stand `autoencoders.csv`, canonical names with their family, `groups.csv`, the protocols within which
+figures may be compared, and `second_reading.csv`, what became of the rows that were read again.
+`data/atlas/README.md` describes all of them.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import re
@@ -21,8 +21,9 @@ from typing import Any
 import pyarrow as pa
 
 from lrcore.errors import LrcoreError, shown, unknown
-from lrcore.records import digests, schema
+from lrcore.records import atlas_second_reading, digests, schema
 from lrcore.records.atlas_vocabulary import CORRELATIONS, FAMILIES, QUANTITIES, VOCABULARIES
+from lrcore.records.csv_tables import read_table
 from lrcore.records.reading import read_rows
 from lrcore.records.schema import AtlasRow
 from lrcore.records.writing import write_atlas
@@ -86,7 +87,7 @@ def read_groups(data: Path) -> dict[str, Group]:
     Raises:
         LrcoreError: missing, or not as it must be.
     """
-    lines = _table(Path(data) / "atlas" / "groups.csv", _GROUPS, _GROUPS)
+    lines = read_table(Path(data) / "atlas" / "groups.csv", _GROUPS, _GROUPS)
     return _once("group", "groups.csv", ((line["group"], Group(**line)) for _, line in lines))
 
 
@@ -96,7 +97,7 @@ def known(data: Path, bib: Path) -> Known:
     Raises:
         LrcoreError: `autoencoders.csv`, `groups.csv` or the bibliography is missing or not as it must be.
     """
-    lines = _table(Path(data) / "atlas" / "autoencoders.csv", _AUTOENCODERS, _AUTOENCODERS[:2])
+    lines = read_table(Path(data) / "atlas" / "autoencoders.csv", _AUTOENCODERS, _AUTOENCODERS[:2])
     families = _once("canonical", "autoencoders.csv", ((line["canonical"], line["family"]) for _, line in lines))
     for name, family in families.items():
         if family not in FAMILIES:
@@ -123,7 +124,7 @@ def read_source(path: Path, given: Known) -> tuple[list[AtlasRow], list[str]]:
         needed = ", ".join(_NEEDED_OF_ENTRIES)
         found.append(f"{path.name}: no entry {shown(path.stem)} with {needed} in the bibliography")
     try:
-        table = _table(path, COLUMNS, REQUIRED)
+        table = read_table(path, COLUMNS, REQUIRED)
     except LrcoreError as error:
         return [], [*found, str(error)]
     if not table:
@@ -153,6 +154,7 @@ def problems(data: Path, bib: Path) -> list[str]:
     found, whole = _whole_sources(data, given)
     if not found:
         found += _unused(given, whole)
+        found += atlas_second_reading.problems(data, [row for rows in whole.values() for row in rows])
     return found + _stale(data, whole)
 
 
@@ -197,7 +199,7 @@ def _strange_files(data: Path) -> Iterator[str]:
         if path.suffix != ".csv" and not path.name.startswith("."):
             yield f"sources/{path.name}: nothing reads it; sources are <key>.csv"
     for path in sorted(folder.glob("*.csv")):
-        if path.name not in ("autoencoders.csv", "groups.csv"):
+        if path.name not in ("autoencoders.csv", "groups.csv", atlas_second_reading.FILE):
             yield f"{path.name}: nothing reads it; sources belong into 'sources'"
 
 
@@ -240,36 +242,6 @@ def _stale(data: Path, whole: Mapping[str, list[AtlasRow]]) -> list[str]:
             continue
         if digests.table_digest(wanted) != digests.table_digest(stored):
             found.append(f"{source}.parquet: not what {source}.csv says; {mend} anew")
-    return found
-
-
-def _table(path: Path, allowed: Iterable[str], required: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """The lines of a CSV, numbered, as texts without space around them; columns that it leaves out are empty.
-
-    Raises:
-        LrcoreError: no readable CSV, or an unknown, doubled or missing column, or a line of another length.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as text:
-            table = csv.reader(text, strict=True)
-            header = [name.strip() for name in next(table, [])]
-            lines = [(table.line_num, line) for line in table if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LrcoreError(f"{path.name}: not a CSV that can be read: {' '.join(str(error).split())}") from error
-    columns = tuple(allowed)
-    for name in header:
-        if name not in columns:
-            raise LrcoreError(f"{path.name}: {unknown('column', name, columns)}")
-        if header.count(name) > 1:
-            raise LrcoreError(f"{path.name}: column {shown(name)} stands there twice")
-    if missing := [name for name in required if name not in header]:
-        raise LrcoreError(f"{path.name}: lacks the column {', '.join(missing)}")
-    found = []
-    for number, line in lines:
-        if len(line) != len(header):
-            raise LrcoreError(f"{path.name}, line {number}: {len(line)} fields, but {len(header)} columns")
-        given = dict(zip(header, (field.strip() for field in line), strict=True))
-        found.append((number, {name: given.get(name, "") for name in columns}))
     return found
 
 

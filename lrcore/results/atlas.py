@@ -244,6 +244,45 @@ def rank_agreement(atlas: pandas.DataFrame, source: str, over: str, quantity: st
     return pandas.DataFrame(rows, columns=names)
 
 
+GUIDED = ("cfg_best", "cfg", "guided", "cfg_interval")
+"""Guidance that may stand against none."""
+
+
+def with_and_without(atlas: pandas.DataFrame, source: str, least: int) -> list[pandas.DataFrame]:
+    """Latents of a source with an unguided gFID and a guided one, a frame each setting of `least` latents.
+
+    Columns canonical, family, generator, and for either end unguided, place_unguided (its rank from 1),
+    stands_unguided (where the figure stands), repository_unguided; `row_unguided` where the rows have a column `row`.
+    """
+    rows = primary(atlas[atlas["source"] == source])
+    rows = rows[(rows["quantity"] == "gfid") & (rows["canonical"] != "")]
+    shared = ["dataset", "resolution", "n", "generator", "images_seen", "sampler", "steps", "label_rule", "reference"]
+    found = []
+    for _, part in rows.groupby(shared, sort=False):
+        if part["canonical"].nunique() < least:
+            continue
+        ends = {}
+        for name, kinds in (("unguided", ("none",)), ("guided", GUIDED)):
+            of_kind = part[part["guidance"].isin(kinds)]
+            once = of_kind[of_kind.groupby("canonical")["value"].transform("nunique") == 1]
+            ends[name] = once.drop_duplicates("canonical").set_index("canonical")
+        both = ends["unguided"].index.intersection(ends["guided"].index, sort=False)
+        if len(both) < least:
+            continue
+        first = ends["unguided"].loc[both]
+        table = pandas.DataFrame({"canonical": both, "family": first["family"].to_numpy()})
+        table["generator"] = first["generator"].to_numpy()
+        for name, end in ends.items():
+            told = end.loc[both]
+            table[name] = told["value"].to_numpy()
+            table[f"place_{name}"] = table[name].rank(method="min").astype(int)
+            for column, text in (("place", "stands"), ("repository", "repository"), ("row", "row")):
+                if column in told:
+                    table[f"{text}_{name}"] = told[column].to_numpy()
+        found.append(table.sort_values("unguided", kind="stable").reset_index(drop=True))
+    return found
+
+
 def spread(
     atlas: pandas.DataFrame,
     canonical: str,

@@ -11,6 +11,7 @@ from foreign_text import FOREIGN
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import atlas, atlas_findings, atlas_forest, atlas_prose, atlas_scatter, atlas_table
+from lrcore.results import atlas as statistics
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_better_reconstruction_is_counted_by_its_direction(told):
 
 
 def test_what_guidance_narrows_and_who_wins(rows):
-    [part] = atlas_findings.with_and_without(rows, "s", 8)
+    [part] = statistics.with_and_without(rows, "s", 8)
     assert atlas_findings.finding_of_guidance(part) == (
         "The worst latent's gFID is 10 times the best one's without guidance, 8.2 times with it; "
         "a wins without, b with it"
