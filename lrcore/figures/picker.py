@@ -14,6 +14,8 @@ from dataclasses import asdict
 
 import pandas
 
+from lrcore.figures import picker_settings
+from lrcore.figures.atlas import Work
 from lrcore.figures.embed import Markup, SiteTable, script_json, without_scripts
 from lrcore.figures.recommendation import (
     Answer,
@@ -34,11 +36,17 @@ START = 64
 """Channels per token that the picker is asked for first."""
 
 
-def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFrame]) -> Markup:
+def picker(
+    published: pandas.DataFrame,
+    generation: Mapping[str, pandas.DataFrame],
+    atlas: pandas.DataFrame | None = None,
+    works: Mapping[str, Work] | None = None,
+) -> Markup:
     """The picker over the published study and studies of ours, above a table of the latents that were measured.
 
     `published`: rows of `reading.read_published`; `generation`: for each study its generation rows in one feature
-    network. Without scripts only the table is shown.
+    network; `atlas` and `works`, where given: rows of `reading.read_atlas` and `figures.atlas.read_works`, whose shifts
+    and guidance scales stand beside the answer. Without scripts only the table is shown.
 
     Raises:
         LrcoreError: as `published_rows` and `study_rows`.
@@ -48,11 +56,12 @@ def picker(published: pandas.DataFrame, generation: Mapping[str, pandas.DataFram
     rows = pandas.concat([published_rows(published), *studies.values()], ignore_index=True)
     table = _table(rows, " or ".join(found[PUBLISHED].densities))
     found |= {name: study_evidence(name, rows) for name, rows in generation.items()}
+    beside = picker_settings.markup(atlas, works or {}, START, MOST_CHANNELS) if atlas is not None else ""
     without = without_scripts(
         "With scripts, this is where you enter the channels of a token and read which timesteps to try; the table has "
         "what such answers rest on."
     )
-    return Markup(_markup(found) + without + table.markup)
+    return Markup(_markup(found, beside) + without + table.markup)
 
 
 def steps(evidence: Evidence) -> list[tuple[int, Answer]]:
@@ -75,7 +84,7 @@ _FIELDS = {
 }
 
 
-def _markup(evidence: Mapping[str, Evidence]) -> str:
+def _markup(evidence: Mapping[str, Evidence], beside: str) -> str:
     found = {name: steps(one) for name, one in evidence.items()}
     spec = {
         name: {"least": evidence[name].least, "steps": [{"from": c, **asdict(given)} for c, given in answers]}
@@ -92,7 +101,7 @@ def _markup(evidence: Mapping[str, Evidence]) -> str:
         f'<p class="lrcore-problem" role="alert" hidden>A whole number from 1 to {MOST_CHANNELS}, please.</p>'
         f'<p class="lrcore-answer" aria-live="polite"><strong data-said="short">{_short(first, START)}</strong></p>'
         f"<dl>{_answered(first, START)}</dl>"
-        f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script></div>'
+        f'<script type="application/json" class="lrcore-spec">{script_json(spec)}</script>{beside}</div>'
     )
 
 

@@ -12,9 +12,15 @@ from browser import Visit, served, visit
 from figure_rows import generation_rows, published_rows
 from playwright.sync_api import Browser, Locator
 
+from lrcore.figures import picker_settings
+from lrcore.figures.atlas import each, read_works
 from lrcore.figures.picker import picker
 from lrcore.figures.recommendation import answer, published_evidence, rule, study_evidence
+from lrcore.records.reading import read_atlas
+from lrcore.results.atlas_settings import alike, settings
 
+DATA = Path(__file__).parents[2] / "data"
+WORKS = read_works(DATA.parent / "posts/references.bib")
 CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
 
 
@@ -27,7 +33,7 @@ def study() -> pandas.DataFrame:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with two pickers."""
     made = tmp_path_factory.mktemp("picker")
-    shown = picker(published_rows(), {"toy": study()}), picker(published_rows(), {})
+    shown = picker(published_rows(), {"toy": study()}, read_atlas(DATA), WORKS), picker(published_rows(), {})
     single_page.write_page(made, "".join(one.markup for one in shown), "picker.js")
     return made
 
@@ -59,6 +65,29 @@ def test_every_width_is_answered_as_in_python(opened: Visit) -> None:
                 assert shown[field] == text
             assert float(shown["shift"]) == pytest.approx(rule(channels, evidence.least), abs=0.0051)
             assert (shown["channels"], shown["least"]) == (str(channels), str(evidence.least))
+
+
+def test_the_literature_is_that_of_latents_as_wide(opened: Visit) -> None:
+    first = opened.page.locator(".lrcore-picker").first
+    number, beside = first.get_by_label("Channels per token", exact=True), first.locator(".lrcore-literature")
+    found = settings(read_atlas(DATA))
+    asked = [(64, {}), (16, {"downsampling": 8}), (768, {"family": "frozen-encoder"}), (32, {"tokens": 64}), (5, {})]
+    for channels, filters in asked:
+        number.fill(str(channels))
+        for name in picker_settings.FILTERS:
+            beside.locator(f"select[data-filter={name}]").select_option(str(filters.get(name, "")))
+        wanted = alike(found, channels, **filters)
+        assert beside.locator("[data-literature]").text_content() == picker_settings.said(wanted)
+        assert beside.locator("table").is_visible() == bool(len(wanted))
+        values = [row.autoencoders for row in each(wanted)]
+        shown = beside.locator("tbody td:nth-child(4)").all_text_contents()
+        assert [text.split(" (blip3o)")[0] for text in shown] == values
+    number.fill("128")
+    for name in picker_settings.FILTERS:
+        beside.locator(f"select[data-filter={name}]").select_option("")
+    links = beside.locator("tbody a").evaluate_all("links => links.map(link => link.href)")
+    assert len(links) == len(alike(found, 128)) and all(link.startswith("https://") for link in links)
+    assert opened.page.locator(".lrcore-picker").nth(1).locator(".lrcore-literature").count() == 0
 
 
 def test_number_and_slider_move_together(opened: Visit) -> None:
