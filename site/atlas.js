@@ -1,5 +1,6 @@
-// What `lrcore.figures.atlas_scatter` and `atlas_table` put on a page: the scatter of a chosen group, the table of
-// everything, and the profile of a chosen autoencoder. What is chosen is fetched then, and stands in the address.
+// What `lrcore.figures.atlas_scatter`, `atlas_table` and `atlas_findings` put on a page: the scatter of a chosen group, the
+// table of everything, the profile of a chosen autoencoder, and where the figures of a chosen mark stand. What is chosen
+// is fetched then, and stands in the address.
 "use strict";
 
 (() => {
@@ -283,7 +284,29 @@
     choose();
   }
 
+  // ---- marks ---------------------------------------------------------------------------------------------------
+
+  // Under a figure, where the figures of the mark that is chosen stand: its line of the table of sources.
+  function startMarks(line) {
+    const figure = document.getElementById(line.dataset.figure);
+    const table = document.getElementById(line.dataset.table);
+    const plot = figure.querySelector(".lrcore-plot");
+
+    function picked({ points }) {
+      const row = [...table.querySelectorAll("tr[data-mark]")].find((one) => one.dataset.mark === points[0].customdata);
+      if (!row) return;
+      const cells = [...row.cells].flatMap((cell, at) => [at ? ", " : "", ...cell.cloneNode(true).childNodes]);
+      line.replaceChildren(...cells);
+    }
+
+    new MutationObserver(() => {
+      plot.removeAllListeners("plotly_click");
+      plot.on("plotly_click", picked);
+    }).observe(figure, { attributes: true, attributeFilter: ["data-drawn"] });
+  }
+
   function start() {
+    document.querySelectorAll(".lrcore-marks").forEach(startMarks);
     const parts = { "atlas-scatter-choice": startScatter, "atlas-table": startTable, "atlas-profile": startProfile };
     for (const [name, begin] of Object.entries(parts)) {
       const holder = document.getElementById(name);

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas
 import plotly.graph_objects as go
 
 from lrcore.figures import style, words
-from lrcore.figures.atlas import FAMILY_LOOKS, Work, each, look, quantity_label, short_title
-from lrcore.figures.atlas_forest import colours_of
+from lrcore.figures.atlas import FAMILY_LOOKS, Work, address, each, linked, look, quantity_label, short_title
+from lrcore.figures.atlas_forest import colours_of, table_of
+from lrcore.figures.atlas_scatter import profile_link
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.results import atlas as statistics
 from lrcore.results.atlas_repeats import differences
+from lrcore.results.atlas_settings import with_sizes
 from lrcore.results.numbers import percent, shown
 
 SOURCE = "Source: data/atlas."
@@ -52,8 +55,9 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
                 text=[f"{row.crossing} of {row.pairs}" for row in each(part)],
                 textposition="outside",
                 cliponaxis=False,
-                customdata=part["title"].tolist(),
-                hovertemplate="%{customdata}: %{text} pairs<extra></extra>",
+                hovertext=part["title"].tolist(),
+                customdata=[_key(row.over, row.source) for row in each(part)],
+                hovertemplate="%{hovertext}: %{text} pairs<extra></extra>",
             )
         )
         names += part["title"].tolist()
@@ -70,11 +74,57 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         "thing and nothing else that it states."
     )
     notes = f"Sources with three pairs or more, beside their bars. Noise swaps some: one training each. {SOURCE}"
-    return SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, notes))
+    drawn = SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, f"{notes} {CHOOSE}"))
+    lines = {
+        _key(row.over, row.source): [
+            _OVER[row.over],
+            linked(row.title, source_address(atlas, row.source, works)),
+            f"{row.settings}",
+            f"{row.crossing} of {row.pairs}",
+            html.escape(row.places),
+        ]
+        for row in each(rows)
+    }
+    return with_sources(drawn, ("changed", "source", "pairs of settings", "pairs that swap", "stands in"), lines)
+
+
+CHOOSE = "Choose a mark to see where its figures stand."
+
+
+def with_sources(figure: SiteFigure, heads: Sequence[str], lines: Mapping[str, Sequence[str]]) -> Markup:
+    """A figure above a table that leads to the sources: HTML of the cells by the `customdata` of the mark they are of.
+
+    `site/atlas.js` shows the line of a mark that is chosen.
+    """
+    name = f"{figure.name}-sources"
+    body = [
+        f'<tr data-mark="{html.escape(key)}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for key, cells in lines.items()
+    ]
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    table = table_of(name, head, body, f"Where the figures stand: {figure.words.title}").markup
+    return Markup(
+        f'{figure.markup}<p class="lrcore-note lrcore-marks" data-figure="figure-{figure.name}" '
+        f'data-table="table-{name}" aria-live="polite">&nbsp;</p>'
+        f"<details><summary>Where the figures stand</summary>{table}</details>"
+    )
+
+
+def source_address(atlas: pandas.DataFrame, source: str, works: Mapping[str, Work]) -> str:
+    """Where most rows of a source can be checked: the commit that was read, or the source's own page."""
+    return address(source, str(atlas[atlas["source"] == source]["repository"].mode().iloc[0]), works)
+
+
+def _key(*parts: object) -> str:
+    """What a mark and its line of the table share."""
+    return "|".join(str(part) for part in parts)
 
 
 def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
-    """Pairs and swaps of every source with three pairs or more: over, source, settings, pairs, crossing, share."""
+    """Pairs and swaps of every source with three pairs or more: over, source, settings, pairs, crossing, share, places.
+
+    `places` names where in the source its figures stand, three at most.
+    """
     found = []
     by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == quantity].groupby("source")}
     for over in statistics.OVER:
@@ -82,8 +132,15 @@ def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
             told = statistics.rank_agreement(rows, source, over, quantity)
             pairs, crossing = int(told["pairs"].sum()), int(told["crossing"].sum())
             if pairs >= 3:
-                found.append((over, source, len(told), pairs, crossing, crossing / pairs))
-    return pandas.DataFrame(found, columns=["over", "source", "settings", "pairs", "crossing", "share"])
+                places = _places(atlas[(atlas["source"] == source) & (atlas["quantity"] == quantity)]["place"])
+                found.append((over, source, len(told), pairs, crossing, crossing / pairs, places))
+    return pandas.DataFrame(found, columns=["over", "source", "settings", "pairs", "crossing", "share", "places"])
+
+
+def _places(places: pandas.Series) -> str:
+    """The three places with most figures, most first."""
+    names = list(places.value_counts().index)
+    return "; ".join(names[:3]) + ("; …" if len(names) > 3 else "")
 
 
 def finding_of_swaps(rows: pandas.DataFrame) -> str:
@@ -107,7 +164,8 @@ def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = stat
         for number, rows in enumerate(statistics.with_and_without(of_source, source, least)):
             title = short_title(source, works)
             setting = str(rows["generator"].iloc[0]).split(" ")[0]
-            found[f"{title}, {setting}"] = guided_figure(rows, f"guidance-{source.replace('_', '-')}-{number}", title)
+            name = f"guidance-{source.replace('_', '-')}-{number}"
+            found[f"{title}, {setting}"] = _with_ends(guided_figure(rows, name, title), rows, source, works)
     return Switch(found, "Setting") if found else Markup("<p>No source has latents with and without guidance yet.</p>")
 
 
@@ -132,6 +190,7 @@ def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
                 legendgroup=row.family,
                 showlegend=row.family not in seen,
                 text=[text, text],
+                customdata=[row.canonical, row.canonical],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
@@ -146,7 +205,21 @@ def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
         f"{row.canonical}: {shown(row.unguided)}, guided {shown(row.guided)}" for row in each(rows)
     )
     about = f"gFID without guidance and with it; {source}, {rows['generator'].iloc[0]}, one training each."
-    return SiteFigure(figure, rows, name, alt, Words(title, about, SOURCE))
+    return SiteFigure(figure, rows, name, alt, Words(title, about, f"{CHOOSE} {SOURCE}"))
+
+
+def _with_ends(figure: SiteFigure, rows: pandas.DataFrame, source: str, works: Mapping[str, Work]) -> Markup:
+    """The figure above both ends of each line, as links to where they stand."""
+    lines = {
+        row.canonical: [
+            linked(row.canonical, profile_link(row.canonical)),
+            linked(shown(row.unguided), address(source, row.repository_unguided, works)),
+            linked(shown(row.guided), address(source, row.repository_guided, works)),
+            html.escape(row.stands_unguided),
+        ]
+        for row in each(rows)
+    }
+    return with_sources(figure, ("autoencoder", "without guidance", "with guidance", "stands in"), lines)
 
 
 def finding_of_guidance(rows: pandas.DataFrame) -> str:
@@ -171,7 +244,7 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     rows = statistics.shifts_used(atlas)
     rows = rows[(rows["channels_per_token"] > 0) & rows["trainshift"].notna()]
     columns = ["source", "canonical", "channels_per_token", "tokens", "trainshift", "density", "label"]
-    rows = rows[columns].drop_duplicates(ignore_index=True)
+    rows = rows.drop_duplicates(columns, ignore_index=True)
     if rows.empty:
         return Markup("<p>No source tells the shift of a latent whose channels are known yet.</p>")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
@@ -188,6 +261,7 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
                     f"{row.canonical}<br>{row.channels_per_token:,} channels per token, shift {shown(row.trainshift)}"
                     for row in each(part)
                 ],
+                customdata=[_key(row.source, row.canonical, row.trainshift) for row in each(part)],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
@@ -205,8 +279,18 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
         for row in each(rows.drop_duplicates(["source", "channels_per_token", "trainshift"]))
     )
     about = "Train shifts that sources used or found best, in this project's convention; a point a latent of a source."
-    notes = f"{words.capital(statistics.EXEMPT)}. {SOURCE}"
-    return SiteFigure(figure, rows, "shifts-used", alt, Words(title, about, notes))
+    notes = f"{words.capital(statistics.EXEMPT)}. {CHOOSE} {SOURCE}"
+    lines = {
+        _key(row.source, row.canonical, row.trainshift): [
+            linked(row.canonical, profile_link(row.canonical)),
+            f"{row.channels_per_token:,}",
+            linked(shown(row.trainshift), address(row.source, row.repository, works)),
+            f"{html.escape(short_title(row.source, works))}, {html.escape(row.place)}",
+        ]
+        for row in each(rows)
+    }
+    drawn = SiteFigure(figure, rows[columns], "shifts-used", alt, Words(title, about, notes))
+    return with_sources(drawn, ("autoencoder", "channels per token", "train shift", "stands in"), lines)
 
 
 def finding_of_shifts(rows: pandas.DataFrame) -> str:
@@ -220,6 +304,76 @@ def finding_of_shifts(rows: pandas.DataFrame) -> str:
     return (
         f"Tokens of up to 64 channels are trained with shifts of {_span(narrow)}, those of more than 256 with "
         f"{_span(wide)}{often}"
+    )
+
+
+def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
+    """Which guidance scales were used by channels per token; exempt from groups, since it compares no latents."""
+    rows = statistics.scales_used(with_sizes(statistics.primary(atlas)))
+    rows = rows[rows["channels_per_token"] > 0]
+    columns = ["source", "canonical", "family", "channels_per_token", "scale", "best", "label"]
+    rows = rows.sort_values("best", ascending=False, kind="stable").drop_duplicates(columns[:-2], ignore_index=True)
+    if rows.empty:
+        return Markup("<p>No source tells the guidance scale of a latent whose channels are known yet.</p>")
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
+    for family, drawn in FAMILY_LOOKS.items():
+        part = rows[rows["family"] == family]
+        if part.empty:
+            continue
+        hows = ["found best" if best else "used" for best in part["best"]]
+        figure.add_trace(
+            go.Scatter(
+                x=part["channels_per_token"].tolist(),
+                y=part["scale"].tolist(),
+                mode="markers",
+                name=drawn.label,
+                marker={
+                    "color": drawn.colour,
+                    "symbol": [drawn.symbol if best else f"{drawn.symbol}-open" for best in part["best"]],
+                    "size": 11,
+                    "opacity": 0.8,
+                },
+                text=[
+                    f"{row.canonical}<br>{row.channels_per_token:,} channels per token, scale {shown(row.scale)}, {how}"
+                    for row, how in zip(each(part), hows, strict=True)
+                ],
+                customdata=[_key(row.source, row.canonical, row.scale) for row in each(part)],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title="channels per token", type="log", tickvals=[4, 16, 64, 256, 1024], tickformat="~g")
+    figure.update_yaxes(title="guidance scale", type="log", tickvals=[1, 2, 4, 8, 16])
+    figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 90})
+    title = finding_of_scales(rows)
+    alt = f"{title}. " + "; ".join(
+        f"{row.canonical}, {row.channels_per_token} channels: {shown(row.scale)} ({row.source})" for row in each(rows)
+    )
+    about = "Guidance scales that sources used (hollow) or found best of those they tried (filled), by family."
+    notes = f"{words.capital(statistics.EXEMPT)}. Wide tokens are those of vision encoders. {CHOOSE} {SOURCE}"
+    lines = {
+        _key(row.source, row.canonical, row.scale): [
+            linked(row.canonical, profile_link(row.canonical)),
+            f"{row.channels_per_token:,}",
+            linked(shown(row.scale), address(row.source, row.repository, works)),
+            "found best" if row.best else "used",
+            f"{html.escape(short_title(row.source, works))}, {html.escape(row.place)}",
+        ]
+        for row in each(rows)
+    }
+    drawn_figure = SiteFigure(figure, rows[columns], "scales-used", alt, Words(title, about, notes))
+    heads = ("autoencoder", "channels per token", "guidance scale", "how", "stands in")
+    return with_sources(drawn_figure, heads, lines)
+
+
+def finding_of_scales(rows: pandas.DataFrame) -> str:
+    """The best scales of narrow tokens and of wide ones, where sources searched for them."""
+    best = rows[rows["best"].astype(bool)]
+    narrow, wide = (best[of]["scale"] for of in (best["channels_per_token"] <= 64, best["channels_per_token"] > 256))
+    if narrow.empty or wide.empty:
+        return f"Guidance scales of {_span(rows['scale'])} have been used"
+    return (
+        f"Where sources searched, the best guidance scale of tokens of up to 64 channels is {_span(narrow)}, that of "
+        f"more than 256 channels {_span(wide)}"
     )
 
 

@@ -36,7 +36,8 @@ def markup(atlas: pandas.DataFrame, works: Mapping[str, Work], channels: int, mo
     return (
         '<div class="lrcore-literature"><p><strong>In the literature</strong>, for latents whose channels per token '
         f"are at most {atlas_settings.WITHIN:g} times more or fewer. {linked('The atlas', PAGE)} has all "
-        f'that was measured of them.</p><p class="lrcore-choices">{selects}</p><p data-literature aria-live="polite">{said(first)}</p>'
+        f'that was measured of them.</p><p class="lrcore-choices">{selects}</p>'
+        f'<p data-literature aria-live="polite">{said(first)}</p>'
         f'<div class="lrcore-table-scroll" tabindex="0" role="group" aria-label="Settings in the literature"'
         f'{"" if len(first) else " hidden"}><table data-quarto-disable-processing="true" class="dataframe" '
         f'aria-label="Settings in the literature"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'

@@ -48,6 +48,7 @@ _SETTING = (
     "dataset", "resolution", "split", "n", "generator", "epochs", "sampler", "steps", "guidance", "label_rule",
     "reference",
 )  # fmt: skip
+_STANDS = ("place", "repository")
 _LATENT = ("canonical", "decoder", "variant", "density", "trainshift", "sampleshift")
 """What tells two rows of one setting apart."""
 
@@ -161,7 +162,7 @@ def forest(
     are `LEAST`. There is no row of all groups together. Empty where no group has enough.
 
     Raises:
-        LrcoreError: unknown method or quantity.
+        LrcoreError: unknown method or quantity, or a group with enough latents is not as `correlation` demands.
     """
     for quantity in (x, y):
         if quantity not in QUANTITIES and quantity not in SIZES:
@@ -171,12 +172,9 @@ def forest(
     told = atlas[atlas["quantity"].isin([x, y])]  # few of all rows, which every group is looked for in
     found = []
     for name in groups:
-        try:
-            one = correlation(of_group(told, groups, name), x, y, method)
-        except LrcoreError:  # too few latents, or none with both
-            continue
-        if one.group == name:  # not that of the autoencoders, which has a turn of its own
-            found.append(one)
+        of_one = of_group(told, groups, name)
+        if _can_correlate(of_one, name, x, y):
+            found.append(correlation(of_one, x, y, method))
     counted: set[str] = set()
     rows = []
     for one in sorted(found, key=lambda one: (-one.n, one.group)):
@@ -189,6 +187,15 @@ def forest(
         rows.append((one.group, group.source, group.label, *figures, unshared, counts, caveat))
     names = ["group", "source", "label", "n", "families", "value", "low", "high", "unshared", "counted", "caveat"]
     return pandas.DataFrame(rows, columns=names)
+
+
+def _can_correlate(rows: pandas.DataFrame, group: str, x: str, y: str) -> bool:
+    """Whether `LEAST` latents of `group`, of its rows of `of_group`, have both, and neither is the same for all."""
+    of_y = rows[(rows["quantity"] == y) & (rows["group"] == group)]
+    of_x = of_y[of_y[x] > 0].assign(value=of_y[x]) if x in SIZES else rows[rows["quantity"] == x]
+    both = set(of_x["canonical"]) & set(of_y["canonical"])
+    ends = [end[end["canonical"].isin(both)]["value"] for end in (of_x, of_y)]
+    return len(both) >= LEAST and all(end.nunique() > 1 for end in ends)
 
 
 def printed(atlas: pandas.DataFrame, predictor: str) -> pandas.DataFrame:
@@ -314,25 +321,35 @@ def shifts_used(atlas: pandas.DataFrame) -> pandas.DataFrame:
     """Which timeshifts were used, a row each time a source tells: exempt, as the column `label` says.
 
     Columns source, canonical, channels_per_token, tokens, trainshift, sampleshift (in this project's convention: above
-    1 is more noise; NaN where not told), density, quantity, label.
+    1 is more noise; NaN where not told), density, quantity, and place and repository of the first that says so, label.
     """
     rows = primary(atlas)
     rows = rows[rows["trainshift"].notna() | rows["sampleshift"].notna()]
-    columns = ["source", "canonical", "channels_per_token", "tokens", "trainshift", "sampleshift"]
-    return rows[[*columns, "density", "quantity"]].drop_duplicates(ignore_index=True).assign(label=EXEMPT)
+    columns = [
+        "source",
+        "canonical",
+        "channels_per_token",
+        "tokens",
+        "trainshift",
+        "sampleshift",
+        "density",
+        "quantity",
+    ]
+    return rows.drop_duplicates(columns, ignore_index=True)[[*columns, *_STANDS]].assign(label=EXEMPT)
 
 
 def scales_used(atlas: pandas.DataFrame) -> pandas.DataFrame:
     """Which guidance scales were used, a row each time a source tells: exempt, as the column `label` says.
 
-    Columns source, canonical, channels_per_token, generator, guidance, scale, guidance_low, guidance_high, label.
+    Columns source, canonical, family, channels_per_token, generator, guidance, scale, guidance_low, guidance_high,
+    `best` (found best of those tried), and place and repository of the first that says so, label.
     """
     rows = primary(atlas)
     best = rows["quantity"] == "best_cfg_scale"
-    rows = rows.assign(scale=rows["guidance_scale"].where(~best, rows["value"])).dropna(subset="scale")
-    columns = ["source", "canonical", "channels_per_token", "generator", "guidance", "scale"]
-    rows = rows[[*columns, "guidance_low", "guidance_high"]].drop_duplicates(ignore_index=True)
-    return rows.assign(label=EXEMPT)
+    rows = rows.assign(scale=rows["guidance_scale"].where(~best, rows["value"]), best=best).dropna(subset="scale")
+    columns = ["source", "canonical", "family", "channels_per_token", "generator", "guidance", "scale"]
+    columns += ["guidance_low", "guidance_high", "best"]
+    return rows.drop_duplicates(columns, ignore_index=True)[[*columns, *_STANDS]].assign(label=EXEMPT)
 
 
 def _one_group(rows: pandas.DataFrame, quantity: str) -> tuple[pandas.DataFrame, str]:

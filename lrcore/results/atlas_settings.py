@@ -42,7 +42,7 @@ def settings(atlas: pandas.DataFrame) -> pandas.DataFrame:
     the same setting and that are of one size and family. A size that a row does not state is that of the other rows of
     its autoencoder, where those agree; 0 where it is not known. What a source found best it also used: once is enough.
     """
-    rows = _with_sizes(primary(atlas))
+    rows = with_sizes(primary(atlas))
     rows = rows[(rows["channels_per_token"] > 0) & (rows["quantity"] != "predicted_shift")]
     parts = []
     for quantity, kind in BEST.items():
@@ -88,7 +88,7 @@ def ranges(found: pandas.DataFrame) -> dict[str, tuple[float, float, int]]:
     }
 
 
-def _with_sizes(rows: pandas.DataFrame) -> pandas.DataFrame:
+def with_sizes(rows: pandas.DataFrame) -> pandas.DataFrame:
     """The rows with sizes that they do not state taken from other rows of the same autoencoder, where those agree."""
     told = rows[rows["canonical"] != ""]
     filled = {}
