@@ -232,7 +232,9 @@
     button.addEventListener("click", async () => {
       button.disabled = true;
       try {
-        const options = { ...(await specOf(holder)) };
+        const { texts, columns, ...options } = await specOf(holder);
+        // by column, each cell a number of its text; rows again here
+        options.data_json = JSON.stringify(columns[0].map((_, at) => columns.map((column) => texts[column[at]])));
         // cells hold text whose HTML is escaped
         const link = (text, kind, row) =>
           kind === "display" && /^https?:/.test(row[urls]) ? `<a href="${row[urls].replaceAll('"', "%22")}">${text}</a>` : text;
@@ -269,7 +271,9 @@
     const place = holder.querySelector("[data-shown]");
     async function choose() {
       try {
-        place.innerHTML = (await specOf(holder))[select.value]; // HTML that the page's own cells wrote
+        const { texts, profiles } = await specOf(holder);
+        const parts = profiles[select.value].map((number) => texts[number]);
+        place.innerHTML = parts.join(""); // HTML that the page's own cells wrote
       } catch (error) {
         report(holder, error);
       }

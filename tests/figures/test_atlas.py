@@ -1,6 +1,7 @@
 """lrcore.figures.atlas*: what figures of the atlas say of rows whose answers are known."""
 
 import base64
+import html
 import json
 import re
 
@@ -11,6 +12,7 @@ from foreign_text import FOREIGN
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import atlas, atlas_findings, atlas_forest, atlas_prose, atlas_scatter, atlas_table
+from lrcore.figures.embed import table_options
 from lrcore.results import atlas as statistics
 
 
@@ -119,14 +121,13 @@ def test_shifts_carry_the_label_of_what_compares_no_latents():
         row(canonical="n", value=1.0, channels_per_token=16, trainshift=1.0),
         row(canonical="w", value=1.0, channels_per_token=768, trainshift=6.93),
     ]
-    figure = atlas_findings.shifts(pandas.DataFrame(used), WORKS)
-    assert figure.words.title == (
-        "Tokens of up to 64 channels are trained with shifts of 1, those of more than 256 with 6.93"
-    )
+    markup = atlas_findings.shifts(pandas.DataFrame(used), WORKS).markup
+    title = "Tokens of up to 64 channels are trained with shifts of 1, those of more than 256 with 6.93"
+    assert title in markup and f"{title}, most" not in markup
     several = pandas.DataFrame({"channels_per_token": [16, *[768] * 4], "trainshift": [1.0, 2.0, 2.0, 6.93, 8.0]})
     assert atlas_findings.finding_of_shifts(several).endswith("with 2 to 8, most often 2")
     assert atlas_findings.finding_of_shifts(several.drop(1)).endswith("with 2 to 8")
-    assert figure.words.notes.startswith("Over protocols: no ranking of latents.")
+    assert "Over protocols: no ranking of latents." in markup
 
 
 def test_the_scatter_shows_latents_that_have_both(rows):
@@ -169,7 +170,21 @@ def test_what_a_page_fetches_stays_out_of_it(rows, monkeypatch, tmp_path):
     assert sorted(name.rsplit(".")[1] for name in links) == ["csv", "json", "json", "json"]
     points, options, told = [json.loads((tmp_path / name).read_text()) for name in links if name.endswith("json")]
     assert [one["group"] for one in points["groups"]] == ["free", "guided", "ae", "other"]
-    assert len(json.loads(options["data_json"])) == len(many) and set(told) >= {"a", "a2", "k"}
+    assert {len(column) for column in options["columns"]} == {len(many)} and set(told["profiles"]) >= {"a", "a2", "k"}
+
+
+def test_what_is_packed_can_be_put_together_again(rows):
+    frame = atlas_table.table_frame(rows, WORKS)
+    packed = atlas_table.packed(table_options(frame))
+    texts, columns = packed["texts"], packed["columns"]
+    assert len(set(texts)) == len(texts) and "data_json" not in packed
+    again = [[texts[number] for number in column] for column in columns]
+    assert [list(line) for line in zip(*again, strict=True)] == json.loads(table_options(frame)["data_json"])
+    markup = atlas_table.profiles(rows, WORKS).markup
+    spec = json.loads(re.search(r"<script[^>]*>([^<]*)</script>", markup)[1])
+    shown = ["".join(spec["texts"][number] for number in part) for part in spec["profiles"].values()]
+    assert shown[0] in markup and next(iter(spec["profiles"])) == "a"
+    assert "".join(spec["texts"][number] for number in spec["profiles"]["b"]).startswith("<p><strong>b</strong>")
 
 
 def test_foreign_text_stays_text(rows):
@@ -186,6 +201,50 @@ def test_foreign_text_stays_text(rows):
     shown = [atlas_scatter.explorer(made, GROUPS, WORKS), atlas_table.everything(made, WORKS)]
     for markup in [*(one.markup for one in shown), atlas_table.profiles(made, WORKS).markup]:
         assert "<img src" not in markup and "<script>window" not in markup
+
+
+def marks(markup):
+    """Keys of the marks of a figure, and of the lines of its table, with the addresses of their links."""
+    figure = json.loads(re.search(r'class="lrcore-spec">([^<]*)<', markup)[1])
+    drawn = {key for trace in figure["data"] for key in trace.get("customdata", [])}
+    lines = re.findall(r'<tr data-mark="([^"]*)">(.*?)</tr>', markup)
+    return drawn, {html.unescape(key): re.findall(r'href="(http[^"]*)"', line) for key, line in lines}
+
+
+def test_every_mark_leads_to_its_sources(rows):
+    size = {"downsampling": 8, "tokens": 256, "channels_per_token": 64, "family": "kl"}
+    made = pandas.DataFrame(
+        [
+            *rows.to_dict("records"),
+            row(canonical="x", **size, trainshift=2.0, place="Table 7"),
+            row(canonical="x", **size, trainshift=2.0, source="r", repository=f"owner/name@{COMMIT}"),
+            row(canonical="x", **size, quantity="best_cfg_scale", value=1.5, source="r", place="config"),
+            row(canonical="y", **size, guidance="cfg", guidance_scale=1.5),
+        ]
+    )
+    figures = {
+        "winners": (atlas_findings.winners(made, WORKS), 1),
+        "guided": (atlas_findings.guided(made, WORKS, 8), 2),
+        "shifts": (atlas_findings.shifts(made, WORKS), 1),
+        "scales": (atlas_findings.scales(made, WORKS), 1),
+    }
+    for name, (figure, links) in figures.items():
+        drawn, lines = marks(figure.markup)
+        assert drawn and drawn == set(lines), name
+        assert all(len(found) == links for found in lines.values()), name
+    shifts = marks(figures["shifts"][0].markup)[1]
+    assert shifts == {"s|x|2.0": [WORKS["s"].url], "r|x|2.0": [f"https://github.com/owner/name/tree/{COMMIT}"]}
+    scales = figures["scales"][0].markup
+    assert "found best" in scales and "used" in scales and "Guidance scales of 1.5 have been used" in scales
+
+
+def test_best_scales_are_told_by_width():
+    wide = {"tokens": 256, "quantity": "best_cfg_scale", "family": "kl"}
+    made = [(16, 1.5), (64, 2.0), (512, 5.0), (768, 9.0), (128, 3.0)]
+    rows = pandas.DataFrame([row(canonical=str(c), channels_per_token=c, value=v, **wide) for c, v in made])
+    assert "up to 64 channels is 1.5 to 2, that of more than 256 channels 5 to 9" in (
+        atlas_findings.scales(rows, WORKS).markup
+    )
 
 
 def test_a_profile_has_every_figure_and_its_contradictions():
@@ -222,6 +281,7 @@ def test_without_rows_pages_say_so(rows):
         atlas_findings.winners(none, WORKS),
         atlas_findings.guided(none, WORKS),
         atlas_findings.shifts(none, WORKS),
+        atlas_findings.scales(none, WORKS),
         atlas_findings.reproducible(none),
         atlas_scatter.explorer(none, {}, WORKS),
         atlas_table.everything(none, WORKS),

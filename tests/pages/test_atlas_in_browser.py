@@ -59,3 +59,24 @@ def test_the_table_and_a_profile_are_fetched_when_asked_for(browser: Browser, ma
         assert "autoencoder=FLUX.2-VAE" in page.url and sum("/fetched/" in url for url in asked) == 2
         wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= screen and not opened.problems
+
+
+def test_a_mark_that_is_chosen_says_where_its_figures_stand(browser: Browser, made_up_site: Path) -> None:
+    with (
+        served(made_up_site) as address,
+        visit(browser, address, "posts/field.html#fig-scales", 390, "light") as opened,
+    ):
+        page = opened.page
+        page.wait_for_selector("#figure-scales-used[data-drawn]", timeout=WAIT)
+        chosen = page.evaluate(
+            """() => {
+                const plot = document.querySelector("#figure-scales-used .lrcore-plot");
+                const customdata = plot.data[0].customdata[0];
+                plot.emit("plotly_click", { points: [{ customdata }] });
+                return customdata;
+            }"""
+        )
+        line = page.locator(".lrcore-marks[data-figure=figure-scales-used]")
+        assert chosen.split("|")[1] in line.inner_text()
+        assert line.locator("a[href^='http']").count() == 1
+        assert not opened.problems

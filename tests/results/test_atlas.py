@@ -191,6 +191,19 @@ def forest_groups():
     }  # fmt: skip
 
 
+def test_a_forest_passes_over_too_few_latents_and_nothing_else():
+    few = both(gfid=GFID[:7], rfid=RFID[:7], names=NAMES[:7])
+    known = groups("g", autoencoders="ae")
+    assert atlas.forest(few, known, "rfid").empty
+    assert atlas.forest(both(rfid=[1] * 10), known, "rfid").empty  # the same for all: nothing to correlate
+    twice = pandas.concat([both(), frame(*group_of([99.0], "g"))])
+    with pytest.raises(LrcoreError, match="two values of gfid for 'a' in one group"):
+        atlas.forest(twice, known, "rfid")
+    mixed = pandas.concat([both(), frame(*group_of(RFID, "g", quantity="rfid"))])
+    with pytest.raises(LrcoreError, match="rows of rfid are of 2 protocol groups"):
+        atlas.forest(mixed, known, "rfid")
+
+
 def test_a_forest_has_a_line_for_each_group_and_none_for_all():
     found = atlas.forest(forest_rows(), forest_groups(), "rfid").set_index("group")
     assert list(found.index) == ["g", "h", "k"] and (found["n"] == 10).all()
