@@ -5,25 +5,31 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
+import pandas
+
 from lrcore.figures.atlas import Work, linked, quantity_label, short_title
 from lrcore.figures.atlas_forest import table_of
 from lrcore.figures.embed import Embedded, Markup
-from lrcore.records.atlas_second_reading import Record
+from lrcore.records.atlas_second_reading import Record, drawn
 from lrcore.results import atlas_verification as verification
 
 PARTS = {"a random tenth": verification.RANDOM, "figures that pages draw by themselves": verification.STATED}
 
 
-def said(records: Sequence[Record]) -> str:
-    """What the second reading found, in words; where there was none, that."""
+def said(records: Sequence[Record], atlas: pandas.DataFrame) -> str:
+    """What the second reading of `atlas` found, in words, and what has been drawn since; where there was none, that."""
     if not records:
         return "No row has been held against its source a second time yet."
     gone = sum(record.row == "" for record in records)
     removed = f" {gone} of them was in no table of its source and is gone." if gone == 1 else ""
     differed = sum("differs" in (record.value, record.protocol) for record in records)
+    read = {record.row for record in records}
+    since = sum(row not in read for row in drawn(atlas)["row"])
+    later = f" {since} rows that were added or changed since are drawn, and not read again yet." if since else ""
     return (
         f"{verification.sentence(records)} Intervals are exact (95 %, Clopper and Pearson). "
         f"All {differed} rows that differed are corrected.{removed} What could not be reached counts neither way."
+        f"{later}"
     )
 
 

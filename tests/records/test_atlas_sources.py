@@ -56,7 +56,7 @@ def test_the_committed_atlas_is_whole():
 
 def test_the_committed_atlas_keeps_what_was_read():
     rows = reading.read_atlas(ROOT / "data")
-    assert len(rows) == 2478 and rows["source"].nunique() == 47 and rows["secondary"].sum() == 197
+    assert len(rows) == 2610 and rows["source"].nunique() == 47 and rows["secondary"].sum() == 197
     assert not rows.duplicated(list(schema.ATLAS_KEY)).any()
     assert (rows.loc[rows["verified"] == "commit", "repository"] != "").all()
     board = rows[(rows["source"] == "xu2026ifid_board") & (rows["group"] == "ifid-board-sit-xl")]

@@ -9,7 +9,7 @@ import pytest
 from lrcore import atlas as command
 from lrcore.errors import LrcoreError
 from lrcore.figures import atlas_verification as shown
-from lrcore.records.atlas_second_reading import Record, read_second_reading
+from lrcore.records.atlas_second_reading import Record, drawn, read_second_reading
 from lrcore.records.reading import read_atlas
 from lrcore.results import atlas_verification as verification
 
@@ -74,11 +74,15 @@ def test_the_check_refuses_a_rate_that_does_not_follow(tmp_path, capsys):
 
 def test_the_page_says_what_follows_from_the_file():
     found = read_second_reading(ROOT / "data")
-    assert verification.sentence(found) in shown.said(found)
+    atlas = read_atlas(ROOT / "data")
+    assert verification.sentence(found) in shown.said(found, atlas)
+    since = len(set(drawn(atlas)["row"]) - {one.row for one in found})
+    assert f"{since} rows that were added or changed since" in shown.said(found, atlas)
+    assert "since" not in shown.said(found, atlas.iloc[:0])
     table = shown.rates(found).markup
     for part in shown.PARTS.values():
         one = verification.rate(found, "value", part)
         assert f"{100 * one.low:.1f} to {100 * one.high:.1f} %" in table
     corrected = shown.corrections(found, {}).markup
     assert corrected.count("<tr>") - 1 == sum("differs" in (one.value, one.protocol) for one in found)
-    assert "yet" in shown.said([])
+    assert "yet" in shown.said([], atlas)
