@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,21 +39,31 @@ def download_wheels(there: dict[str, str], folder: Path) -> list[Path]:
     Raises:
         LrcoreError: pip finds no versions that fit together, or cannot download them.
     """
-    project = Path(lrcore.__file__).parents[1]
-    source = str(project) if (project / "pyproject.toml").is_file() else f"lrcore=={lrcore.__version__}"
     with tempfile.TemporaryDirectory() as scratch:
+        source = _source(Path(scratch) / "lrcore")
         constraints, report = Path(scratch) / "there.txt", Path(scratch) / "report.json"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in there.items()))
         _pip("install", "--dry-run", "--ignore-installed", "--report", report, "--constraint", constraints, source)
         found = [entry["metadata"] for entry in json.loads(report.read_text())["install"]]
-    missing = [
-        f"{entry['name']}=={entry['version']}" for entry in found if _canonical(entry["name"]) not in {*there, "lrcore"}
-    ]
-    if "lrcore" not in there:
-        _pip("wheel", "--no-deps", "--wheel-dir", folder, source)
-    if missing:
-        _pip("wheel", "--no-deps", "--wheel-dir", folder, *missing)
+        missing = [
+            f"{entry['name']}=={entry['version']}"
+            for entry in found
+            if _canonical(entry["name"]) not in {*there, "lrcore"}
+        ]
+        if wanted := [*([] if "lrcore" in there else [source]), *missing]:
+            _pip("wheel", "--no-deps", "--wheel-dir", folder, *wanted)
     return sorted(folder.glob("*.whl"))
+
+
+def _source(copy: Path) -> str:
+    """What pip makes lrcore from: a copy of the project where this is one, as building leaves files in it."""
+    project = Path(lrcore.__file__).parents[1]
+    if not (project / "pyproject.toml").is_file():
+        return f"lrcore=={lrcore.__version__}"
+    shutil.copytree(project / "lrcore", copy / "lrcore", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(project / name, copy / name)
+    return str(copy)
 
 
 def _canonical(name: str) -> str:

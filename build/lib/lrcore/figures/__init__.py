@@ -1,4 +1,0 @@
-"""Figures, tables and sentences of the site: each function takes rows and returns what a page shows.
-
-May import: `results` and what that may, `datasets`. Start with `embed`, which puts them on a page, and `style`.
-"""
