@@ -13,6 +13,7 @@ chance({"sd": 1, "flux1": 2, "rae": 3}, {"sd": 1, "flux1": 2, "rae": 3})
 pages = [name for name in ("torch", "scipy") if name in sys.modules]
 import lrcore.train, lrcore.status, lrcore.train_autoencoder, lrcore.reconstruct, lrcore.verify
 heavy = ("diffusers", "transformers", "timm", "torchvision", "torch._dynamo", "lpips", "scipy.stats", "ray")
+heavy += ("torch.distributed.fsdp",)
 commands = [name for name in heavy if name in sys.modules]
 print(pages, commands)
 """

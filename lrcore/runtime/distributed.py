@@ -17,16 +17,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 T = TypeVar("T")
 
@@ -171,6 +172,8 @@ def joined(device: torch.device, sharded: bool) -> Iterator[tuple[World, torch.d
 
 def shard(model: nn.Module, blocks: Sequence[nn.Module]) -> None:
     """Divide the weights of `model` among the processes, block by block (FSDP2), in place."""
+    from torch.distributed.fsdp import fully_shard  # here, since it takes a second, which every command would wait for
+
     for block in blocks:
         fully_shard(block)
     fully_shard(model)
@@ -178,11 +181,18 @@ def shard(model: nn.Module, blocks: Sequence[nn.Module]) -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """A divided tensor put together, the same on every process; others as they are."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if _is_divided(tensor) else tensor
 
 
 def divided(tensor: Tensor, like: Tensor) -> Tensor:
     """A whole tensor divided as `like` is."""
-    if not isinstance(like, DTensor):
+    if not _is_divided(like):
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
+
+
+def _is_divided(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Whether it is a DTensor, whose class nobody imports who has none."""
+    return hasattr(tensor, "full_tensor")
