@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
-    if ".py" not in options.what:
+    if not (options.what.endswith(".py") or ".py:" in options.what):
         if options.resolution is not None:
             raise LrcoreError("--resolution goes with a file of Python; a study's is data.resolution")
         return _check_study(options, stop)

@@ -45,6 +45,11 @@ def study_parser(module: str, description: str | None) -> Parser:
         "--device", default="auto", metavar="DEVICE",
         help="where networks run: auto (a CUDA device where there is one), cpu, cuda",
     )  # fmt: skip
+    line.add_argument(
+        "--precision", choices=("float32", "study"),
+        help="float32: all networks in float32, another recipe than a study in bfloat16; study: as the study says, "
+        "even where this device is slow at it (default: as the study says, unless it is)",
+    )  # fmt: skip
     line.add_argument("--data", type=folder, default=Path("data"), help="folder of the Parquet (default: data)")
     line.add_argument("--imgs", type=folder, default=Path("imgs"), help="folder of the crops (default: imgs)")
     line.add_argument("--runs", type=folder, default=Path("runs"), help="folder of weights and latents (default: runs)")

@@ -18,6 +18,7 @@ from pathlib import Path
 from lrcore.command_line import Parser, run_command
 from lrcore.errors import LrcoreError, shown
 from lrcore.runtime.interruption import StopRequest
+from lrcore.spec.study import RESERVED
 from lrcore.studies.loading import study_names
 
 LONGEST = 40
@@ -163,10 +164,10 @@ def _written(name: str, given: str | None) -> dict[Path, str]:
 
 def _check_name(name: str, own_file: bool) -> None:
     """Refuse what can be no name of a study and an autoencoder, or would stand in the way of something else."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "orig" or len(name) > LONGEST:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in RESERVED or len(name) > LONGEST:
         raise LrcoreError(
             f"name {shown(name)} must be lower-case letters, digits and '-', a letter first, at most {LONGEST} of "
-            "them, and not 'orig'"
+            f"them, and not {' or '.join(map(repr, RESERVED))}"
         )
     if name in study_names():
         raise LrcoreError(f"name '{name}' is that of a study of lrcore's, whose rows it would mix with: choose another")

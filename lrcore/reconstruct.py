@@ -17,6 +17,7 @@ from lrcore.command_line import chosen, device_of, folders_of, run_command, stud
 from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job, run_study
+from lrcore.stages.precision import in_precision
 from lrcore.stages.tables import reconstruction_table
 from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
@@ -28,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
-    study = load_study(options.study)
+    study = in_precision(load_study(options.study), options.precision)
     require_measurable(study, ["reconstruction"])
     aes = [str(ae) for ae in chosen("autoencoder", options.ae, list(study.autoencoders))]
-    status = run_study(Job(study, folders_of(options), device_of(options), ["reconstruction"], aes, []), stop)
+    as_written = options.precision == "study"
+    job = Job(study, folders_of(options), device_of(options), ["reconstruction"], aes, [], as_written=as_written)
+    status = run_study(job, stop)
     rows = read_reconstruction(options.data)
     rows = rows[(rows.study == study.name) & rows.ae.isin(aes)]
     if not rows.empty:

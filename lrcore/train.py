@@ -28,7 +28,7 @@ from lrcore.runtime.distributed import joined
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell, Study
 from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
-from lrcore.stages.precision import in_float32
+from lrcore.stages.precision import in_precision
 from lrcore.stages.tables import tables
 from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
@@ -61,11 +61,6 @@ def parser() -> Parser:
     line.add_argument(
         "--shard", action="store_true", help="with torchrun: divide weights and moments among its processes (FSDP2)"
     )
-    line.add_argument(
-        "--precision", choices=("float32", "study"),
-        help="float32: all networks in float32, another recipe than a study in bfloat16; study: as the study says, "
-        "even where this device is slow at it (default: as the study says, unless it is)",
-    )  # fmt: skip
     line.add_argument("--plan", action="store_true", help="print the grid, what is done and left, and its cost; stop")
     return line
 
@@ -76,8 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
-    study = _at_shifts(load_study(options.study), options.sampleshift)
-    study = in_float32(study) if options.precision == "float32" else study
+    study = _at_shifts(in_precision(load_study(options.study), options.precision), options.sampleshift)
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
     stages = chosen("value of --only", options.only, STAGES)

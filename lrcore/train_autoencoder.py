@@ -23,6 +23,7 @@ from lrcore.runtime.files import atomic_folder
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import autoencoder_folder, kept_folder
 from lrcore.stages.engine import Job, run_study
+from lrcore.stages.precision import in_precision
 from lrcore.studies.loading import load_study
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
-    study = load_study(options.study)
+    study = in_precision(load_study(options.study), options.precision)
     trained = [ae for ae, spec in study.autoencoders.items() if spec.origin == "trained"]
     if not trained:
         raise LrcoreError(f"study '{study.name}' trains no autoencoder")
@@ -48,7 +49,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         if target.exists():
             raise LrcoreError(f"'{target}' is there already: name another folder, or move it away")
     folders = folders_of(options)
-    job = Job(study, folders, device_of(options), ["autoencoders"], aes, [])
+    as_written = options.precision == "study"
+    job = Job(study, folders, device_of(options), ["autoencoders"], aes, [], as_written=as_written)
     status = run_study(job, stop)
     work = job.workspace(stop)
     for ae, target in targets.items():

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -27,6 +27,7 @@ from lrcore.executors.report import Report, report_of
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages.engine import Diverged, Job, Unit, units
+from lrcore.stages.precision import require_quick_precision
 from lrcore.stages.todo import Todo
 
 RETRIES = 5
@@ -52,12 +53,15 @@ class RayExecutor:
     gpus: float | None
     cpus: float
     device: str = "auto"
+    picks_device: ClassVar[bool] = True
 
     def __call__(self, job: Job, todo: Todo, stop: StopRequest) -> Diverged:
         _start(self.address)
         stop.listen()  # after Ray, which takes SIGTERM for itself
         gpus = self.gpus if self.gpus is not None else float(self.device != "cpu" and _has_gpus(self.device))
         device = torch.device("cuda" if gpus else "cpu")
+        if not job.as_written:
+            require_quick_precision(job.study, todo, device)
         folders = job.folders
         folders = Folders(folders.data.resolve(), folders.imgs.resolve(), folders.runs.resolve())
         job = replace(job, device=device, folders=folders)

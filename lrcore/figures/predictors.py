@@ -67,7 +67,7 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"{words.features(study.generation)} of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
         f"{tried(taus, len(ours))}τ is Kendall's rank correlation, 1 for the order that is expected: low for a low "
-        "distance, of the probe high; −1 for its reverse. Bars are one standard error over images. "
+        "distance, of the probe high; −1 for its reverse. Bars are one standard error. "
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)

@@ -114,8 +114,10 @@ def diagnose(latents: LatentSample) -> list[Diagnostic]:
     return found
 
 
-def predict(latents: LatentSample) -> list[Diagnostic]:
+def predict(tokens: Tensor, labels: Tensor, grid: tuple[int, int], patch: int) -> list[Diagnostic]:
     """What Zhong et al. 2026 (arXiv 2606.03578) propose as predictors of generation, in a fixed order.
+
+    `tokens` (N, T, C), `labels` (N,), `grid` and `patch` are those of `LatentSample`.
 
     Metrics: `viv`, `viv_scaled` (times the square root of the dimension), `within_class_variance`,
     `neighbour_consistency_5` and `_10`, `spectral_energy_25` and `_50`, all of latent pixels on validation images.
@@ -125,16 +127,17 @@ def predict(latents: LatentSample) -> list[Diagnostic]:
     Raises:
         LrcoreError: parts that do not fit together, or that one of the metrics refuses.
     """
-    _check(latents)
-    pixels = latent_pixels(latents.tokens, latents.grid, latents.patch)
+    check_tokens(tokens)
+    check_grid(grid, tokens.shape[1])
+    pixels = latent_pixels(tokens, grid, patch)
     found: list[Diagnostic] = []
-    if int(latents.labels.unique(return_counts=True)[1].max()) >= FEWEST_IMAGES:
-        viv = velocity_variance(pixels.tokens, latents.labels)
+    if int(labels.unique(return_counts=True)[1].max()) >= FEWEST_IMAGES:
+        viv = velocity_variance(pixels.tokens, labels)
         found += _rows("viv", viv.viv, VIV_PROTOCOL)
         found += _rows("viv_scaled", viv.scaled, f"{VIV_PROTOCOL}; times the square root of the latent's dimension")
         found += _rows("within_class_variance", viv.within_class, WITHIN_CLASS_PROTOCOL)
     counts = [count for count in NEIGHBOURS if count < len(pixels.tokens)]
-    shares = neighbour_consistency(pixels.tokens, latents.labels, counts)
+    shares = neighbour_consistency(pixels.tokens, labels, counts) if counts else []
     for count, share in zip(counts, shares, strict=True):
         found += _rows(f"neighbour_consistency_{count}", share, f"{count} neighbours; {CONSISTENCY_PROTOCOL}")
     if min(pixels.grid) > 1:

@@ -55,27 +55,35 @@ def velocity_variance(tokens: Tensor, labels: Tensor, check: Callable[[], None] 
         check: called before each class; may raise to stop.
 
     Raises:
-        LrcoreError: another shape or type, NaN or infinity, a latent that does not vary, no class of at least
-            `FEWEST_IMAGES` images, or one whose images do not differ.
+        LrcoreError: another shape or type, NaN or infinity, a latent that does not vary, or no class of
+            at least `FEWEST_IMAGES` images that differ.
     """
     check_tokens(tokens)
     if labels.shape != tokens.shape[:1]:
         raise LrcoreError(f"labels must be one integer for each of {len(tokens)} images, got {tuple(labels.shape)}")
     mean, deviation = _channels(tokens)
     classes, images = labels.unique(return_counts=True)
-    found = []
-    for name in classes[images >= FEWEST_IMAGES]:
+    found, looked_at = [], 0
+    for name, count in zip(classes, images, strict=True):
+        if count < FEWEST_IMAGES:
+            continue
         check()
         own = (tokens[labels == name].to("cpu", torch.float64) - mean) / deviation
-        covariance = kronecker_covariance(class_deviations(own, torch.zeros(len(own), dtype=torch.int64)))
+        deviations = class_deviations(own, torch.zeros(len(own), dtype=torch.int64))
+        if not deviations.variance:  # a class of one image many times, such as blank ones
+            continue
+        looked_at += len(own)
+        covariance = kronecker_covariance(deviations)
         eigenvalues = covariance.eigenvalues
         found.append((math.pi / 2 * eigenvalues.clamp(min=0).sqrt().mean(), eigenvalues.mean()))
     if not found:
-        raise LrcoreError(f"VIV needs a class of at least {FEWEST_IMAGES} images, the largest has {int(images.max())}")
+        raise LrcoreError(
+            f"VIV needs a class of at least {FEWEST_IMAGES} images that differ, the largest has {int(images.max())}"
+        )
     each = torch.tensor(found, dtype=torch.float64)
-    viv, within = (_over_classes(column, len(tokens)) for column in each.T)
+    viv, within = (_over_classes(column, looked_at) for column in each.T)
     root = math.sqrt(tokens[0].numel())
-    return VelocityVariance(viv, Estimate(viv.value * root, viv.standard_error * root, len(tokens)), within)
+    return VelocityVariance(viv, Estimate(viv.value * root, viv.standard_error * root, looked_at), within)
 
 
 def _channels(tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ from lrcore.metrics.moment_matched import moment_matched
 from lrcore.metrics.pairs import FeatureSet
 from lrcore.metrics.probe import LEAST_TRAINING_IMAGES
 from lrcore.metrics.reconstruction import LPIPS_PROTOCOL, load_lpips, lpips_together, psnr, ssim
+from lrcore.metrics.velocity_variance import FEWEST_IMAGES
 from lrcore.plan.operations import Kind, Operation
 from lrcore.plan.rehearsal import AUTOENCODER_IMAGES, IMAGES, Clock, rehearsed_autoencoder, rehearsed_training, stand_in
 from lrcore.plan.workload import passes_per_sample
@@ -203,9 +204,13 @@ class Costs:
         return self._timed(lambda: diagnose(looked_at)) * operation.size / (2 * count)
 
     def _predict(self, operation: Operation) -> float:
-        count = self._few(operation, operation.size)
-        looked_at = self._latents(operation.ae, count)
-        return self._timed(lambda: predict(looked_at)) * operation.size / count
+        """Of one class, as many times as there are; neighbours are less than that."""
+        size, classes = operation.size, self.stage.images.train.classes
+        count = min(size, max(FEWEST_IMAGES, self._few(operation, size)))
+        latents, latent = self._tokens(operation.ae, count), latent_shape(self.work, operation.ae)
+        one = torch.zeros(count, dtype=torch.int64)
+        seconds = self._timed(lambda: predict(latents, one, latent.grid, latent.patch))
+        return seconds * max(size / count, min(classes, size // FEWEST_IMAGES))
 
     def _latents(self, ae: str, count: int) -> LatentSample:
         latent = latent_shape(self.work, ae)

@@ -136,10 +136,10 @@ class _Stages(Tally):
         probed = min(diagnostics.PROBE_IMAGES, data.train_images)
         looked_at = min(diagnostics.DIAGNOSED_IMAGES, data.validation_images)
         if left & {Part.DESCRIBED, Part.PREDICTED}:
-            self.add(Kind.ENCODE, probed + looked_at, ae)
+            self.add(Kind.ENCODE, looked_at, ae)
         if Part.DESCRIBED in left:
-            # the validation images once more to be compared, and once for each symmetry
-            self.add(Kind.ENCODE, looked_at * (1 + self._symmetries(ae)), ae)
+            # the probe's, and the validation images once more to be compared and once for each symmetry
+            self.add(Kind.ENCODE, probed + looked_at * (1 + self._symmetries(ae)), ae)
             self.add(Kind.DIAGNOSE, 1, ae, probed + looked_at)
         if Part.PREDICTED in left:
             self.add(Kind.PREDICT, 1, ae, looked_at)

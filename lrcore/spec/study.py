@@ -10,6 +10,9 @@ from itertools import product
 from typing import Any
 
 AUTOENCODER_FAMILIES = ("kl", "flux2", "rae", "patches", "taef2")
+RESERVED = ("orig", "published")
+"""Names that pictures and the choice of a study use for originals and for the literature."""
+
 PRECISIONS = ("float32", "bfloat16")
 NORMALISATIONS = ("all", "channel", "position")
 """What one mean and one deviation of the latents are of, where a study asks for statistics of the training images."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from enum import StrEnum
 
 import torch
@@ -67,11 +68,13 @@ def parts_left(work: Workspace, ae: str) -> set[Part]:
     found = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == diagnostics_recipe(work, ae))]
     measured, network = set(found.metric), work.study.evaluation.feature_network
     spectrum = found[found.metric == "spectrum_power"].protocol
+    # of so few images the one other predictor is measured with the rest or not at all
+    few = work.study.data.validation_images <= NEIGHBOURS[0] and "effective_dimension" in measured
     done = {
         Part.DESCRIBED: "effective_dimension" in measured and bool((spectrum == SPECTRUM_PROTOCOL).all()),
         Part.INTERPOLATED: interpolation_metric(network) in measured,
         Part.LINEAR: GAUSSIAN_LOSS in measured,
-        Part.PREDICTED: f"neighbour_consistency_{NEIGHBOURS[0]}" in measured,
+        Part.PREDICTED: few or f"neighbour_consistency_{NEIGHBOURS[0]}" in measured,
         Part.GREAT_CIRCLE: great_circle_metric(network) in measured,
     }
     return {part for part, whole in done.items() if not whole}
@@ -88,15 +91,28 @@ def measure_latents(work: Workspace, ae: str) -> None:
     if not left:
         return
     autoencoder = ensure_autoencoder(work, ae)
-    diagnostics: list[Diagnostic] = []
+    # written one by one: what one metric refuses costs no other
+    for diagnostics in _measured(work, autoencoder, left):
+        _write(work, ae, autoencoder, diagnostics)
+
+
+def _measured(work: Workspace, autoencoder: Autoencoder, left: set[Part]) -> Iterator[list[Diagnostic]]:
+    """The parts that are left, as they are measured; what is looked at by several is encoded once."""
     if left & {Part.DESCRIBED, Part.PREDICTED}:
-        sample = _sample(work, autoencoder)
-        diagnostics += diagnose(sample) if Part.DESCRIBED in left else []
-        diagnostics += predict(sample) if Part.PREDICTED in left else []
-    if left & {Part.INTERPOLATED, Part.GREAT_CIRCLE}:
-        diagnostics += _interpolated(work, autoencoder, left)
+        validation = work.images.validation
+        images = validation.first(DIAGNOSED_IMAGES)
+        tokens = encode_all(autoencoder, images, work.counted("encoded", len(images)))
+        if Part.DESCRIBED in left:
+            yield diagnose(_sample(work, autoencoder, images, tokens))
+        if Part.PREDICTED in left:
+            yield predict(tokens, validation.labels[: len(images)], autoencoder.shape.grid, autoencoder.shape.patch)
     if Part.LINEAR in left:
-        diagnostics += _linear(work, autoencoder)
+        yield _linear(work, autoencoder)
+    if left & {Part.INTERPOLATED, Part.GREAT_CIRCLE}:
+        yield from _interpolated(work, autoencoder, left)
+
+
+def _write(work: Workspace, ae: str, autoencoder: Autoencoder, diagnostics: list[Diagnostic]) -> None:
     found = diagnostics_recipe(work, ae)
     rows = [
         LatentRow(
@@ -111,13 +127,14 @@ def measure_latents(work: Workspace, ae: str) -> None:
         )
         for diagnostic in diagnostics
     ]
-    write_latents(work.folders.data, work.study.name, ae, rows)
+    if rows:
+        write_latents(work.folders.data, work.study.name, ae, rows)
 
 
-def _sample(work: Workspace, autoencoder: Autoencoder) -> LatentSample:
-    """Latents of validation images, and of training images, which the probe is fitted on."""
-    train, validation = work.images.train, work.images.validation
-    probed, images = train.first(PROBE_IMAGES), validation.first(DIAGNOSED_IMAGES)
+def _sample(work: Workspace, autoencoder: Autoencoder, images: Tensor, tokens: Tensor) -> LatentSample:
+    """Validation images and their latents, with those of training images, which the probe is fitted on."""
+    train = work.images.train
+    probed = train.first(PROBE_IMAGES)
     symmetries = len(EQUIVARIANCE_PROTOCOL) - (min(autoencoder.shape.grid) < SMALLEST_SHIFT_GRID)
     moved = work.counted("encoded once more, and moved", len(images) * (1 + symmetries))
 
@@ -130,8 +147,8 @@ def _sample(work: Workspace, autoencoder: Autoencoder) -> LatentSample:
     return LatentSample(
         train_tokens=encode_all(autoencoder, probed, work.counted("encoded for the probe", len(probed))),
         train_labels=train.labels[:PROBE_IMAGES],
-        tokens=encode_all(autoencoder, images, work.counted("encoded", len(images))),
-        labels=validation.labels[: len(images)],
+        tokens=tokens,
+        labels=work.images.validation.labels[: len(images)],
         images=images,
         encode=encode,
         grid=autoencoder.shape.grid,
@@ -175,7 +192,7 @@ def interpolated_images(work: Workspace) -> int:
     return min(wanted, INTERPOLATED_IMAGES, work.study.data.train_images)
 
 
-def _interpolated(work: Workspace, autoencoder: Autoencoder, left: set[Part]) -> list[Diagnostic]:
+def _interpolated(work: Workspace, autoencoder: Autoencoder, left: set[Part]) -> Iterator[list[Diagnostic]]:
     """The interpolated FID over the first training images, by our interpolation and by the authors'."""
     images = work.images.train.first(interpolated_images(work))
     network = load_network(work)
@@ -197,13 +214,13 @@ def _interpolated(work: Workspace, autoencoder: Autoencoder, left: set[Part]) ->
             network_sha256=network.sha256,
         )
 
-    found = []
+    # neither is kept while the other is made: each is as large as all latents
     if Part.INTERPOLATED in left:
-        moved = interpolated_latents(latents, before_block=work.check)
         how = "straight half-way to the nearest (Euclidean) of the other latents"
-        found.append(distance(interpolation_metric(network.name), moved, how))
+        moved = interpolated_latents(latents, before_block=work.check)
+        yield [distance(interpolation_metric(network.name), moved, how)]
+        del moved
     if Part.GREAT_CIRCLE in left:
-        moved = great_circle_latents(latents, torch.Generator().manual_seed(GREAT_CIRCLE_SEED), work.check)
         how = f"half-way on a great circle to one drawn of the {NEAREST} nearest (cosine) of the other latents"
-        found.append(distance(great_circle_metric(network.name), moved, how))
-    return found
+        moved = great_circle_latents(latents, torch.Generator().manual_seed(GREAT_CIRCLE_SEED), work.check)
+        yield [distance(great_circle_metric(network.name), moved, how)]

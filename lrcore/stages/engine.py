@@ -339,7 +339,8 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     if todo.empty:
         print(f"study '{study.name}': nothing to do, all that was asked for is done")
         return 0
-    if not job.as_written:
+    # an executor that picks the device looks at that one
+    if not (job.as_written or getattr(execute, "picks_device", False)):
         require_quick_precision(study, todo, job.device)
     # whoever only looks at a study that is done may have folders that cannot be written to
     for folder in (folders.data, folders.imgs, folders.runs):

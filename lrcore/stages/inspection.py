@@ -76,7 +76,8 @@ def inspect(
         yield Finding(FAILURE, "images", "encode_batch gave NaN or infinite values for images: look for a division")
         return
     yield _same_twice(inside, pixels, tokens)
-    yield _alone(inside, pixels, tokens)
+    if found := _alone(inside, pixels, tokens):
+        yield found
     yield from filter(None, [_token_order(inside, pixels, tokens), _channel_order(inside.shape, tokens)])
     yield _range(inside, tokens)
     decoded = _as_many(len(validation), SECONDS, encoding + decoding, FEW, MOST_DECODED)
@@ -125,9 +126,12 @@ def _same_twice(autoencoder: Autoencoder, pixels: Tensor, tokens: Tensor) -> Fin
     )  # fmt: skip
 
 
-def _alone(autoencoder: Autoencoder, pixels: Tensor, tokens: Tensor) -> Finding:
+def _alone(autoencoder: Autoencoder, pixels: Tensor, tokens: Tensor) -> Finding | None:
+    """Whether an image's latent depends on others; nothing where it is another each time by itself."""
+    if not autoencoder.cacheable:
+        return None
     alone = autoencoder.encode(pixels[:1])
-    apart = _apart(tokens[:1], alone) if autoencoder.cacheable else 0.0
+    apart = _apart(tokens[:1], alone)
     limit = 0.1 if autoencoder.precision == "bfloat16" else 1e-2
     if apart <= limit:
         return Finding(OK, "alone", "alone and among others, an image has the same latent, to rounding")
@@ -223,7 +227,7 @@ def _faithful(autoencoder: Autoencoder, pixels: Tensor) -> Finding:
     in_ranges = _psnr_in_ranges(autoencoder, spread(pixels, FEWEST))
     own = in_ranges["[-1, 1]", "[-1, 1]"]
     (taken, given), best = max(in_ranges.items(), key=lambda item: item[1])
-    if best < own + BETTER:
+    if not math.isfinite(best) or best < own + BETTER:
         if found < POOR:
             return Finding(WARNING, "PSNR", f"{text}: little of the images is left; are the right weights loaded?")
         return Finding(OK, "PSNR", text)

@@ -12,8 +12,10 @@ from lrcore.spec.study import Study
 from lrcore.stages.todo import Todo
 
 
-def in_float32(study: Study) -> Study:
-    """The study with all networks in float32: another recipe where it says bfloat16."""
+def in_precision(study: Study, asked: str | None) -> Study:
+    """The study with all networks in float32 where that is asked for, another recipe where it says bfloat16."""
+    if asked != "float32":
+        return study
     return dataclasses.replace(
         study,
         autoencoders={ae: dataclasses.replace(spec, precision="float32") for ae, spec in study.autoencoders.items()},

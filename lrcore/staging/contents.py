@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,11 +46,12 @@ def of_work(study: str, folders: Folders, latents: bool) -> Iterator[tuple[str, 
 
 
 def of_study_file(name_or_path: str) -> Iterator[tuple[str, Path]]:
-    """The study's own file and those that it extends, beside one another; none of those that ship with the package."""
+    """The study's own file and those that it extends, as they lie to one another; none that ship with the package."""
     shipped = Path(__file__).parents[1] / "studies"
-    for path in study_files(name_or_path):
-        if path.resolve().parent != shipped:
-            yield f"{STUDIES}/{path.name}", path
+    own = [path.resolve() for path in study_files(name_or_path) if path.resolve().parent != shipped]
+    if own:
+        common = Path(os.path.commonpath([path.parent for path in own]))
+        yield from ((f"{STUDIES}/{path.relative_to(common).as_posix()}", path) for path in own)
 
 
 def not_packed(study: Study) -> list[str]:

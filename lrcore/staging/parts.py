@@ -24,13 +24,13 @@ MOST_PARTS = 1000
 def write_parts(folder: Path, name: str, files: Iterable[tuple[str, Path]], most: int) -> list[Path]:
     """Put `files` (name in the archive, path) into `<folder>/<name>.000` and so on, of at most `most` bytes each.
 
-    The sums are written last: without them no part is read. Returns the parts.
+    The sums are written last: without them no part is read. What breaks off leaves no part behind. Returns the parts.
 
     Raises:
-        LrcoreError: the folder holds parts of that name, cannot be written to, or would take more than 1,000; a file
-            cannot be read.
+        LrcoreError: the folder holds parts of that name, cannot be written to, or would take more than 1,000; two files
+            have one name, or one cannot be read.
     """
-    sums = folder / f"{name}.sha256"
+    sums, seen = folder / f"{name}.sha256", set[str]()
     if found := sorted(folder.glob(f"{name}.[0-9][0-9][0-9]")) or [path for path in [sums] if path.exists()]:
         raise LrcoreError(f"'{found[0]}' is there already: name another folder, or remove it")
     writer = _Writer(folder, name, most)
@@ -38,16 +38,23 @@ def write_parts(folder: Path, name: str, files: Iterable[tuple[str, Path]], most
         # the old format that every tar reads, without users' names and times of access
         with tarfile.open(fileobj=writer, mode="w|", format=tarfile.GNU_FORMAT) as archive:
             for inside, path in files:
+                if inside in seen:
+                    raise LrcoreError(f"two files to pack are called '{inside}': rename one, '{path}' say")
+                seen.add(inside)
                 member = archive.gettarinfo(path, inside)
                 member.uid = member.gid = 0
                 member.uname = member.gname = ""
                 with path.open("rb") as file:
                     archive.addfile(member, file)
         writer.finish()
-    except OSError as error:
-        raise LrcoreError(f"cannot pack '{error.filename or folder}': {error.strerror}") from error
-    with atomic_path(sums) as temporary:
-        temporary.write_text("".join(f"{digest}  {part.name}\n" for part, digest in writer.written))
+        with atomic_path(sums) as temporary:
+            temporary.write_text("".join(f"{digest}  {part.name}\n" for part, digest in writer.written))
+    except BaseException as error:
+        for part, _ in writer.written:
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise LrcoreError(f"cannot pack '{error.filename or folder}': {error.strerror}") from error
+        raise
     return [part for part, _ in writer.written]
 
 

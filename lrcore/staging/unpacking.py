@@ -102,9 +102,11 @@ def _target(name: str, roots: Mapping[str, Path]) -> Path:
 
 
 def _table(path: Path, roots: Mapping[str, Path]) -> tuple[type, Sequence[str]] | None:
-    """Row and key of a file of rows at `<data>/<table>/study=<name>/<file>.parquet`; None of any other file."""
-    is_rows = path.suffix == ".parquet" and path.parents[2] == roots[DATA]
-    return TABLES.get(path.parents[1].name) if is_rows else None
+    """Row and key of a file of rows, `<table>/study=<name>/<file>.parquet` in `data` or in what was replaced there."""
+    data = roots.get(DATA)
+    if data is None or path.suffix != ".parquet" or len(path.parents) < 3:
+        return None
+    return TABLES.get(path.parents[1].name) if path.parents[2] in (data, data / "replaced") else None
 
 
 def _merge(content: IO[bytes], target: Path, row: type, key: Sequence[str]) -> None:

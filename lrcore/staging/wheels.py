@@ -28,7 +28,8 @@ def installed_there(freeze: Path) -> dict[str, str]:
     found = dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s+;]+)", text, re.MULTILINE))
     if not found:
         raise LrcoreError(f"--wheels-beyond '{freeze}' has no line NAME==VERSION: write what `pip freeze` prints there")
-    return {_canonical(name): version for name, version in found.items()}
+    # lrcore itself goes along always, as it is here
+    return {_canonical(name): version for name, version in found.items() if _canonical(name) != "lrcore"}
 
 
 def download_wheels(there: dict[str, str], folder: Path) -> list[Path]:
@@ -50,8 +51,7 @@ def download_wheels(there: dict[str, str], folder: Path) -> list[Path]:
             for entry in found
             if _canonical(entry["name"]) not in {*there, "lrcore"}
         ]
-        if wanted := [*([] if "lrcore" in there else [source]), *missing]:
-            _pip("wheel", "--no-deps", "--wheel-dir", folder, *wanted)
+        _pip("wheel", "--no-deps", "--wheel-dir", folder, source, *missing)
     return sorted(folder.glob("*.whl"))
 
 

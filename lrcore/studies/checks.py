@@ -18,6 +18,7 @@ from lrcore.spec.study import (
     NO_TRAINING,
     NORMALISATIONS,
     PRECISIONS,
+    RESERVED,
     SCORES,
     SELF_REPA,
     SKIPS,
@@ -36,9 +37,6 @@ from lrcore.studies.widths import check_widths, known_channels
 
 LONGEST_STUDY, LONGEST_AUTOENCODER = 60, 40
 """Characters of names, which stand beside one another in the names of files."""
-
-RESERVED = ("orig", "published")
-"""Names that pictures and the choice of a study use for originals and for the literature."""
 
 
 def check(study: Study) -> None:

@@ -200,7 +200,11 @@ def test_the_shape_is_known_before_images_are_read(ae, tmp_path):
     [
         ("coefficients = 16", "coefficients = 49", r"autoencoders.pca.coefficients must be 1 to 48.* got 49"),
         ("coefficients = 16", "coefficients = -1", r"autoencoders.pca.coefficients must be at least 0 .*got -1"),
-        ("coefficients = 16", "size = 64", r"pca.size means nothing for a fitted .*its keys: coefficients, family, p"),
+        (
+            "coefficients = 16",
+            "size = 64",
+            r"pca.size means nothing for a fitted .*its keys: coefficients, family, normalise, p",
+        ),
         ("patch = 4\ncoefficients = 16", "patch = 5", r"pca: resolution 32 must be a multiple of 5 px"),
         ("coefficients = 16", 'pretrained = "x"', r"autoencoders.pca.pretrained means nothing for a fitted"),
     ],

@@ -48,8 +48,11 @@ def test_small_classes_are_left_out_and_one_class_has_no_error():
     labels[:5] = 1
     found = velocity_variance(tokens, labels)
     # the class alone, standardised by all images
-    assert math.isnan(found.viv.standard_error.item()) and found.viv.value.item() > 0
-    with pytest.raises(LrcoreError, match="a class of at least 8 images, the largest has 5"):
+    own = (tokens[5:] - tokens.mean((0, 1))) / tokens.std((0, 1), correction=0)
+    assert math.isnan(found.viv.standard_error.item()) and found.viv.n_images == 35
+    variance = (own - own.mean(0)).square().sum(0).mean() / 34
+    assert found.within_class.value.item() == pytest.approx(variance.item(), rel=1e-6)
+    with pytest.raises(LrcoreError, match="a class of at least 8 images that differ, the largest has 5"):
         velocity_variance(tokens[:10], torch.arange(10) % 2)
     with pytest.raises(LrcoreError, match="the same everywhere"):
         velocity_variance(torch.ones(20, 4, 2), torch.zeros(20, dtype=torch.int64))
@@ -181,10 +184,14 @@ def sample(field, labels, patch):
     return LatentSample(tokens, labels, tokens, labels, images, encode, grid, patch, 2)
 
 
+def predicted(made):
+    return predict(made.tokens, made.labels, made.grid, made.patch)
+
+
 def test_what_a_latent_is_like_does_not_depend_on_patches():
     field, labels = white(40, 3, 8, 8).cumsum(2).cumsum(3), torch.arange(40) % 2
     plain, cut = (
-        {(row.metric, row.index): row for row in [*diagnose(made), *predict(made)]}
+        {(row.metric, row.index): row for row in [*diagnose(made), *predicted(made)]}
         for made in (sample(field, labels, 1), sample(field, labels, 2))
     )
     same = [key for key in plain if key[0].startswith(("spectrum", "viv", "within", "neighbour", "spectral"))]
@@ -205,7 +212,19 @@ def test_latent_pixels_undo_patches():
         latent_pixels(to_tokens(field, 2), (2, 3), 5)
 
 
-def test_few_images_have_no_rows_of_what_needs_more():
-    made = sample(white(6, 3, 8, 8), torch.arange(6) % 2, 1)
-    names = {row.metric for row in predict(made)}
-    assert names == {"neighbour_consistency_5", "spectral_energy_25", "spectral_energy_50"}
+@pytest.mark.parametrize("images", [2, 5, 6])
+def test_few_images_have_no_rows_of_what_needs_more(images):
+    made = sample(white(images, 3, 8, 8), torch.arange(images) % 2, 1)
+    names = {row.metric for row in predicted(made)}
+    more = {"neighbour_consistency_5"} if images > 5 else set()
+    assert names == {"spectral_energy_25", "spectral_energy_50"} | more
+
+
+def test_a_class_of_one_image_many_times_is_left_out():
+    tokens, labels = white(40, 4, 2), torch.arange(40) % 2
+    blank = tokens.clone()
+    blank[labels == 1] = 0.5
+    found = velocity_variance(blank, labels)
+    assert found.viv.n_images == 20 and found.viv.value.item() > 0
+    with pytest.raises(LrcoreError, match="images that differ"):
+        velocity_variance(blank[labels == 1], torch.zeros(20, dtype=torch.int64))

@@ -12,7 +12,7 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import engine, precision
 from lrcore.stages.engine import Job, run_study
-from lrcore.stages.precision import bfloat16_keys, in_float32, require_quick_precision
+from lrcore.stages.precision import bfloat16_keys, in_precision, require_quick_precision
 from lrcore.stages.todo import Todo
 from lrcore.studies.loading import load_study
 
@@ -54,8 +54,9 @@ def test_a_slow_device_is_refused_by_what_it_takes(study, slow):
         require_quick_precision(study, dataclasses.replace(NOTHING, generate=study.cells[:1]), CPU)
     require_quick_precision(study, NOTHING, CPU)
     todo = Todo(["rae"], ["rae"], [], [], study.cells, [], ["rae"])
-    assert not bfloat16_keys(in_float32(study), todo)
-    require_quick_precision(in_float32(study), todo, CPU)
+    assert not bfloat16_keys(in_precision(study, "float32"), todo)
+    assert in_precision(study, None) is study and in_precision(study, "study") is study
+    require_quick_precision(in_precision(study, "float32"), todo, CPU)
 
 
 def test_a_quick_device_is_not(study, monkeypatch):

@@ -19,6 +19,7 @@ from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
 from lrcore.staging import __main__ as staging
 from lrcore.staging import wheels
+from lrcore.staging.contents import of_study_file
 from lrcore.staging.parts import checked_parts, members, write_parts
 from lrcore.staging.unpacking import unpack
 from lrcore.studies.loading import load_study
@@ -103,6 +104,34 @@ def test_a_link_is_refused(tmp_path):
         list(members([path]))
 
 
+def test_what_breaks_off_leaves_nothing_behind(tree, tmp_path):
+    def breaking():
+        yield "data/one", tree / "deep" / "b.bin"
+        yield "data/two", tree / "deep" / "b.bin"
+        raise LrcoreError("no network")
+
+    to = tmp_path / "to"
+    with pytest.raises(LrcoreError, match="no network"):
+        write_parts(to, "study", breaking(), 16_384)
+    assert not list(to.iterdir())
+    with pytest.raises(LrcoreError, match=r"cannot pack '.*gone'"):
+        write_parts(to, "study", [("a", tree / "deep" / "b.bin"), ("b", tree / "gone")], 16_384)
+    with pytest.raises(LrcoreError, match="two files to pack are called 'logs/a'"):
+        write_parts(to, "study", [("logs/a", tree / "a.bin"), ("logs/a", tree / "deep" / "b.bin")], 16_384)
+    assert not list(to.iterdir()) and packed(tree, to)
+
+
+def test_study_files_lie_to_one_another_as_they_did(tmp_path):
+    (tmp_path / "common").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "common" / "study.toml").write_text('extends = "smoke"\nsummary = "Common."\n')
+    mine = tmp_path / "mine" / "study.toml"
+    mine.write_text('extends = "../common/study.toml"\n')
+    write_parts(tmp_path / "to", "study", of_study_file(str(mine)), 10**6)
+    unpack(tmp_path / "to" / "study.sha256", {"studies": tmp_path / "there"})
+    assert load_study(str(tmp_path / "there" / "mine" / "study.toml")).summary == "Common."
+
+
 def test_parts_are_not_mixed_with_older_ones(tree, tmp_path):
     before = packed(tree, tmp_path / "to")[0].read_bytes()
     with pytest.raises(LrcoreError, match="is there already"):
@@ -149,6 +178,15 @@ def test_rows_of_both_are_kept(tmp_path):
     kept = read_rows(here / f"replaced/generation/study=smoke/run-{row.recipe}.parquet", GenerationRow)
     assert len(kept) == 2
 
+    # what was replaced on both sides is rows, too
+    third = dataclasses.replace(row, sampleshift=3.0)
+    write_generation(other, "smoke", "run", [third])
+    write_generation(other, "smoke", "run", [dataclasses.replace(third, recipe="00000000")])
+    path = f"replaced/generation/study=smoke/run-{row.recipe}.parquet"
+    write_parts(tmp_path / "third", "study", [(f"data/{path}", other / path)], 10**6)
+    unpack(tmp_path / "third" / "study.sha256", {"data": here})
+    assert len(read_rows(here / path, GenerationRow)) == 3
+
 
 def test_a_study_goes_to_a_bare_folder_and_is_done_there(undisturbed, tmp_path, monkeypatch, capsys):
     """The rehearsal: all that the study needs is packed, and the machine there finds nothing left to do."""
@@ -194,7 +232,9 @@ def test_what_is_wrong_is_said(command, named, tmp_path, monkeypatch, capsys):
 
 def test_wheels_of_what_lacks_there_are_downloaded_at_versions_that_fit(tmp_path, monkeypatch):
     freeze = tmp_path / "freeze.txt"
-    freeze.write_text("torch==2.9.1+cu128\n-e /somewhere\nThere_Already==1.0 ; python_version > '3'\nx @ file:///x\n")
+    freeze.write_text(
+        "torch==2.9.1+cu128\nlrcore==0.0.1\n-e /somewhere\nThere_Already==1.0 ; python_version > '3'\nx @ file:///x\n"
+    )
     ran = []
 
     def pip(*arguments):
