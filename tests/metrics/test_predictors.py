@@ -226,5 +226,6 @@ def test_a_class_of_one_image_many_times_is_left_out():
     blank[labels == 1] = 0.5
     found = velocity_variance(blank, labels)
     assert found.viv.n_images == 20 and found.viv.value.item() > 0
+    blank[labels == 0] = -0.5
     with pytest.raises(LrcoreError, match="images that differ"):
-        velocity_variance(blank[labels == 1], torch.zeros(20, dtype=torch.int64))
+        velocity_variance(blank, labels)
