@@ -66,7 +66,7 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
         steepest(latents[latents["metric"] == "spectrum_slope"]),
         "Power of the tokens over spatial frequency, the mean over channels and images, both axes logarithmic. A steep "
         f"fall is a smooth latent. {words.images(rows)}.",
-        "0.5 cycles per token is the highest frequency that a grid of tokens holds; the mean, at 0, has no place. "
+        "Half a cycle per step of its grid is the highest frequency that a latent holds; the mean, at 0, has no place. "
         f"{_no_place(len(every) - len(rows))}{words.study_source(study, 'latents')}",
     )
     alt = f"Power over spatial frequency. Slopes: {said}."
