@@ -150,6 +150,8 @@ def _remedy(tokens: Tensor, scale: Scale, name: str, one_scale: bool) -> tuple[s
 
 
 def _rounded(mean: float, std: float) -> str:
-    """To digits that leave an error below a thousandth of the deviation."""
+    """To digits that leave an error below a thousandth of the deviation; nothing smaller is worth a shift."""
+    if abs(mean) < std / 1000:
+        return "0"
     digits = 4 + max(0, math.ceil(math.log10(max(abs(mean), std) / std)))
     return f"{mean:.{digits}g}"

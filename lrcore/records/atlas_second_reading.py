@@ -13,7 +13,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +174,3 @@ def _faults_of_words(record: Record) -> Iterator[str]:
         yield "columns: must name what differs where the protocol does, and nothing elsewhere"
     if not record.row and record.value != "differs":
         yield "row: empty only where the figure was not in the source and is gone"
-
-
-def frame(records: list[Record]) -> pandas.DataFrame:
-    """The records as a table of their columns."""
-    return pandas.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
