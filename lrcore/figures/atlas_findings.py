@@ -15,6 +15,7 @@ from lrcore.figures.atlas_forest import colours_of, table_of
 from lrcore.figures.atlas_scatter import profile_link
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.results import atlas as statistics
+from lrcore.results import correlations
 from lrcore.results.atlas_repeats import differences
 from lrcore.results.atlas_settings import with_sizes
 from lrcore.results.numbers import percent, shown
@@ -156,7 +157,7 @@ def finding_of_swaps(rows: pandas.DataFrame) -> str:
     return words.capital(f"{words.joined(parts)} of the pairs of latents")
 
 
-def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = statistics.LEAST) -> Embedded:
+def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = correlations.LEAST) -> Embedded:
     """For each setting of a source with `least` latents that was measured with and without guidance, both gFIDs."""
     found = {}
     by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == "gfid"].groupby("source")}

@@ -17,7 +17,7 @@ from lrcore.figures.atlas import PAGE, SOURCE_COLOURS, each, linked, quantity_la
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.records.atlas_sources import Group
 from lrcore.results import atlas as statistics
-from lrcore.results import numbers
+from lrcore.results import correlations, numbers
 from lrcore.results.numbers import aligned
 
 _ROW = 44
@@ -28,8 +28,8 @@ _LONGEST = 46
 
 _LIMITS = [-1.05, 1.05]
 SUBTITLE = (
-    f"Pearson correlation over the latents of one protocol group, with {100 * statistics.LEVEL:.0f} % intervals of a "
-    f"bootstrap over families and latents. Only groups of at least {statistics.LEAST} latents."
+    f"Pearson correlation over the latents of one protocol group, with {100 * correlations.LEVEL:.0f} % intervals of a "
+    f"bootstrap over families and latents. Only groups of at least {correlations.LEAST} latents."
 )
 NOTES = (
     "Filled: groups that count. Hollow: groups whose latents mostly stand in a group above, so that they do not count "
@@ -57,7 +57,7 @@ def forests(rows: Mapping[str, pandas.DataFrame], quantities: Sequence[str], y: 
         if x in rows
     }
     if not choices:
-        return Markup(f"<p>No protocol group has {statistics.LEAST} latents with both quantities yet.</p>")
+        return Markup(f"<p>No protocol group has {correlations.LEAST} latents with both quantities yet.</p>")
     return Switch(choices, "Quantity")
 
 
@@ -68,7 +68,7 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
         LrcoreError: no rows.
     """
     if rows.empty:
-        raise LrcoreError(f"no rows: no group has {statistics.LEAST} latents with {x} and {y}")
+        raise LrcoreError(f"no rows: no group has {correlations.LEAST} latents with {x} and {y}")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 90 + _ROW * len(rows), "showlegend": False})
     colours = colours_of(rows["source"])
     for at, row in enumerate(each(rows)):
@@ -151,7 +151,7 @@ def group_link(group: str, x: str, y: str) -> str:
 def predictors(rows: Mapping[str, pandas.DataFrame], y: str = "gfid") -> Embedded:
     """Every predictor of `computed` in every group that counts for it; a word where no group does."""
     if not rows:
-        return Markup(f"<p>No protocol group has {statistics.LEAST} latents with a predictor yet.</p>")
+        return Markup(f"<p>No protocol group has {correlations.LEAST} latents with a predictor yet.</p>")
     return predictor_figure(counted(rows), y)
 
 

@@ -10,29 +10,24 @@ from lrcore.figures import words
 from lrcore.figures.atlas import each, quantity_label
 from lrcore.figures.atlas_forest import counted, direction
 from lrcore.records.atlas_sources import Group
-from lrcore.results import atlas as statistics
+from lrcore.results import correlations
 from lrcore.results.naming import METRICS
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows, results
 
 RECONSTRUCTION = ("rfid", "psnr", "ssim", "lpips")
-PREDICTORS = (
-    *RECONSTRUCTION, "ifid", "linear_probe", "se_loss", "vf_loss", "viv", "eq_loss", "gmm_loss", "cds", "sec_at_0.5",
-    "channels_per_token",
-)  # fmt: skip
-"""What is measured of a latent or its reconstructions alone, and held against generation."""
 
 
 def what_there_is(atlas: pandas.DataFrame, groups: Mapping[str, Group]) -> str:
     """How much the atlas holds, and how much of it a statistic may use."""
     grouped = atlas[atlas["group"].isin(list(groups))]
     latents = grouped.groupby("group")["canonical"].nunique()
-    enough = int((latents >= statistics.LEAST).sum())
+    enough = int((latents >= correlations.LEAST).sum())
     secondary = int(atlas["secondary"].sum())
     count = grouped["group"].nunique()
     return (
         f"The atlas holds {len(atlas):,} figures of {atlas['source'].nunique()} sources. {len(grouped):,} of them "
-        f"stand in {count} protocol groups, {enough} of which have the {statistics.LEAST} latents that "
+        f"stand in {count} protocol groups, {enough} of which have the {correlations.LEAST} latents that "
         f"a correlation needs. {secondary:,} figures were not read at their source, and no statistic has them."
     )
 
@@ -47,7 +42,7 @@ def reconstruction(rows: Mapping[str, pandas.DataFrame]) -> str:
         worse += len(ways) - ways.count(good) - ways.count("unclear")
         of += len(ways)
     if not of:
-        return f"No protocol group has {statistics.LEAST} latents with both yet."
+        return f"No protocol group has {correlations.LEAST} latents with both yet."
     answer = "It does not." if better == 0 else "Sometimes." if worse else "Where it is clear, it does."
     return (
         f"{answer} Of {of} pairs of a measure and a group, better reconstruction goes clearly with better generation "
@@ -75,8 +70,8 @@ def small_studies(studies: Mapping[str, StudyRows]) -> str:
     said = []
     for name, study in results(studies).items():
         count = study.generation["ae"].nunique()
-        if count < statistics.LEAST:
-            said.append(f"Study {name} has {count} autoencoders; a correlation needs {statistics.LEAST}.")
+        if count < correlations.LEAST:
+            said.append(f"Study {name} has {count} autoencoders; a correlation needs {correlations.LEAST}.")
         else:
             said.append(f"Study {name} has {count} autoencoders, and could be a group of its own.")
     if not said:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import pandas
 
-from lrcore.results import ranks
+from lrcore.results import correlations, ranks
 
 PREDICTORS = {
     "ifid": 1, "ifd": 1, "ifid_great_circle": 1, "ifd_great_circle": 1, "spectrum_slope": 1, "effective_dimension": 1,
@@ -133,12 +133,24 @@ def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.D
     """
     ours = dict(zip(best["ae"], best["distance"], strict=True))
     found = []
-    for predictor, sign in PREDICTORS.items():
-        rows = latents[(latents["metric"] == predictor) & (latents["index"] == -1)]
-        told = dict(zip(rows["ae"], sign * rows["value"], strict=True))
+    for predictor in PREDICTORS:
+        told = _told(latents, predictor)
         tau, count = kendall(ours, told)
         if count < FEWEST:
             continue
         shared = [ae for ae in ours if ae in told]
         found.append((predictor, tau, ranks.spearman([ours[ae] for ae in shared], [told[ae] for ae in shared]), count))
     return pandas.DataFrame(found, columns=["predictor", "tau", "spearman", "autoencoders"])
+
+
+def judged(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.DataFrame:
+    """Which of `PREDICTORS` the study excludes, all of them tried together: `correlations.judged`, each autoencoder by
+    itself. Empty where fewer than `correlations.LEAST` autoencoders have a distance and a predictor."""
+    told = pandas.DataFrame({name: _told(latents, name) for name in PREDICTORS}, index=best["ae"], dtype=float)
+    return correlations.judged(told, best.set_index("ae")["distance"], {ae: ae for ae in best["ae"]})
+
+
+def _told(latents: pandas.DataFrame, predictor: str) -> dict[str, float]:
+    """A predictor by autoencoder, with its sign."""
+    rows = latents[(latents["metric"] == predictor) & (latents["index"] == -1)]
+    return dict(zip(rows["ae"], PREDICTORS[predictor] * rows["value"], strict=True))

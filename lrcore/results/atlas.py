@@ -23,20 +23,13 @@ import pandas
 from lrcore.errors import LrcoreError, shown, unknown
 from lrcore.records.atlas_sources import Group
 from lrcore.records.atlas_vocabulary import CORRELATIONS, QUANTITIES
-
-LEAST = 8
-"""Fewer latents than this make no correlation."""
-
-REPLICATES = 2000
-LEVEL = 0.95
+from lrcore.results.correlations import LEAST, METHODS, correlated, interval
 
 EXEMPT = "over protocols: no ranking of latents"
 """The label of what may look over groups."""
 
 SIZES = ("downsampling", "channels", "patch", "tokens", "channels_per_token", "parameters")
 """Columns of a latent's size, which may be correlated with as quantities are."""
-
-METHODS = ("pearson", "spearman")
 
 IMAGENET = 1_281_167
 """Images of ImageNet-1k's training set: one epoch."""
@@ -57,8 +50,8 @@ _LATENT = ("canonical", "decoder", "variant", "density", "trainshift", "samplesh
 class Correlation:
     """One correlation over the latents of one group.
 
-    `low` and `high` bound the central 95 % of `REPLICATES` bootstrap samples: families drawn with replacement, then
-    latents within each of them. `families` counts those; of one family the interval is of its latents alone.
+    `low` and `high` bound `correlations.interval`: families drawn with replacement, then latents within each of them.
+    `families` counts those; of one family the interval is of its latents alone.
     """
 
     group: str
@@ -133,23 +126,32 @@ def correlation(rows: pandas.DataFrame, x: str, y: str = "gfid", method: str = "
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     of_y, group = _one_group(rows, y)
-    if x in SIZES:
-        told = of_y.assign(value=of_y[x].where(of_y[x] > 0).astype(float)).dropna(subset="value")
-    else:
-        told, _ = _one_group(rows, x)
-    sources = sorted({*of_y["source"], *told["source"]})
-    if len(sources) > 1:
-        raise LrcoreError(f"no correlation over sources: {', '.join(sources)}")
-    pairs = pandas.concat([_by_latent(told).rename("x"), _by_latent(of_y).rename("y")], axis=1, join="inner")
+    pairs = pandas.concat([told_by(rows, x, y).rename("x"), _by_latent(of_y).rename("y")], axis=1, join="inner")
     if len(pairs) < LEAST:
         raise LrcoreError(f"{len(pairs)} latents of group {shown(group)} have {x} and {y}; needed: at least {LEAST}")
     family = of_y.drop_duplicates("canonical").set_index("canonical")["family"].reindex(pairs.index)
     ends = pairs["x"].to_numpy(float), pairs["y"].to_numpy(float)
     if any(np.ptp(end) == 0 for end in ends):
         raise LrcoreError(f"{x} or {y} is the same for all latents of group {shown(group)}")
-    low, high = _interval(*ends, family.to_numpy(), method)
+    low, high = interval(*ends, family.to_numpy(), method)
     latents = tuple(str(name) for name in pairs.index)
-    return Correlation(group, x, y, method, len(pairs), family.nunique(), _r(*ends, method), low, high, latents)
+    return Correlation(group, x, y, method, len(pairs), family.nunique(), correlated(*ends, method), low, high, latents)
+
+
+def told_by(rows: pandas.DataFrame, x: str, y: str) -> pandas.Series:
+    """`x`, a quantity or one of `SIZES`, by latent: of the rows of `of_group` whose `y` it is held against.
+
+    Raises:
+        LrcoreError: the rows of either are of several groups, of none, or of two sources; two of one latent differ.
+    """
+    of_y, _ = _one_group(rows, y)
+    if x in SIZES:
+        return _by_latent(of_y.assign(value=of_y[x].where(of_y[x] > 0).astype(float)).dropna(subset="value"))
+    told, _ = _one_group(rows, x)
+    sources = sorted({*of_y["source"], *told["source"]})
+    if len(sources) > 1:
+        raise LrcoreError(f"no correlation over sources: {', '.join(sources)}")
+    return _by_latent(told)
 
 
 def forest(
@@ -173,7 +175,7 @@ def forest(
     found = []
     for name in groups:
         of_one = of_group(told, groups, name)
-        if _can_correlate(of_one, name, x, y):
+        if can_correlate(of_one, name, x, y):
             found.append(correlation(of_one, x, y, method))
     counted: set[str] = set()
     rows = []
@@ -189,7 +191,7 @@ def forest(
     return pandas.DataFrame(rows, columns=names)
 
 
-def _can_correlate(rows: pandas.DataFrame, group: str, x: str, y: str) -> bool:
+def can_correlate(rows: pandas.DataFrame, group: str, x: str, y: str) -> bool:
     """Whether `LEAST` latents of `group`, of its rows of `of_group`, have both, and neither is the same for all."""
     of_y = rows[(rows["quantity"] == y) & (rows["group"] == group)]
     of_x = of_y[of_y[x] > 0].assign(value=of_y[x]) if x in SIZES else rows[rows["quantity"] == x]
@@ -243,10 +245,10 @@ def rank_agreement(atlas: pandas.DataFrame, source: str, over: str, quantity: st
         ends = table["low"].to_numpy(float), table["high"].to_numpy(float)
         signs = [np.sign(np.subtract.outer(end, end))[np.triu_indices(len(table), 1)] for end in ends]
         enough = len(table) >= LEAST and all(np.ptp(end) > 0 for end in ends)
-        interval = _interval(*ends, table["family"].to_numpy(), "spearman") if enough else (math.nan, math.nan)
-        found = _r(*ends, "spearman") if enough else math.nan
+        bounds = interval(*ends, table["family"].to_numpy(), "spearman") if enough else (math.nan, math.nan)
+        found = correlated(*ends, "spearman") if enough else math.nan
         crossing = int((signs[0] * signs[1] < 0).sum())
-        rows.append((low, high, len(table), len(signs[0]), crossing, found, *interval, shared))
+        rows.append((low, high, len(table), len(signs[0]), crossing, found, *bounds, shared))
     names = ["low", "high", "latents", "pairs", "crossing", "spearman", "spearman_low", "spearman_high", "setting"]
     return pandas.DataFrame(rows, columns=names)
 
@@ -440,49 +442,3 @@ def _epochs(rows: pandas.DataFrame) -> pandas.Series:
     """The nominal budget in epochs of ImageNet: 100,000 steps of 1,024 images are 80 as well; 0 where not stated."""
     exact = rows["images_seen"] / IMAGENET
     return exact.round().where(exact >= 10, exact.round(1))
-
-
-def _r(x: np.ndarray, y: np.ndarray, method: str) -> float:
-    return float(_weighted(x, y, np.ones((1, len(x))), method)[0])
-
-
-def _interval(x: np.ndarray, y: np.ndarray, family: np.ndarray, method: str) -> tuple[float, float]:
-    """Percentiles of the correlation of bootstrap samples: families, then latents within each.
-
-    Samples of fewer than three different latents have a correlation of 1 or -1, or none, and do not count.
-    """
-    random = np.random.default_rng(0)
-    names = list(dict.fromkeys(family))
-    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), REPLICATES)
-    counts = np.zeros((REPLICATES, len(x)))
-    for name, times in zip(names, drawn.T, strict=True):
-        places = np.flatnonzero(family == name)
-        counts[:, places] = random.multinomial(times * len(places), np.full(len(places), 1 / len(places)))
-    found = _weighted(x, y, counts[(counts > 0).sum(axis=1) >= 3], method)
-    found = found[np.isfinite(found)]
-    if not len(found):
-        return math.nan, math.nan
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _weighted(x: np.ndarray, y: np.ndarray, counts: np.ndarray, method: str) -> np.ndarray:
-    """The correlation of each sample, a row of `counts`: how often it holds each latent; NaN of a constant."""
-    ends = [_ranks(end, counts) if method == "spearman" else np.tile(end, (len(counts), 1)) for end in (x, y)]
-    total = counts.sum(axis=1, keepdims=True)
-    first, second = (end - (counts * end).sum(axis=1, keepdims=True) / total for end in ends)
-    scale = np.sqrt((counts * first**2).sum(axis=1) * (counts * second**2).sum(axis=1))
-    constant = [
-        np.where(counts > 0, end, -math.inf).max(axis=1) == np.where(counts > 0, end, math.inf).min(axis=1)
-        for end in ends
-    ]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.clip((counts * first * second).sum(axis=1) / scale, -1, 1)
-    return np.where(constant[0] | constant[1], math.nan, found)
-
-
-def _ranks(end: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The rank of each latent in each sample, that of ties their mean."""
-    below, equal = end[None, :] < end[:, None], end[None, :] == end[:, None]
-    ranks: np.ndarray = counts @ below.T + (counts @ equal.T + 1) / 2
-    return ranks

@@ -7,7 +7,6 @@ import itertools
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
 from scipy import stats
@@ -144,31 +143,6 @@ def test_sizes_are_correlated_with_as_quantities_are():
     rows = frame(*group_of(GFID)).assign(channels_per_token=[1, 2, 3, 4, 5, 6, 7, 8, 0, 0])
     found = atlas.correlation(rows, "channels_per_token")
     assert found.n == 8 and found.value == pytest.approx(stats.pearsonr(range(1, 9), GFID[:8]).statistic)
-
-
-def test_the_interval_draws_families_not_rows():
-    """Two families far apart, nothing within either: as a whole a correlation, but one that rests on two families."""
-    random = np.random.default_rng(1)
-    x, y = random.normal(size=40), random.normal(size=40)
-    x[20:] += 20
-    y[20:] += 20
-    halves = np.array(["kl"] * 20 + ["vq"] * 20)
-    low, high = atlas._interval(x, y, halves, "pearson")
-    assert low < 0.3 and high > 0.95  # half of the samples hold one family alone
-    own = np.array([str(place) for place in range(40)])
-    assert atlas._interval(x, y, own, "pearson")[0] > 0.98
-    assert atlas._interval(x, y, halves, "pearson") == (low, high)  # the same each time
-
-
-def test_the_interval_holds_the_truth_as_often_as_it_says():
-    random = np.random.default_rng(2)
-    held = 0
-    for _ in range(60):
-        x = random.normal(size=30)
-        y = 0.6 * x + 0.8 * random.normal(size=30)
-        low, high = atlas._interval(x, y, np.array(["one"] * 30), "pearson")
-        held += low <= 0.6 <= high
-    assert held >= 0.85 * 60  # percentiles of 30 are a little narrow
 
 
 def forest_rows():

@@ -1,0 +1,100 @@
+"""Which predictors of learnability are excluded, over protocol groups of the atlas and in a study of one's own."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+import pandas
+
+from lrcore.figures import words
+from lrcore.figures.atlas import each, linked, quantity_label
+from lrcore.figures.atlas_forest import counted, group_link, table_of
+from lrcore.figures.embed import Embedded
+from lrcore.figures.markdown import code
+from lrcore.figures.predictors import bare_name
+from lrcore.records.atlas_sources import Group
+from lrcore.results import agreement
+from lrcore.results.atlas_predictors import judged_in
+from lrcore.results.correlations import BEYOND, CHANCE, EXCLUDED, LEAST, LEVEL, USEFUL
+from lrcore.results.numbers import aligned, part, shown
+from lrcore.results.study_rows import StudyRows
+
+_HEADS = {EXCLUDED: "excluded by", CHANCE: "no more than chance in", BEYOND: "more than chance in"}
+
+
+def of_groups(
+    atlas: pandas.DataFrame, groups: Mapping[str, Group], told: Mapping[str, pandas.DataFrame]
+) -> pandas.DataFrame:
+    """`atlas_predictors.judged_in` of every predictor in every group that counts for it, of `atlas_forest.computed`.
+
+    Columns group, label, source, and those of `correlations.judged`; empty where no group counts.
+    """
+    if not told:
+        return pandas.DataFrame(columns=["group", "label", "source", "predictor", "verdict"])
+    counts = counted(told)[["group", "label", "source", "predictor"]]
+    found = [judged_in(atlas, groups, group).assign(group=group) for group in dict.fromkeys(counts["group"])]
+    return counts.merge(pandas.concat(found, ignore_index=True), on=["group", "predictor"])
+
+
+def groups_in_words(found: pandas.DataFrame) -> str:
+    """Which predictors every group excludes that could, and which are more than chance somewhere."""
+    if found.empty:
+        return f"No protocol group has {LEAST} latents with a predictor yet."
+    verdicts = found.groupby("predictor", sort=False)["verdict"].agg(set)
+    names = {name: words.bare(quantity_label(name)) for name in verdicts.index}
+    out = [names[name] for name, of_name in verdicts.items() if of_name == {EXCLUDED}]
+    beyond = [names[name] for name, of_name in verdicts.items() if BEYOND in of_name]
+    both = [name for name, of_name in verdicts.items() if {EXCLUDED, BEYOND} <= of_name]
+    count = part(len(out), len(verdicts), "predictor")
+    said = f"{words.capital(count)} {'is' if len(out) < 2 else 'are'} excluded wherever measured"
+    said += f": {words.joined(out)}. " if out else ". "
+    if not beyond:
+        return f"{said}None is more than chance explains in any group."
+    said += f"More than chance, in at least one group: {words.joined(beyond)}."
+    if both:
+        said += f" Another group excludes {words.joined([names[name] for name in both])}."
+    return said
+
+
+def group_table(found: pandas.DataFrame, y: str = "gfid") -> Embedded:
+    """A row each predictor of `of_groups`; the groups by verdict, each with its correlation and its scatter's link."""
+    lines = []
+    for predictor, rows in found.groupby("predictor", sort=False):
+        cells = [_groups(rows[rows["verdict"] == verdict], str(predictor), y) for verdict in _HEADS]
+        label = html.escape(words.capital(words.bare(quantity_label(str(predictor)))))
+        lines.append(f"<tr><td>{label}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    heads = "<th>predictor</th>" + "".join(f"<th>{head}</th>" for head in _HEADS.values())
+    return table_of("predictor-verdicts", heads, lines, "Predictors by what each protocol group says of them")
+
+
+def _groups(rows: pandas.DataFrame, predictor: str, y: str) -> str:
+    return "<br>".join(
+        f"{linked(row.label, group_link(row.group, predictor, y))}: {aligned(row.value)} "
+        f"[{aligned(row.low)} to {aligned(row.high)}], n = {row.n}"
+        for row in each(rows)
+    )
+
+
+def study_in_words(study: StudyRows) -> str:
+    """Which properties of the latent a study excludes as predictors; "" where it has too few autoencoders for that."""
+    found = agreement.judged(study.best(), study.latents)
+    if found.empty:
+        return ""
+    out = [bare_name(name) for name in found.loc[found["verdict"] == EXCLUDED, "predictor"]]
+    count = part(len(out), len(found), "property", "properties")
+    best = found.iloc[0]
+    return (
+        f"Study {code(study.name)} excludes {count} as predictors{f': {words.joined(out)}' if out else ''}. Over "
+        f"{best['n']} latent spaces {bare_name(best['predictor'])} comes nearest, with a rank correlation of "
+        f"{shown(best['value'])}; in {shown(100 * best['chance'])} % of random orders the best comes as near."
+    )
+
+
+RULE = (
+    f"A predictor is excluded where the {100 * LEVEL:.0f} % interval of its rank correlation, in the direction that is "
+    f"expected of it, stays below {USEFUL:g}. It is more than chance where, in at most one of twenty random orders of "
+    "the distances, any predictor of its group reaches as much. That recommends none: latents of one family are alike, "
+    "and chance does more with them than this test says."
+)
+"""The rule of `correlations.judged`, for readers."""

@@ -1,0 +1,78 @@
+"""lrcore.figures.predictor_verdicts: which predictors are excluded, on rows whose answers are known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas
+import pytest
+from atlas_rows import GROUPS, NAMES, atlas_rows, of_group
+from figure_rows import generation_rows, study
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import atlas_forest, predictor_verdicts
+from lrcore.results.atlas_predictors import PREDICTORS, judged_in
+from lrcore.results.correlations import BEYOND, EXCLUDED
+
+GFID = [2.0 * (number + 1) for number in range(10)]
+
+
+@pytest.fixture(scope="module")
+def rows() -> pandas.DataFrame:
+    """As `atlas_rows`, and an iFID that has the order of group `free`."""
+    return pandas.concat([atlas_rows(), pandas.DataFrame(of_group(GFID, "ae", quantity="ifid"))], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def found(rows: pandas.DataFrame) -> pandas.DataFrame:
+    told = atlas_forest.computed(rows, GROUPS, list(PREDICTORS))
+    return predictor_verdicts.of_groups(rows, GROUPS, told)
+
+
+def test_a_group_is_judged_by_all_its_predictors(rows: pandas.DataFrame) -> None:
+    free = judged_in(rows, GROUPS, "free").set_index("predictor")
+    assert free["value"].to_dict() == pytest.approx({"ifid": 1.0, "rfid": -1.0, "psnr": -1.0})  # PSNR: higher is better
+    assert free["verdict"].to_dict() == {"ifid": BEYOND, "rfid": EXCLUDED, "psnr": EXCLUDED}
+    with pytest.raises(LrcoreError, match="group"):
+        judged_in(rows, GROUPS, "none")
+    assert judged_in(rows, GROUPS, "ae").empty
+
+
+def test_only_groups_that_count_have_a_say(found: pandas.DataFrame) -> None:
+    said = {name: sorted(part["group"]) for name, part in found.groupby("predictor")}
+    assert said == {"ifid": ["free"], "psnr": ["free"], "rfid": ["free", "other"]}
+
+
+def test_words_name_the_excluded_and_what_is_more_than_chance(found: pandas.DataFrame) -> None:
+    assert predictor_verdicts.groups_in_words(found) == (
+        "2 of 3 predictors are excluded wherever measured: rFID and PSNR. More than chance, in at least one group: iFID."
+    )
+    contradicted = found.assign(verdict=[EXCLUDED if name == "other" else BEYOND for name in found["group"]])
+    said = predictor_verdicts.groups_in_words(contradicted)
+    assert said.startswith("None of 3 predictors is excluded wherever measured. More than chance")
+    assert said.endswith("Another group excludes rFID.")
+    assert "None is more than chance" in predictor_verdicts.groups_in_words(found.assign(verdict=EXCLUDED))
+    assert predictor_verdicts.groups_in_words(found.head(0)).startswith("No protocol group has 8 latents")
+
+
+def test_a_row_of_the_table_leads_to_the_scatters(found: pandas.DataFrame) -> None:
+    table = predictor_verdicts.group_table(found).markup
+    assert table.count("<tr>") == 4 and table.count("?group=other&amp;x=rfid") == 1
+    assert "−1.00 [−1.00 to −1.00], n = 10" in table
+
+
+def test_a_study_of_few_says_nothing_and_one_of_many_what_it_excludes() -> None:
+    few = study(generation_rows())
+    assert predictor_verdicts.study_in_words(few) == ""
+    one = few.generation[few.generation["ae"] == "sd"]
+    generation = pandas.concat([one.assign(ae=name, fid=one["fid"] * (2 + n)) for n, name in enumerate(NAMES)])
+    own = few.latents[few.latents["ae"] == "sd"].head(1)
+    latents = pandas.concat(
+        own.assign(ae=name, metric=metric, index=-1, value=value)
+        for metric, values in (("ifd", range(10)), ("flip_error", range(10, 0, -1)))
+        for name, value in zip(NAMES, values, strict=True)
+    )
+    many = dataclasses.replace(few, generation=generation, latents=latents)
+    said = predictor_verdicts.study_in_words(many)
+    assert "excludes 1 of 2 properties as predictors: flip error." in said
+    assert "Over 10 latent spaces iFD comes nearest, with a rank correlation of 1" in said
