@@ -44,9 +44,9 @@ def test_only_groups_that_count_have_a_say(found: pandas.DataFrame) -> None:
 
 
 def test_words_name_the_excluded_and_what_is_more_than_chance(found: pandas.DataFrame) -> None:
-    assert predictor_verdicts.groups_in_words(found) == (
-        "2 of 3 predictors are excluded wherever measured: rFID and PSNR. More than chance, in at least one group: iFID."
-    )
+    excluded = "2 of 3 predictors are excluded wherever measured: rFID and PSNR."
+    beyond = "More than chance, in at least one group: iFID."
+    assert predictor_verdicts.groups_in_words(found) == f"{excluded} {beyond}"
     contradicted = found.assign(verdict=[EXCLUDED if name == "other" else BEYOND for name in found["group"]])
     said = predictor_verdicts.groups_in_words(contradicted)
     assert said.startswith("None of 3 predictors is excluded wherever measured. More than chance")
