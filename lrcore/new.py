@@ -9,7 +9,9 @@ Both pass `python -m lrcore.check mine.toml` as they are written. Nothing is eve
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from lrcore.command_line import Parser, run_command
 from lrcore.errors import LrcoreError, shown
+from lrcore.runtime.files import atomic_path
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import RESERVED
 from lrcore.studies.loading import study_names
@@ -95,7 +98,7 @@ summary = "My own autoencoder, NAME."
 # validation_images = 500
 
 [autoencoders.NAME]
-family = "FAMILY"    # the class; beside this file
+family = FAMILY           # the class; beside this file
 normalise = "channel"     # latents by mean and deviation of each channel, measured once on training images
 
 [[grid]]                  # transformers to train: every combination of the lists
@@ -131,13 +134,10 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
             raise LrcoreError(
                 f"'{path}' is there already, and nothing is overwritten: choose another name, or remove it"
             )
-    for path, text in made.items():
-        try:
-            with path.open("x") as file:
-                file.write(text)
-        except OSError as error:
-            raise LrcoreError(f"'{path}' cannot be written: {error}") from error
-        print(f"wrote {path}")
+    with contextlib.ExitStack() as whole:  # both or none: names are given once all texts are on the disk
+        for path, text in made.items():
+            whole.enter_context(atomic_path(path)).write_text(text)
+    print("\n".join(f"wrote {path}" for path in made))
     if options.file is None:
         print(f"next  fill in {name}.py: networks, weights, shape; it passes the check as it is, too")
     print(f"next  python -m lrcore.check {name}.toml")
@@ -154,7 +154,11 @@ def _written(name: str, given: str | None) -> dict[Path, str]:
             raise LrcoreError(f"--file must be FILE.py:CLASS, got {shown(given)}")
         if not Path(file).is_file():
             raise LrcoreError(f"--file: {shown(file)} does not exist")
-    study = STUDY.replace("NAME", name).replace("TOML", f"{name}.toml").replace("FAMILY", family)
+    study = (
+        STUDY.replace("NAME", name)
+        .replace("TOML", f"{name}.toml")
+        .replace("FAMILY", json.dumps(family, ensure_ascii=False))
+    )
     made = {Path(f"{name}.toml"): study}
     if given is None:
         text = CLASS.replace("CLASSNAME", title).replace("NAME", name, 1).replace("TOML", f"{name}.toml")

@@ -1,6 +1,7 @@
 """A look at one's own autoencoder before anything is measured: every slip is one line that says what to change."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from lrcore.autoencoders.patches import to_tokens
 from lrcore.plan.costs import Costs
 from lrcore.stages import inspection
 from lrcore.stages.inspection import FAILURE, OK, WARNING, inspect
+from lrcore.studies.loading import load_study
 
 BEGIN = """
 import torch
@@ -172,6 +174,9 @@ def test_what_new_writes_passes_at_once(tmp_path, monkeypatch, capsys):
     assert "'my-own.py' is there already, and nothing is overwritten" in capsys.readouterr().err
     assert new.main(["other", "--file", "my-own.py:MyOwn"]) == 0
     assert 'family = "my-own.py:MyOwn"' in Path("other.toml").read_text() and not Path("other.py").exists()
+    shutil.copy("my-own.py", 'it"s\\own.py')
+    assert new.main(["third", "--file", 'it"s\\own.py:MyOwn']) == 0
+    assert load_study("third.toml").autoencoders["third"].family.endswith('it"s\\own.py:MyOwn')
     Path("my-own.toml").write_text(
         Path("my-own.toml").read_text().replace('repa = ["none"]', 'repa = ["none"]\nwidth = [32]')
     )

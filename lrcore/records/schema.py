@@ -92,6 +92,14 @@ class GenerationRow:
     schema_version: int = SCHEMA_VERSION
 
 
+DISTANCE_PROTOCOL = (
+    "dataset", "resolution", "feature_network", "feature_sha256", "feature_protocol", "score", "n_samples",
+    "n_reference", "reference", "label_rule", "uint8_rule", "sampler", "sampling_steps", "guidance", "guidance_low",
+    "guidance_high",
+)  # fmt: skip
+"""Columns of `GenerationRow`: distances are comparable only where all of these are equal."""
+
+
 @dataclass(frozen=True)
 class AnchorRow:
     """What a distance is to be held against: images that no transformer drew, compared as samples are.

@@ -30,13 +30,6 @@ PARAMETERS = ("trainp", "trainshift", "sampleshift")
 SETTING = ["ae", "repa", *PARAMETERS]
 """What names one line of distance over steps."""
 
-PROTOCOL = (
-    "dataset", "resolution", "feature_network", "feature_sha256", "feature_protocol", "score", "n_samples",
-    "n_reference", "reference", "label_rule", "uint8_rule", "sampler", "sampling_steps", "guidance", "guidance_low",
-    "guidance_high",
-)  # fmt: skip
-"""Distances are comparable only where all of these are equal."""
-
 TRANSFORMER = ("width", "skip")
 """What tells transformers of one study apart: settings are of one."""
 
@@ -105,12 +98,12 @@ def require_one_protocol(rows: pandas.DataFrame) -> None:
     """Refuse generation rows whose distances cannot be compared.
 
     Raises:
-        LrcoreError: no rows, or two values in a column of `PROTOCOL` or `TRANSFORMER`, naming both.
+        LrcoreError: no rows, or two values in a column of `schema.DISTANCE_PROTOCOL` or `TRANSFORMER`, naming both.
     """
     if rows.empty:
         raise LrcoreError("no rows: nothing has been measured yet; run `python -m lrcore.train` first")
     rows = completed(rows)
-    for column in (*PROTOCOL, *TRANSFORMER):
+    for column in (*schema.DISTANCE_PROTOCOL, *TRANSFORMER):
         values = sorted(rows[column].unique())
         if len(values) > 1:
             named = ", ".join(map(str, values))

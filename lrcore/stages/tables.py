@@ -13,6 +13,7 @@ import pandas
 
 from lrcore.flow.shapes import SHAPES
 from lrcore.records.reading import read_anchors, read_generation, read_latents, read_reconstruction
+from lrcore.records.schema import DISTANCE_PROTOCOL
 from lrcore.spec.study import Cell
 
 FID_NETWORK = "inception2015"
@@ -94,26 +95,24 @@ def _pivoted(title: str, rows: pandas.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+_TOLD = ("dataset", "resolution", "feature_network", "score", "n_samples", "reference")
+
+
 def _generation_tables(rows: pandas.DataFrame) -> list[str]:
     found = []
-    protocol = [
-        "n_samples",
-        "n_reference",
-        "reference",
-        "feature_network",
-        "resolution",
-        "model",
-        "sample_seed",
-        "score",
-    ]
-    for _, same in rows[rows.status == "ok"].groupby(protocol, sort=False):
+    # what titles do not say by themselves is said where it is not the same for all
+    apart = [name for name in DISTANCE_PROTOCOL if name not in _TOLD and rows[name].nunique(dropna=False) > 1]
+    for _, same in rows[rows.status == "ok"].groupby(
+        [*DISTANCE_PROTOCOL, "model", "sample_seed"], sort=False, dropna=False
+    ):
         best = pandas.concat([_best(of_ae) for _, of_ae in same.groupby("ae", sort=False)])
         first = best.iloc[0]
         shown = best[["ae", "repa", "trainp", "trainshift", "sampleshift", "step", "width"]].assign(
             width=best.width.astype(int), distance=[f"{value:.5g}" for value in best[first.score]]
         )
         shown = shown.rename(columns={"distance": _distance(first)}).set_index("ae")
-        found.append(f"samples, the best setting of each: {_samples(first)}\n{_plain(shown)}")
+        more = "".join(f"; {name} {first[name]}" for name in apart)
+        found.append(f"samples, the best setting of each: {_samples(first)}{more}\n{_plain(shown)}")
     return found
 
 

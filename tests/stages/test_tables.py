@@ -94,11 +94,23 @@ def test_tables_say_of_what_they_are(rows):
 def test_rows_of_different_protocols_are_never_in_one_table(rows):
     first = rows["generation"]
     rows["generation"] = pandas.concat(
-        [first, first.assign(n_samples=128), first.assign(feature_network="inception2015")]
+        [
+            first,
+            first.assign(n_samples=128),
+            first.assign(feature_network="inception2015"),
+            first.assign(feature_protocol="half precision"),
+            first.assign(sampling_steps=9),
+        ]
     )
     rows["reconstruction"] = pandas.concat(
         [rows["reconstruction"], rows["reconstruction"].assign(dataset="toy/test[:9]")]
     )
-    titles = [part.partition("\n")[0] for part in tables.tables(NOWHERE, "toy", ["sd"]).split("\n\n")]
-    assert len(titles) == len(set(titles)) == 2 + 1 + 3
-    assert "FID" in tables.tables(NOWHERE, "toy", ["sd"]).split("\n\n")[-1].splitlines()[1]
+    parts = tables.tables(NOWHERE, "toy", ["sd"]).split("\n\n")
+    titles = [part.partition("\n")[0] for part in parts]
+    assert len(titles) == len(set(titles)) == 2 + 1 + 5
+    assert "FID" in next(
+        part for part in tables.tables(NOWHERE, "toy", ["sd"]).split("\n\n") if "inception2015" in part
+    )
+    assert any("; feature_protocol half precision; sampling_steps" in title for title in titles)
+    rows["generation"] = first
+    assert "sampling_steps" not in tables.tables(NOWHERE, "toy", ["sd"])
