@@ -29,7 +29,8 @@ LEAST_IMAGES = 2
 """Of fewer there is no deviation at a position."""
 
 CONSTANT = 1e-6
-"""Deviations below this share of the largest are rounding: the number is the same in all images."""
+"""Deviations below this share of the largest, or of the values themselves, are rounding: the number is the same in all
+images."""
 
 STATISTICS = ("mean", "deviation", "images")
 
@@ -90,7 +91,9 @@ class Normalised(Autoencoder):
         over = {"all": (0, 1, 2), "channel": (0, 1)}.get(self.by, (0,))
         variance, mean = torch.var_mean(tokens, dim=over, keepdim=True)
         deviation = variance.sqrt()
-        self._refuse_constant(deviation[0], tokens, len(seen))
+        largest_value = tokens.abs().amax(dim=over, keepdim=True)
+        constant = (deviation <= CONSTANT * torch.maximum(deviation.max(), largest_value))[0]
+        self._refuse(constant.nonzero().tolist(), tokens, len(seen))
         self.use({"mean": mean[0], "deviation": deviation[0], "images": torch.tensor(len(seen))})
 
     def use(self, statistics: Mapping[str, Tensor]) -> None:
@@ -133,8 +136,7 @@ class Normalised(Autoencoder):
                 "load a state_dict that holds them"
             )
 
-    def _refuse_constant(self, deviation: Tensor, tokens: Tensor, images: int) -> None:
-        constant = (deviation <= CONSTANT * deviation.max()).nonzero().tolist()
+    def _refuse(self, constant: list[list[int]], tokens: Tensor, images: int) -> None:
         if not constant:
             return
         if self.by == "all":
@@ -153,7 +155,9 @@ class Normalised(Autoencoder):
 
 def has_posterior(autoencoder: Autoencoder) -> bool:
     """Whether `posterior` tells a deviation."""
-    inside = autoencoder.inner if isinstance(autoencoder, Normalised) else autoencoder
+    inside = autoencoder
+    while isinstance(inside, Normalised):
+        inside = inside.inner
     return type(inside).posterior_batch is not Autoencoder.posterior_batch
 
 

@@ -313,7 +313,8 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     rows = statistics.scales_used(with_sizes(statistics.primary(atlas)))
     rows = rows[rows["channels_per_token"] > 0]
     columns = ["source", "canonical", "family", "channels_per_token", "scale", "best", "label"]
-    rows = rows.sort_values("best", ascending=False, kind="stable").drop_duplicates(columns[:-2], ignore_index=True)
+    keys = columns[:-2]
+    rows = rows.sort_values("best", ascending=False, kind="stable").drop_duplicates(keys, ignore_index=True)
     if rows.empty:
         return Markup("<p>No source tells the guidance scale of a latent whose channels are known yet.</p>")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
@@ -338,7 +339,7 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
                     f"{row.canonical}<br>{row.channels_per_token:,} channels per token, scale {shown(row.scale)}, {how}"
                     for row, how in zip(each(part), hows, strict=True)
                 ],
-                customdata=[_key(row.source, row.canonical, row.scale) for row in each(part)],
+                customdata=[_key(*once) for once in part[keys].itertuples(index=False)],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
@@ -352,7 +353,7 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     about = "Guidance scales that sources used (hollow) or found best of those they tried (filled), by family."
     notes = f"{words.capital(statistics.EXEMPT)}. Wide tokens are those of vision encoders. {CHOOSE} {SOURCE}"
     lines = {
-        _key(row.source, row.canonical, row.scale): [
+        _key(*(getattr(row, name) for name in keys)): [
             linked(row.canonical, profile_link(row.canonical)),
             f"{row.channels_per_token:,}",
             linked(shown(row.scale), address(row.source, row.repository, works)),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas
 
+from lrcore.figures import words
 from lrcore.figures.atlas import Work, linked, quantity_label, short_title
 from lrcore.figures.atlas_forest import table_of
 from lrcore.figures.embed import Embedded, Markup
@@ -25,12 +26,17 @@ def said(records: Sequence[Record], atlas: pandas.DataFrame) -> str:
     differed = sum("differs" in (record.value, record.protocol) for record in records)
     read = {record.row for record in records}
     since = sum(row not in read for row in drawn(atlas)["row"])
-    later = f" {since} rows that were added or changed since are drawn, and not read again yet." if since else ""
+    later = f" Added or changed since, and not read again yet: {_rows(since)}." if since else ""
+    mended = f" {words.capital(_rows(differed))} differed; all differences are corrected." if differed else ""
     return (
-        f"{verification.sentence(records)} Intervals are exact (95 %, Clopper and Pearson). "
-        f"All {differed} rows that differed are corrected.{removed} What could not be reached counts neither way."
+        f"{verification.sentence(records)} Intervals are exact (95 %, Clopper and Pearson)."
+        f"{mended}{removed} What could not be reached counts neither way."
         f"{later}"
     )
+
+
+def _rows(count: int) -> str:
+    return "one row" if count == 1 else f"{count:,} rows"
 
 
 def rates(records: Sequence[Record]) -> Embedded:

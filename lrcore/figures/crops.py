@@ -10,7 +10,6 @@ shown as it is stored and nothing is downloaded twice.
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -92,7 +91,7 @@ def means_in_words(measured: pandas.DataFrame) -> str:
     means = {str(ae): float(value) for ae, value in measured.groupby("ae")["psnr"].mean().items()}
     count = measured["image"].nunique()
     images = "this image" if count == 1 else f"these {count} images"
-    if exact := [ae for ae, value in means.items() if math.isinf(value)]:
+    if exact := [ae for ae in means if measured.loc[measured["ae"] == ae, "identical"].all()]:
         return f"{words.named(exact, len(means))} {'loses' if len(exact) == 1 else 'lose'} nothing of {images}"
     most, least = words.leaders(means, highest=True), words.leaders(means)
     if len(means) < 2 or set(most) & set(least):
@@ -107,9 +106,7 @@ def nearest_in_words(measured: pandas.DataFrame) -> str:
     """Whose reconstruction is nearest to how many of the originals, by PSNR: rows of `measured_crops`."""
     wins: dict[str, int] = {}
     for _, image in measured.groupby("image"):
-        values = findings.by_ae(image, "psnr")
-        exact = [ae for ae, value in values.items() if math.isinf(value)]
-        for ae in exact or words.leaders(values, highest=True):
+        for ae in words.leaders(findings.by_ae(image, "psnr"), highest=True):
             wins[ae] = wins.get(ae, 0) + 1
     first = words.leaders({ae: float(count) for ae, count in wins.items()}, highest=True)
     aes, images = measured["ae"].nunique(), measured["image"].nunique()
@@ -120,7 +117,7 @@ def nearest_in_words(measured: pandas.DataFrame) -> str:
 
 
 def measured_crops(folder: Path, aes: Sequence[str], count: int) -> pandas.DataFrame:
-    """What the pictures show, in numbers: image, ae, file, and the PSNR (dB) of the whole image.
+    """What the pictures show, in numbers: image, ae, file, PSNR (dB) of the whole image, and whether it is identical.
 
     Raises:
         LrcoreError: as `zoomed_crops`.
@@ -130,8 +127,9 @@ def measured_crops(folder: Path, aes: Sequence[str], count: int) -> pandas.DataF
         original = _as_batch(_original(folder, aes, number))
         for ae in aes:
             path = folder / f"{ae}-{number:02d}.png"
-            value = float(psnr(original, _as_batch(_pixels(path))))
-            rows.append({"image": number + 1, "ae": ae, "file": path.name, "psnr": value})
+            decoded = _as_batch(_pixels(path))
+            row = {"image": number + 1, "ae": ae, "file": path.name, "psnr": float(psnr(original, decoded))}
+            rows.append({**row, "identical": torch.equal(original, decoded)})
     return pandas.DataFrame(rows)
 
 

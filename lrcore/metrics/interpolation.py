@@ -98,7 +98,7 @@ def great_circle_latents(
     directions = torch.nn.functional.normalize(points, dim=1)
     nearest = min(NEAREST, len(points) - 1)
     drawn = torch.randint(nearest, (len(points),), generator=generator).to(points.device)
-    moved = []
+    moved = torch.empty_like(latents)
     for start in range(0, len(points), BLOCK):
         before_block()
         similarity = directions[start : start + BLOCK] @ directions.T
@@ -110,8 +110,8 @@ def great_circle_latents(
         neighbour = latents[found.indices.gather(1, place)[:, 0]]
         # cos(w / 2) = sqrt((1 + cos w) / 2), which is 0 for opposite ones alone
         scale = (2 * (1 + cosine)).sqrt().clamp(min=1e-6).to(latents.dtype)
-        moved.append((latents[start : start + BLOCK] + neighbour) / scale[:, :, None])
-    return torch.cat(moved)
+        moved[start : start + BLOCK] = (latents[start : start + BLOCK] + neighbour) / scale[:, :, None]
+    return moved
 
 
 def interpolated_frechet(

@@ -65,7 +65,16 @@ def not_packed(study: Study) -> list[str]:
         **{f"autoencoders.{ae}.pretrained": spec.pretrained for ae, spec in study.autoencoders.items()},
         **{f"autoencoders.{ae}.family": spec.family for ae, spec in study.autoencoders.items() if ".py" in spec.family},
     }
+    for ae, spec in study.autoencoders.items():
+        files = {key: value for key, value in spec.options if _is_file(value, spec.family)}
+        found |= {f"autoencoders.{ae}.options.{key}": value for key, value in files.items()}
     return [f"{key} {written(value)!r}" for key, value in found.items() if value]
+
+
+def _is_file(option: object, family: str) -> bool:
+    """Whether an option names what is there, from here or beside the class that gets it."""
+    beside = Path(family.rpartition(":")[0]).parent
+    return isinstance(option, str) and bool(option) and (Path(option).exists() or (beside / option).exists())
 
 
 def _files(folder: Path, inside: str) -> Iterator[tuple[str, Path]]:

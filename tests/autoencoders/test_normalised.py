@@ -116,6 +116,8 @@ def test_measured_images_are_spread_and_bounded():
             r"1 of 48 channels of the latent are the same in all 64 images \(0\)",
         ),
         ("all", {"scale": 0.0}, "the latent has collapsed: all values are 0"),
+        ("all", {"scale": 1e-9, "shift": 5.0}, "the latent has collapsed: all values are 5"),
+        ("channel", {"scale": 1e-9, "shift": 5.0}, "48 of 48 channels of the latent are the same"),
         ("position", {"scale": [0.0, *[1.0] * 47]}, '4 of the 192 numbers of a latent are the same .* "channel"'),
         ("channel", {"shift": float("nan")}, "NaN or infinite"),
     ],

@@ -19,7 +19,7 @@ from lrcore.records.schema import GenerationRow
 from lrcore.records.writing import write_generation
 from lrcore.staging import __main__ as staging
 from lrcore.staging import wheels
-from lrcore.staging.contents import of_study_file
+from lrcore.staging.contents import not_packed, of_study_file
 from lrcore.staging.parts import checked_parts, members, write_parts
 from lrcore.staging.unpacking import unpack
 from lrcore.studies.loading import load_study
@@ -130,6 +130,18 @@ def test_study_files_lie_to_one_another_as_they_did(tmp_path):
     write_parts(tmp_path / "to", "study", of_study_file(str(mine)), 10**6)
     unpack(tmp_path / "to" / "study.sha256", {"studies": tmp_path / "there"})
     assert load_study(str(tmp_path / "there" / "mine" / "study.toml")).summary == "Common."
+
+
+def test_files_that_options_name_are_told(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("")
+    (tmp_path / "wide.pt").write_text("")
+    study = tmp_path / "study.toml"
+    study.write_text(
+        'extends = "smoke"\n[autoencoders.mine]\nfamily = "mine.py:Mine"\n'
+        'options = { weights = "wide.pt", other = "none.pt", channels = 4, name = "" }\n'
+    )
+    monkeypatch.chdir("/")  # found beside the class
+    assert not_packed(load_study(str(study)))[-1] == "autoencoders.mine.options.weights 'wide.pt'"
 
 
 def test_parts_are_not_mixed_with_older_ones(tree, tmp_path):
