@@ -102,6 +102,11 @@ class Autoencoder(nn.Module, ABC):
         return Posterior(self.encode_batch(images), None)
 
     @property
+    def _pixels_seen(self) -> int:
+        """Pixels a side of what the network sees: more than `shape.resolution` where images are resized inside."""
+        return self.shape.resolution
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are; results are on it, inputs may be anywhere."""
         held = next(chain(self.parameters(), self.buffers()), None)
@@ -168,7 +173,7 @@ class Autoencoder(nn.Module, ABC):
     def _in_chunks(self, batch: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
         # a subclass may have set up its parts after the last call of eval()
         self.eval()
-        size = min(IMAGES_PER_FORWARD, max(1, PIXELS_PER_FORWARD // self.shape.resolution**2))
+        size = min(IMAGES_PER_FORWARD, max(1, PIXELS_PER_FORWARD // self._pixels_seen**2))
         device = self.device
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
         found = []

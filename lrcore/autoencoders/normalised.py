@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lrcore.autoencoders.base import Autoencoder, CollapsedError, LatentShape, Posterior, encode_all, spread
+from lrcore.autoencoders.resized import Resized
 from lrcore.errors import LrcoreError, unknown
 from lrcore.spec.study import NORMALISATIONS
 
@@ -66,6 +67,10 @@ class Normalised(Autoencoder):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
         self.register_buffer("images", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def _pixels_seen(self) -> int:
+        return self.inner._pixels_seen
 
     @property
     def measured(self) -> bool:
@@ -156,7 +161,7 @@ class Normalised(Autoencoder):
 def has_posterior(autoencoder: Autoencoder) -> bool:
     """Whether `posterior` tells a deviation."""
     inside = autoencoder
-    while isinstance(inside, Normalised):
+    while isinstance(inside, Normalised | Resized):
         inside = inside.inner
     return type(inside).posterior_batch is not Autoencoder.posterior_batch
 
@@ -164,3 +169,17 @@ def has_posterior(autoencoder: Autoencoder) -> bool:
 def tried(autoencoder: Autoencoder) -> Autoencoder:
     """What can be tried out before there are images: the inside of one whose statistics are not measured yet."""
     return autoencoder.inner if isinstance(autoencoder, Normalised) and not autoencoder.measured else autoencoder
+
+
+def seeing(autoencoder: Autoencoder, resolution: int) -> Autoencoder:
+    """The autoencoder for images of `resolution` px; as it is where it was made for them.
+
+    One that measures statistics of its latents goes on to be the outermost: a study asks it for them.
+    """
+    if autoencoder.shape.resolution == resolution:
+        return autoencoder
+    if isinstance(autoencoder, Normalised):
+        autoencoder.inner = seeing(autoencoder.inner, resolution)
+        autoencoder.shape = autoencoder.inner.shape
+        return autoencoder
+    return Resized(autoencoder, resolution)

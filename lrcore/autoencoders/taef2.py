@@ -22,6 +22,7 @@ from torch.nn import functional
 from lrcore.assets import cache, table
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all, spread
 from lrcore.autoencoders.patches import from_tokens, to_tokens
+from lrcore.autoencoders.resized import resized
 from lrcore.errors import LrcoreError
 
 WEIGHTS = ("taef2_encoder", "taef2_decoder")
@@ -142,18 +143,18 @@ class Taef2Autoencoder(Autoencoder):
         for name, value in zip(("mean", "deviation"), moments.float(), strict=True):
             self.register_buffer(name, value)
 
+    @property
+    def _pixels_seen(self) -> int:
+        return self.size
+
     def encode_batch(self, images: Tensor) -> Tensor:
-        # sharp edges overshoot in bicubic interpolation
-        seen = _resized((images + 1.0) / 2.0, self.size).clamp(0.0, 1.0)
+        # in [0, 1], to the same bits as ever: `resized.Resized` would do it in [-1, 1]
+        seen = resized((images + 1.0) / 2.0, self.size).clamp(0.0, 1.0)
         return to_tokens((self.encoder(seen).float() - self.mean) / self.deviation, 1)
 
     def decode_batch(self, tokens: Tensor) -> Tensor:
         latent = from_tokens(tokens, 1, self.shape.grid) * self.deviation + self.mean
-        return 2.0 * _resized(self.decoder(latent).float().clamp(0.0, 1.0), self.shape.resolution) - 1.0
-
-
-def _resized(images: Tensor, size: int) -> Tensor:
-    return functional.interpolate(images, size=(size, size), mode="bicubic", antialias=True)
+        return 2.0 * resized(self.decoder(latent).float().clamp(0.0, 1.0), self.shape.resolution) - 1.0
 
 
 def measured_moments(autoencoder: Taef2Autoencoder, pixels: Any) -> Tensor:

@@ -138,10 +138,10 @@ class AutoencoderSpec:
     `family` is one of `AUTOENCODER_FAMILIES`, or names your own: an entry point, or `file.py:function`
     (`lrcore.autoencoders.custom`). `seed` is added to the study's in training: one more training of the same
     autoencoder. `coefficients` of "patches": the first principal components of a patch that are kept, 0 for its pixels
-    as they are. `size` of "taef2": the pixels a side to which it resizes the images, a multiple of 8. `normalise`, one
-    of `NORMALISATIONS`, shifts and scales the latents by statistics of the training images; "" leaves them as they
-    come. `options`: further arguments of what your own `family` names. A key that the autoencoder does
-    not use is refused.
+    as they are. `size` of one from elsewhere: the pixels a side to which images are resized inside it, 0 for none;
+    "taef2" needs it, a multiple of 8. `normalise`, one of `NORMALISATIONS`, shifts and scales the latents by statistics
+    of the training images; "" leaves them as they come. `options`: further arguments of what your own `family` names.
+    A key that the autoencoder does not use is refused.
     """
 
     family: str

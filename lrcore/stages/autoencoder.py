@@ -18,7 +18,7 @@ from lrcore.autoencoders import flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
 from lrcore.autoencoders.loading import load_model, stored_class, stored_config
-from lrcore.autoencoders.normalised import Normalised, tried
+from lrcore.autoencoders.normalised import Normalised, seeing, tried
 from lrcore.autoencoders.objectives import (
     AlignedKLObjective,
     AutoencoderObjective,
@@ -120,7 +120,8 @@ def require_pretrained(work: Workspace, ae: str) -> None:
     Raises:
         LrcoreError: it cannot, with how to supply it by hand; or its config says that it cannot be used.
     """
-    spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
+    spec = work.study.autoencoders[ae]
+    resolution = spec.size or work.study.data.resolution
     if not spec.pretrained:
         return
     with naming(f"autoencoders.{ae}"):
@@ -134,7 +135,7 @@ def require_pretrained(work: Workspace, ae: str) -> None:
         if found != RAE_DECODER:
             check_config(config, spec.family, resolution, spec.patch)
         elif config.get("resolution") != resolution:
-            raise LrcoreError(f"this decoder makes images of {config.get('resolution')} px, the study has {resolution}")
+            raise LrcoreError(f"this decoder makes images of {config.get('resolution')} px, here it has {resolution}")
 
 
 def ensure_autoencoder(work: Workspace, ae: str) -> Autoencoder:
@@ -194,7 +195,7 @@ def as_it_comes(work: Workspace, ae: str) -> Autoencoder:
         return _taef2(work, ae).to(work.device)
     if spec.origin == "pretrained":
         with naming(f"autoencoders.{ae}"):
-            return _pretrained(work, spec).to(work.device)
+            return seeing(_pretrained(work, spec), work.study.data.resolution).to(work.device)
     folder = autoencoder_folder(work, ae)
     if folder == kept_folder(work, ae):
         return _trained(work, spec, folder).to(work.device)
@@ -259,7 +260,7 @@ def _pretrained(work: Workspace, spec: AutoencoderSpec) -> Autoencoder:
 
     from lrcore.autoencoders.rae_decoder import TimmRaeDecoder
 
-    resolution = work.study.data.resolution
+    resolution = spec.size or work.study.data.resolution
 
     def load(model_class: Any) -> Any:
         return load_model(model_class, spec.pretrained, spec.subfolder, spec.revision)

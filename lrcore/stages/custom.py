@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lrcore.autoencoders.base import Autoencoder, LatentShape
 from lrcore.autoencoders.custom import code_fingerprint, custom_fingerprint, load_custom
-from lrcore.autoencoders.normalised import has_posterior
+from lrcore.autoencoders.normalised import has_posterior, seeing
 from lrcore.errors import LrcoreError, naming
 from lrcore.runtime.files import write_json
 from lrcore.spec.study import AutoencoderSpec, written
@@ -68,12 +68,13 @@ def known(work: Workspace, ae: str) -> Known:
 
 
 def _code(spec: AutoencoderSpec) -> str:
-    """What is run, and with which options."""
-    return " ".join([code_fingerprint(spec.family), *([recipe(spec.options)] if spec.options else [])])
+    """What is run, with which options, and for images of which size."""
+    options, size = [recipe(spec.options)] if spec.options else [], [f"{spec.size} px"] if spec.size else []
+    return " ".join([code_fingerprint(spec.family), *options, *size])
 
 
 def load(work: Workspace, ae: str) -> Autoencoder:
-    """The autoencoder `ae`, on the study's device; its code is run once.
+    """The autoencoder `ae` for the study's images, on its device; its code is run once.
 
     Raises:
         UnknownUntilRun: no code may run.
@@ -84,8 +85,8 @@ def load(work: Workspace, ae: str) -> Autoencoder:
         raise UnknownUntilRun(f"autoencoders.{ae}: '{written(spec.family)}' is code, which only a run imports")
     if ae not in work.custom_autoencoders:
         with naming(f"autoencoders.{ae}"):
-            made = load_custom(spec.family, work.study.data.resolution, spec.options)
-        work.custom_autoencoders[ae] = made.to(work.device)
+            made = load_custom(spec.family, spec.size or work.study.data.resolution, spec.options)
+        work.custom_autoencoders[ae] = seeing(made, work.study.data.resolution).to(work.device)
     return work.custom_autoencoders[ae]
 
 

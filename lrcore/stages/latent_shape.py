@@ -31,7 +31,8 @@ def latent_shape(work: Workspace, ae: str) -> LatentShape:
     """
     spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
     if spec.pretrained in PUBLISHED_CHANNELS:
-        return LatentShape(resolution, token_grid(resolution, PUBLISHED_STRIDE, 1), PUBLISHED_CHANNELS[spec.pretrained])
+        grid = token_grid(spec.size or resolution, PUBLISHED_STRIDE, 1)
+        return LatentShape(resolution, grid, PUBLISHED_CHANNELS[spec.pretrained])
     if spec.family == "taef2":
         return taef2.latent_shape(resolution, spec.size)
     if spec.origin == "fitted":

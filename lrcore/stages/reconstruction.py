@@ -116,14 +116,16 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
 def _named_weights(spec: AutoencoderSpec) -> str:
     """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or "".
 
-    Of an absolute path the last part: where somebody keeps a file is nobody's business.
+    Of an absolute path the last part: where somebody keeps a file is nobody's business. With the size to which images
+    are resized, but of TAEF2, whose size is not of choice.
     """
-    if spec.origin == "custom":
-        return _without_folder(written(spec.family))
     if spec.family == "taef2":
         return " ".join(taef2.WEIGHTS)
+    resized = f", images resized to {spec.size} px" if spec.size else ""
+    if spec.origin == "custom":
+        return _without_folder(written(spec.family)) + resized
     place = "/".join(filter(None, (_without_folder(written(spec.pretrained)), spec.subfolder)))
-    return place + (f"@{spec.revision}" if spec.revision else "")
+    return place + (f"@{spec.revision}" if spec.revision else "") + resized
 
 
 def _without_folder(path: str) -> str:

@@ -234,13 +234,14 @@ def _check_sampler(study: Study) -> None:
 
 
 _TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision", "seed"}
+_STORED = {"pretrained", "subfolder", "revision", "precision", "size"}
 _USED_KEYS = {
     ("trained", "kl"): _TRAINED_KL,
     ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_hidden"},
     ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision", "seed"},
-    ("pretrained", "kl"): {"pretrained", "subfolder", "revision", "precision", "patch"},
-    ("pretrained", "flux2"): {"pretrained", "subfolder", "revision", "precision"},
-    ("pretrained", "rae"): {"pretrained", "subfolder", "revision", "precision"},
+    ("pretrained", "kl"): _STORED | {"patch"},
+    ("pretrained", "flux2"): _STORED,
+    ("pretrained", "rae"): _STORED,
     ("pretrained", "taef2"): {"size", "precision"},
     ("fitted", "patches"): {"patch", "coefficients"},
 }
@@ -254,7 +255,7 @@ def _check_autoencoder(study: Study, ae: str) -> None:
     if spec.origin == "custom":
         with naming(f"{name}.family"):
             check_custom_name(spec.family)
-    used = {"family", "normalise", *(["options"] if spec.origin == "custom" else [])} | _USED_KEYS.get(
+    used = {"family", "normalise", *(["options", "size"] if spec.origin == "custom" else [])} | _USED_KEYS.get(
         (spec.origin, spec.family), set()
     )
     for field in fields(spec):

@@ -1,5 +1,6 @@
 """The interface of autoencoders, the guard, and the families against diffusers' own treatment of the same latents."""
 
+import dataclasses
 import json
 import re
 import warnings
@@ -22,12 +23,17 @@ from lrcore.autoencoders import flux2, kl, loading, rae, rae_decoder
 from lrcore.autoencoders.base import Autoencoder, LatentShape, encode_all
 from lrcore.autoencoders.guard import guard_scale
 from lrcore.autoencoders.loading import load_model
+from lrcore.autoencoders.normalised import has_posterior
 from lrcore.autoencoders.patches import from_tokens, to_tokens
 from lrcore.datasets.images import to_float
 from lrcore.encoders.loading import load_encoder
 from lrcore.errors import LrcoreError
+from lrcore.runtime.folders import Folders
+from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import AutoencoderSpec
-from lrcore.stages.autoencoder import CLASSES, RAE_DECODER
+from lrcore.stages.autoencoder import CLASSES, RAE_DECODER, as_it_comes, require_pretrained
+from lrcore.stages.latent_shape import latent_shape
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
 SPEC = AutoencoderSpec("kl", widths=(8, 8), latent_channels=4, patch=2)
@@ -489,3 +495,27 @@ def test_classes_are_named_as_they_are_called():
     assert rae_decoder.TimmRaeDecoder.__name__ == RAE_DECODER
     ours = {name for names in CLASSES.values() for name in names} - {RAE_DECODER}
     assert ours == {model.__name__ for model in (AutoencoderKL, AutoencoderKLFlux2, AutoencoderRAE)}
+
+
+def test_a_study_gives_a_stored_model_the_size_of_the_images_that_it_sees(tmp_path):
+    """An f8 model of patch 1 has 16 tokens of an image of 32 px, and 64 of the same image at 64 px."""
+    blocks = {"block_out_channels": (8,) * 4, "down_block_types": ("DownEncoderBlock2D",) * 4}
+    model = AutoencoderKL(**blocks, up_block_types=("UpDecoderBlock2D",) * 4, norm_num_groups=4, scaling_factor=1.0)
+    model.save_pretrained(tmp_path / "f8")
+
+    def workspace(size):
+        study = load_study("smoke")
+        spec = AutoencoderSpec("kl", pretrained=str(tmp_path / "f8"), patch=1, size=size)
+        study = dataclasses.replace(study, autoencoders={"mine": spec})
+        return Workspace(study, Folders(tmp_path, tmp_path, tmp_path), StopRequest(), lambda steps: None)
+
+    for size, side in ((0, 4), (64, 8)):
+        work = workspace(size)
+        require_pretrained(work, "mine")
+        made = as_it_comes(work, "mine")
+        assert made.shape == latent_shape(work, "mine") == LatentShape(32, (side, side), 4)
+        found = made.posterior(pixels(2))
+        assert found.mean.shape == found.std.shape == (2, side**2, 4) and has_posterior(made)
+        assert made.decode(found.mean).shape == (2, 3, 32, 32)
+    with pytest.raises(LrcoreError, match=r"autoencoders.mine: resolution 60 must be a multiple of 8 px"):
+        require_pretrained(workspace(60), "mine")
