@@ -48,7 +48,7 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
             "finding": [claim.claim for claim in found],
             "verdict": [claim.verdict for claim in found],
             "published": [_unbroken(claim.published) for claim in found],
-            f"study {name}": [_unbroken(claim.here) for claim in found],
+            f"study {name}": [_unbroken(" ".join(filter(None, [claim.here, claim.caution]))) for claim in found],
             "source": [{**STUDIES, **_OTHER_SOURCES}.get(claim.source, claim.source) for claim in found],
         }
     )
@@ -93,7 +93,7 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
     said = "; ".join(f"{row.replace('<br>', ' ')}: {_in_words(group)}" for row, group in _by(rows, "row"))
     alt = f"Places of the autoencoders from the lowest to the highest distance. {said}."
     best = findings.by_ae(study.best(), "distance")
-    noise = findings.noise_of_difference(study.repeated)
+    noise = study.noise_of_best
     first = words.leaders(words.above_zero({ae: best[ae] for ae in best if ae in set(own["ae"])}), noise)
     about = Words(
         first_places(agreement.by_setting(published).values(), first, study.name),
@@ -226,13 +226,17 @@ def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
     """
     best = study.best()
     ours = dict(zip(best["ae"], best["distance"], strict=True))
-    noise = findings.noise_of_difference(study.repeated)
     rows = agreement.pairs(published)
     rows["ahead"] = [
         verdicts.lead(ours[first], ours[second]) if {first, second} <= set(ours) else math.nan
         for first, second in zip(rows["first"], rows["second"], strict=True)
     ]
-    rows["verdict"] = [verdicts.verdict_on(ahead, noise) for ahead in rows["ahead"]]
+    rows["verdict"] = [
+        verdicts.verdict_on_lead(ahead, study.noise_of_best)
+        if len({first, second} & set(ours)) != 1
+        else verdicts.INCOMPLETE
+        for first, second, ahead in zip(rows["first"], rows["second"], rows["ahead"], strict=True)
+    ]
     table = pandas.DataFrame(
         {
             "more learnable": [naming.ae_style(ae).label for ae in rows["first"]],

@@ -39,22 +39,32 @@ def noise_in_words(study: StudyRows) -> str:
     """How far another training seed moves a distance of this study, and from what size a difference counts."""
     noise = findings.noise_of_seeds(study.repeated)
     if noise.empty:
-        return "No setting was trained with two seeds, so its noise is not known, and verdicts go by the sign alone."
-    limit = findings.noise_of_difference(study.repeated)
-    few = noise if len(noise) <= FEW else noise.sort_values("relative_deviation").iloc[[0, -1]]
+        return (
+            "No setting was trained with two seeds, so its noise is not known: differences point one way or the other."
+        )
+    few = noise if len(noise) <= FEW else noise.sort_values("deviation").iloc[[0, -1]]
     each = (", " if len(few) == len(noise) else " to ").join(
-        f"{_percent(deviation)} for {ae_name(ae)}"
-        for ae, deviation in zip(few["ae"], few["relative_deviation"], strict=True)
+        f"{_percent(deviation)} for {ae_name(ae)}" for ae, deviation in zip(few["ae"], few["deviation"], strict=True)
     )
-    return (
-        f"Another seed moves a distance by {each} (relative standard deviation), so a difference of two trainings "
-        f"counts from {_percent(limit)}."
+    said = f"Another seed moves a distance by {each} (relative standard deviation)"
+    limit, of_best = findings.noise_of_difference(study.repeated), study.noise_of_best
+    if math.isinf(limit):
+        freedom = int(noise["freedom"].sum())
+        degrees = "one degree" if freedom == 1 else f"{freedom} degrees"
+        return (
+            f"{said}, known with {degrees} of freedom alone: no difference counts before there are "
+            f"{findings.LEAST_FREEDOM}."
+        )
+    trainings = int(study.best()["seeds"].min())
+    means = (
+        f", and one of autoencoders, means of {trainings} trainings, from {_percent(of_best)}" if trainings > 1 else ""
     )
+    return f"{said}, so a difference of two trainings counts from {_percent(limit)}{means}."
 
 
 def band_in_words(studies: Iterable[StudyRows]) -> str:
     """Which studies the figure of differences draws a band for, and what lies in it, or that there is none."""
-    known = [code(study.name) for study in studies if findings.noise_of_difference(study.repeated) > 0]
+    known = [code(study.name) for study in studies if 0 < findings.noise_of_difference(study.repeated) < math.inf]
     if not known:
         return "No study here has a setting of two seeds so far, so the figure cannot show which differences are noise."
     where = f"study {known[0]}" if len(known) == 1 else f"the studies {words.joined(known)}"
@@ -63,17 +73,20 @@ def band_in_words(studies: Iterable[StudyRows]) -> str:
 
 def disagreements(name: str, found: Sequence[Claim]) -> str:
     """The findings that the study `name` speaks against, with the numbers of both; else that there are none."""
-    against = [claim for claim in found if claim.verdict == verdicts.FAILS]
-    missing = sum(claim.verdict == verdicts.MISSING for claim in found)
-    waiting = f" ({missing} of {len(found)} {_verb(verdicts.MISSING, missing)})" if missing else ""
+    against = [claim for claim in found if claim.verdict in (verdicts.FAILS, verdicts.OTHER_WAY)]
+    lacking = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in _OPEN}
+    said = [f"{count} of {len(found)} {_verb(verdict, count)}" for verdict, count in lacking.items() if count]
+    waiting = f" ({', '.join(said)})" if said else ""
     if not against:
-        return f"The study {code(name)} contradicts no published finding by more than the noise of its seeds{waiting}."
+        return f"The study {code(name)} contradicts no published finding{waiting}."
     bullets = [
         f"- **{escaped(claim.claim)}** Published [@{claim.source}]: {escaped(claim.published)}. "
         f"Here: {escaped(claim.here)}."
         for claim in against
     ]
-    return "\n".join([f"In the study {code(name)} these published findings do not hold{waiting}:\n", *bullets])
+    by_sign = against[0].verdict == verdicts.OTHER_WAY  # of one study, the noise is known of all or of none
+    what = "point the other way, by the sign alone, as no setting has two seeds" if by_sign else "do not hold"
+    return "\n".join([f"In the study {code(name)} these published findings {what}{waiting}:\n", *bullets])
 
 
 def published_agreement(published: pandas.DataFrame) -> str:
@@ -112,8 +125,8 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     same = int((found["tau"] > 1 - 1e-9).sum())
     taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
     text += f"that of {numbers.part(same, len(found), 'published setting')}, at rank correlations of {taus}."
-    noise = findings.noise_of_difference(study.repeated)
-    if math.isnan(noise):
+    noise = study.noise_of_best
+    if not math.isfinite(noise):
         return text
     gaps = best["distance"].pct_change().iloc[1:]
     clear = int((gaps > noise).sum())
@@ -190,13 +203,21 @@ def _compared(study: StudyRows) -> str:
 
 
 def _verb(verdict: str, number: int) -> str:
-    one, several = {
-        verdicts.HOLDS: ("holds", "hold"),
-        verdicts.FAILS: ("does not hold", "do not hold"),
-        verdicts.NOISE: ("is within the noise of the seed", "are within the noise of the seed"),
-        verdicts.MISSING: ("is not measured", "are not measured"),
-    }[verdict]
+    one, several = _VERBS[verdict]
     return one if number == 1 else several
+
+
+_OPEN = (verdicts.CONFOUNDED, verdicts.INCOMPLETE, verdicts.MISSING)
+_VERBS = {
+    verdicts.HOLDS: ("holds", "hold"),
+    verdicts.SAME_WAY: ("points the same way", "point the same way"),
+    verdicts.NOISE: ("is within the noise of the seed", "are within the noise of the seed"),
+    verdicts.OTHER_WAY: ("points the other way", "point the other way"),
+    verdicts.FAILS: ("does not hold", "do not hold"),
+    verdicts.CONFOUNDED: ("is confounded", "are confounded"),
+    verdicts.INCOMPLETE: ("is incomplete", "are incomplete"),
+    verdicts.MISSING: ("has no rows yet", "have no rows yet"),
+}
 
 
 def _percent(share: float) -> str:

@@ -63,6 +63,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
             )
         )
     noise = findings.noise_of_difference(study.repeated)
+    noise = noise if math.isfinite(noise) else math.nan  # of too few trainings: as good as not known
     limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
     if not math.isnan(noise):
         end = min(noise, 10 ** limits[1])
@@ -251,11 +252,7 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     settings = findings.mean_over_seeds(study.generation)
     step = findings.last_common_step(settings)
     noise = findings.noise_of_seeds(study.repeated)
-    parts = [
-        pandas.DataFrame(
-            {"kind": _TWO_SEEDS, "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["relative_deviation"]}
-        )
-    ]
+    parts = [pandas.DataFrame({"kind": _TWO_SEEDS, "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["deviation"]})]
     spread = findings.spreads(settings, step)
     for parameter in findings.PARAMETERS:
         own = spread[spread["parameter"] == parameter]

@@ -15,10 +15,9 @@ from lrcore.figures.literature import STUDIES
 from lrcore.results import findings, naming, verdicts
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
-from lrcore.results.wording import labels
+from lrcore.results.wording import NETWORKS, labels
 
 _DATASETS = {"cifar10": "CIFAR-10", "imagenet": "ImageNet"}
-_NETWORKS = {"inception2015": "the 2015 Inception", "efficientnet_lite0": "EfficientNet-Lite0"}
 _NAMED = 3
 """A sentence names so many autoencoders, and counts more of them."""
 
@@ -98,7 +97,7 @@ def images(generation: pandas.DataFrame) -> str:
 def features(generation: pandas.DataFrame) -> str:
     """Whose features distances are measured in: 'in the features of the 2015 Inception'."""
     network = str(generation["feature_network"].iloc[0])
-    return f"in the features of {_NETWORKS.get(network, network)}"
+    return f"in the features of {NETWORKS.get(network, network)}"
 
 
 def samples(generation: pandas.DataFrame) -> str:
@@ -112,6 +111,8 @@ def seed_noise(noise: float) -> str:
     """How the title was decided: by which noise of the training's seed (relative, NaN where it is not known)."""
     if math.isnan(noise):
         return "No setting has two seeds, so the noise of the seed is not known."
+    if math.isinf(noise):
+        return "Too few settings have two seeds to know the noise of the seed, so no difference counts."
     return f"Differences of at most {100 * noise:.0f} % may be the training's seed, and count as none."
 
 

@@ -6,7 +6,7 @@
 Distances are those at the last step that all measured autoencoders reached. Autoencoders are compared at their chosen
 settings where a study measured these anew; else, and as values of a parameter are, by the lowest over the settings that
 all of them were measured with, so that a grid may be half done. What a verdict means stands in
-`lrcore.results.verdicts`; *not measured* is a claim while an autoencoder of the study that it speaks of has no rows to
+`lrcore.results.verdicts`; a claim is *incomplete* while an autoencoder of the study that it speaks of has no rows to
 compare.
 """
 
@@ -26,8 +26,17 @@ from lrcore.results.evidence import Evidence, evidence
 from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.verdicts import MISSING, lead, overall, verdict_on, verdict_on_choices
-from lrcore.results.wording import labels, named, named_choices, named_spreads, narrow_note, tau_text
+from lrcore.results.verdicts import (
+    CONFOUNDED,
+    INCOMPLETE,
+    MISSING,
+    lead,
+    overall,
+    verdict_on,
+    verdict_on_choices,
+    verdict_on_lead,
+)
+from lrcore.results.wording import encoder_note, labels, named, named_choices, named_spreads, narrow_note, tau_text
 from lrcore.spec.study import NO_REPA
 
 FIDELITY = "lpips_vgg"
@@ -41,8 +50,7 @@ class Claim:
     """A published finding and what one study says of it.
 
     `claim` is a sentence, `source` a key of `posts/references.bib`; `published` and `here` give the numbers of either
-    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` names what the study's transformer is too narrow
-    for.
+    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` says what confounds it.
     """
 
     claim: str
@@ -60,8 +68,31 @@ def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
         LrcoreError: as `evidence`, or a published figure that a claim quotes is missing.
     """
     given = evidence(study, published)
-    caution = narrow_note(study.generation)
-    return [dataclasses.replace(claim(given), caution=caution) for claim in CLAIMS]
+    return [_considered(study, judge, judge.claim(given)) for judge in CLAIMS]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How a claim is judged, and what can confound it.
+
+    `of`: the autoencoders that it rests on, "" for all; `across`: whether it compares distances over what was shown an
+    encoder's features and what was not: RAE, FLUX.2 and REPA against the others.
+    """
+
+    claim: Callable[[Evidence], Claim]
+    of: tuple[str, ...] = ()
+    across: bool = False
+
+
+def _considered(study: StudyRows, judge: Judge, claim: Claim) -> Claim:
+    """The claim with what confounds it; what has no rows is not confounded."""
+    rows = study.generation
+    of = rows[rows["ae"].isin(judge.of)] if judge.of else rows
+    notes = [narrow_note(of), encoder_note(rows) if judge.across else ""]
+    caution = " ".join(filter(None, notes))
+    if not caution or claim.verdict in (MISSING, INCOMPLETE):
+        return claim
+    return dataclasses.replace(claim, verdict=CONFOUNDED, caution=caution)
 
 
 def as_frame(claims: Iterable[Claim]) -> pandas.DataFrame:
@@ -99,7 +130,7 @@ def train_shift_grows(given: Evidence) -> Claim:
     shifts = _without_repa(given, "trainshift")
     order = sorted(shifts, key=lambda ae: given.channels[ae])
     tau, _ = agreement.kendall(given.channels, {ae: values[0] for ae, values in shifts.items()})
-    verdict = verdict_on_choices([shifts[ae] for ae in order], _grows)
+    verdict = verdict_on_choices([shifts[ae] for ae in order], _grows, given.noise)
     here = f"{named_choices(shifts, order)}; rank correlation with channels {tau_text(tau)}"
     return Claim(
         "The best train shift grows with the channels per token.",
@@ -125,9 +156,10 @@ def sample_shift_of_wide_latents(given: Evidence) -> Claim:
     shifts = _without_repa(given, "sampleshift")
     needed = ("sd", "flux2", "rae")
     whole = set(needed) <= set(shifts)
-    verdict = MISSING
+    verdict = INCOMPLETE if shifts else MISSING
     if whole:
-        verdict = verdict_on_choices([shifts[ae] for ae in needed], lambda values: min(values[1:]) > values[0])
+        chosen = [shifts[ae] for ae in needed]
+        verdict = verdict_on_choices(chosen, lambda values: min(values[1:]) > values[0], given.noise)
     return Claim(
         "The best sample shift is larger for the wide latents of FLUX.2 and RAE than for SD.",
         FOLLOWED,
@@ -202,7 +234,7 @@ def repa_helps(given: Evidence) -> Claim:
         "; ".join(f"{row['quantity']} {as_printed(row['value'])}" for _, row in told.iterrows())
         or "no figure quoted here",
         f"{given.label} {', '.join(parts)}{_so_far(given, effect.index)}" if parts else _lacking(given, parts),
-        _of_all(given, set(effect.index), [verdict_on(-change, given.noise) for change in effect["paired"]]),
+        _of_all(given, set(effect.index), [verdict_on(_turned(change), given.noise) for change in effect["paired"]]),
     )
 
 
@@ -227,19 +259,19 @@ def interpolation_orders(given: Evidence) -> Claim:
     )
 
 
-CLAIMS: tuple[Callable[[Evidence], Claim], ...] = (
-    order_of_learnability,
-    flux2_against_sd,
-    flux1_against_sd,
-    rae_against_sd,
-    best_density,
-    train_shift_grows,
-    train_shift_predicted,
-    sample_shift_predicted,
-    sample_shift_of_wide_latents,
-    train_shift_matters_most,
-    repa_helps,
-    interpolation_orders,
+CLAIMS = (
+    Judge(order_of_learnability, across=True),
+    Judge(flux2_against_sd, ("flux2", "sd"), across=True),
+    Judge(flux1_against_sd, ("flux1", "sd")),
+    Judge(rae_against_sd, ("rae", "sd"), across=True),
+    Judge(best_density),
+    Judge(train_shift_grows),
+    Judge(train_shift_predicted),
+    Judge(sample_shift_predicted),
+    Judge(sample_shift_of_wide_latents, ("sd", "flux2", "rae")),
+    Judge(train_shift_matters_most),
+    Judge(repa_helps, across=True),
+    Judge(interpolation_orders, across=True),
 )
 """In the order of the site: the autoencoders, the timesteps, the rest."""
 
@@ -250,7 +282,7 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
     tried = given.settings[parameter].unique().tolist()
     groups = given.values(parameter)
     wanted = {key: findings.nearest_shift(tried, predicted[key[0]]) for key in groups}
-    verdicts = [_is_value(values, wanted[key]) for key, values in groups.items()]
+    verdicts = [_is_value(values, wanted[key], given.noise) for key, values in groups.items()]
     agreeing = sum(values[0] == wanted[key] for key, values in groups.items())
     sizes = ", ".join(f"{predicted[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(predicted))
     name = naming.PARAMETER_LABELS[parameter]
@@ -277,41 +309,56 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
         FOLLOWED,
         published_wording.published_comparison(given.published, ae, "sd").split(": ", 1)[1],
         f"{given.label} {numbers.percent(change)}, {metric} {numbers.percent(blurred)}",
-        overall([verdict_on(-learnability * change, given.noise), verdict_on(-fidelity * blurred, noise)]),
+        overall(
+            [
+                verdict_on(_turned(change) if learnability > 0 else change, given.noise_of_best),
+                verdict_on(_turned(blurred) if fidelity > 0 else blurred, noise),
+            ]
+        ),
     )
 
 
 def _fidelity_change(reconstruction: pandas.DataFrame, ae: str) -> tuple[float, float]:
-    """The relative change of `FIDELITY` from SD to `ae`, and two standard errors of it; both are of the same images."""
+    """The relative change of `FIDELITY` from SD to `ae`, and what two standard errors of its logarithm make of it.
+
+    Both are of the same images, whose errors are taken as independent: too much, if anything.
+    """
     rows = reconstruction[reconstruction["metric"] == FIDELITY]
     value, error = findings.by_ae(rows, "value"), findings.by_ae(rows, "standard_error")
     if not {ae, "sd"} <= set(value) or value["sd"] == 0:
         return math.nan, math.nan
-    ratio = value[ae] / value["sd"]
-    return ratio - 1, 2 * math.hypot(error[ae], ratio * error["sd"]) / value["sd"]
+    shares = [error[one] / value[one] for one in (ae, "sd") if value[one] > 0]
+    return value[ae] / value["sd"] - 1, math.expm1(2 * math.hypot(*shares))
 
 
 def _in_order(given: Evidence, ours: Mapping[str, float], told: Mapping[str, float]) -> str:
     """Whether every two autoencoders that `told` orders stand in that order; of too few there is no order."""
     shared = [ae for ae in ours if ae in told]
     if len(shared) < agreement.FEWEST:
-        return MISSING
+        return INCOMPLETE if given.best else MISSING
     pairs = [sorted(pair, key=lambda ae: told[ae]) for pair in itertools.combinations(shared, 2)]
     differ = [(first, second) for first, second in pairs if told[first] != told[second]]
-    return overall(verdict_on(lead(ours[first], ours[second]), given.noise) for first, second in differ)
+    return overall(verdict_on_lead(lead(ours[first], ours[second]), given.noise_of_best) for first, second in differ)
 
 
 def _of_all(given: Evidence, measured: set[str], verdicts: Iterable[str]) -> str:
     """The verdict on a claim about every autoencoder: none before each of the study is measured."""
-    return overall(verdicts) if set(given.aes) <= measured else MISSING
+    if not measured:
+        return MISSING
+    return overall(verdicts) if set(given.aes) <= measured else INCOMPLETE
 
 
 def _without_repa(given: Evidence, parameter: str) -> dict[str, list[float]]:
     return {ae: values for (ae, repa), values in given.values(parameter).items() if repa == NO_REPA}
 
 
-def _is_value(values: list[float], wanted: float) -> str:
-    return verdict_on_choices([values], lambda chosen: chosen[0] == wanted)
+def _is_value(values: list[float], wanted: float, noise: float) -> str:
+    return verdict_on_choices([values], lambda chosen: chosen[0] == wanted, noise)
+
+
+def _turned(change: float) -> float:
+    """A relative change seen from the other side: of half, twice."""
+    return 1 / (1 + change) - 1 if change != -1 else math.inf
 
 
 def _grows(values: tuple[float, ...]) -> bool:

@@ -18,7 +18,8 @@ class Evidence:
     """What claims are judged by: the rows of one study at one step, and what was published.
 
     `settings`: of `findings.mean_over_seeds`; so is `varied`, what else was tried at the chosen settings; `best`: the
-    distance of each autoencoder by which all are compared (`StudyRows.best`); `aes`: the study's autoencoders, measured
+    distance of each autoencoder by which all are compared (`StudyRows.best`), and `noise_of_best` that of a difference
+    of two of them; `aes`: the study's autoencoders, measured
     or not, that published studies have too (all, if none is); `noise`: relative, NaN where it is not known; `label`:
     what the distance is called.
     """
@@ -32,6 +33,7 @@ class Evidence:
     latents: pandas.DataFrame
     published: pandas.DataFrame
     noise: float
+    noise_of_best: float
     label: str
 
     def distances(self, aes: Iterable[str]) -> dict[str, float]:
@@ -86,5 +88,6 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         latents=study.latents,
         published=published.sort_values("ae", key=lambda column: column.map(places), kind="stable"),
         noise=findings.noise_of_difference(study.repeated),
+        noise_of_best=study.noise_of_best,
         label=study.distance,
     )

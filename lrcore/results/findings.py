@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import pandas
+from scipy.special import stdtrit
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.flow.shapes import SHAPES
@@ -344,37 +345,44 @@ def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def noise_of_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """How far a training with another seed moves the distance: columns ae, settings, seeds, relative_deviation.
+    """How far a training with another seed moves the distance: columns ae, trainings, freedom, deviation.
 
-    Over the `settings` (with their steps) of one protocol that were trained with several seeds: the root of the mean
-    square of the deviation between seeds over their mean, each with `seeds` - 1 degrees of freedom in the pool. No
-    rows where no setting has two seeds.
+    `deviation` is the standard deviation of the logarithm of a distance between trainings that differ in their seed
+    alone, at the last step at which some do: 0.05 is about 5 %. It is pooled over an autoencoder's `trainings` with
+    `freedom`, their number less that of their means. Samples of one training at several sampling shifts are no further
+    trainings: their variances are averaged. No rows where nothing was trained with two seeds.
 
     Raises:
         LrcoreError: as `require_one_protocol`.
     """
     require_one_protocol(rows)
-    rows = rows.assign(distance=deciding(rows)).dropna(subset="distance")
-    groups = rows.groupby([*SETTING, "step"])["distance"]
-    each = pandas.DataFrame({"mean": groups.mean(), "variance": groups.var(), "seeds": groups.size()}).reset_index()
-    each = each[each["seeds"] > 1]
+    rows = rows.assign(distance=deciding(rows))
+    rows = rows[rows["distance"] > 0]  # an unbiased distance may be 0 or less: of no size
+    rows = rows.assign(log=rows["distance"].map(math.log))
+    training = [name for name in SETTING if name != "sampleshift"]
+    once = rows.groupby([*SETTING, "step", "train_seed"])["log"].mean().groupby([*SETTING, "step"])
+    each = pandas.DataFrame({"variance": once.var(), "seeds": once.size()}).query("seeds > 1").reset_index()
+    each = each[each["step"] == each["step"].max()]
     found = []
     for ae, group in each.groupby("ae"):
-        freedom = group["seeds"] - 1
-        pooled = (freedom * group["variance"] / group["mean"] ** 2).sum() / freedom.sum()
-        found.append(
-            {"ae": ae, "settings": len(group), "seeds": int(group["seeds"].max()), "relative_deviation": pooled**0.5}
-        )
-    return pandas.DataFrame(found, columns=["ae", "settings", "seeds", "relative_deviation"])
+        of_training = group.groupby(training).agg(variance=("variance", "mean"), seeds=("seeds", "max"))
+        freedom = of_training["seeds"] - 1
+        deviation = ((freedom * of_training["variance"]).sum() / freedom.sum()) ** 0.5
+        found.append((ae, int(of_training["seeds"].sum()), int(freedom.sum()), deviation))
+    return pandas.DataFrame(found, columns=["ae", "trainings", "freedom", "deviation"])
 
 
-def noise_of_difference(rows: pandas.DataFrame) -> float:
-    """How large a relative difference of two trainings has to be to be more than the seed: 2 sqrt(2) deviations.
+LEAST_FREEDOM = 8
+"""Degrees of freedom below which a deviation between seeds is not known well enough to call a difference more."""
 
-    The deviation is that of `noise_of_seeds`, pooled over autoencoders, since each has few settings with two seeds; a
-    difference of two trainings deviates sqrt(2) times as much as either, and in one case of twenty by more than two of
-    its deviations. Settings sampled from one training are not independent, so it is known less well than their number
-    suggests. NaN where no setting has two seeds.
+
+def noise_of_difference(rows: pandas.DataFrame, trainings: int = 1) -> float:
+    """How large a relative difference has to be to be more than the seed, of means over so many `trainings` each.
+
+    Logarithms of distances differ by more than t s sqrt(2 / `trainings`) in one case of twenty where nothing but the
+    seed differs: s is the deviation of `noise_of_seeds`, pooled over autoencoders, and t the 97.5th percentile of
+    Student's distribution with its degrees of freedom. As a relative difference that is exp(...) - 1. NaN where nothing
+    was trained with two seeds; infinite with fewer than `LEAST_FREEDOM` degrees of freedom: then no difference counts.
 
     Raises:
         LrcoreError: as `require_one_protocol`.
@@ -382,8 +390,11 @@ def noise_of_difference(rows: pandas.DataFrame) -> float:
     noise = noise_of_seeds(rows)
     if noise.empty:
         return math.nan
-    pooled = (noise["settings"] * noise["relative_deviation"] ** 2).sum() / noise["settings"].sum()
-    return 2 * math.sqrt(2 * pooled)
+    freedom = int(noise["freedom"].sum())
+    if freedom < LEAST_FREEDOM:
+        return math.inf
+    pooled = math.sqrt(float((noise["freedom"] * noise["deviation"] ** 2).sum()) / freedom)
+    return math.expm1(float(stdtrit(freedom, 0.975)) * pooled * math.sqrt(2 / trainings))
 
 
 def relative_spread(distances: Iterable[float]) -> float:

@@ -106,6 +106,11 @@ class StudyRows:
         decided = self.decided
         return decided if one and len(decided) else self.generation
 
+    @property
+    def noise_of_best(self) -> float:
+        """`findings.noise_of_difference` of two rows of `best`: of means over as many trainings as all of them have."""
+        return findings.noise_of_difference(self.repeated, int(self.best()["seeds"].min()))
+
     def best(self) -> pandas.DataFrame:
         """One row for each autoencoder, of `findings.mean_over_seeds`, where all can be compared.
 

@@ -1,17 +1,19 @@
 """What one study's numbers say of a published finding, the training seed considered: one rule for all findings.
 
-A finding rests on relative differences between distances, and each of these on two trainings, which differ a little
-where nothing but their seed does. So each is compared with `findings.noise_of_difference`, two standard
-deviations of the relative difference of two seeds. A finding
+A finding rests on relative differences between distances, and each of these on trainings, which differ a little where
+nothing but their seed does. So each is compared with `findings.noise_of_difference`. A finding
 
 - *holds* where every difference that it rests on points its way by more than the noise,
 - *does not hold* where one of them points against it by more than the noise,
 - is *within noise* else: another seed could turn it round,
-- is *not measured* where a difference that it rests on is unknown.
+- *points the same way* or *the other way* where nothing was trained with two seeds, so that the sign alone is known,
+- is *confounded* where a transformer narrower than its tokens, or a feature network that an autoencoder is made of,
+  stands in the way,
+- is *incomplete* where some of what it rests on has no rows,
+- has *no rows yet* where nothing has.
 
-Two deviations: of differences that are nothing but seeds one in twenty passes, where one deviation lets a third pass.
 This is no test at a level: a finding that rests on many differences is easier to refute by chance than one that rests
-on one. Noise that nobody measured (no setting with two seeds) is NaN, and counts as none.
+on one.
 """
 
 from __future__ import annotations
@@ -24,57 +26,94 @@ import pandas
 
 from lrcore.errors import unknown
 
-HOLDS, NOISE, FAILS, MISSING = VERDICTS = ("holds", "within noise", "does not hold", "not measured")
+HOLDS, SAME_WAY, NOISE, OTHER_WAY, FAILS, CONFOUNDED, INCOMPLETE, MISSING = VERDICTS = (
+    "holds", "points the same way", "within noise", "points the other way", "does not hold", "confounded", "incomplete",
+    "no rows yet",
+)  # fmt: skip
+
+_WEAKEST_FIRST = (MISSING, INCOMPLETE, CONFOUNDED, FAILS, OTHER_WAY, NOISE, SAME_WAY, HOLDS)
 
 
 def verdict_on(difference: float, noise: float) -> str:
     """The verdict on one relative difference, positive where it points the way of the claim.
 
+    Both are compared as logarithms: half and double are equally far from one another.
+
     >>> verdict_on(0.2, 0.1), verdict_on(-0.05, 0.1), verdict_on(-0.2, 0.1), verdict_on(math.nan, 0.1)
-    ('holds', 'within noise', 'does not hold', 'not measured')
+    ('holds', 'within noise', 'does not hold', 'no rows yet')
+    >>> verdict_on(0.2, math.nan), verdict_on(-0.2, math.nan), verdict_on(0.2, math.inf)
+    ('points the same way', 'points the other way', 'within noise')
     """
     if math.isnan(difference):
         return MISSING
-    if abs(difference) <= known(noise):
+    if difference == 0 or abs(_log(difference)) <= _log(known(noise)):
         return NOISE
-    return HOLDS if difference > 0 else FAILS
+    return _of_sign(difference > 0, noise)
+
+
+def _log(difference: float) -> float:
+    """log(1 + difference); minus infinity where nothing, or less, is left, as of unbiased distances."""
+    return math.log1p(difference) if difference > -1 else -math.inf
+
+
+def _of_sign(agrees: bool, noise: float) -> str:
+    if math.isnan(noise):
+        return SAME_WAY if agrees else OTHER_WAY
+    return HOLDS if agrees else FAILS
 
 
 def overall(verdicts: Iterable[str]) -> str:
     """The verdict on a claim that needs several things to be so: that of the weakest.
 
     >>> overall(["holds", "within noise"]), overall(["within noise", "does not hold"]), overall([])
-    ('within noise', 'does not hold', 'not measured')
+    ('within noise', 'does not hold', 'no rows yet')
+    >>> overall(["holds", "no rows yet"])
+    'incomplete'
     """
     found = set(verdicts)
     for verdict in found - set(VERDICTS):
         raise unknown("verdict", verdict, VERDICTS)
-    return next((verdict for verdict in (MISSING, FAILS, NOISE) if verdict in found), HOLDS if found else MISSING)
+    if MISSING in found and len(found) > 1:
+        return INCOMPLETE
+    return next((verdict for verdict in _WEAKEST_FIRST if verdict in found), MISSING)
 
 
-def verdict_on_choices(choices: Iterable[list[float]], is_so: Callable[[tuple[float, ...]], bool]) -> str:
+def verdict_on_choices(
+    choices: Iterable[list[float]], is_so: Callable[[tuple[float, ...]], bool], noise: float = 0.0
+) -> str:
     """The verdict on a statement about best values, each of which is any one of several that noise does not tell apart.
 
-    It holds where `is_so` is true of every choice, and does not hold where it is of none.
+    It holds where `is_so` is true of every choice, and does not hold where it is of none; with NaN for `noise`, it
+    points that way.
 
     >>> grows = lambda values: values[1] > values[0]
     >>> [verdict_on_choices(choices, grows) for choices in ([[1], [2, 3]], [[1, 2], [2]], [[2], [1, 2]])]
     ['holds', 'within noise', 'does not hold']
     """
     answers = {is_so(values) for values in itertools.product(*choices)}
-    if answers == {True}:
-        return HOLDS
-    return FAILS if answers == {False} else NOISE
+    return _of_sign(answers == {True}, noise) if len(answers) == 1 else NOISE
 
 
 def lead(first: float, second: float) -> float:
     """By how much the worse of two distances is worse, relative to the better one; negative where the first is worse.
 
+    NaN where one of them is 0 or less.
+
     >>> lead(10, 15), lead(15, 10)
     (0.5, -0.5)
     """
     better, worse = sorted((first, second))
-    return (worse / better - 1) * (1 if first <= second else -1)
+    return (worse / better - 1) * (1 if first <= second else -1) if better > 0 else math.nan
+
+
+def verdict_on_lead(ahead: float, noise: float) -> str:
+    """`verdict_on` of a `lead`, whose sign says who is ahead and whose size is relative to the better one.
+
+    >>> verdict_on_lead(0.5, 0.4), verdict_on_lead(-0.5, 0.4)
+    ('holds', 'does not hold')
+    """
+    found = verdict_on(abs(ahead), noise)
+    return found if ahead > 0 or found in (NOISE, MISSING) else _of_sign(False, noise)
 
 
 def within(differences: pandas.Series, noise: float) -> pandas.Series:

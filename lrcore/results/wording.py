@@ -64,6 +64,21 @@ def best_of(settings: pandas.DataFrame) -> str:
     return f"the {number} settings that all autoencoders share" if number > 1 else "the one setting that all share"
 
 
+NETWORKS = {"inception2015": "the 2015 Inception", "efficientnet_lite0": "EfficientNet-Lite0"}
+"""Feature networks as sentences have them."""
+
+
+def encoder_note(rows: pandas.DataFrame) -> str:
+    """A sentence that says whose features the distances of these generation rows are in, unless in the Inception's."""
+    network = str(rows["feature_network"].iloc[0])
+    if network == "inception2015":
+        return ""
+    return (
+        f"Distances are in the features of {NETWORKS.get(network, network)}, an encoder: what learned from one (RAE, "
+        "FLUX.2, REPA) may be near in them for that alone."
+    )
+
+
 def narrow_note(rows: pandas.DataFrame) -> str:
     """A sentence that marks what no transformer of these generation rows could learn in full; "" where all could."""
     found = findings.narrow(rows)

@@ -151,7 +151,7 @@ def test_pairs() -> None:
     assert rows["ahead"].to_dict()[("sd", "flux1")] == pytest.approx(0.25)
     assert rows["verdict"].to_dict()[("sd", "flux1")] == "within noise"  # of 40 %
     assert rows["verdict"].to_dict()[("flux2", "sd")] == "holds"
-    assert set(agreement.pairs(begun(), PUBLISHED).frame["verdict"]) == {"not measured"}
+    assert set(agreement.pairs(begun(), PUBLISHED).frame["verdict"]) == {"incomplete", "no rows yet"}
 
 
 @pytest.mark.parametrize(

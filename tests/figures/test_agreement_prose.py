@@ -15,17 +15,19 @@ PUBLISHED = published_rows()
 
 def test_verdicts_in_words_counts_them() -> None:
     rows = study(with_seeds(0.01))
-    verdicts = ["holds", "holds", "does not hold", "not measured"]
+    verdicts = ["holds", "holds", "does not hold", "incomplete"]
     found = [Claim(f"{number}", "", "", "", verdict) for number, verdict in enumerate(verdicts)]
     text = agreement_prose.verdicts_in_words({"toy": found}, {"toy": rows})
     assert text.startswith(
-        "- Study `toy`: of 4 findings 2 hold, 1 does not hold, 1 is not measured. Autoencoders are compared at step 200"
+        "- Study `toy`: of 4 findings 2 hold, 1 does not hold, 1 is incomplete. Autoencoders are compared at step 200"
     )
     assert (
         "by the best of the 24 settings that all autoencoders share. Another seed" in text
         and "by 1.4 % for FLUX.1" in text
-        and "counts from 4 %" in text
+        and "two trainings counts from 4.3 %, and one of autoencoders, means of 2 trainings, from 3 %." in text
     )
+    few = with_seeds(0.01).query("ae == 'sd' and trainp == 'ln'")
+    assert "with 4 degrees of freedom alone: no difference counts" in agreement_prose.noise_in_words(study(few))
     assert "noise is not known" in agreement_prose.noise_in_words(study(generation_rows()))
 
 
@@ -38,12 +40,13 @@ def test_a_band_is_spoken_of_where_one_is_drawn() -> None:
 
 def test_disagreements_quote_both_sides() -> None:
     text = agreement_prose.disagreements("toy", claims.judged(study(generation_rows()), PUBLISHED))
+    assert text.startswith("In the study `toy` these published findings point the other way, by the sign alone")
     assert "- **The train shift matters most: more than the density and the sample shift.** Published" in text
     assert "[@bfl2025representation]: training density 6.8 %" in text and "Here: training density 50 %" in text
     none = agreement_prose.disagreements("toy", claims.judged(begun(), PUBLISHED))
     assert none == (
-        "The study `toy` contradicts no published finding by more than the noise of its seeds "
-        f"({len(claims.CLAIMS)} of {len(claims.CLAIMS)} are not measured)."
+        f"The study `toy` contradicts no published finding (7 of {len(claims.CLAIMS)} are incomplete, 5 of "
+        f"{len(claims.CLAIMS)} have no rows yet)."
     )
 
 

@@ -20,14 +20,15 @@ def test_differences_beside_the_noise() -> None:
     shown = against_noise(study(rows))
     found = shown.rows.set_index(["kind", "ae"])["difference"]
     for ae in BASE:
-        assert found["two seeds", ae] == pytest.approx(2 * 2**0.5 * 0.1 * 2**0.5)
+        assert found["two seeds", ae] == pytest.approx(2 * math.log(1.1 / 0.9))  # two deviations
         assert found["REPA", ae] == pytest.approx(0.2)
         assert found["train shift", ae] == pytest.approx(0.2) and found["sample shift", ae] == pytest.approx(1.0)
         assert found["training density", ae] == pytest.approx(0.5)
     assert found["next autoencoder"].to_dict() == pytest.approx({"rae": 1.0, "flux2": 1.0, "sd": 0.25})
     band = shown.figure.layout.shapes[0]
-    assert band.x1 == pytest.approx(findings.noise_of_difference(rows)) == pytest.approx(0.4)
-    assert "Noise that verdicts use: 40 %" in shown.alt
+    assert band.x1 == pytest.approx(findings.noise_of_difference(rows))
+    assert math.log1p(band.x1) == pytest.approx(2.1199 * math.log(1.1 / 0.9), rel=1e-4)  # t of 16 degrees of freedom
+    assert "Noise that verdicts use: 53 %" in shown.alt
 
 
 def test_without_two_seeds_there_is_no_band() -> None:

@@ -27,7 +27,7 @@ from lrcore.results.evidence import Evidence
 def given(generation: pandas.DataFrame | None = None, noise: float = 0.05, **latents: float) -> Evidence:
     rows = generation_rows() if generation is None else generation
     found = evidence.evidence(study(rows, latents or None), published_rows())
-    return dataclasses.replace(found, noise=noise)
+    return dataclasses.replace(found, noise=noise, noise_of_best=noise)
 
 
 def scaled(factor: float, **where: object) -> pandas.DataFrame:
@@ -67,7 +67,7 @@ def test_nothing_holds_of_a_study_that_has_hardly_begun() -> None:
         "trainp == 'ln' and trainshift == 1 and sampleshift == 1 and repa == 'none'"
     )
     found = claims.judged(study(rows), published_rows())
-    assert {claim.verdict for claim in found} == {"not measured"}
+    assert {claim.verdict for claim in found} == {"no rows yet", "incomplete"}
     assert any("no rows yet of FLUX.1, FLUX.2, RAE" in claim.here for claim in found)
 
 
@@ -80,7 +80,7 @@ def test_order_of_learnability() -> None:
     # SD is 20 % before FLUX.1
     assert claims.order_of_learnability(given(noise=0.3)).verdict == "within noise"
     assert claims.order_of_learnability(given(noise=0.2)).verdict == "holds"
-    assert claims.order_of_learnability(given(generation_rows(aes=("sd", "flux1", "rae")))).verdict == "not measured"
+    assert claims.order_of_learnability(given(generation_rows(aes=("sd", "flux1", "rae")))).verdict == "incomplete"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_against_sd(claim: Callable[[Evidence], Claim], ae: str) -> None:
     turned = BASE["sd"] ** 2 / BASE[ae] ** 2  # as much worse as it was better
     assert claim(given(scaled(turned, ae=ae))).verdict == "does not hold"
     assert claim(given(scaled(1.01 * BASE["sd"] / BASE[ae], ae=ae))).verdict == "within noise"
-    assert claim(given(generation_rows(aes=("sd",)))).verdict == "not measured"
+    assert claim(given(generation_rows(aes=("sd",)))).verdict == "incomplete"
     evidence = given()
     worse = evidence.reconstruction["value"].mask(
         evidence.reconstruction["ae"] == ae, evidence.reconstruction["value"] * 9
@@ -120,13 +120,13 @@ def test_best_density() -> None:
     assert claims.best_density(given(scaled(0.5, trainp="ts", ae="sd"))).verdict == "does not hold"
     assert claims.best_density(given(scaled(0.66, trainp="ts", ae="sd"))).verdict == "within noise"
     lacking = claims.best_density(given(without(trainp="ts", ae="sd")))
-    assert lacking.verdict == "not measured" and lacking.here == (
+    assert lacking.verdict == "incomplete" and lacking.here == (
         "ts is behind in all 6 comparisons, by +50 %; not known so far of SD"
     )
     untried = claims.best_density(given(without(trainp="ts")))
-    assert untried.verdict == "not measured" and untried.here.startswith("ts, and ln or pln, were not tried")
+    assert untried.verdict == "no rows yet" and untried.here.startswith("ts, and ln or pln, were not tried")
     alone = claims.best_density(given(generation_rows().query("trainp == 'ln'")))
-    assert alone.verdict == "not measured" and alone.here == "only the density ln was tried so far"
+    assert alone.verdict == "no rows yet" and alone.here == "only the density ln was tried so far"
 
 
 def test_the_density_is_compared_at_settings_that_all_densities_have() -> None:
@@ -147,7 +147,7 @@ def test_train_shift_grows() -> None:
     # of two shifts a factor of two apart, noise of more than that tells none
     unsure = claims.train_shift_grows(given(moved("trainshift", grows), noise=1.5))
     assert unsure.verdict == "within noise" and "1.00 or 1.78 for SD" in unsure.here
-    assert claims.train_shift_grows(given(without(ae="rae", trainshift=1.0))).verdict == "not measured"
+    assert claims.train_shift_grows(given(without(ae="rae", trainshift=1.0))).verdict == "incomplete"
 
 
 def test_the_best_of_fewer_values_than_others_were_tried_with_is_not_called_the_best() -> None:
@@ -155,7 +155,7 @@ def test_the_best_of_fewer_values_than_others_were_tried_with_is_not_called_the_
     further = rows[rows["trainshift"] == 1.78].assign(trainshift=4.63, fid=lambda more: more["fid"] * 2)
     further = further[further["ae"] != "rae"]
     found = claims.train_shift_grows(given(pandas.concat([rows, further])))
-    assert found.verdict == "not measured" and "for RAE" not in found.here
+    assert found.verdict == "incomplete" and "for RAE" not in found.here
     assert "1.78 for FLUX.2" in found.here and found.here.endswith("; not known so far of RAE")
 
 
@@ -179,7 +179,7 @@ def test_sample_shift_of_wide_latents() -> None:
     narrow = {**wide, "flux2": 1.0}
     assert claims.sample_shift_of_wide_latents(given(moved("sampleshift", narrow))).verdict == "does not hold"
     assert claims.sample_shift_of_wide_latents(given(noise=2.0)).verdict == "within noise"
-    assert claims.sample_shift_of_wide_latents(given(without(ae="sd"))).verdict == "not measured"
+    assert claims.sample_shift_of_wide_latents(given(without(ae="sd"))).verdict == "incomplete"
 
 
 def test_train_shift_matters_most() -> None:
@@ -191,7 +191,7 @@ def test_train_shift_matters_most() -> None:
     some = without(ae="rae", trainp="ts")
     some = some[~((some["ae"] == "rae") & (some["trainp"] == "pln"))]
     partly = claims.train_shift_matters_most(given(some))
-    assert partly.verdict == "not measured" and "train shift 20 %" in partly.here  # as the figure has it
+    assert partly.verdict == "incomplete" and "train shift 20 %" in partly.here  # as the figure has it
     assert "no rows" not in partly.here
 
 
@@ -202,7 +202,7 @@ def test_repa_helps() -> None:
     harmed = given(scaled(2.0, ae="flux1", repa="efficientnet_lite0"))
     assert claims.repa_helps(harmed).verdict == "does not hold"
     assert claims.repa_helps(given(noise=0.3)).verdict == "within noise"
-    assert claims.repa_helps(given(without(ae="flux1", repa="efficientnet_lite0"))).verdict == "not measured"
+    assert claims.repa_helps(given(without(ae="flux1", repa="efficientnet_lite0"))).verdict == "incomplete"
 
 
 def test_interpolation_orders() -> None:
@@ -211,11 +211,18 @@ def test_interpolation_orders() -> None:
     assert found.published.startswith("rank correlation 1.00 over 3 autoencoders: iFID RAE 7.68")
     assert claims.interpolation_orders(given(sd=1, flux1=2, flux2=3, rae=4)).verdict == "does not hold"
     assert claims.interpolation_orders(given(noise=0.3)).verdict == "within noise"
-    assert claims.interpolation_orders(given(sd=1, rae=2)).verdict == "not measured"
+    assert claims.interpolation_orders(given(sd=1, rae=2)).verdict == "incomplete"
 
 
-def test_noise_that_was_not_measured_counts_as_none() -> None:
-    assert claims.repa_helps(given(scaled(1.2499, repa="efficientnet_lite0"), noise=math.nan)).verdict == "holds"
+def test_where_no_noise_was_measured_the_sign_says_which_way_it_points() -> None:
+    nearly = scaled(1.2499, repa="efficientnet_lite0")
+    assert claims.repa_helps(given(nearly, noise=math.nan)).verdict == "points the same way"
+    assert claims.repa_helps(given(scaled(2.0, repa="efficientnet_lite0"), noise=math.nan)).verdict == (
+        "points the other way"
+    )
+    grows = {"sd": 1.0, "flux1": 1.0, "flux2": 1.78, "rae": 1.78}
+    assert claims.train_shift_grows(given(moved("trainshift", grows), noise=math.nan)).verdict == "points the same way"
+    assert claims.repa_helps(given(nearly, noise=math.inf)).verdict == "within noise"
     assert claims.repa_helps(given(scaled(1.2499, repa="efficientnet_lite0"))).verdict == "within noise"
 
 
@@ -231,7 +238,8 @@ def test_an_unknown_verdict_is_refused() -> None:
 
 
 def test_the_weakest_verdict_is_that_of_the_whole() -> None:
-    weakest = ["not measured", "does not hold", "within noise", "holds"]
+    weakest = ["incomplete", "confounded", "does not hold", "points the other way", "within noise", "holds"]
+    assert verdicts.overall(["no rows yet"]) == "no rows yet"
     for place, verdict in enumerate(weakest):
         assert verdicts.overall(reversed(weakest[place:])) == verdict
 
@@ -248,9 +256,10 @@ def test_what_was_measured_anew_decides() -> None:
     reverse = {ae: 1 / base for ae, base in BASE.items()}
     again = rows.confirmed.assign(fid=rows.confirmed["ae"].map(reverse) * (1 + 0.01 * rows.confirmed["train_seed"]))
     found = evidence.evidence(dataclasses.replace(rows, confirmed=again), published_rows())
-    assert found.distances(["sd", "rae"]) == pytest.approx({"sd": 1.005 / 40, "rae": 1.005 / 10})
+    assert found.distances(["sd", "rae"]) == pytest.approx({"sd": 1.01 / 40, "rae": 1.01 / 10})
     assert claims.order_of_learnability(found).verdict == "does not hold"
-    assert found.noise == pytest.approx(2 * 2**0.5 * 0.01 / 2**0.5, rel=0.01)
+    assert math.log1p(found.noise) == pytest.approx(2.306 * 0.01 / 1.01 * 2**0.5, rel=0.01)  # 8 degrees of freedom
+    assert math.log1p(found.noise_of_best) == pytest.approx(math.log1p(found.noise) / 3**0.5)
     some = evidence.evidence(dataclasses.replace(rows, confirmed=again[again["ae"] != "sd"]), published_rows())
     assert some.distances(["sd"]) == pytest.approx({"sd": 40 * 0.8 * 0.5})
 
@@ -258,7 +267,7 @@ def test_what_was_measured_anew_decides() -> None:
 def test_densities_and_repa_are_looked_for_at_the_choice_where_the_grid_has_none() -> None:
     grid = generation_rows().query("trainp == 'ln' and repa == 'none'")
     rows = with_choice(study(grid))
-    assert claims.repa_helps(evidence.evidence(rows, published_rows())).verdict == "not measured"
+    assert claims.repa_helps(evidence.evidence(rows, published_rows())).verdict == "no rows yet"
     plain = rows.confirmed
     arms = [plain.assign(trainp="ts", fid=2 * plain["fid"]), plain.assign(trainp="pln")]
     arms += [plain.assign(repa="efficientnet_lite0", fid=plain["fid"] / 2)]
@@ -267,10 +276,23 @@ def test_densities_and_repa_are_looked_for_at_the_choice_where_the_grid_has_none
     assert claims.repa_helps(found).verdict == "holds" and claims.best_density(found).verdict == "holds"
 
 
-def test_a_transformer_that_is_too_narrow_is_a_caution_to_every_claim() -> None:
-    found = claims.judged(study(generation_rows().assign(width=64.0)), published_rows())
-    assert all("RAE (width 64, 112 channels)" in claim.caution for claim in found)
-    assert not any(claim.caution for claim in claims.judged(study(generation_rows()), published_rows()))
+def test_a_transformer_that_is_too_narrow_confounds_what_rests_on_its_autoencoder() -> None:
+    inception = generation_rows("inception2015")
+    found = claims.judged(study(inception.assign(width=64.0)), published_rows())
+    without = {claim.claim for claim in found if not claim.caution}
+    assert without == {
+        "FLUX.2 is more learnable than SD and more faithful.", "FLUX.1 is more faithful than SD and less learnable."
+    }  # fmt: skip
+    assert all("RAE (width 64, 112 channels)" in claim.caution for claim in found if claim.caution)
+    assert {claim.verdict for claim in found if claim.caution} == {"confounded"}
+    assert not any(claim.caution for claim in claims.judged(study(inception), published_rows()))
+
+
+def test_distances_in_an_encoders_features_confound_what_was_shown_them() -> None:
+    found = {claim.claim[:9]: claim for claim in claims.judged(study(generation_rows()), published_rows())}
+    assert found["FLUX.2 is"].verdict == found["REPA make"].verdict == "confounded"
+    assert found["FLUX.2 is"].caution.startswith("Distances are in the features of EfficientNet-Lite0, an encoder")
+    assert found["FLUX.1 is"].verdict != "confounded" and not found["FLUX.1 is"].caution
 
 
 def test_published_findings_are_asked_of_the_relatives_of_published_autoencoders() -> None:
@@ -280,6 +302,6 @@ def test_published_findings_are_asked_of_the_relatives_of_published_autoencoders
     both = dataclasses.replace(rows, reconstruction=pandas.concat([rows.reconstruction, more]))
     found = evidence.evidence(both, published_rows())
     assert found.aes == list(EVERY_AE) and set(found.settings["ae"]) == set(EVERY_AE)
-    assert claims.best_density(found).verdict == "holds"
+    assert claims.best_density(found).verdict == "points the same way"
     alone = dataclasses.replace(rows, generation=mine, reconstruction=more)
     assert evidence.evidence(alone, published_rows()).aes == ["mine"]
