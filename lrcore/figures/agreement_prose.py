@@ -28,8 +28,9 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
         counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
         study = studies[name]
+        done = f" (partial: {study.partial})" if study.partial else ""
         bullets.append(
-            f"- Study {code(name)}: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
+            f"- Study {code(name)}{done}: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
             f"{escaped(narrow_note(study.generation))}".rstrip()
         )
     return "\n".join(bullets)

@@ -14,7 +14,7 @@ import re
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,7 @@ class Switch(Embedded):
     """Several of the same thing, such as one figure of each study, of which the reader sees one at a time.
 
     `choices`: by the text of the choice; the first is shown first, without scripts all are. Where a page has several
-    switches, one choice sets all that offer it.
+    switches, one choice sets all that offer it. `notes`: a word after the text of a choice.
 
     Raises:
         LrcoreError: no choices.
@@ -209,10 +209,14 @@ class Switch(Embedded):
 
     choices: Mapping[str, Embedded]
     label: str = "Study"
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.choices:
             raise LrcoreError("no rows: a switch needs at least one choice")
+
+    def _named(self, choice: str) -> str:
+        return f"{choice} ({self.notes[choice]})" if choice in self.notes else choice
 
     @property
     def markup(self) -> str:
@@ -224,7 +228,7 @@ class Switch(Embedded):
         group = f"choice-{zlib.crc32(''.join(shown.markup for shown in self.choices.values()).encode()):08x}"
         buttons = "".join(
             f'<label><input type="radio" name="{group}" value="{html.escape(choice)}"'
-            f"{' checked' if choice == first else ''}> {html.escape(choice)}</label>"
+            f"{' checked' if choice == first else ''}> {html.escape(self._named(choice))}</label>"
             for choice in self.choices
         )
         parts = "".join(

@@ -17,7 +17,8 @@ def by_study(studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embed
     """`draw` of every study behind a switch, after what is given by name, such as `published=`; a word of none."""
     if not studies and not before:
         return Markup("<p>No study has rows for this yet.</p>")
-    return Switch({**before, **{name: draw(study) for name, study in studies.items()}})
+    partial = {name: "partial" for name, study in studies.items() if study.partial}
+    return Switch({**before, **{name: draw(study) for name, study in studies.items()}}, notes=partial)
 
 
 def figure(label: str, caption: str, shown: Embedded) -> str:
@@ -31,10 +32,12 @@ def figure(label: str, caption: str, shown: Embedded) -> str:
 def of_transformers(
     studies: Mapping[str, StudyRows], draw: Callable[[StudyRows], Embedded], **before: Embedded
 ) -> Embedded:
-    """As `by_study`, for what shows transformers: below it stands which of them are narrower than a token."""
+    """As `by_study`, for what shows transformers: below it stands how much of a study is measured, where that is not
+    all of it, and which transformers are narrower than a token."""
 
     def noted(study: StudyRows) -> Embedded:
-        shown, note = draw(study), narrow_note(study.generation)
+        notes = [f"Partial: {study.partial} are measured." if study.partial else "", narrow_note(study.generation)]
+        shown, note = draw(study), " ".join(filter(None, notes))
         return Markup(f'{shown.markup}<p class="lrcore-note">{html.escape(note)}</p>') if note else shown
 
     return by_study(studies, noted, **before)

@@ -33,6 +33,11 @@ def losses_folder(data: Path, study: str) -> Path:
     return Path(data) / "losses" / f"study={_checked_name(study)}"
 
 
+def planned_path(data: Path, study: str) -> Path:
+    """`<data>/planned/study=<study>/planned.json`."""
+    return Path(data) / "planned" / f"study={_checked_name(study)}" / "planned.json"
+
+
 def _checked_name(study: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", study):
         raise LrcoreError(f"study name {study!r} must be lower-case letters, digits and '-', starting with a letter")

@@ -13,6 +13,7 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.records import reading
+from lrcore.records.planned import Planned, read_planned
 from lrcore.results import findings
 from lrcore.results.naming import in_order
 from lrcore.spec.study import NO_REPA
@@ -31,6 +32,7 @@ class StudyRows:
     `generation`: of the grid, by which the study chose the best setting of each autoencoder; `confirmed`: of the
     settings that were chosen, and of what was tried there, measured by other samples or in another network (often
     none). Both are of the study's own transformer; `widths` is of other widths and of ways around it. So are `losses`.
+    `planned`: how much it is to hold, where that is known.
     """
 
     name: str
@@ -41,6 +43,22 @@ class StudyRows:
     losses: pandas.DataFrame
     anchors: pandas.DataFrame
     widths: pandas.DataFrame
+    planned: Planned | None = None
+
+    @property
+    def partial(self) -> str:
+        """How much of it is measured, such as '19 of 120 trainings'; "" of a whole study, or where that is not known.
+
+        Of a grid that is whole, its evaluations and those of what was chosen count.
+        """
+        if self.planned is None:
+            return ""
+        training = [name for name in (*findings.SETTING, "train_seed") if name != "sampleshift"]
+        trainings = len(self.generation[training].drop_duplicates())
+        if trainings < self.planned.trainings:
+            return f"{trainings:,} of {self.planned.trainings:,} trainings"
+        rows = len(self.generation) + len(self.confirmed) + len(self.widths)
+        return f"{rows:,} of {self.planned.evaluations:,} evaluations" if rows < self.planned.evaluations else ""
 
     @property
     def aes(self) -> list[str]:
@@ -151,6 +169,7 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
                 _plain_losses(of(losses, name), screen),
                 of(anchors, name),
                 rows[~own],
+                read_planned(data, name),
             )
     if not found:
         raise LrcoreError(f"no rows: '{data}' holds no study that is measured; run `python -m lrcore.train` first")

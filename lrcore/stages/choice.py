@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from lrcore.records.planned import Planned
 from lrcore.records.reading import read_generation
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
@@ -68,6 +69,14 @@ def tasks(work: Workspace, aes: Sequence[str]) -> list[Task]:
         if axes[0] in aes
     ]  # fmt: skip
     return list(dict.fromkeys(found))
+
+
+def planned(work: Workspace) -> Planned:
+    """How many trainings and rows of generation the whole study is to have."""
+    study = work.study
+    own = sum((cell.width, cell.skip) == (0, NO_SKIP) for cell in study.cells)
+    grid = len(study.cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
+    return Planned(own, grid + sum(len(task.n_samples) for task in tasks(work, list(study.autoencoders))))
 
 
 def candidates(work: Workspace, ae: str) -> list[Cell]:

@@ -21,6 +21,7 @@ from lrcore.records.paths import (
     losses_folder,
     reconstruction_folder,
 )
+from lrcore.records.planned import write_planned
 from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
 from lrcore.records.writing import outdated_rows
 from lrcore.runtime.files import claimed, require_writable
@@ -345,6 +346,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     # whoever only looks at a study that is done may have folders that cannot be written to
     for folder in (folders.data, folders.imgs, folders.runs):
         require_writable(folder)
+    write_planned(folders.data, study.name, choice.planned(work))
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
     if outdated := rows_to_replace(work, todo):
         counted = ", ".join(f"{count} of {table}" for table, count in outdated.items())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lrcore.records.planned import read_planned
 from lrcore.records.reading import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
@@ -50,6 +51,11 @@ def test_rows_of_autoencoders_are_of_the_study_as_it_stands(read, recipe_of, wor
     rows = of_study(read, work)
     for ae, found in rows.groupby("ae"):
         assert set(found.recipe) == {recipe_of(work, ae)}
+
+
+def test_what_is_planned_is_the_study_as_it_stands(work):
+    if (PROJECT / "data" / "generation" / f"study={work.study.name}").exists():
+        assert read_planned(PROJECT / "data", work.study.name) == choice.planned(work)
 
 
 def test_rows_of_trainings_are_of_the_study_as_it_stands(work):
