@@ -5,9 +5,11 @@ Its own library tries five times over most of a minute, and then says that a fil
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import urllib.error
 import urllib.request
+from pathlib import Path, PurePosixPath
 
 from lrcore.errors import reason
 
@@ -33,3 +35,27 @@ def is_cached(repository: str, file: str, revision: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(repository, file, revision=revision or None), str)
+
+
+def file_names(source: str | Path, subfolder: str, revision: str, local: bool) -> list[str]:
+    """Names of the files of a model: in a folder, or in the hub's repository `source`; none where nothing tells.
+
+    `local`: the hub is not asked, but what was fetched before is looked at.
+    """
+    if Path(source).is_dir():
+        return _inside(Path(source) / subfolder)
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+
+    if local:
+        config = str(PurePosixPath(subfolder) / "config.json")
+        found = try_to_load_from_cache(str(source), config, revision=revision or None)
+        return _inside(Path(found).parent) if isinstance(found, str) else []
+    with contextlib.suppress(OSError, ValueError):  # which fetching the weights then tells
+        listed = HfApi(endpoint=constants.ENDPOINT).list_repo_files(str(source), revision=revision or None)
+        paths = [PurePosixPath(name) for name in listed]
+        return [path.name for path in paths if path.parent == PurePosixPath(subfolder)]
+    return []
+
+
+def _inside(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

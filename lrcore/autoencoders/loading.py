@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,19 @@ import torch
 from safetensors import SafetensorError
 
 from lrcore.assets.cache import is_offline
-from lrcore.autoencoders.hub import is_cached, unreachable
+from lrcore.autoencoders.hub import file_names, is_cached, unreachable
 from lrcore.errors import LrcoreError, reason, shown
 
-WEIGHTS, PICKLE = "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"
+STEM = "diffusion_pytorch_model"
+WEIGHTS = f"{STEM}.safetensors"
+
+_WEIGHT_FILE = re.compile(rf"{STEM}(-\d+-of-\d+)?(?:\.(?P<variant>[^.]+?)(-\d+-of-\d+)?)?\.safetensors")
+"""Weights, whole or a shard of them, with the name of their variant, such as "fp16", if they are one."""
 
 BY_HAND = f"To supply it by hand, put its config.json and {WEIGHTS} in a folder and name that folder instead"
 
 
-def load_model(model_class: Any, source: str | Path, subfolder: str = "", revision: str = "") -> Any:
+def load_model(model_class: Any, source: str | Path, subfolder: str = "", revision: str = "", variant: str = "") -> Any:
     """A `model_class` (a diffusers ModelMixin) with float32 weights, frozen and in eval mode, on the CPU.
 
     Args:
@@ -27,10 +33,11 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
         source: a local folder, or a hub id such as "stabilityai/sd-vae-ft-ema", which diffusers fetches and caches.
         subfolder: where in `source` config and weights are, such as "vae".
         revision: branch, tag or commit of a hub id; "" takes the default one.
+        variant: of the weights, such as "fp16"; "" takes those without one, or the only variant that there is.
 
     Raises:
-        LrcoreError: nothing there, another class of model, weights truncated, missing or of another shape; no pickle
-            is ever read.
+        LrcoreError: nothing there, another class of model, no such variant, weights truncated, missing or of another
+            shape; no pickle is ever read.
     """
     where, place = _place(source, subfolder, revision)
     stored = stored_class(source, subfolder, revision)
@@ -44,6 +51,7 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
             # else diffusers asks for a library that is not needed here
             low_cpu_mem_usage=False,
             output_loading_info=True,
+            variant=_variant(source, subfolder, revision, variant, where, place["local_files_only"]) or None,
             **place,
         )
     except (
@@ -76,6 +84,7 @@ def stored_config(source: str | Path, subfolder: str = "", revision: str = "") -
     """
     where, place = _place(source, subfolder, revision)
     _refuse_pickle(Path(source) / subfolder)
+    _refuse_pipeline(Path(source) / subfolder, where)
     from diffusers import AutoencoderKL  # seconds, which a hub that does not answer need not wait for
 
     try:
@@ -111,14 +120,38 @@ def _is_fetched(source: str, subfolder: str, revision: str, where: str) -> bool:
     return bool(why)
 
 
+def _variant(source: str | Path, subfolder: str, revision: str, wanted: str, where: str, local: bool) -> str:
+    """The variant of the weights to read: the one that is `wanted`, else none, else the only one that there is."""
+    names = file_names(source, subfolder, revision, local)
+    found = {match["variant"] or "" for name in names if (match := _WEIGHT_FILE.fullmatch(name))}
+    named = ", ".join(sorted(repr(variant) for variant in found if variant))
+    if wanted and found and wanted not in found:
+        others = f"variants {named}" if named else "weights without a variant alone"
+        raise LrcoreError(f"'{where}' holds no weights of the variant {shown(wanted)}; it has {others}")
+    if wanted or "" in found or not found:
+        return wanted
+    if len(found) > 1:
+        raise LrcoreError(f"'{where}' holds weights of the variants {named} alone: name one of them as variant")
+    return found.pop()
+
+
+def _pickles(names: Iterable[str]) -> list[str]:
+    """Of the files those that hold the weights as pickles: one, or the shards of one."""
+    found = sorted(name for name in names if name.startswith(STEM) and name.endswith(".bin"))
+    whole = [name for name in found if "-of-" not in name]
+    return whole[:1] or found
+
+
 def _refuse_pickle(folder: Path) -> None:
-    """Refuse a folder whose weights are a pickle alone, which may run code, with what converts it."""
-    pickle = folder / PICKLE
-    if not pickle.is_file() or any(folder.glob("*.safetensors")):
+    """Refuse a folder whose weights are pickles alone, which may run code, with what converts them."""
+    pickles = [folder / name for name in _pickles(path.name for path in folder.glob(f"{STEM}*.bin"))]
+    if not pickles or any(folder.glob("*.safetensors")):
         return
+    pickle = pickles[0]
     program = (
         "import torch; from safetensors.torch import save_file; "
-        f"found = torch.load({str(pickle)!r}, map_location='cpu', weights_only=True); "
+        f"files = {[str(path) for path in pickles]!r}; found = {{}}; "
+        "[found.update(torch.load(file, map_location='cpu', weights_only=True)) for file in files]; "
         "save_file({name: value.contiguous().clone() for name, value in found.items()}, "
         f"{str(folder / WEIGHTS)!r}, {{'format': 'pt'}})"
     )
@@ -126,6 +159,15 @@ def _refuse_pickle(folder: Path) -> None:
         f"'{pickle}' is a pickle, which may run code, and is not read; convert it once: "
         f"python -c {shlex.quote(program)}"
     )
+
+
+def _refuse_pipeline(folder: Path, where: str) -> None:
+    """Refuse a folder that holds a whole pipeline, with the key that says which part is asked for."""
+    if not (folder / "model_index.json").is_file() or (folder / "config.json").is_file():
+        return
+    inside = sorted(path.parent.name for path in folder.glob("*/config.json") if "vae" in path.parent.name)
+    named = " or ".join(f'subfolder = "{name}"' for name in inside) or "no part of it is called vae"
+    raise LrcoreError(f"'{where}' holds a whole pipeline (model_index.json), not an autoencoder: {named}")
 
 
 def _check_named(source: str | Path, where: str) -> None:

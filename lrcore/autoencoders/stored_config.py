@@ -17,30 +17,74 @@ whose SigLIP has lost the part that it reaches for."""
 def check_config(config: Mapping[str, Any], family: str, resolution: int, patch: int) -> None:
     """Refuse a model whose config says that its latent cannot be normalised or that it takes no such images.
 
-    Keys that are not there have diffusers' defaults, which are fine. `patch`: of the study, for "kl".
+    Keys that are not there have diffusers' defaults, which are fine. `patch`: of the study, where it says that.
 
     Raises:
         LrcoreError: naming the key of `config.json`, its value and what is allowed.
     """
-    {"kl": _check_kl, "flux2": _check_flux2, "rae": _check_rae}[family](config, resolution, patch)
+    _CHECKS[family](config, resolution, patch)
 
 
-def _check_kl(config: Mapping[str, Any], resolution: int, patch: int) -> None:
-    channels = _whole(config, "latent_channels", 4)
+def halvings(config: Mapping[str, Any], family: str) -> int:
+    """How often the encoder halves the image, of "tiny", "dc" and "qwen_image".
+
+    Raises:
+        LrcoreError: the key that says so is no list.
+    """
+    key, default = _STAGES[family]
+    stages = config.get(key, [None] * default)
+    if not isinstance(stages, list | tuple) or not stages:
+        raise _wrong(key, "a list", stages)
+    return len(stages) - 1
+
+
+def _check_factors(config: Mapping[str, Any]) -> None:
     if not _is_number(scale := config.get("scaling_factor", 1.0)) or scale <= 0:
         raise _wrong("scaling_factor", "a positive number", scale)
     if not _is_number(shift := config.get("shift_factor") or 0.0):
         raise _wrong("shift_factor", "a number, or null for none", shift)
+
+
+def _check_tiny(config: Mapping[str, Any], resolution: int, patch: int) -> None:
+    _check_scaled(config, "tiny", resolution, patch)
+
+
+def _check_dc(config: Mapping[str, Any], resolution: int, patch: int) -> None:
+    _check_scaled(config, "dc", resolution, patch)
+
+
+def _check_scaled(config: Mapping[str, Any], family: str, resolution: int, patch: int) -> None:
+    _whole(config, "latent_channels", 4)
+    _check_factors(config)
+    token_grid(resolution, 2 ** halvings(config, family), patch)
+
+
+def _check_qwen_image(config: Mapping[str, Any], resolution: int, patch: int) -> None:
+    channels = _whole(config, "z_dim", 16)
+    _check_channel_statistics(config, channels, all_of=channels != 16)
+    token_grid(resolution, 2 ** halvings(config, "qwen_image"), patch)
+
+
+def _check_kl(config: Mapping[str, Any], resolution: int, patch: int) -> None:
+    channels = _whole(config, "latent_channels", 4)
+    _check_factors(config)
     mean, std = config.get("latents_mean"), config.get("latents_std")
     if (mean is None) != (std is None):
         raise LrcoreError("the config of this AutoencoderKL has one of latents_mean and latents_std without the other")
-    for key, values in (("latents_mean", mean), ("latents_std", std)):
-        if values is None:
+    if mean is not None:
+        _check_channel_statistics(config, channels)
+    _check_grid(config, resolution, patch)
+
+
+def _check_channel_statistics(config: Mapping[str, Any], channels: int, all_of: bool = True) -> None:
+    """That both lists have a number for each channel; `all_of`: also those that are not there."""
+    for key in ("latents_mean", "latents_std"):
+        if key not in config and not all_of:
             continue
+        values = config.get(key)
         wanted = f"a list of {channels} numbers, one a channel" + (", all positive" if key == "latents_std" else "")
         if not _are_numbers(values, channels) or (key == "latents_std" and min(values) <= 0):
             raise _wrong(key, wanted, values)
-    _check_grid(config, resolution, patch)
 
 
 def _check_flux2(config: Mapping[str, Any], resolution: int, patch: int) -> None:
@@ -115,3 +159,20 @@ def _are_numbers(values: Any, count: int) -> bool:
 
 def _wrong(key: str, wanted: str, value: Any) -> LrcoreError:
     return LrcoreError(f"{key} in its config.json must be {wanted}, got {shown(value)}")
+
+
+_CHECKS = {
+    "kl": _check_kl,
+    "flux2": _check_flux2,
+    "rae": _check_rae,
+    "tiny": _check_tiny,
+    "dc": _check_dc,
+    "qwen_image": _check_qwen_image,
+}
+
+_STAGES = {
+    "tiny": ("num_encoder_blocks", 4),
+    "dc": ("encoder_block_out_channels", 6),
+    "qwen_image": ("dim_mult", 4),
+}
+"""The key whose list has an entry a stage, the first at the image's size, and how many there are by default."""

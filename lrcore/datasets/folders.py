@@ -1,4 +1,4 @@
-"""Folders with one sub-folder of images a class: one such folder, or ImageNet's `train` and `val`."""
+"""Folders with one sub-folder of images a class: one such folder, two, or ImageNet's `train` and `val`."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class ClassFolders:
         LrcoreError: no such folders, a class folder without images, or classes that differ between the two.
         """
         self.where = data.path
-        self._root = Path(data.path)
-        self._parts = {"": _listed(self._root)} if data.dataset == "folder" else _imagenet_parts(self._root)
+        self._root, self._imagenet = Path(data.path), data.dataset == "imagenet"
+        self._parts = _parts(data)
         self._reported = False
 
     def files(self) -> Iterator[tuple[str, Path]]:
@@ -56,7 +56,10 @@ class ClassFolders:
                 yield f"{part}/{file}" if part else file, images.open(number)
 
     def splits(self, data: Data) -> Splits:
-        """Both out of one folder by one fixed shuffle, or the first images of one of `train` and of one of `val`."""
+        """Both out of one folder by one fixed shuffle, or of two folders the first images of one shuffle each.
+
+        Two folders may be the same: then validation images are training images, too.
+        """
         if not self._reported:
             for images in self._parts.values():
                 report_others(images.others, shown(images.root))
@@ -85,8 +88,19 @@ class ClassFolders:
             found, key = len(readable.codes), "train_images" if name == "train" else "validation_images"
             if found < wanted:
                 raise LrcoreError(f"'{shown(listed.root)}' holds {found} readable images, data.{key} asks for {wanted}")
-            taken.append(readable.select(shuffled(found)[:wanted], f"{self._root.name}/{name}[:{wanted}]"))
+            root = self._root if self._imagenet else listed.root
+            taken.append(readable.select(shuffled(found)[:wanted], f"{root.name}/{name}[:{wanted}]"))
         return as_splits(*taken)
+
+
+def _parts(data: Data) -> dict[str, FolderImages]:
+    """What is listed, by the part of the data set; "" of one folder that is divided."""
+    root = Path(data.path)
+    if data.dataset == "imagenet":
+        return _imagenet_parts(root)
+    if not data.validation_path:
+        return {"": _listed(root)}
+    return {"train": _listed(root), "validation": _listed(Path(data.validation_path), "data.validation_path")}
 
 
 def _imagenet_parts(root: Path) -> dict[str, FolderImages]:
@@ -105,9 +119,9 @@ def _imagenet_parts(root: Path) -> dict[str, FolderImages]:
     return parts
 
 
-def _listed(root: Path) -> FolderImages:
+def _listed(root: Path, key: str = "data.path") -> FolderImages:
     """Every image of the class folders, in order of the path."""
-    classes, others = _classes(root)
+    classes, others = _classes(root, key)
     names: list[Name] = [*classes]
     inside = [list_images(root / name, above=[root]) for name in classes]
     others = sum((found.others for found in inside), others)
@@ -120,10 +134,10 @@ def _listed(root: Path) -> FolderImages:
     return FolderImages(root, files, Labels(tuple(names), torch.arange(len(names)).repeat_interleave(counts)), others)
 
 
-def _classes(root: Path) -> tuple[list[str], Counter[str]]:
+def _classes(root: Path, key: str) -> tuple[list[str], Counter[str]]:
     """The sub-folders, sorted by name; and what else there is, which is in no class."""
     if not root.is_dir():
-        raise LrcoreError(f"data.path '{shown(root)}' is not a folder; it must hold one sub-folder of images a class")
+        raise LrcoreError(f"{key} '{shown(root)}' is not a folder; it must hold one sub-folder of images a class")
     names, others = [], Counter[str]()
     for entry in visible(root):
         path = root / entry.name

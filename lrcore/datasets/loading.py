@@ -3,7 +3,7 @@
 | dataset | `path` | `validation_path` |
 | --- | --- | --- |
 | `cifar10` | | |
-| `folder` | one sub-folder of images a class, split by one fixed shuffle | |
+| `folder` | one sub-folder of images a class, split by one fixed shuffle | or another such folder |
 | `imagenet` | `train/<class>/...` and `val/<class>/...`, as torchvision's ImageFolder takes them | |
 | `webdataset` | tar shards with `<key>.jpg` (jpeg, png, webp) and `<key>.cls` | the same |
 | `parquet` | Parquet files with columns `image` and `label`, Hugging Face's layout | the same |

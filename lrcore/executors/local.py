@@ -36,7 +36,7 @@ MEASURES = ("lrcore.metrics.features", "timm", "torch._dynamo")
 MAKES_NETWORKS = ("lrcore.autoencoders.rae_decoder", "lpips")
 """What it imports, too, for an autoencoder of one of the families `OF_DIFFUSERS`."""
 
-OF_DIFFUSERS = frozenset({"kl", "flux2", "rae"})
+OF_DIFFUSERS = frozenset({"kl", "flux2", "rae", "diffusers"})
 
 LOOK_EVERY = 0.2
 """Seconds between the parent's looks at whether to stop."""

@@ -12,7 +12,7 @@ from lrcore.results import naming
 from lrcore.results.numbers import as_printed, with_error
 from lrcore.results.published import FOLLOWED
 
-STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfid", "rfd")
+STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfid", "rfd", "rkid", "rkd")
 PUBLISHED_METRICS = ("psnr", "ssim", "lpips", "rfid")
 
 

@@ -68,6 +68,8 @@ METRICS = {
     "lpips_vgg_unweighted": Metric("LPIPS (VGG, unweighted)", False),
     "rfid": Metric("rFID", False),
     "rfd": Metric("rFD", False),
+    "rkid": Metric("rKID", False),
+    "rkd": Metric("rKD", False),
 }
 
 

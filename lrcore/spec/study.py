@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-AUTOENCODER_FAMILIES = ("kl", "flux2", "rae", "patches", "taef2")
+AUTOENCODER_FAMILIES = ("kl", "flux2", "rae", "patches", "taef2", "diffusers")
 RESERVED = ("orig", "published")
 """Names that pictures and the choice of a study use for originals and for the literature."""
 
@@ -19,13 +19,16 @@ NORMALISATIONS = ("all", "channel", "position")
 
 DATASETS = {
     "cifar10": (),
-    "folder": ("path", "unreadable"),
+    "folder": ("path", "validation_path", "unreadable"),
     "imagenet": ("path", "unreadable"),
     "webdataset": ("path", "validation_path", "unreadable"),
     "parquet": ("path", "validation_path", "image_column", "label_column", "unreadable"),
 }
 """Where images come from, with the keys of [data] that mean something there beside the numbers;
 `lrcore.datasets.loading`."""
+
+SHARDS = ("webdataset", "parquet")
+"""Those of them whose paths are patterns of files."""
 
 UNREADABLE = ("refuse", "skip")
 LATENTS = ("mode", "sample")
@@ -72,8 +75,8 @@ class Data:
     """Images: `dataset` is one of `DATASETS`, which says what else it takes.
 
     `path` is a folder, or a pattern of files with the training images; `validation_path` one of those that hold the
-    validation images. `image_column` and `label_column` are names in Parquet files. `unreadable` is one of
-    `UNREADABLE`: what is done about images that cannot be decoded.
+    validation images, "" where a folder's images are divided. `image_column` and `label_column` are names in Parquet
+    files. `unreadable` is one of `UNREADABLE`: what is done about images that cannot be decoded.
     """
 
     dataset: str
@@ -139,15 +142,18 @@ class AutoencoderSpec:
     (`lrcore.autoencoders.custom`). `seed` is added to the study's in training: one more training of the same
     autoencoder. `coefficients` of "patches": the first principal components of a patch that are kept, 0 for its pixels
     as they are. `size` of one from elsewhere: the pixels a side to which images are resized inside it, 0 for none;
-    "taef2" needs it, a multiple of 8. `normalise`, one of `NORMALISATIONS`, shifts and scales the latents by statistics
-    of the training images; "" leaves them as they come. `options`: further arguments of what your own `family` names.
-    A key that the autoencoder does not use is refused.
+    "taef2" needs it, a multiple of 8. `family` "diffusers" goes by the class that the model's `config.json` names
+    (`lrcore.autoencoders.by_class`). `variant`: of pretrained weights, such as "fp16"; they are computed with in
+    `precision` all the same. `normalise`, one of `NORMALISATIONS`, shifts and scales the latents by statistics of the
+    training images; "" leaves them as they come. `options`: further arguments of what your own `family` names. A key
+    that the autoencoder does not use is refused.
     """
 
     family: str
     pretrained: str = ""
     subfolder: str = ""
     revision: str = ""
+    variant: str = ""
     precision: str = "float32"
     widths: tuple[int, ...] = ()
     latent_channels: int = 0
@@ -173,7 +179,7 @@ class AutoencoderSpec:
             return "custom"
         if self.family == "patches":
             return "fitted"
-        return "pretrained" if self.pretrained or self.family == "taef2" else "trained"
+        return "pretrained" if self.pretrained or self.family in ("taef2", "diffusers") else "trained"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lrcore.assets import pretrained
-from lrcore.autoencoders import flux2, kl, rae, taef2
+from lrcore.autoencoders import by_class, flux2, kl, rae, taef2
 from lrcore.autoencoders.adversarial import adversary_of
 from lrcore.autoencoders.base import Autoencoder, CollapsedError
 from lrcore.autoencoders.loading import load_model, stored_class, stored_config
@@ -55,6 +55,7 @@ CLASSES = {
     "kl": ("AutoencoderKL",),
     "flux2": ("AutoencoderKLFlux2",),
     "rae": ("AutoencoderRAE", RAE_DECODER),
+    "diffusers": tuple(by_class.CLASSES),
 }
 """What the `config.json` of a pretrained autoencoder names, by family."""
 
@@ -126,6 +127,9 @@ def require_pretrained(work: Workspace, ae: str) -> None:
         return
     with naming(f"autoencoders.{ae}"):
         config = stored_config(spec.pretrained, spec.subfolder, spec.revision)
+        if spec.family == "diffusers":
+            by_class.check(config, written(spec.pretrained), resolution, spec.patch)
+            return
         found, wanted = str(config.get("_class_name", "model without a class name")), CLASSES[spec.family]
         if found not in wanted:
             raise LrcoreError(
@@ -263,8 +267,12 @@ def _pretrained(work: Workspace, spec: AutoencoderSpec) -> Autoencoder:
     resolution = spec.size or work.study.data.resolution
 
     def load(model_class: Any) -> Any:
-        return load_model(model_class, spec.pretrained, spec.subfolder, spec.revision)
+        return load_model(model_class, spec.pretrained, spec.subfolder, spec.revision, spec.variant)
 
+    if spec.family == "diffusers":
+        name = stored_class(spec.pretrained, spec.subfolder, spec.revision)
+        found = by_class.supported(name, written(spec.pretrained))
+        return found.make(load(by_class.model_class(name)), resolution, spec.patch, spec.precision)
     if spec.family == "kl":
         return kl.KLAutoencoder(load(diffusers.AutoencoderKL), resolution, spec.patch, spec.precision)
     if spec.family == "flux2":

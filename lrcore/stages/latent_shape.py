@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lrcore.autoencoders import patch_autoencoder, taef2
+from lrcore.autoencoders import by_class, patch_autoencoder, taef2
 from lrcore.autoencoders.base import LatentShape, token_grid
+from lrcore.autoencoders.loading import stored_class
+from lrcore.spec.study import AutoencoderSpec, written
 from lrcore.stages import custom
 from lrcore.stages.autoencoder import ensure_autoencoder
 from lrcore.stages.workspace import Workspace
@@ -30,7 +32,7 @@ def latent_shape(work: Workspace, ae: str) -> LatentShape:
         LrcoreError: one from elsewhere cannot be had, or its parts do not fit.
     """
     spec, resolution = work.study.autoencoders[ae], work.study.data.resolution
-    if spec.pretrained in PUBLISHED_CHANNELS:
+    if spec.pretrained in PUBLISHED_CHANNELS and spec.patch == AutoencoderSpec.patch:
         grid = token_grid(spec.size or resolution, PUBLISHED_STRIDE, 1)
         return LatentShape(resolution, grid, PUBLISHED_CHANNELS[spec.pretrained])
     if spec.family == "taef2":
@@ -51,12 +53,15 @@ def has_posterior(work: Workspace, ae: str) -> bool | None:
     """Whether stored latents have a deviation; None of an autoencoder whose latents are not stored.
 
     Raises:
-        LrcoreError: one of your own cannot be made.
+        LrcoreError: one of your own cannot be made, or one of diffusers' cannot be had.
     """
     spec = work.study.autoencoders[ae]
     if spec.origin == "custom":
         found = custom.known(work, ae)
         return found.posterior if found.cacheable else None
+    if spec.family == "diffusers":
+        name = stored_class(spec.pretrained, spec.subfolder, spec.revision)
+        return by_class.supported(name, written(spec.pretrained)).posterior
     if spec.family == "rae":
         return False if spec.origin == "trained" else None
     return spec.family not in ("patches", "taef2")

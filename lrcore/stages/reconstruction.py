@@ -13,8 +13,9 @@ import lrcore
 from lrcore.autoencoders import taef2
 from lrcore.autoencoders.base import IMAGES_PER_FORWARD, Autoencoder
 from lrcore.datasets.images import save_png, to_uint8
-from lrcore.metrics.features import statistics
+from lrcore.metrics.features import FeatureNetwork, all_features, statistics
 from lrcore.metrics.frechet import frechet_distance
+from lrcore.metrics.paired_kernel import PAIRED_PROTOCOL, paired_kernel_distance
 from lrcore.metrics.reconstruction import (
     LPIPS_PROTOCOL,
     PSNR_PROTOCOL,
@@ -29,13 +30,16 @@ from lrcore.records.reading import read_reconstruction
 from lrcore.records.schema import ReconstructionRow
 from lrcore.records.writing import write_reconstruction
 from lrcore.runtime.files import exclusive, sweep_leftovers
-from lrcore.spec.study import AutoencoderSpec, written
+from lrcore.spec.study import AutoencoderSpec, Study, written
 from lrcore.stages.autoencoder import autoencoder_recipe, ensure_autoencoder
 from lrcore.stages.features import CHUNK, load_network, measured_statistics, watched
 from lrcore.stages.workspace import Workspace, recipe
 
 CROPS = 4
 """Validation images written to `imgs/<study>/`, for the original and every autoencoder."""
+
+FEWEST_FOR_FRECHET = 2000
+"""Images; of fewer, a Frechet distance in 2,048 features says more of their number than of them."""
 
 
 def reconstruction_recipe(work: Workspace, ae: str) -> str:
@@ -52,15 +56,25 @@ def reconstruction_done(work: Workspace, ae: str) -> bool:
     rows = rows[(rows.study == work.study.name) & (rows.ae == ae) & (rows.recipe == reconstruction_recipe(work, ae))]
     folder = work.folders.imgs / work.study.name
     shown = min(CROPS, work.study.data.validation_images)
-    metrics = {"psnr", "ssim", *LPIPS_PROTOCOL, set_metric(work.study.evaluation.feature_network)}
+    metrics = {"psnr", "ssim", *LPIPS_PROTOCOL, _set_metric(work.study)}
     return metrics <= set(rows.metric) and all(
         (folder / f"{name}-{number:02d}.png").exists() for name in ("orig", ae) for number in range(shown)
     )
 
 
-def set_metric(feature_network: str) -> str:
-    """What the Frechet distance of reconstructions is called: `rfid` in the 2015 Inception's features alone."""
-    return "rfid" if feature_network == "inception2015" else "rfd"
+def set_metric(feature_network: str, kernel: bool = False) -> str:
+    """What the Frechet distance of reconstructions is called: `rfid` in the 2015 Inception's features alone.
+
+    `kernel`: the kernel distance instead, `rkid` or `rkd`.
+    """
+    letter = "k" if kernel else "f"
+    return f"r{letter}id" if feature_network == "inception2015" else f"r{letter}d"
+
+
+def _set_metric(study: Study) -> str:
+    """The distance of a study: the kernel distance where it decides and images are few, else the Frechet distance."""
+    few = study.data.validation_images < FEWEST_FOR_FRECHET
+    return set_metric(study.evaluation.feature_network, kernel=few and study.evaluation.score == "kid")
 
 
 def measure_reconstruction(work: Workspace, ae: str) -> None:
@@ -114,7 +128,7 @@ def _write_crops(work: Workspace, ae: str, originals: Tensor, decoded: Tensor) -
 
 
 def _named_weights(spec: AutoencoderSpec) -> str:
-    """Where weights come from: hub id or folder with subfolder and revision, assets, code of a custom one, or "".
+    """Where weights come from: hub id or folder with subfolder, revision and variant, assets, code, or "".
 
     Of an absolute path the last part: where somebody keeps a file is nobody's business. With the size to which images
     are resized, but of TAEF2, whose size is not of choice.
@@ -125,7 +139,8 @@ def _named_weights(spec: AutoencoderSpec) -> str:
     if spec.origin == "custom":
         return _without_folder(written(spec.family)) + resized
     place = "/".join(filter(None, (_without_folder(written(spec.pretrained)), spec.subfolder)))
-    return place + (f"@{spec.revision}" if spec.revision else "") + resized
+    revision, variant = f"@{spec.revision}" if spec.revision else "", f" ({spec.variant})" if spec.variant else ""
+    return place + revision + variant + resized
 
 
 def _without_folder(path: str) -> str:
@@ -172,10 +187,24 @@ def _rows(
     for lpips, values in zip(variants, of_features, strict=True):
         summary = summarise(values)
         rows.append(row(lpips.name, summary.mean, summary.standard_error, lpips.protocol, lpips.network, lpips.sha256))
-    network = load_network(work)
+    network, metric = load_network(work), _set_metric(work.study)
+    measure = _kernel_distance if metric in ("rkid", "rkd") else _frechet_distance
+    rows.append(row(metric, *measure(work, network, originals, decoded), network.name, network.sha256))
+    return rows
+
+
+def _frechet_distance(
+    work: Workspace, network: FeatureNetwork, originals: Tensor, decoded: Tensor
+) -> tuple[float, float, str]:
+    """Value, standard error (none: the distance is of the whole set, not a mean over images) and protocol."""
     reference = measured_statistics(work, "test", work.study.data.validation_images)
     distance = frechet_distance(reference, statistics(network, watched(work, decoded)))
-    protocol = "Frechet distance between the validation images and their reconstructions"
-    # no standard error: the distance is of the whole set, not a mean over images
-    rows.append(row(set_metric(network.name), distance, math.nan, protocol, network.name, network.sha256))
-    return rows
+    return distance, math.nan, "Frechet distance between the validation images and their reconstructions"
+
+
+def _kernel_distance(
+    work: Workspace, network: FeatureNetwork, originals: Tensor, decoded: Tensor
+) -> tuple[float, float, str]:
+    """Value, standard error and protocol."""
+    features = [all_features(network, watched(work, images)) for images in (originals, decoded)]
+    return *paired_kernel_distance(*features), PAIRED_PROTOCOL

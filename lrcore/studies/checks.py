@@ -21,6 +21,7 @@ from lrcore.spec.study import (
     RESERVED,
     SCORES,
     SELF_REPA,
+    SHARDS,
     SKIPS,
     UNREADABLE,
     AutoencoderSpec,
@@ -191,9 +192,10 @@ def _check_data(data: Data) -> None:
     _one_of("data.dataset", "dataset", data.dataset, DATASETS)
     _one_of("data.unreadable", "", data.unreadable, UNREADABLE)
     used = DATASETS[data.dataset]
-    for key in ("path", "validation_path"):
+    shards = data.dataset in SHARDS
+    for key in ("path", "validation_path") if shards else ("path",):
         if key in used and not getattr(data, key):
-            wanted = "the pattern of the shards" if "validation_path" in used else "the folder with the images"
+            wanted = "the pattern of the shards" if shards else "the folder with the images"
             raise LrcoreError(f"data.{key} is missing: dataset '{data.dataset}' needs {wanted}")
     for field in fields(data):
         if field.default is not MISSING and field.name not in used and getattr(data, field.name) != field.default:
@@ -234,12 +236,13 @@ def _check_sampler(study: Study) -> None:
 
 
 _TRAINED_KL = {"widths", "latent_channels", "layers_per_block", "patch", "kl_weight", "precision", "seed"}
-_STORED = {"pretrained", "subfolder", "revision", "precision", "size"}
+_STORED = {"pretrained", "subfolder", "revision", "variant", "precision", "size"}
 _USED_KEYS = {
     ("trained", "kl"): _TRAINED_KL,
     ("trained", "flux2"): _TRAINED_KL | {"alignment_weight", "alignment_hidden"},
     ("trained", "rae"): {"decoder_width", "decoder_depth", "decoder_heads", "noise_tau", "precision", "seed"},
     ("pretrained", "kl"): _STORED | {"patch"},
+    ("pretrained", "diffusers"): _STORED | {"patch"},
     ("pretrained", "flux2"): _STORED,
     ("pretrained", "rae"): _STORED,
     ("pretrained", "taef2"): {"size", "precision"},
@@ -265,6 +268,10 @@ def _check_autoencoder(study: Study, ae: str) -> None:
                 f"its keys: {', '.join(sorted(used))}"
             )
     _one_of(f"{name}.precision", "", spec.precision, PRECISIONS)
+    if spec.family == "diffusers" and not spec.pretrained:
+        raise LrcoreError(f"missing: {name}.pretrained, a hub id or a folder, which family 'diffusers' takes")
+    if not re.fullmatch(r"[A-Za-z0-9_]*", spec.variant):
+        raise LrcoreError(f"{name}.variant must be letters and digits, such as 'fp16', got {shown(spec.variant)}")
     if spec.normalise:
         _one_of(f"{name}.normalise", "", spec.normalise, NORMALISATIONS)
     if spec.family == "patches":

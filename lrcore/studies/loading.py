@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcore.errors import LrcoreError, reason, shown, unknown
-from lrcore.spec.study import DATASETS, Study, StudyPath
+from lrcore.spec.study import SHARDS, Study, StudyPath
 from lrcore.studies.typed_toml import build, under
 
 LARGEST_FILE = 2**20
@@ -89,7 +89,7 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     """The tables of a file, on top of those of the studies that it extends."""
     content = _merged_content(path, extended_by)
     data = content.get("data")
-    if isinstance(data, dict) and "validation_path" in DATASETS.get(str(data.get("dataset")), ()):
+    if isinstance(data, dict) and str(data.get("dataset")) in SHARDS:
         for key in ("path", "validation_path"):
             if isinstance(data.get(key), StudyPath):
                 data[key] = _as_pattern(data[key], f"data.{key}")
