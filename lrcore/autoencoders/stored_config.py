@@ -81,7 +81,7 @@ def _check_channel_statistics(config: Mapping[str, Any], channels: int, all_of: 
     for key in ("latents_mean", "latents_std"):
         if key not in config and not all_of:
             continue
-        values = config.get(key)
+        values: Any = config.get(key)
         wanted = f"a list of {channels} numbers, one a channel" + (", all positive" if key == "latents_std" else "")
         if not _are_numbers(values, channels) or (key == "latents_std" and min(values) <= 0):
             raise _wrong(key, wanted, values)

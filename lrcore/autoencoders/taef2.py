@@ -168,7 +168,8 @@ class Taef2Autoencoder(Autoencoder):
     def _through(self, network: nn.Sequential, batch: Tensor) -> Tensor:
         """What the network makes of a batch, float32; of large images a few at a time on a CPU."""
         if self.size < LARGE or batch.device.type != "cpu":
-            return network(batch).float()
+            found: Tensor = network(batch)
+            return found.float()
         parts = batch.contiguous(memory_format=torch.channels_last).split(max(1, PIXELS_AT_ONCE // self.size**2))
         return torch.cat([network(part).float() for part in parts]).contiguous()
 

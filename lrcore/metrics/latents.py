@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lrcore.autoencoders.patches import from_tokens
@@ -23,6 +24,9 @@ from lrcore.metrics.probe import PROBE_PROTOCOL, linear_probe
 from lrcore.metrics.spectral_energy import ENERGY_PROTOCOL, FRACTIONS, spectral_energy
 from lrcore.metrics.spectrum import SLOPE_PROTOCOL, SMALLEST_GRID, SPECTRUM_PROTOCOL, power_spectrum
 from lrcore.metrics.velocity_variance import FEWEST_IMAGES, VIV_PROTOCOL, WITHIN_CLASS_PROTOCOL, velocity_variance
+
+ONE_CLASS = "not measured: all images are of one class"
+"""The protocol of what is about classes and so is NaN."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def predict(tokens: Tensor, labels: Tensor, grid: tuple[int, int], patch: int) -
     Metrics: `viv`, `viv_scaled` (times the square root of the dimension), `within_class_variance`,
     `neighbour_consistency_5` and `_10`, `spectral_energy_25` and `_50`, all of latent pixels on validation images.
     Where no class has enough images the first three have no rows, nor has what needs more images or pixels than there
-    are.
+    are. Where all images are of one class, what is about classes is NaN, and its protocol says why.
 
     Raises:
         LrcoreError: parts that do not fit together, or that one of the metrics refuses.
@@ -131,19 +135,27 @@ def predict(tokens: Tensor, labels: Tensor, grid: tuple[int, int], patch: int) -
     check_grid(grid, tokens.shape[1])
     pixels = latent_pixels(tokens, grid, patch)
     found: list[Diagnostic] = []
+    one_class = len(labels.unique()) == 1
     if int(labels.unique(return_counts=True)[1].max()) >= FEWEST_IMAGES:
         viv = velocity_variance(pixels.tokens, labels)
         found += _rows("viv", viv.viv, VIV_PROTOCOL)
         found += _rows("viv_scaled", viv.scaled, f"{VIV_PROTOCOL}; times the square root of the latent's dimension")
-        found += _rows("within_class_variance", viv.within_class, WITHIN_CLASS_PROTOCOL)
+        within = _undefined(viv.within_class) if one_class else viv.within_class
+        found += _rows("within_class_variance", within, ONE_CLASS if one_class else WITHIN_CLASS_PROTOCOL)
     counts = [count for count in NEIGHBOURS if count < len(pixels.tokens)]
     shares = neighbour_consistency(pixels.tokens, labels, counts) if counts else []
     for count, share in zip(counts, shares, strict=True):
-        found += _rows(f"neighbour_consistency_{count}", share, f"{count} neighbours; {CONSISTENCY_PROTOCOL}")
+        protocol = ONE_CLASS if one_class else f"{count} neighbours; {CONSISTENCY_PROTOCOL}"
+        found += _rows(f"neighbour_consistency_{count}", _undefined(share) if one_class else share, protocol)
     if min(pixels.grid) > 1:
         for rho, share in zip(FRACTIONS, spectral_energy(pixels.tokens, pixels.grid), strict=True):
             found += _rows(f"spectral_energy_{round(100 * rho)}", share, f"rho = {rho:g}; {ENERGY_PROTOCOL}")
     return found
+
+
+def _undefined(estimate: Estimate) -> Estimate:
+    nothing = torch.full_like(estimate.value, math.nan)
+    return Estimate(nothing, nothing, estimate.n_images)
 
 
 def _distribution(latents: LatentSample) -> list[Diagnostic]:

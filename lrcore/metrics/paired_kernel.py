@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lrcore.errors import LrcoreError
 from lrcore.metrics.feature_sets import checked_pair
 from lrcore.metrics.kernel import cubic_kernel
 
@@ -43,6 +44,8 @@ def paired_kernel_distance(images: Tensor, reconstructions: Tensor) -> PairedDis
     Raises:
         LrcoreError: fewer than 2 images, two shapes, integers, NaN or infinity.
     """
+    if len(images) != len(reconstructions):
+        raise LrcoreError(f"images and reconstructions come in pairs, got {len(images)} and {len(reconstructions)}")
     x, y = (part.double() for part in checked_pair(images, reconstructions, least=2))
     count, sums = len(x), torch.cat([_row_sums(x, y, slice(start, start + BLOCK)) for start in range(0, len(x), BLOCK)])
     total = sums.sum()

@@ -1,6 +1,7 @@
 """Images of a study: CIFAR-10 and folders, readable or not."""
 
 import dataclasses
+import shutil
 
 import numpy
 import pytest
@@ -51,6 +52,25 @@ def test_a_folder_is_split_without_overlap(folder):
     assert len({tuple(image.flatten().tolist()) for image in images}) == 8
     assert sorted([*splits.train.labels.tolist(), *splits.validation.labels.tolist()]) == [0] * 4 + [1] * 4
     assert splits.train.classes == 2
+
+
+def test_validation_images_may_have_a_folder_of_their_own(folder, tmp_path):
+    (other := tmp_path / "other" / "more").mkdir(parents=True)
+    for name in ("cat", "dog"):
+        shutil.copytree(folder / name, other / name)
+        shutil.move(folder / name, folder / "first" / name)
+    (other / "cat" / "0.png").unlink()
+    both = dataclasses.replace(FOLDER, path=str(folder / "first"), validation_path=str(other), train_images=8)
+    splits = load_splits(dataclasses.replace(both, validation_images=7))
+    assert (splits.train.name, splits.validation.name) == ("first/train[:8]", "more/validation[:7]")
+    assert sorted(splits.validation.labels.tolist()) == [0] * 3 + [1] * 4
+    assert fingerprint(both) != fingerprint(dataclasses.replace(both, validation_path=""))
+    with pytest.raises(LrcoreError, match=r"more' holds 7 readable images, data.validation_images asks for 8"):
+        load_splits(dataclasses.replace(both, validation_images=8))
+    same = load_splits(dataclasses.replace(both, validation_path=both.path, validation_images=8))
+    assert torch.equal(same.train.images, same.validation.images)
+    with pytest.raises(LrcoreError, match=r"data.validation_path '.*nowhere' is not a folder"):
+        load_splits(dataclasses.replace(both, validation_path=str(other / "nowhere")))
 
 
 def test_the_fingerprint_follows_the_files(folder):

@@ -220,6 +220,15 @@ def test_few_images_have_no_rows_of_what_needs_more(images):
     assert names == {"spectral_energy_25", "spectral_energy_50"} | more
 
 
+def test_images_of_one_class_tell_nothing_about_classes():
+    labels = torch.zeros(12, dtype=torch.int64)
+    found = {row.metric: row for row in predicted(sample(white(12, 3, 8, 8), labels, 1))}
+    nothing = {name for name, row in found.items() if math.isnan(row.value)}
+    assert nothing == {"within_class_variance", "neighbour_consistency_5", "neighbour_consistency_10"}
+    assert {found[name].protocol for name in nothing} == {"not measured: all images are of one class"}
+    assert all(found[name].n_images == 12 for name in nothing) and found["viv"].value > 0
+
+
 def test_a_class_of_one_image_many_times_is_left_out():
     tokens, labels = white(40, 4, 2), torch.arange(40) % 2
     blank = tokens.clone()
