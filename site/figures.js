@@ -1,9 +1,11 @@
 // Draws what `lrcore.figures.embed` puts on a page: every figure when it comes near the screen, every long table at once.
-// plotly.js and the DataTables bundle of itables are loaded only by pages that need them, from this site.
+// plotly.js and the DataTables bundle of itables are loaded only by pages that need them, from this site. A report is one
+// file: plotly.js stands packed in it (`lrcore.report_pages.page`), and its tables need no script.
 "use strict";
 
 (() => {
-  const vendor = new URL("vendor/", document.currentScript.src);
+  const here = document.currentScript.src;
+  const vendor = here && new URL("vendor/", here);
   const NARROW = 600; // pixels: below this width a figure's legend goes below it
   const NEAR = 300; // pixels: a figure that is nearer to the screen is drawn
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
@@ -44,6 +46,8 @@
 
   let plotlyScript = null;
   function loadPlotly() {
+    const packed = document.getElementById("lrcore-plotly");
+    if (packed) return (plotlyScript ??= unpackPlotly(packed));
     plotlyScript ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = new URL("plotly.min.js", vendor);
@@ -55,6 +59,15 @@
       document.head.append(script);
     });
     return plotlyScript;
+  }
+
+  async function unpackPlotly(packed) {
+    const bytes = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
+    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(unpacked).text();
+    document.head.append(script);
+    return window.Plotly;
   }
 
   // Colours go into the layout's template, so that whatever the figure itself chose stays as it is.

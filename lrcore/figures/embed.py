@@ -164,7 +164,8 @@ class SiteTable(Embedded):
     caption and the number are the page's `tbl-cap`). Floats are shown by `numbers.aligned`, and sorted by their full
     value; the download has the full values, or is of `rows` where the frame shows them as text. The index is left out.
     A column that holds the same in every row, but for the first two, which say what a row is and what it measured,
-    becomes a line under the table, unless nothing is known there; so does the text `note`.
+    becomes a line under the table, unless nothing is known there; so does the text `note`. A `plain` table needs no
+    script, however long it is.
 
     Raises:
         LrcoreError: the name is no slug, the caption is empty, or the frame has no rows.
@@ -175,6 +176,7 @@ class SiteTable(Embedded):
     caption: str
     rows: pandas.DataFrame | None = None
     note: str = ""
+    plain: bool = False
 
     def __post_init__(self) -> None:
         _check("table", self.name, "caption", self.caption)
@@ -193,7 +195,8 @@ class SiteTable(Embedded):
         )
         table = f'<div class="lrcore-table-scroll">{table}</div>{same}'
         rows = self.frame if self.rows is None else self.rows
-        return _holder("table", self.name, table, table_options(frame) if len(frame) > FEW_ROWS else None, rows)
+        sorts = len(frame) > FEW_ROWS and not self.plain
+        return _holder("table", self.name, table, table_options(frame) if sorts else None, rows)
 
 
 @dataclass(frozen=True)

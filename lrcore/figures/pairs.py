@@ -74,6 +74,35 @@ def repa_pairs(imgs: Path | str, study: str, aes: Sequence[str], prefix: str = "
     return Markup(f'{about}<div class="lrcore-pairs">{drawn}{wiped}{csv_link(rows, f"{study}-samples")}</div>')
 
 
+def sheets(imgs: Path | str, study: str, aes: Sequence[str]) -> list[Sheet]:
+    """The pictures of samples of `aes`, with REPA or without: for each autoencoder that without it first.
+
+    Raises:
+        LrcoreError: one says nothing of its samples, or cannot be read. It is named.
+    """
+    found = [_sheet(path) for path in sorted((Path(imgs) / study / "samples").glob("*.png")) if png_text(path)]
+    return [
+        sheet
+        for ae in naming.in_order(aes)
+        for sheet in sorted(found, key=lambda sheet: sheet.said["repa"] != NO_REPA)
+        if sheet.said["ae"] == ae
+    ]
+
+
+def sheets_shown(shown: Sequence[Sheet], study: str, prefix: str = "") -> Markup:
+    """Pictures of `sheets`, those of one setting side by side; `prefix` is as in `zoomed_crops`."""
+    link = f"{prefix}imgs/{quote(study)}/samples"
+    groups: dict[str, list[Sheet]] = {}
+    for sheet in shown:
+        groups.setdefault(f"{_trained(sheet)}; seed {sheet.said['sample_seed']}", []).append(sheet)
+    drawn = "".join(
+        f'<div class="lrcore-pair" role="group" aria-label="{html.escape(_name(of_one[0]))}">'
+        f"<p>{html.escape(setting)}</p>{''.join(_picture(sheet, link) for sheet in of_one)}</div>"
+        for setting, of_one in groups.items()
+    )
+    return Markup(f'<div class="lrcore-pairs">{drawn}</div>')
+
+
 def _pairs_of(folder: Path, ae: str) -> list[tuple[Sheet, Sheet]]:
     """The picture without REPA beside each with it: one for each encoder that the study aligns features to."""
     without = _sheet(folder / f"{ae}-{NO_REPA}.png")
@@ -120,13 +149,18 @@ def _require_same(without: Sheet, repa: Sheet) -> None:
 
 def _pair(without: Sheet, repa: Sheet, link: str) -> str:
     name = _name(without)
-    cells = "".join(
-        f'<div><img src="{html.escape(f"{link}/{quote(sheet.path.name)}")}" width="{sheet.width}" '
-        f'height="{sheet.height}" alt="{html.escape(f"Samples in the latent space of {name} {label}")}"> {label}</div>'
-        for sheet, label in ((sheet, naming.repa_label(sheet.said["repa"])) for sheet in (without, repa))
-    )
+    cells = _picture(without, link) + _picture(repa, link)
     caption = html.escape(_setting(repa))
     return f'<div class="lrcore-pair" role="group" aria-label="{html.escape(name)}"><p>{caption}</p>{cells}</div>'
+
+
+def _picture(sheet: Sheet, link: str) -> str:
+    label = naming.repa_label(sheet.said["repa"])
+    return (
+        f'<div><img src="{html.escape(f"{link}/{quote(sheet.path.name)}")}" width="{sheet.width}" '
+        f'height="{sheet.height}" alt="{html.escape(f"Samples in the latent space of {_name(sheet)} {label}")}"> '
+        f"{label}</div>"
+    )
 
 
 def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
@@ -138,11 +172,15 @@ def _compared(without: Sheet, repa: Sheet, link: str, named: bool) -> Compared:
 
 
 def _setting(repa: Sheet) -> str:
-    said = repa.said
+    return f"{_trained(repa)}; REPA towards {_target(repa)}; seed {repa.said['sample_seed']} for both"
+
+
+def _trained(sheet: Sheet) -> str:
+    said = sheet.said
     density = naming.DENSITY_LABELS.get(said["trainp"], said["trainp"])
     return (
-        f"{_name(repa)}: {density}, train shift {said['trainshift']}, sample shift {said['sampleshift']}, after "
-        f"{int(said['step']):,} steps; REPA towards {_target(repa)}; seed {said['sample_seed']} for both"
+        f"{_name(sheet)}: {density}, train shift {said['trainshift']}, sample shift {said['sampleshift']}, after "
+        f"{int(said['step']):,} steps"
     )
 
 

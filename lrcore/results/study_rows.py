@@ -147,38 +147,64 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
     Raises:
         LrcoreError: there is none.
     """
-    generation, reconstruction = reading.read_generation(data), reading.read_reconstruction(data)
-    latents, losses, anchors = reading.read_latents(data), reading.read_losses(data), reading.read_anchors(data)
-    whole = set(generation["study"]) & set(reconstruction["study"]) & set(latents["study"])
-
-    def of(rows: pandas.DataFrame, name: str) -> pandas.DataFrame:
-        return rows[rows["study"] == name]
-
+    tables = _tables(data)
+    whole = set(tables["generation"]["study"]) & set(tables["reconstruction"]["study"]) & set(tables["latents"]["study"])
     found = {}
     for name in sorted(whole, key=_place):
-        rows = findings.completed(of(generation, name))
-        own = findings.of_own_transformer(rows)
-        if own.any():
-            screen, confirmed = _apart(rows[own])
-            found[name] = StudyRows(
-                name,
-                screen,
-                confirmed,
-                of(reconstruction, name),
-                of(latents, name),
-                _plain_losses(of(losses, name), screen),
-                of(anchors, name),
-                rows[~own],
-                read_planned(data, name),
-            )
+        study = _study(name, tables, data)
+        if len(study.generation):
+            found[name] = study
     if not found:
         raise LrcoreError(f"no rows: '{data}' holds no study that is measured; run `python -m lrcore.train` first")
     return found
 
 
+def load_study_rows(name: str, data: Path | str = "data") -> StudyRows:
+    """What there is of one study so far: a kind that was not measured has no rows."""
+    return _study(name, _tables(data), data)
+
+
+def studies_with_rows(data: Path | str = "data") -> list[str]:
+    """The studies of which there are rows of any kind, in the order of `ORDER`."""
+    folders = {path.parent.name for kind in _KINDS for path in reading.row_files(Path(data) / kind)}
+    return sorted((name.removeprefix("study=") for name in folders), key=_place)
+
+
 def results(studies: Mapping[str, StudyRows]) -> dict[str, StudyRows]:
     """Those that say something of autoencoders: all but `smoke`, unless there is no other."""
     return {name: study for name, study in studies.items() if name != ORDER[-1]} or dict(studies)
+
+
+_KINDS = {
+    "generation": reading.read_generation,
+    "reconstruction": reading.read_reconstruction,
+    "latents": reading.read_latents,
+    "losses": reading.read_losses,
+    "anchors": reading.read_anchors,
+}
+
+
+def _tables(data: Path | str) -> dict[str, pandas.DataFrame]:
+    """The rows of every study, by their kind."""
+    return {kind: read(data) for kind, read in _KINDS.items()}
+
+
+def _study(name: str, tables: Mapping[str, pandas.DataFrame], data: Path | str) -> StudyRows:
+    own = {kind: rows[rows["study"] == name] for kind, rows in tables.items()}
+    rows = findings.completed(own["generation"])
+    plain = findings.of_own_transformer(rows)
+    screen, confirmed = _apart(rows[plain]) if plain.any() else (rows.head(0), rows.head(0))
+    return StudyRows(
+        name,
+        screen,
+        confirmed,
+        own["reconstruction"],
+        own["latents"],
+        _plain_losses(own["losses"], screen) if len(screen) else own["losses"],
+        own["anchors"],
+        rows[~plain],
+        read_planned(data, name),
+    )
 
 
 def _apart(rows: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:

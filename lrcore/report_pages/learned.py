@@ -1,0 +1,60 @@
+"""How well a latent space was learned apart from its decoder: the share G, with the interval of its trainings."""
+
+from __future__ import annotations
+
+import math
+
+import pandas
+
+from lrcore.figures.embed import SiteTable
+from lrcore.results import learnability, naming
+from lrcore.results.numbers import shown
+from lrcore.results.study_rows import StudyRows
+
+CONFIDENCE = 0.95
+
+
+def shares(study: StudyRows) -> pandas.DataFrame:
+    """The rows of `learnability.mean_of_trainings` with `g_low` and `g_high`, the ends of G's interval.
+
+    A Student interval of `CONFIDENCE` over the trainings, which differ in their seed: NaN of one training. It does not
+    hold what other samples of the same trainings would change.
+    """
+    from scipy.special import stdtrit  # here, since it takes a while, which reports without G would wait for
+
+    means = learnability.mean_of_trainings(learnability.learned(study))
+    count = means["trainings"].astype(float)
+    reach = stdtrit((count - 1).where(count > 1), (1 + CONFIDENCE) / 2) * means["deviation"] / count**0.5
+    return means.assign(g_low=means["g_kid"] - reach, g_high=means["g_kid"] + reach)
+
+
+def table(study: StudyRows, means: pandas.DataFrame) -> SiteTable:
+    """A row an autoencoder of `shares`."""
+    frame = pandas.DataFrame(
+        {
+            "autoencoder": [naming.ae_style(str(ae)).label for ae in means["ae"]],
+            "G (KID) ↑": [shown(float(value)) for value in means["g_kid"]],
+            "95 % interval": [interval_text(row) for _, row in means.iterrows()],
+            "trainings": means["trainings"],
+            "samples": means["n_samples"],
+            "G (FID) ↑": [shown(float(value)) for value in means["g_fid"]],
+            "setting": [_FROM[str(kind)] for kind in means["measured"]],
+        }
+    )
+    caption = f"Share learned of each latent space in the study {study.name}, apart from the decoder"
+    rows = means.drop(columns=["deviation"]).assign(deviation_of_trainings=means["deviation"])
+    return SiteTable(frame, f"{study.name}-g", caption, rows, _INTERVAL)
+
+
+def interval_text(row: pandas.Series) -> str:
+    """'0.79 to 0.87', or that one training tells none."""
+    if math.isnan(row["g_low"]):
+        return "one training: not known"
+    return f"{shown(float(row['g_low']))} to {shown(float(row['g_high']))}"
+
+
+_FROM = {learnability.CHOICE: "chosen, measured anew", learnability.GRID: "best of the grid, which flatters a little"}
+_INTERVAL = (
+    "The interval is over trainings that differ in their seed (Student, 95 %); it does not hold what other samples of "
+    "the same trainings would change."
+)
