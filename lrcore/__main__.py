@@ -22,7 +22,7 @@ from lrcore.errors import LrcoreError, unknown
 ELSEWHERE = {"migration": "records.migration"}
 """Commands that are modules inside a folder."""
 
-FIRST = ("new", "check", "reconstruct", "train", "status")
+FIRST = ("new", "check", "reconstruct", "train", "status", "report")
 """In the order in which one who has an autoencoder wants them; the others follow by name."""
 
 

@@ -10,14 +10,17 @@ Nothing is measured and no code of the study is run. The file asks no host for a
 The JSON beside it, of the same name, has these keys:
 
     format                  version of these keys
-    lrcore_version          that made the report; rows_lrcore_versions: that wrote the rows; rows_date: of the youngest file
+    lrcore_version          that made the report; rows_lrcore_versions: that wrote the rows
+    rows_date               the day on which the youngest file of rows was written here
     study, ae, label        what it is of; ae is null where it is of all autoencoders, which autoencoders lists
     commands                what makes the rows and the report
     caveats                 a list: key, ae (null: of the study), text, values (the numbers in the text)
     verdict                 a list: text, values
-    sections                by key: title, state (measured, partly, missing), missing (a list: what, command), facts (values
-                            by key), figures (by name: title, subtitle, notes, alt, rows) and tables (by name: caption,
-                            shown, as they are printed, and rows, with all digits); null is what is not known
+    sections                by key: title, state (measured, partly, missing), missing (a list: what, command),
+                            facts (values by key), figures (by name: title, subtitle, notes, alt, rows) and tables
+                            (by name: caption, shown, as they are printed, and rows, with all digits)
+
+null is what is not known.
 
 `data/README.md` says what the columns of rows mean.
 """
@@ -45,7 +48,9 @@ def parser() -> Parser:
         prog="python -m lrcore.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     line.add_argument("study", help="a study's name, or the path of its file, ending in .toml")
-    line.add_argument("--ae", default="", metavar="NAME", help="the autoencoder that it is about; others are references")
+    line.add_argument(
+        "--ae", default="", metavar="NAME", help="the autoencoder that it is about; others are references"
+    )
     line.add_argument(
         "--out", type=folder, metavar="FILE", help="the file, ending in .html (default: reports/STUDY-AE.html)"
     )
@@ -78,8 +83,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     for path, text in content.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    for text in report.verdict:
-        print(text.text)
+    for said in report.verdict:
+        print(said.text)
     for section in report.missing:
         print(f"not measured  {section.title}: {next((one.command for one in section.missing if one.command), '')}")
     print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_suffix('.json').name}")

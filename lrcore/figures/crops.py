@@ -55,16 +55,19 @@ def zoomed_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, p
     return Markup(f'{about}<div class="lrcore-crops">{"".join(rows)}</div>{link}')
 
 
-def compared_crops(imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "") -> Markup:
+def compared_crops(
+    imgs: Path | str, study: str, aes: Sequence[str], count: int, prefix: str = "", first: str = ""
+) -> Markup:
     """The same images, one original and one of its reconstructions at a time, with a handle between the two.
 
     The box that is enlarged starts where the original has most detail; the reader moves it. A page shows it beside
-    `zoomed_crops`, which need no scripts.
+    `zoomed_crops`, which need no scripts. `first`: the autoencoder that is shown until the reader chooses another.
 
     Raises:
         LrcoreError: as `zoomed_crops`.
     """
     _, *aes = _names(aes, count)
+    aes.sort(key=lambda ae: ae != first)
     folder, link = Path(imgs) / study, f"{prefix}imgs/{quote(study)}"
     things = []
     for number in range(count):

@@ -39,8 +39,8 @@ def timesteps(subject: Subject) -> tuple[Block, ...]:
     found = sizes(subject)
     blocks: list[Block] = [Text(f"What follows rests on {whose}.")]
     for ae in subject.own:
-        if ae in found.index:
-            blocks.append(_advised(evidence, ae, int(found.loc[ae, "channels_per_token"]), len(subject.own) > 1))
+        if ae in found:
+            blocks.append(_advised(evidence, ae, found[ae].channels_per_token, len(subject.own) > 1))
     if not measured:
         blocks.append(
             Missing(
@@ -68,8 +68,8 @@ def literature(subject: Subject) -> tuple[Block, ...]:
         atlas, works = read_atlas(data), read_works(shared(BIBLIOGRAPHY))
     except LrcoreError as error:
         return (Missing(f"The atlas cannot be read: {error}"),)
-    found, own = sizes(subject), [ae for ae in subject.own]
-    widths = sorted({int(found.loc[ae, "channels_per_token"]) for ae in own if ae in found.index})
+    found = sizes(subject)
+    widths = sorted({found[ae].channels_per_token for ae in subject.own if ae in found})
     if not widths:
         return (Missing("How wide its tokens are is not known yet.", subject.command("reconstruction")),)
     settings = atlas_settings.settings(atlas)
@@ -93,11 +93,16 @@ def _table(alike: pandas.DataFrame, works: dict[str, Work], channels: int) -> st
     )
     heads = "".join(f"<th>{head}</th>" for head in ("setting", "value", "how", "autoencoders", "source"))
     label = f"Settings in the literature for latents of about {channels} channels per token"
+    table = f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody>"
     return (
-        f'<div class="lrcore-table"><div class="lrcore-table-scroll" tabindex="0" role="group" aria-label="{label}">'
-        f'<table class="dataframe" aria-label="{label}"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'
-        "</div></div>"
+        '<div class="lrcore-literature lrcore-table"><div class="lrcore-table-scroll" tabindex="0" role="group" '
+        f'aria-label="{label}"><table class="dataframe" aria-label="{label}">{table}</table></div></div>'
     )
+
+
+def _count(autoencoders: int) -> str:
+    one = autoencoders == 1
+    return f"{autoencoders} {'autoencoder' if one else 'autoencoders'} of the atlas {'has' if one else 'have'}"
 
 
 def _named(atlas: pandas.DataFrame, works: dict[str, Work], channels: int) -> tuple[str, str, pandas.DataFrame] | None:
@@ -117,9 +122,7 @@ def _named(atlas: pandas.DataFrame, works: dict[str, Work], channels: int) -> tu
         parts.append(f"<li>{html.escape(str(name))}{f' ({size})' if size else ''}: {sources}</li>")
     columns = ["canonical", "family", "tokens", "channels_per_token", "source", "repository"]
     text = (
-        f'<details class="lrcore-more"><summary>{len(parts)} autoencoders of the atlas have such latents (tokens × '
-        f"channels), and where their figures are from</summary><ul>{''.join(parts)}</ul></details>"
+        f'<details class="lrcore-more"><summary>{_count(len(parts))} such latents (tokens × channels), and '
+        f"where their figures are from</summary><ul>{''.join(parts)}</ul></details>"
     )
     return text, f"autoencoders-{channels}", rows[columns]
-
-

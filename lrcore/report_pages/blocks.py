@@ -14,7 +14,7 @@ import pandas
 
 from lrcore.figures.embed import SiteFigure, SiteTable
 
-FAINT = 0.4
+FAINT = 0.55
 """Opacity of what figures draw of references."""
 
 
@@ -120,9 +120,11 @@ class Figure(Block):
 
     def _drawn(self) -> Any:
         figure = type(self.figure.figure)(self.figure.figure)
-        for trace in figure.data:
-            if trace.name in self.faint:
-                trace.opacity = FAINT
+        back = [trace for trace in figure.data if trace.name in self.faint]
+        for trace in back:
+            trace.opacity = FAINT
+        # what is drawn last lies above the rest
+        figure.data = [*back, *(trace for trace in figure.data if trace.name not in self.faint)]
         return figure
 
     def record(self) -> dict[str, Any]:
@@ -145,6 +147,23 @@ class Html(Block):
 
     def record(self) -> dict[str, Any]:
         return {"tables": {self.name: {"rows": rows_of(self.rows)}}}
+
+
+@dataclass(frozen=True)
+class Folded(Block):
+    """What is looked up rather than read: shown when asked for, and on paper."""
+
+    summary: str
+    block: Block
+
+    @property
+    def markup(self) -> str:
+        return (
+            f'<details class="lrcore-more"><summary>{html.escape(self.summary)}</summary>{self.block.markup}</details>'
+        )
+
+    def record(self) -> dict[str, Any]:
+        return self.block.record()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas
 
@@ -40,18 +41,34 @@ _SIZES = {
 }
 
 
-def sizes(subject: Subject) -> pandas.DataFrame:
-    """Tokens, channels_per_token, resolution, numbers and compression of each autoencoder; the index is its name.
+@dataclass(frozen=True)
+class Size:
+    """How large a latent is; `pixels` are the values of its image, 3 x resolution^2."""
 
-    Of whichever rows tell them. Compression is 3 x resolution^2 over tokens x channels.
-    """
-    columns = ["ae", "tokens", "channels_per_token", "resolution"]
+    tokens: int
+    channels_per_token: int
+    pixels: int
+
+    @property
+    def numbers(self) -> int:
+        """Those that it holds."""
+        return self.tokens * self.channels_per_token
+
+    @property
+    def compression(self) -> float:
+        """Pixel values per number."""
+        return self.pixels / self.numbers
+
+
+def sizes(subject: Subject) -> dict[str, Size]:
+    """Of each autoencoder, from whichever rows tell it."""
     study = subject.study
+    columns = ["ae", "tokens", "channels_per_token", "resolution"]
     kinds = (study.reconstruction, study.latents, study.anchors, study.generation)
-    told = pandas.concat([rows[columns] for rows in kinds]).drop_duplicates("ae").set_index("ae")
-    told["numbers"] = told["tokens"] * told["channels_per_token"]
-    told["compression"] = 3 * told["resolution"] ** 2 / told["numbers"]
-    return told.loc[naming.in_order(told.index)]
+    rows = pandas.concat([rows[columns] for rows in kinds]).drop_duplicates("ae")
+    told = rows.itertuples(index=False, name=None)
+    found = {str(ae): Size(int(tokens), int(channels), 3 * int(px) ** 2) for ae, tokens, channels, px in told}
+    return {ae: found[ae] for ae in naming.in_order(found)}
 
 
 def card(subject: Subject) -> SiteTable:
@@ -61,7 +78,7 @@ def card(subject: Subject) -> SiteTable:
         LrcoreError: nothing is known of it.
     """
     found = sizes(subject)
-    rows = [_size_row(found, key, subject) for key in _SIZES] if subject.ae in found.index else []
+    rows = [_size_row(found, key, subject) for key in _SIZES] if subject.ae in found else []
     whole = subject.study.latents
     whole = whole[whole["index"] < 0]
     rows += [
@@ -89,9 +106,9 @@ def unmeasured(subject: Subject) -> list[str]:
     return [name for metric, name in pairs.items() if metric not in there]
 
 
-def _size_row(found: pandas.DataFrame, key: str, subject: Subject) -> dict[str, object]:
-    others = [float(found.loc[ae, key]) for ae in subject.references if ae in found.index]
-    value = float(found.loc[subject.ae, key])
+def _size_row(found: Mapping[str, Size], key: str, subject: Subject) -> dict[str, object]:
+    others = [float(getattr(found[ae], key)) for ae in subject.references if ae in found]
+    value = float(getattr(found[subject.ae], key))
     return {
         "key": key,
         "quantity": _SIZES[key],

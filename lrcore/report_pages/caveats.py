@@ -13,7 +13,7 @@ from lrcore.autoencoders.guard import MEAN_LIMIT, SPREAD_LIMIT, STD_LIMITS, line
 from lrcore.errors import LrcoreError
 from lrcore.report_pages.portable import portable
 from lrcore.report_pages.subject import Subject
-from lrcore.results import findings, naming
+from lrcore.results import above_noise, findings, naming
 from lrcore.results.numbers import shown
 from lrcore.results.wording import narrow_note
 from lrcore.spec.study import NO_REPA
@@ -40,17 +40,25 @@ class Caveat:
 
 def caveats(subject: Subject) -> list[Caveat]:
     """Every caveat, the gravest first."""
-    return [
-        *_a_check(subject),
-        *_not_normalised(subject),
-        *_poor(subject),
-        *_narrow(subject),
-        *_mixed(subject),
-        *_diverged(subject),
-        *_at_an_edge(subject),
-        *_few(subject),
-        *_uneven_channels(subject),
-    ]
+    kinds = (
+        _a_check,
+        _not_normalised,
+        _poor,
+        _near_noise,
+        _narrow,
+        _mixed,
+        _diverged,
+        _at_an_edge,
+        _few,
+        _uneven_channels,
+    )
+    found: list[Caveat] = []
+    for kind in kinds:
+        try:
+            found += kind(subject)
+        except LrcoreError as error:
+            found.append(Caveat("cannot_be_told", undrawn("Something that may be wrong", error)))
+    return found
 
 
 def _a_check(subject: Subject) -> Iterator[Caveat]:
@@ -103,8 +111,8 @@ def _uneven_channels(subject: Subject) -> Iterator[Caveat]:
         if high >= SPREAD_LIMIT * low:
             yield Caveat(
                 "channel_spread",
-                f"Channels of {_label(ae)} deviate by {shown(low)} to {shown(high)}, so noise hides some before others; "
-                f"{line_for(ae, 'channel')} gives each deviation 1.",
+                f"Channels of {_label(ae)} deviate by {shown(low)} to {shown(high)}, so noise hides some before "
+                f"others; {line_for(ae, 'channel')} gives each deviation 1.",
                 ae,
                 scale,
             )
@@ -118,11 +126,26 @@ def _poor(subject: Subject) -> Iterator[Caveat]:
             yield Caveat(
                 "range",
                 f"Reconstructions of {_label(ae)} have a PSNR of {shown(float(psnr.iloc[0]))} dB, about that of one "
-                "colour. Where the autoencoder is better than that, the range of its images is wrong or its weights are "
-                f"not loaded: python -m lrcore.check {subject.argument} --ae {ae} tells which.",
+                "colour. Where the autoencoder is better than that, the range of its images is wrong or its weights "
+                f"are not loaded: python -m lrcore.check {subject.argument} --ae {ae} tells which.",
                 ae,
                 {"psnr": float(psnr.iloc[0])},
             )
+
+
+def _near_noise(subject: Subject) -> Iterator[Caveat]:
+    """Whether the best of each autoencoder is clearly better than decoded noise and decoded Gaussian latents."""
+    study = subject.study
+    if study.generation.empty:
+        return
+    found = above_noise.above_noise(study)
+    found = found[found["ae"].isin(subject.own)]
+    if text := above_noise.in_words(found, findings.label(study.compared)):
+        values = {str(row["ae"]): {key: row[key] for key in _OF_NOISE} for _, row in found.iterrows()}
+        yield Caveat("not_clearly_above_noise", text, subject.ae, values)
+
+
+_OF_NOISE = ("standing", "distance", *above_noise.ANCHORS, "deviation", "assumed", "tried")
 
 
 def _narrow(subject: Subject) -> Iterator[Caveat]:
@@ -199,8 +222,8 @@ def _few(subject: Subject) -> Iterator[Caveat]:
         count, score = int(own["n_samples"].min()), str(own["score"].iloc[0])
         if count < FEW_SAMPLES.get(score, 0):
             why = (
-                "the Fréchet distance of so few is too large, by an amount that depends on the model: compare it within "
-                "this study alone"
+                "the Fréchet distance of so few is too large, by an amount that depends on the model: compare it "
+                "within this study alone"
                 if score == "fid"
                 else "the kernel distance of so few is noisy"
             )
@@ -210,7 +233,7 @@ def _few(subject: Subject) -> Iterator[Caveat]:
     if len(images) and (count := int(images["n_images"].min())) < FEW_IMAGES:
         yield Caveat(
             "few_images",
-            f"Reconstructions are of {count:,} images: means are noisy, and the Fréchet distance of so few is too large.",
+            f"Reconstructions are of {count:,} images: means are noisy, and the Fréchet distance is too large.",
             values={"n_images": count},
         )
 

@@ -8,7 +8,6 @@ import pandas
 
 from lrcore.figures.embed import SiteTable
 from lrcore.results import learnability, naming
-from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 
 CONFIDENCE = 0.95
@@ -33,11 +32,11 @@ def table(study: StudyRows, means: pandas.DataFrame) -> SiteTable:
     frame = pandas.DataFrame(
         {
             "autoencoder": [naming.ae_style(str(ae)).label for ae in means["ae"]],
-            "G (KID) ↑": [shown(float(value)) for value in means["g_kid"]],
+            "G (KID) ↑": [share_text(value) for value in means["g_kid"]],
             "95 % interval": [interval_text(row) for _, row in means.iterrows()],
             "trainings": means["trainings"],
             "samples": means["n_samples"],
-            "G (FID) ↑": [shown(float(value)) for value in means["g_fid"]],
+            "G (FID) ↑": [share_text(value) for value in means["g_fid"]],
             "setting": [_FROM[str(kind)] for kind in means["measured"]],
         }
     )
@@ -50,7 +49,12 @@ def interval_text(row: pandas.Series) -> str:
     """'0.79 to 0.87', or that one training tells none."""
     if math.isnan(row["g_low"]):
         return "one training: not known"
-    return f"{shown(float(row['g_low']))} to {shown(float(row['g_high']))}"
+    return f"{share_text(row['g_low'])} to {share_text(row['g_high'])}"
+
+
+def share_text(share: float) -> str:
+    """A share with two decimals, as everywhere; '–' for NaN."""
+    return "–" if math.isnan(share) else f"{share:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 _FROM = {learnability.CHOICE: "chosen, measured anew", learnability.GRID: "best of the grid, which flatters a little"}

@@ -43,7 +43,8 @@ def _body(report: Report) -> str:
         f'<section id="verdict" class="lrcore-verdict"><h2>In short</h2>{said}</section>'
         f'<nav class="lrcore-contents" aria-label="Sections"><ul>{links}</ul></nav>'
         f"{''.join(one.markup for one in report.sections)}"
-        f'<section id="reproduce"><h2>Make these numbers again</h2><pre tabindex="0"><code>{commands}</code></pre></section>'
+        '<section id="reproduce"><h2>Make these numbers again</h2>'
+        f'<pre tabindex="0"><code>{commands}</code></pre></section>'
     )
 
 
@@ -79,7 +80,7 @@ def scripts() -> str:
 
 
 def packed_plotly() -> str:
-    """plotly.js of the installed plotly, compressed: its basic bundle where the site was built with it, else the whole."""
+    """plotly.js of the installed plotly, compressed: its basic bundle where the site was built with that, else all."""
     whole = plotly.offline.get_plotlyjs().encode()
     built = CHECKOUT / VENDOR
     script = built.read_bytes() if built.is_file() and _version(built.read_bytes()) == _version(whole) else whole

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas
 
-_ABSOLUTE = re.compile(r"""(?<![^\s"'`(\[=,;:])(?:[A-Za-z]:[\\/]|~?/)(?:[^\s"'`()\[\]/\\]+[\\/]+)*(?=[^\s"'`()\[\]/\\])""")
+_ABSOLUTE = re.compile(
+    r"""(?<![^\s"'`(\[=,;:])(?:[A-Za-z]:[\\/]|~?/)(?:[^\s"'`()\[\]/\\]+[\\/]+)*(?=[^\s"'`()\[\]/\\])"""
+)
 """The folders of an absolute path: what stands before its last name."""
 
 

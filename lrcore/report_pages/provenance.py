@@ -10,14 +10,14 @@ import pandas
 import lrcore
 from lrcore.figures.embed import SiteTable
 from lrcore.records.reading import row_files
-from lrcore.report_pages.blocks import Block, Command, Fact, Facts, Missing, Table, plain
+from lrcore.report_pages.blocks import Block, Command, Fact, Facts, Folded, Missing, Table, plain
 from lrcore.report_pages.subject import KINDS, Subject
 from lrcore.results import findings, naming
 
 _GENERATION = {
     "model": "transformer",
     "width": "width of the transformer",
-    "n_samples": "samples",
+    "n_samples": "samples of a distance",
     "n_reference": "reference images",
     "reference": "reference",
     "feature_network": "features",
@@ -33,18 +33,16 @@ _GENERATION = {
     "precision": "number format of training",
 }
 _WORKS = (
-    "FID: Heusel et al. 2017; KID: Bińkowski et al. 2018; precision and recall: Kynkäänniemi et al. 2019; SSIM: Wang et "
-    "al. 2004; LPIPS: Zhang et al. 2018; flow matching: Lipman et al. 2023; transformer: Peebles and Xie 2023, Ma et al. "
-    "2024; interpolated FID: Xu et al. 2026; VIV, LNC, SEC: Zhong et al. 2026; EQ errors: Kouzelis et al. 2025."
+    "FID: Heusel et al. 2017; KID: Bińkowski et al. 2018; precision and recall: Kynkäänniemi et al. 2019; SSIM: Wang "
+    "et al. 2004; LPIPS: Zhang et al. 2018; flow matching: Lipman et al. 2023; transformer: Peebles and Xie 2023, Ma "
+    "et al. 2024; interpolated FID: Xu et al. 2026; VIV, LNC, SEC: Zhong et al. 2026; EQ errors: Kouzelis et al. 2025."
 )
 
 
 def rows_date(subject: Subject) -> str:
     """The day on which the youngest file of the study's rows was written here; "" where there is none."""
     times = [
-        path.stat().st_mtime
-        for kind in KINDS
-        for path in row_files(subject.data / kind / f"study={subject.name}")
+        path.stat().st_mtime for kind in KINDS for path in row_files(subject.data / kind / f"study={subject.name}")
     ]
     return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d") if times else ""
 
@@ -68,7 +66,7 @@ def protocol(subject: Subject) -> tuple[Block, ...]:
         facts.append(Fact("trainings", "trainings, evaluations", f"{runs:,}, {len(rows):,}", runs))
         blocks.append(Facts(tuple(facts)))
     if table := _reconstruction(subject):
-        blocks.append(Table(table))
+        blocks.append(Folded("How each metric of reconstructions and latents was taken", Table(table)))
     if table := _autoencoders(subject):
         blocks.append(Table(table, subject.label))
     if not blocks:
@@ -80,7 +78,7 @@ def cite(subject: Subject) -> tuple[Block, ...]:
     """The citation of lrcore at this version, and whose measures these are."""
     year = lrcore_year(subject)
     entry = (
-        f"@software{{lrcore,\n  author  = {{{{The lrcore authors}}}},\n  title   = {{lrcore: how learnable, how faithful and "
+        "@software{lrcore,\n  author  = {{The lrcore authors}},\n  title   = {lrcore: how learnable, how faithful and "
         f"how compact is the latent space of an image autoencoder?}},\n  version = {{{lrcore.__version__}}},\n"
         f"  year    = {{{year}}}\n}}"
     )
@@ -155,7 +153,8 @@ def _autoencoders(subject: Subject) -> SiteTable | None:
 _ORIGIN = ["ae", "origin", "weights", "precision", "recipe", "lrcore_version"]
 
 
-def _text(value: object) -> str:
+def _text(raw: object) -> str:
+    value = plain(raw)
     if isinstance(value, float) and value.is_integer():
         return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,7 +1,7 @@
 """The whole report: one computation, which `page` writes as HTML and `record` as JSON.
 
-    report = make(find("cifar10", Path("data"), Path("imgs"), ae="flux2"))
-    page(report), record(report)
+report = make(find("cifar10", Path("data"), Path("imgs"), ae="flux2"))
+page(report), record(report)
 """
 
 from __future__ import annotations

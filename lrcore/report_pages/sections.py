@@ -52,9 +52,7 @@ def sections(subject: Subject) -> list[Section]:
     ]
 
 
-def _attempt(
-    subject: Subject, what: str, make: Callable[[Subject], tuple[Block, ...]]
-) -> tuple[Block, ...]:
+def _attempt(subject: Subject, what: str, make: Callable[[Subject], tuple[Block, ...]]) -> tuple[Block, ...]:
     """The blocks, or why these rows allow none."""
     try:
         return make(subject)
@@ -94,12 +92,13 @@ def _images_of(rows: pandas.DataFrame) -> Text:
     counts = " or ".join(f"{count:,}" for count in sorted(rows["n_images"].unique()))
     data = ", ".join(map(str, dict.fromkeys(rows["dataset"])))
     sizes = " or ".join(map(str, sorted(rows["resolution"].unique())))
-    networks = [
-        f"{naming.metric_style(metric).label} in {network}"
-        for metric, network in rows[rows["network"] != ""][["metric", "network"]].drop_duplicates().itertuples(index=False)
-    ]
+    sets = rows[rows["metric"].isin(["rfid", "rfd"])]
+    networks = "".join(
+        f" {naming.metric_style(metric).label} is in the features of {network}."
+        for metric, network in sets[["metric", "network"]].drop_duplicates().itertuples(index=False)
+    )
     return Text(
-        f"Of {counts} images of {data} at {sizes} px; ± one standard error over images. {'; '.join(networks)}. "
+        f"Of {counts} images of {data} at {sizes} px; ± is one standard error over images.{networks} "
         "The latent is the posterior's mode; images are rounded to 8 bits before they are compared.",
         {"n_images": [int(count) for count in sorted(rows["n_images"].unique())]},
     )
@@ -109,20 +108,21 @@ def _crops(subject: Subject) -> tuple[Block, ...]:
     folder = subject.imgs / subject.name
     aes, count = _pictured(subject, folder)
     if not count:
-        said = "There are no images with reconstructions in imgs/ yet." if not any(folder.glob("orig-*.png")) else (
-            f"There are no reconstructions of {subject.label} in imgs/ yet."
-        )  # fmt: skip
+        said = f"There are no images with reconstructions of {subject.label} in imgs/ yet."
         return (Missing(said, subject.command("reconstruction")),)
     measured = crops.measured_crops(folder, aes, count)
-    shown = crops.zoomed_crops(subject.imgs, subject.name, aes, count).markup
-    shown += crops.compared_crops(subject.imgs, subject.name, aes, count).markup
+    side_by_side = crops.zoomed_crops(subject.imgs, subject.name, aes, count).markup
+    compared = crops.compared_crops(subject.imgs, subject.name, aes, count, first=subject.ae).markup
+    shown = f'{side_by_side}<div class="lrcore-on-screen">{compared}</div>'
     inside = pictures.inlined(shown, "imgs/", subject.imgs)
     own = f"{subject.study.name}-crops"
     blocks: list[Block] = [Html(inside, own, measured)]
     if any(pictures.is_reduced(path) for path in _crop_files(folder, aes, count)):
         blocks.append(Text("Pictures of more than 0.4 MB are reduced here; those in imgs/ have every pixel."))
     if left := [ae for ae in subject.aes if ae not in aes]:
-        blocks.append(Text(f"Not shown here, for the size of this file or for lack of pictures: {', '.join(labels(left))}."))
+        blocks.append(
+            Text(f"Not shown here, for the size of this file or for lack of pictures: {', '.join(labels(left))}.")
+        )
     return tuple(blocks)
 
 
@@ -162,7 +162,7 @@ def _latent(subject: Subject) -> tuple[Block, ...]:
     rows = subject.study.latents
     blocks: list[Block] = []
     if subject.ae:
-        if subject.ae in card.sizes(subject).index:
+        if subject.ae in card.sizes(subject):
             blocks.append(Table(card.card(subject)))
     else:
         if len(subject.study.reconstruction):
@@ -204,17 +204,26 @@ def _learned(subject: Subject) -> tuple[Block, ...]:
 
 def _no_share(subject: Subject) -> Missing:
     """Why there is no G, by what there is."""
-    rows = subject.study.generation
-    if lacking := subject.lacking(rows):
+    study, planned = subject.study, subject.planned
+    if lacking := subject.lacking(study.generation):
+        said = f"G of {', '.join(labels(lacking))} needs a transformer and anchors, which were not measured yet."
+        return Missing(said, subject.command("all", lacking))
+    chosen = {ae for choice in planned.choice for ae in choice.ae} if planned else set()
+    if (again := [ae for ae in subject.own if ae in chosen]) and not subject.lacking(study.confirmed):
+        again = []
+    if again:
+        said = "The samples of the grid were not compared with reconstructions; those of the chosen settings will be."
+        return Missing(said, subject.command("choice", again))
+    samples, images = int(study.generation["n_samples"].min()), study.reconstruction["n_images"].max()
+    if samples > images:
         return Missing(
-            f"G of {', '.join(labels(lacking))} needs a transformer and anchors, which were not measured yet.",
-            subject.command("all", lacking),
+            f"There are {images:,} test images and {samples:,} samples: G needs as many, data.validation_images = "
+            f"{samples} or evaluation.n_samples = {int(images)}."
         )
-    lacking = subject.lacking(subject.study.anchors)
     return Missing(
-        "The samples were not compared with reconstructions: G needs at least as many test images as samples, and "
-        "anchors.",
-        subject.command("anchors" if lacking else "all", lacking),
+        "The samples were measured before lrcore compared them with reconstructions. Move "
+        f"data/generation/study={subject.name} away, and they are measured anew.",
+        subject.command("all"),
     )
 
 
@@ -227,8 +236,11 @@ def _noise_levels(subject: Subject) -> tuple[Block, ...]:
     if both and len(study.generation):
         blocks.append(_figure(subject, denoising.loss_over_gaussian(study)))
     for ae in (ae for ae in subject.own if ae not in both):
-        stage, what = ("diagnostics", "a linear denoiser's loss") if ae in set(losses["ae"]) else ("all", "a training")
-        blocks.append(Missing(f"{naming.ae_style(ae).label} lacks {what}.", subject.command(stage, [ae])))
+        trained, label = ae in set(losses["ae"]), naming.ae_style(ae).label
+        said = f"The loss of a linear denoiser is not measured yet for {label}."
+        if not trained:
+            said = f"No training of {label} without REPA has a loss yet."
+        blocks.append(Missing(said, subject.command("diagnostics" if trained else "all", [ae])))
     return tuple(blocks)
 
 
@@ -293,6 +305,8 @@ def _trainings_left(subject: Subject) -> tuple[int, int] | None:
     rows = rows[rows["step"] == subject.planned.training.evaluate_at[-1]]
     keys = ["ae", "repa", "trainp", "trainshift", "train_seed"]
     there = set(rows[keys].itertuples(index=False, name=None))
-    cells = [cell for cell in subject.planned.cells if cell.ae in subject.own and not cell.width and cell.skip == "none"]
+    cells = [
+        cell for cell in subject.planned.cells if cell.ae in subject.own and not cell.width and cell.skip == "none"
+    ]
     done = sum((cell.ae, cell.repa, cell.trainp, cell.trainshift, cell.train_seed) in there for cell in cells)
     return (done, len(cells)) if 0 < done < len(cells) else None

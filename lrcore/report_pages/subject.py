@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas
 
 from lrcore.errors import LrcoreError, unknown
+from lrcore.records import schema
 from lrcore.report_pages.portable import portable, portable_rows
-from lrcore.results import findings, naming
+from lrcore.results import naming
 from lrcore.results.study_rows import StudyRows, load_study_rows, studies_with_rows
 from lrcore.spec.study import Study
 from lrcore.studies.loading import load_study, study_names
@@ -149,7 +149,7 @@ def _of_one_protocol(rows: StudyRows, ae: str) -> tuple[StudyRows, list[LeftOut]
     found = {kind: portable_rows(getattr(rows, kind)).assign(study=slug) for kind in (*KINDS, "confirmed", "widths")}
     for kind, keys, group in (
         ("reconstruction", [*IMAGES], ["ae", "metric"]),
-        ("generation", [*findings.PROTOCOL], []),
+        ("generation", [*schema.DISTANCE_PROTOCOL], []),
     ):
         table = found[kind]
         if not group or table.duplicated(group).any():
@@ -159,7 +159,7 @@ def _of_one_protocol(rows: StudyRows, ae: str) -> tuple[StudyRows, list[LeftOut]
                 said = ", ".join(f"{column} {kept[column].iloc[0]}" for column in columns)
                 left_out.append(LeftOut(kind, columns, len(other), said))
             found[kind] = kept
-    return dataclasses.replace(rows, **found), left_out
+    return StudyRows(rows.name, **found), left_out
 
 
 def _kept(
@@ -182,14 +182,12 @@ def _kept(
 
 
 def _differing(study: StudyRows) -> tuple[str, ...]:
-    """What differs between the images that autoencoders were measured on, a sentence each."""
+    """What differs between the images that one metric of several autoencoders was measured on, a text each."""
     said = []
     for kind in ("reconstruction", "latents"):
-        rows = getattr(study, kind)
+        groups = getattr(study, kind).groupby("metric")
         for column in IMAGES:
-            if kind == "latents" and column == "n_images":
-                continue  # metrics of a latent have numbers of their own
-            values: Iterable[object] = dict.fromkeys(rows[column])
-            if len(list(values)) > 1:
-                said.append(f"{column} of {kind}: {', '.join(map(str, values))}")
+            values = [list(dict.fromkeys(own[column])) for _, own in groups]
+            if several := max((found for found in values if len(found) > 1), key=len, default=None):
+                said.append(f"{column} of {kind}: {', '.join(map(str, several))}")
     return tuple(said)

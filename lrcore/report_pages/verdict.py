@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from lrcore.errors import LrcoreError
 from lrcore.figures import words
+from lrcore.figures.learnability import best_and_least
 from lrcore.report_pages import card, learned
 from lrcore.report_pages.blocks import Text
 from lrcore.report_pages.subject import Subject
-from lrcore.results import findings, learnability, naming
+from lrcore.results import above_noise, findings, learnability, naming
 from lrcore.results.numbers import aligned, shown, with_error
 from lrcore.results.wording import best_of
+
+_NAMED = 3
+"""So many autoencoders are named, and more are counted."""
 
 
 def verdict(subject: Subject) -> list[Text]:
     """A sentence for each of the three that something is known of."""
-    said = [_faithful(subject), _compact(subject), _learnable(subject)]
-    found = [text for text in said if text]
+    found = []
+    for told in (_faithful, _compact, _learnable):
+        with contextlib.suppress(LrcoreError):  # the section says why
+            found += [text] if (text := told(subject)) else []
     return found or [Text(f"Nothing of {subject.label} is measured yet.")]
 
 
@@ -37,9 +45,9 @@ def _faithful(subject: Subject) -> Text | None:
     if not subject.ae:
         best = words.leaders(values, errors=errors, highest=look.higher_is_better)
         ends = f"{aligned(min(values.values()))} to {aligned(max(values.values()))}{unit}"
-        lead = "no autoencoder is clearly more faithful than the others" if len(best) == len(values) > 1 else (
-            f"{words.named(best, len(values))} {'is' if len(best) == 1 else 'are'} the most faithful"
-        )  # fmt: skip
+        lead = f"{words.named(best, len(values))} {'is' if len(best) == 1 else 'are'} the most faithful"
+        if len(best) == len(values) > 1:
+            lead = "no autoencoder is clearly more faithful than the others"
         text = f"Faithful: {lead} ({name} {ends})."
         return Text(text, {"faithful_by": metric, "most_faithful": best, metric: values})
     place = _place(subject, values, errors, look.higher_is_better)
@@ -63,12 +71,11 @@ def _place(
         return f", better than {_references(len(others))}"
     if not worse and len(better) == len(others):
         return f", worse than {_references(len(others))}"
-    parts = [f"better than {words.named(worse, 0)}" if 0 < len(worse) <= 3 else f"better than {len(worse)}"] * bool(
-        worse
-    )
-    parts += [f"worse than {words.named(better, 0)}" if 0 < len(better) <= 3 else f"worse than {len(better)}"] * bool(
-        better
-    )
+    parts = [
+        f"{said} {words.named(aes, 0) if len(aes) <= _NAMED else len(aes)}"
+        for said, aes in (("better than", worse), ("worse than", better))
+        if aes
+    ]
     alike = len(others) - len(better) - len(worse)
     parts += [f"not clearly apart from {alike} of {len(others)}"] * bool(alike)
     return f", {', '.join(parts)}"
@@ -92,22 +99,21 @@ def _clearly(
 
 
 def _compact(subject: Subject) -> Text | None:
-    sizes = card.sizes(subject)
-    sizes = sizes[sizes.index.isin(subject.own)]
-    if sizes.empty:
+    sizes = {ae: size for ae, size in card.sizes(subject).items() if ae in subject.own}
+    if not sizes:
         return None
+    numbers = {ae: size.numbers for ae, size in sizes.items()}
     if not subject.ae:
-        low, high = sizes["numbers"].min(), sizes["numbers"].max()
-        ends = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        text = f"Compact: latents hold {ends} numbers for {3 * sizes['resolution'].iloc[0] ** 2:,} pixel values."
-        return Text(text, {"numbers": {str(ae): int(value) for ae, value in sizes["numbers"].items()}})
-    row = sizes.loc[subject.ae]
-    pixels, numbers = 3 * int(row["resolution"]) ** 2, int(row["numbers"])
+        ends = " to ".join(dict.fromkeys(f"{end:,}" for end in (min(numbers.values()), max(numbers.values()))))
+        text = f"Compact: latents hold {ends} numbers for {next(iter(sizes.values())).pixels:,} pixel values."
+        return Text(text, {"numbers": numbers})
+    size = sizes[subject.ae]
+    fewer = f" ({shown(size.compression)} times fewer)" if size.numbers < size.pixels else ""
     text = (
-        f"Compact: {int(row['tokens']):,} tokens of {int(row['channels_per_token']):,} channels, {numbers:,} numbers for "
-        f"{pixels:,} pixel values{f' ({shown(pixels / numbers)} times fewer)' if numbers < pixels else ''}."
+        f"Compact: {size.tokens:,} tokens of {size.channels_per_token:,} channels, {size.numbers:,} numbers for "
+        f"{size.pixels:,} pixel values{fewer}."
     )
-    return Text(text, {"numbers": numbers, "compression": pixels / numbers})
+    return Text(text, {"numbers": size.numbers, "compression": size.compression})
 
 
 def _learnable(subject: Subject) -> Text | None:
@@ -118,40 +124,41 @@ def _learnable(subject: Subject) -> Text | None:
     distances = findings.by_ae(findings.best_per_ae(settings), "distance")
     if not set(subject.own) & set(distances):
         return None
+    standing = above_noise.above_noise(study)
+    clear = set(standing.loc[above_noise.is_clear(standing), "ae"])
     noise = findings.noise_of_difference(study.repeated)
     label, samples = words.bare(findings.label(settings)), int(settings["n_samples"].iloc[0])
     values: dict[str, Any] = {"distance": label, "n_samples": samples, "noise_of_difference": _known(noise)}
     share = ""
     if not learnability.learned(study).empty:
-        means = learned.shares(study).set_index("ae")
+        means = learned.shares(study)
+        own = means[means["ae"] == subject.ae]
         if not subject.ae:
-            share = f" {learnability_finding(means)}"
-        elif subject.ae in means.index:
-            row = means.loc[subject.ae]
-            share = f" Apart from the decoder its share learned is G {shown(float(row['g_kid']))}"
+            share = f" {best_and_least(means)}." if clear else ""
+        elif len(own):
+            row = own.iloc[0]
+            share = f" Apart from the decoder its share learned is G {learned.share_text(row['g_kid'])}"
             share += "." if math.isnan(row["g_low"]) else f" ({learned.interval_text(row)})."
             values["g_kid"] = float(row["g_kid"])
     if not subject.ae:
-        best = words.leaders(words.above_zero(distances), noise)
-        tied = "no latent space is clearly learned better than the others" if len(best) == len(distances) > 1 else (
-            f"samples in the latent space of {words.named(best, len(distances))} are nearest"
-        )  # fmt: skip
+        best = words.leaders(words.above_zero({ae: distances[ae] for ae in distances if ae in clear}), noise)
+        if not best:
+            led = "no best is clearly better than decoded noise and decoded Gaussian latents"
+        elif len(best) == len(distances) > 1:
+            led = "no latent space is clearly learned better than the others"
+        else:
+            led = f"samples in the latent space of {words.named(best, len(distances))} are nearest"
         ends = f"{aligned(min(distances.values()))} to {aligned(max(distances.values()))}"
-        text = f"Learnable: {tied} ({label} {ends} of {samples:,} samples, the best of {best_of(settings)}).{share}"
+        text = f"Learnable: {led} ({label} {ends} of {samples:,} samples, the best of {best_of(settings)}).{share}"
         return Text(text, {**values, "most_learnable": best, "distances": distances})
     place = _place(subject, words.above_zero(distances), {}, False, noise)
+    if subject.ae not in clear:
+        place = ", not clearly better than decoded noise and decoded Gaussian latents"
     text = (
-        f"Learnable: samples in its latent space reach {label} {aligned(distances[subject.ae])} ({samples:,} samples, the "
-        f"best of {best_of(settings)}){place}.{share}"
+        f"Learnable: samples in its latent space reach {label} {aligned(distances[subject.ae])} ({samples:,} samples, "
+        f"the best of {best_of(settings)}){place}.{share}"
     )
     return Text(text, {**values, "value": distances[subject.ae]})
-
-
-def learnability_finding(means: Any) -> str:
-    """Whose latent space is learned best apart from its decoder, as a sentence."""
-    from lrcore.figures.learnability import best_and_least
-
-    return f"{best_and_least(means.reset_index())}."
 
 
 def _known(number: float) -> float | None:

@@ -148,7 +148,9 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
         LrcoreError: there is none.
     """
     tables = _tables(data)
-    whole = set(tables["generation"]["study"]) & set(tables["reconstruction"]["study"]) & set(tables["latents"]["study"])
+    whole = (
+        set(tables["generation"]["study"]) & set(tables["reconstruction"]["study"]) & set(tables["latents"]["study"])
+    )
     found = {}
     for name in sorted(whole, key=_place):
         study = _study(name, tables, data)
