@@ -235,6 +235,9 @@ def _noise_levels(subject: Subject) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if both and len(study.generation):
         blocks.append(_figure(subject, denoising.loss_over_gaussian(study)))
+    elif both:
+        said = "There are losses, but no evaluation yet that says of which images they are."
+        blocks.append(Missing(said, subject.command("all")))
     for ae in (ae for ae in subject.own if ae not in both):
         trained, label = ae in set(losses["ae"]), naming.ae_style(ae).label
         said = f"The loss of a linear denoiser is not measured yet for {label}."
