@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrcore.errors import LrcoreError
 
-PACKED = Path(__file__).parent / "shared"
+PACKED = Path(__file__).parent / "files"
 CHECKOUT = Path(__file__).parents[2]
 
 STYLE = "site/style.css"
