@@ -42,6 +42,7 @@ def caveats(subject: Subject) -> list[Caveat]:
     """Every caveat, the gravest first."""
     kinds = (
         _a_check,
+        _partial,
         _not_normalised,
         _poor,
         _near_noise,
@@ -68,6 +69,12 @@ def _a_check(subject: Subject) -> Iterator[Caveat]:
             "The study smoke is a check of the machinery: every model in it is trained for seconds, so its numbers say "
             "nothing of autoencoders.",
         )
+
+
+def _partial(subject: Subject) -> Iterator[Caveat]:
+    if partial := subject.study.partial:
+        text = f"The study is not whole yet: {partial}. What is best may change."
+        yield Caveat("partial", text, values={"measured": partial})
 
 
 def latent_scale(latents: pandas.DataFrame, ae: str) -> dict[str, float]:

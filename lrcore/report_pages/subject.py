@@ -39,11 +39,13 @@ class LeftOut:
 class Subject:
     """A study and the autoencoder that its report is about.
 
-    `ae` is "" where it is about all. `aes`: all that the study measures or has measured, in the order of the figures;
-    `argument`: how commands name the study; `planned`: its file, where it is there; `options`: folders, as commands
-    take them; `folders`: where the rows and the pictures are.
+    `name` is the study's; that of `study` is as figures are named. `ae` is "" where it is about all. `aes`: all that
+    the study measures or has measured, in the order of the figures; `argument`: how commands name the study; `planned`:
+    its file, where it is there; `options`: folders, as commands take them; `data` and `imgs`: where the rows and the
+    pictures are; `left_out` and `differing`: what was measured in another way.
     """
 
+    name: str
     study: StudyRows
     ae: str
     aes: tuple[str, ...]
@@ -54,11 +56,6 @@ class Subject:
     imgs: Path
     left_out: tuple[LeftOut, ...]
     differing: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The study's."""
-        return self.study.name
 
     @property
     def own(self) -> list[str]:
@@ -122,7 +119,17 @@ def find(argument: str, data: Path, imgs: Path, ae: str = "", options: str = "")
     study, left_out = _of_one_protocol(rows, ae)
     differing = _differing(study)
     return Subject(
-        study, ae, tuple(aes), _as_argument(argument, planned), planned, options, data, imgs, tuple(left_out), differing
+        name,
+        study,
+        ae,
+        tuple(aes),
+        _as_argument(argument, planned),
+        planned,
+        options,
+        data,
+        imgs,
+        tuple(left_out),
+        differing,
     )
 
 
@@ -159,7 +166,7 @@ def _of_one_protocol(rows: StudyRows, ae: str) -> tuple[StudyRows, list[LeftOut]
                 said = ", ".join(f"{column} {kept[column].iloc[0]}" for column in columns)
                 left_out.append(LeftOut(kind, columns, len(other), said))
             found[kind] = kept
-    return StudyRows(rows.name, **found), left_out
+    return StudyRows(slug, **found, planned=rows.planned), left_out
 
 
 def _kept(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrcore.errors import LrcoreError
@@ -12,6 +11,7 @@ from lrcore.figures import words
 from lrcore.figures.learnability import best_and_least
 from lrcore.report_pages import card, learned
 from lrcore.report_pages.blocks import Text
+from lrcore.report_pages.portable import portable
 from lrcore.report_pages.subject import Subject
 from lrcore.results import above_noise, findings, learnability, naming
 from lrcore.results.numbers import aligned, shown, with_error
@@ -23,11 +23,16 @@ _NAMED = 3
 
 def verdict(subject: Subject) -> list[Text]:
     """A sentence for each of the three that something is known of."""
-    found = []
-    for told in (_faithful, _compact, _learnable):
-        with contextlib.suppress(LrcoreError):  # the section says why
-            found += [text] if (text := told(subject)) else []
+    found = [text for told in (_faithful, _compact, _learnable) if (text := _told(subject, told))]
     return found or [Text(f"Nothing of {subject.label} is measured yet.")]
+
+
+def _told(subject: Subject, told: Callable[[Subject], Text | None]) -> Text | None:
+    """The sentence, or why these rows allow none."""
+    try:
+        return told(subject)
+    except LrcoreError as error:
+        return Text(f"{told.__name__.strip('_').capitalize()}: cannot be said yet, {portable(str(error))}.")
 
 
 def _faithful(subject: Subject) -> Text | None:
@@ -126,7 +131,7 @@ def _learnable(subject: Subject) -> Text | None:
         return None
     standing = above_noise.above_noise(study)
     clear = set(standing.loc[above_noise.is_clear(standing), "ae"])
-    noise = findings.noise_of_difference(study.repeated)
+    noise = study.noise_of_best
     label, samples = words.bare(findings.label(settings)), int(settings["n_samples"].iloc[0])
     values: dict[str, Any] = {"distance": label, "n_samples": samples, "noise_of_difference": _known(noise)}
     share = ""

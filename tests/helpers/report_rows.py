@@ -19,9 +19,9 @@ KINDS = ("reconstruction", "latents", "anchors", "losses", "generation", "crops"
 
 
 def made_study() -> Study:
-    """The study that the rows are of: two seeds of each training, two steps."""
+    """The study that the rows are of: three seeds of each training, two steps."""
     study = load_study("smoke")
-    grid = Grid(AES, ("ln",), (1.0, 2.95), ("none",), train_seed=(0, 1))
+    grid = Grid(AES, ("ln",), (1.0, 2.95), ("none",), train_seed=(0, 1, 2))
     training = dataclasses.replace(study.training, evaluate_at=STEPS)
     evaluation = dataclasses.replace(study.evaluation, n_samples=200, sampleshifts=(1.0, 2.95))
     autoencoders = {ae: study.autoencoders[ae] for ae in AES}

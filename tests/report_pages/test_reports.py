@@ -169,8 +169,8 @@ def test_the_verdict_is_computed(report: Report) -> None:
 def test_g_has_the_interval_of_its_trainings(report: Report) -> None:
     rows = record(report)["sections"]["learned"]["tables"]["made-g"]["rows"]
     own = next(row for row in rows if row["ae"] == "flux2")
-    # of two trainings: Student's 97.5 % point with one degree of freedom
-    reach = 12.7062 * own["deviation_of_trainings"] / 2**0.5
+    # of three trainings: Student's 97.5 % point with two degrees of freedom
+    reach = 4.30265 * own["deviation_of_trainings"] / 3**0.5
     assert own["g_low"] == pytest.approx(own["g_kid"] - reach, rel=1e-4)
     assert own["g_high"] == pytest.approx(own["g_kid"] + reach, rel=1e-4)
 
