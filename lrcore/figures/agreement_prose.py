@@ -30,8 +30,8 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         study = studies[name]
         done = f" (partial: {study.partial})" if study.partial else ""
         bullets.append(
-            f"- Study {code(name)}{done}: of {len(of_study)} findings {counts}. {_compared(study)} {noise_in_words(study)} "
-            f"{escaped(narrow_note(study.generation))}".rstrip()
+            f"- Study {code(name)}{done}: of {len(of_study)} findings {counts}. {_compared(study)} "
+            f"{noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
         )
     return "\n".join(bullets)
 
