@@ -20,7 +20,7 @@ from lrcore.figures.embed import SiteFigure, SiteTable, Words
 from lrcore.figures.literature import QUANTITIES, STUDIES
 from lrcore.records import schema
 from lrcore.results import agreement, claims, findings, naming, numbers, verdicts
-from lrcore.results.claims import Claim
+from lrcore.results.claim_parts import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows

@@ -15,7 +15,7 @@ from lrcore.figures.predictors import bare_name
 from lrcore.figures.style import FEW
 from lrcore.records import schema
 from lrcore.results import agreement, findings, numbers, verdicts
-from lrcore.results.claims import Claim
+from lrcore.results.claim_parts import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of, narrow_note, tau_text

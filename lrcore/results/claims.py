@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.results import agreement, findings, naming, numbers, published_wording
+from lrcore.results import agreement, findings, naming, numbers, published_wording, tuning_claims
+from lrcore.results.claim_parts import Claim, is_value, lacking, of_all, so_far, turned, without_repa
 from lrcore.results.evidence import Evidence, evidence
 from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED
@@ -37,28 +38,11 @@ from lrcore.results.verdicts import (
     verdict_on_lead,
 )
 from lrcore.results.wording import encoder_note, labels, named, named_choices, named_spreads, narrow_note, tau_text
-from lrcore.spec.study import NO_REPA
 
 FIDELITY = "lpips_vgg"
 """The metric of fidelity that stands for the published LPIPS."""
 
 _SOME = ("ln", "pln")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A published finding and what one study says of it.
-
-    `claim` is a sentence, `source` a key of `posts/references.bib`; `published` and `here` give the numbers of either
-    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` says what confounds it.
-    """
-
-    claim: str
-    source: str
-    published: str
-    here: str
-    verdict: str
-    caution: str = ""
 
 
 def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
@@ -117,8 +101,8 @@ def best_density(given: Evidence) -> Claim:
         "The best training density is ln or pln, never ts.",
         FOLLOWED,
         f"ts is best in {as_printed(share)} % of cases",
-        here + _so_far(given, behind.index.get_level_values("ae")) if here else _without_density(given),
-        _of_all(given, set(behind.index.get_level_values("ae")), verdicts),
+        here + so_far(given, behind.index.get_level_values("ae")) if here else _without_density(given),
+        of_all(given, set(behind.index.get_level_values("ae")), verdicts),
     )
 
 
@@ -127,7 +111,7 @@ def train_shift_grows(given: Evidence) -> Claim:
 
     And it is larger for the widest than for the narrowest; equal ones between are allowed, as shifts are on a grid.
     """
-    shifts = _without_repa(given, "trainshift")
+    shifts = without_repa(given, "trainshift")
     order = sorted(shifts, key=lambda ae: given.channels[ae])
     tau, _ = agreement.kendall(given.channels, {ae: values[0] for ae, values in shifts.items()})
     verdict = verdict_on_choices([shifts[ae] for ae in order], _grows, given.noise)
@@ -136,8 +120,8 @@ def train_shift_grows(given: Evidence) -> Claim:
         "The best train shift grows with the channels per token.",
         FOLLOWED,
         published_wording.published_best(given.published, "trainshift"),
-        here + _so_far(given, shifts) if shifts else _lacking(given, shifts),
-        _of_all(given, set(shifts), [verdict]),
+        here + so_far(given, shifts) if shifts else lacking(given, shifts),
+        of_all(given, set(shifts), [verdict]),
     )
 
 
@@ -153,7 +137,7 @@ def sample_shift_predicted(given: Evidence) -> Claim:
 
 def sample_shift_of_wide_latents(given: Evidence) -> Claim:
     """The best sample shift is larger for FLUX.2 and RAE than for SD, without REPA."""
-    shifts = _without_repa(given, "sampleshift")
+    shifts = without_repa(given, "sampleshift")
     needed = ("sd", "flux2", "rae")
     whole = set(needed) <= set(shifts)
     verdict = INCOMPLETE if shifts else MISSING
@@ -164,7 +148,7 @@ def sample_shift_of_wide_latents(given: Evidence) -> Claim:
         "The best sample shift is larger for the wide latents of FLUX.2 and RAE than for SD.",
         FOLLOWED,
         published_wording.published_best(given.published, "sampleshift"),
-        named_choices(shifts, needed) if whole else _lacking(given, shifts),
+        named_choices(shifts, needed) if whole else lacking(given, shifts),
         verdict,
     )
 
@@ -185,7 +169,7 @@ def train_shift_matters_most(given: Evidence) -> Claim:
         FOLLOWED,
         published_wording.published_spreads(given.published),
         named_spreads(wide) if len(wide) else _spreads_so_far(given, found),
-        _of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
+        of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
     )
 
 
@@ -197,7 +181,7 @@ def order_of_learnability(given: Evidence) -> Claim:
         f"From the most to the least learnable: {', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
         FOLLOWED,
         f"gFID {named(told, as_printed)}",
-        _order_text(given, ours, told) if ours else _lacking(given, given.settings["ae"]),
+        _order_text(given, ours, told) if ours else lacking(given, given.settings["ae"]),
         _in_order(given, ours, told),
     )
 
@@ -233,8 +217,8 @@ def repa_helps(given: Evidence) -> Claim:
         "yu2025repa",
         "; ".join(f"{row['quantity']} {as_printed(row['value'])}" for _, row in told.iterrows())
         or "no figure quoted here",
-        f"{given.label} {', '.join(parts)}{_so_far(given, effect.index)}" if parts else _lacking(given, parts),
-        _of_all(given, set(effect.index), [verdict_on(_turned(change), given.noise) for change in effect["paired"]]),
+        f"{given.label} {', '.join(parts)}{so_far(given, effect.index)}" if parts else lacking(given, parts),
+        of_all(given, set(effect.index), [verdict_on(turned(change), given.noise) for change in effect["paired"]]),
     )
 
 
@@ -254,7 +238,7 @@ def interpolation_orders(given: Evidence) -> Claim:
         f"gFID {named(found, as_printed)}",
         f"{_order_text(given, ours, interpolated)}; {name} {named(interpolated)}"
         if ours
-        else _lacking(given, given.settings["ae"]),
+        else lacking(given, given.settings["ae"]),
         _in_order(given, ours, interpolated),
     )
 
@@ -270,7 +254,13 @@ CLAIMS = (
     Judge(sample_shift_predicted),
     Judge(sample_shift_of_wide_latents, ("sd", "flux2", "rae")),
     Judge(train_shift_matters_most),
+    Judge(tuning_claims.shift_decides, ("rae", "flux2"), across=True),
+    Judge(tuning_claims.sample_shift_is_larger),
     Judge(repa_helps, across=True),
+    Judge(tuning_claims.repa_lowers_the_train_shift),
+    Judge(tuning_claims.ln_with_repa_beats_raes_own, ("rae",), across=True),
+    Judge(tuning_claims.flux2_comes_nearest, across=True),
+    Judge(tuning_claims.itself_teaches_as_well, across=True),
     Judge(interpolation_orders, across=True),
 )
 """In the order of the site: the autoencoders, the timesteps, the rest."""
@@ -282,7 +272,7 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
     tried = given.settings[parameter].unique().tolist()
     groups = given.values(parameter)
     wanted = {key: findings.nearest_shift(tried, predicted[key[0]]) for key in groups}
-    verdicts = [_is_value(values, wanted[key], given.noise) for key, values in groups.items()]
+    verdicts = [is_value(values, wanted[key], given.noise) for key, values in groups.items()]
     agreeing = sum(values[0] == wanted[key] for key, values in groups.items())
     sizes = ", ".join(f"{predicted[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(predicted))
     name = naming.PARAMETER_LABELS[parameter]
@@ -291,10 +281,10 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
         FOLLOWED,
         published_wording.published_best(given.published, parameter),
         f"predicted {sizes}; the nearest value that was tried is the best in "
-        f"{numbers.part(agreeing, len(groups), 'case')}{_so_far(given, (ae for ae, _ in groups))}"
+        f"{numbers.part(agreeing, len(groups), 'case')}{so_far(given, (ae for ae, _ in groups))}"
         if groups
-        else _lacking(given, []),
-        _of_all(given, {ae for ae, _ in groups}, verdicts),
+        else lacking(given, []),
+        of_all(given, {ae for ae, _ in groups}, verdicts),
     )
 
 
@@ -311,8 +301,8 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
         f"{given.label} {numbers.percent(change)}, {metric} {numbers.percent(blurred)}",
         overall(
             [
-                verdict_on(_turned(change) if learnability > 0 else change, given.noise_of_best),
-                verdict_on(_turned(blurred) if fidelity > 0 else blurred, noise),
+                verdict_on(turned(change) if learnability > 0 else change, given.noise_of_best),
+                verdict_on(turned(blurred) if fidelity > 0 else blurred, noise),
             ]
         ),
     )
@@ -339,26 +329,6 @@ def _in_order(given: Evidence, ours: Mapping[str, float], told: Mapping[str, flo
     pairs = [sorted(pair, key=lambda ae: told[ae]) for pair in itertools.combinations(shared, 2)]
     differ = [(first, second) for first, second in pairs if told[first] != told[second]]
     return overall(verdict_on_lead(lead(ours[first], ours[second]), given.noise_of_best) for first, second in differ)
-
-
-def _of_all(given: Evidence, measured: set[str], verdicts: Iterable[str]) -> str:
-    """The verdict on a claim about every autoencoder: none before each of the study is measured."""
-    if not measured:
-        return MISSING
-    return overall(verdicts) if set(given.aes) <= measured else INCOMPLETE
-
-
-def _without_repa(given: Evidence, parameter: str) -> dict[str, list[float]]:
-    return {ae: values for (ae, repa), values in given.values(parameter).items() if repa == NO_REPA}
-
-
-def _is_value(values: list[float], wanted: float, noise: float) -> str:
-    return verdict_on_choices([values], lambda chosen: chosen[0] == wanted, noise)
-
-
-def _turned(change: float) -> float:
-    """A relative change seen from the other side: of half, twice."""
-    return 1 / (1 + change) - 1 if change != -1 else math.inf
 
 
 def _grows(values: tuple[float, ...]) -> bool:
@@ -392,13 +362,6 @@ def _order_text(given: Evidence, ours: Mapping[str, float], told: Mapping[str, f
     return f"{given.label} {named(ours)}; {told_of}"
 
 
-def _so_far(given: Evidence, measured: Iterable[str]) -> str:
-    """Of which autoencoders what was said is not known, where that keeps a verdict away."""
-    known = set(measured)
-    missing = [ae for ae in given.aes if ae not in known]
-    return f"; not known so far of {', '.join(labels(missing))}" if missing else ""
-
-
 def _without_density(given: Evidence) -> str:
     """Why no density can be compared with another."""
     densities = sorted({*given.settings["trainp"], *given.varied["trainp"]})
@@ -417,17 +380,10 @@ def _spreads_so_far(given: Evidence, found: pandas.DataFrame) -> str:
             continue
         ends = [numbers.percent(share, signed=False) for share in (own["spread"].min(), own["spread"].max())]
         text = f"{name} {' to '.join(dict.fromkeys(ends))}"
-        lacking = own[~own["whole"]]
+        some = own[~own["whole"]]
         counts = [
-            f"{row.tried} of {row.of} values with {naming.ae_style(str(row.ae)).label}" for row in lacking.itertuples()
+            f"{row.tried} of {row.of} values with {naming.ae_style(str(row.ae)).label}" for row in some.itertuples()
         ]
         parts.append(f"{text} or more (tried so far: {', '.join(counts)})" if counts else text)
     varied = found["spread"].notna().any()
-    return "; ".join(parts) if varied else _lacking(given, [])
-
-
-def _lacking(given: Evidence, measured: Iterable[str]) -> str:
-    """What a claim still waits for."""
-    known = set(measured)
-    missing = [ae for ae in given.aes if ae not in known]
-    return f"no rows yet of {', '.join(labels(missing))}" if missing else "not yet measured"
+    return "; ".join(parts) if varied else lacking(given, [])

@@ -8,7 +8,7 @@ from figure_rows import BASE, begun, generation_rows, published_rows, study, wit
 from lrcore.errors import LrcoreError
 from lrcore.figures import agreement_prose
 from lrcore.results import claims
-from lrcore.results.claims import Claim
+from lrcore.results.claim_parts import Claim
 
 PUBLISHED = published_rows()
 

@@ -35,7 +35,7 @@ from lrcore.figures import (
 from lrcore.figures.embed import Embedded, SiteFigure, SiteTable, Words, csv_link, figure_spec, table_options
 from lrcore.figures.markdown import code, escaped
 from lrcore.results import claims
-from lrcore.results.claims import Claim
+from lrcore.results.claim_parts import Claim
 from lrcore.results.study_rows import StudyRows
 
 PUBLISHED = published_rows()

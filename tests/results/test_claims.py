@@ -20,7 +20,7 @@ from figure_rows import (
 
 from lrcore.errors import LrcoreError
 from lrcore.results import claims, evidence, verdicts
-from lrcore.results.claims import Claim
+from lrcore.results.claim_parts import Claim
 from lrcore.results.evidence import Evidence
 
 
