@@ -22,9 +22,13 @@ from lrcore.results.wording import best_of, narrow_note, tau_text
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
-    """One bullet a study: how many findings it bears out, and how large the noise of its seeds is."""
+    """One bullet a study: how many findings it bears out, and how large the noise of its seeds is.
+
+    Hypotheses, which their own source did not bear out, are left out.
+    """
     bullets = []
-    for name, of_study in found.items():
+    for name, claims in found.items():
+        of_study = [claim for claim in claims if not claim.hypothesis]
         count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
         counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
         study = studies[name]
@@ -74,6 +78,7 @@ def band_in_words(studies: Iterable[StudyRows]) -> str:
 
 def disagreements(name: str, found: Sequence[Claim]) -> str:
     """The findings that the study `name` speaks against, with the numbers of both; else that there are none."""
+    found = [claim for claim in found if not claim.hypothesis]
     against = [claim for claim in found if claim.verdict in (verdicts.FAILS, verdicts.OTHER_WAY)]
     lacking = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in _OPEN}
     said = [f"{count} of {len(found)} {_verb(verdict, count)}" for verdict, count in lacking.items() if count]

@@ -17,7 +17,8 @@ class Claim:
     """A published finding and what one study says of it.
 
     `claim` is a sentence, `source` a key of `posts/references.bib`; `published` and `here` give the numbers of either
-    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` says what confounds it.
+    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` says what confounds it. A `hypothesis` is an
+    expectation whose own source found otherwise: to contradict it is no disagreement.
     """
 
     claim: str
@@ -26,6 +27,7 @@ class Claim:
     here: str
     verdict: str
     caution: str = ""
+    hypothesis: bool = False
 
 
 def of_all(given: Evidence, measured: set[str], verdicts: Iterable[str]) -> str:

@@ -277,14 +277,16 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
     sizes = ", ".join(f"{predicted[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(predicted))
     name = naming.PARAMETER_LABELS[parameter]
     return Claim(
-        f"The best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
+        f"A hypothesis: the best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
         FOLLOWED,
-        published_wording.published_best(given.published, parameter),
+        f"{published_wording.published_best(given.published, parameter)}; predicted "
+        f"{published_wording.published_prediction(given.published)}",
         f"predicted {sizes}; the nearest value that was tried is the best in "
         f"{numbers.part(agreeing, len(groups), 'case')}{so_far(given, (ae for ae, _ in groups))}"
         if groups
         else lacking(given, []),
         of_all(given, {ae for ae, _ in groups}, verdicts),
+        hypothesis=True,
     )
 
 

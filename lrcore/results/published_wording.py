@@ -45,6 +45,20 @@ def published_spreads(published: pandas.DataFrame) -> str:
     return "; ".join(parts)
 
 
+def published_prediction(published: pandas.DataFrame) -> str:
+    """The shift that the root of the ratio of channels per token gives each autoencoder of the published study.
+
+    Raises:
+        LrcoreError: the study has no channels per token.
+    """
+    rows = published[(published["source"] == FOLLOWED) & (published["quantity"] == "channels_per_token")]
+    if rows.empty:
+        raise LrcoreError(f"no rows: no published channels_per_token of {FOLLOWED}")
+    channels = {ae: int(value) for ae, value in findings.by_ae(rows, "value").items()}
+    found = findings.predicted_shifts(channels, channels)
+    return ", ".join(f"{found[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(found))
+
+
 def published_best(published: pandas.DataFrame, parameter: str) -> str:
     """The best values of `parameter` (trainshift or sampleshift) that the published study reports.
 

@@ -143,10 +143,8 @@ def itself_teaches_as_well(given: Evidence) -> Claim:
     known = math.isfinite(given.noise)
     verdicts = [verdict_on(float(value), given.noise) for value in ahead]
     verdicts = [HOLDS if known and verdict == NOISE else verdict for verdict in verdicts]  # to be no worse is enough
-    changes = [
-        f"{naming.ae_style(ae).label} {numbers.percent(turned(float(ahead[ae])))}"
-        for ae in naming.in_order(ahead.index)
-    ]
+    order = naming.in_order(ahead.index)
+    changes = [f"{naming.ae_style(ae).label} {numbers.percent(turned(float(ahead[ae])))}" for ae in order]
     return Claim(
         "Learning without an outside network does as well: REPA towards the model itself.",
         FOLLOWED,

@@ -30,7 +30,7 @@ def test_shift_decides() -> None:
     untuned = scaled(2.0, ae="rae", trainshift=1.0, sampleshift=1.0, repa="none")
     found = claims.shift_decides(given(untuned))
     assert found.verdict == "holds" and found.published == "gFID RAE 3.10, FLUX.2 3.70, both tuned"
-    assert found.here == "FD (EfficientNet-Lite0) of RAE without shift 12; tuned RAE 4, FLUX.2 8"
+    assert found.here == "FD (EfficientNet-Lite0) of RAE without shift 12; tuned RAE 4.00, FLUX.2 8.00"
     assert claims.shift_decides(given()).verdict == "does not hold"  # wins without a shift, too
     assert claims.shift_decides(given(untuned, noise=math.nan)).verdict == "points the same way"
     shifted = untuned[untuned["sampleshift"] != 1.0]
