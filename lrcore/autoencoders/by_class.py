@@ -2,7 +2,7 @@
 
     [autoencoders.sana]
     family = "diffusers"
-    pretrained = "mit-han-lab/dc-ae-f32c32-sana-1.1-diffusers"
+    pretrained = "mit-han-lab/dc-ae-f32c32-sana-1.0-diffusers"
     patch = 1
 
 Each class has its own normalisation, as diffusers' pipelines apply it:
