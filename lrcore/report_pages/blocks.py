@@ -98,6 +98,9 @@ class Table(Block):
     @property
     def markup(self) -> str:
         text = dataclasses.replace(self.table, plain=True).markup
+        # who has no pointer scrolls it by keys
+        scrolling = f'<div class="lrcore-table-scroll" tabindex="0" role="group" aria-label="Table {self.table.name}">'
+        text = text.replace('<div class="lrcore-table-scroll">', scrolling, 1)
         own = f"<td>{html.escape(self.label)}</td>"
         return text.replace(own, f"<td><strong>{html.escape(self.label)}</strong></td>") if self.label else text
 
