@@ -166,10 +166,21 @@ def no_shift(settings: pandas.DataFrame) -> pandas.DataFrame:
     return settings[(settings["trainshift"] == 1.0) & (settings["sampleshift"] == 1.0)]
 
 
-def line_of_best(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """For each ae and repa, all steps of the setting that is best by `best_per_ae` among the rows of that repa."""
-    parts = [best_per_ae(part)[SETTING] for _, part in settings.groupby("repa")]
-    return settings.merge(pandas.concat(parts), on=SETTING) if parts else settings
+def at(settings: pandas.DataFrame, setting: Mapping[str, object]) -> pandas.DataFrame:
+    """The rows of one setting, given by some of the columns."""
+    return settings[(settings[list(setting)] == pandas.Series(setting)).all(axis=1)]
+
+
+def best_at_each_step(settings: pandas.DataFrame) -> pandas.DataFrame:
+    """The row of lowest distance for each ae, repa and step, over the settings that all autoencoders share there.
+
+    Where they share none, over each one's own. The setting may be another from step to step.
+    """
+    parts = []
+    for _, same in settings.groupby(["repa", "step"]):
+        shared = shared_settings(same, "ae")
+        parts.append(_lowest(same if shared.empty else shared, ["ae"]))
+    return pandas.concat(parts, ignore_index=True) if parts else settings
 
 
 def last_common_step(settings: pandas.DataFrame) -> int:

@@ -9,7 +9,7 @@ import pandas
 from lrcore.results import findings, naming, numbers, published_wording
 from lrcore.results.claim_parts import Claim, lacking, of_all, so_far, turned, without_repa
 from lrcore.results.evidence import Evidence
-from lrcore.results.published import FOLLOWED
+from lrcore.results.published import FOLLOWED, RAES_OWN
 from lrcore.results.verdicts import (
     HOLDS,
     INCOMPLETE,
@@ -23,9 +23,6 @@ from lrcore.results.verdicts import (
 )
 from lrcore.results.wording import named, named_choices
 from lrcore.spec.study import NO_REPA, SELF_REPA
-
-OWN_SETTING = {"trainp": "ts", "trainshift": 6.93, "sampleshift": 6.93}
-"""What RAE's authors train and sample with, in the convention of this project (Zheng et al. 2025): sqrt(768 / 16)."""
 
 UNQUOTED = "no figure quoted here"
 
@@ -163,8 +160,8 @@ def _lowest(settings: pandas.DataFrame) -> dict[str, float]:
 
 
 def _at_own_setting(settings: pandas.DataFrame) -> pandas.DataFrame:
-    at = (settings[list(OWN_SETTING)] == pandas.Series(OWN_SETTING)).all(axis=1)
-    return settings[at & (settings["repa"] == NO_REPA)]
+    found = findings.at(settings, RAES_OWN)
+    return found[found["repa"] == NO_REPA]
 
 
 def _never_rises(chosen: tuple[float, ...]) -> bool:

@@ -98,10 +98,17 @@ def test_diverged_rows_are_never_best() -> None:
     assert set(findings.best_settings(all_of_sd)["ae"]) == {"flux1", "flux2", "rae"}
 
 
-def test_line_of_best_and_no_shift() -> None:
+def test_best_at_each_step_and_no_shift() -> None:
     settings = findings.mean_over_seeds(generation_rows())
-    line = findings.line_of_best(settings)
+    line = findings.best_at_each_step(settings)
     assert len(line) == 4 * 2 * 2 and set(line["trainshift"]) == {1.78}
+    late = (settings["step"] == 200) & (settings["trainshift"] == 1.78)
+    turned = settings.assign(distance=settings["distance"].where(~late, settings["distance"] * 9))
+    found = findings.best_at_each_step(turned)
+    assert found.groupby("step")["trainshift"].unique().explode().to_dict() == {100: 1.78, 200: 1.0}
+    alone = settings[~((settings["ae"] == "rae") & (settings["trainshift"] == 1.78))]  # which not all share
+    assert set(findings.best_at_each_step(alone)["trainshift"]) == {1.0}
+    assert len(findings.at(settings, {"trainp": "ts", "trainshift": 1.0, "sampleshift": 1.0})) == 4 * 2 * 2
     plain = findings.no_shift(settings)
     assert len(plain) == 4 * 3 * 2 * 2 and set(plain["trainshift"]) == set(plain["sampleshift"]) == {1.0}
 
