@@ -35,12 +35,14 @@ from lrcore.spec.study import NO_SKIP, Cell
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_done
 from lrcore.stages.autoencoder import autoencoder_folder, needs_training
+from lrcore.stages.comparing import comparison, described
 from lrcore.stages.custom import unknown_until_run
 from lrcore.stages.diagnostics import diagnostics_done
 from lrcore.stages.generation import evaluations_done, row_recipe
 from lrcore.stages.reconstruction import reconstruction_done
 from lrcore.stages.training import diverged, state_path, steps_left
 from lrcore.stages.workspace import Workspace
+from lrcore.studies.comparing import OPTION
 from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import saved_step
 from lrcore.training.loss_log import PREFIX, mean_loss, stored_intervals
@@ -286,6 +288,7 @@ def parser() -> Parser:
         prog="python -m lrcore.status", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     line.add_argument("study", nargs="?", default="smoke", help="a study's name, or the path of a TOML file")
+    line.add_argument(OPTION, metavar="STUDY", default=None, help="as for python -m lrcore.train")
     line.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, so far apart, until Ctrl-C")
     for name, what in (("data", "the Parquet"), ("imgs", "the crops"), ("runs", "weights and checkpoints")):
         line.add_argument(f"--{name}", type=Path, default=Path(name), help=f"folder of {what} (default: {name})")
@@ -303,15 +306,21 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         raise LrcoreError(f"--watch must be seconds above 0, got {options.watch}")
     if options.watch is not None and options.watch > LONGEST_WATCH:
         raise LrcoreError(f"--watch must be at most {LONGEST_WATCH} seconds, got {options.watch}")
-    work = Workspace(load_study(options.study), folders_of(options), stop, lambda steps: None)
+    folders = folders_of(options)
+    if options.compare_with is None:
+        study, beside = load_study(options.study), ""
+    else:
+        found = comparison(options.study, options.compare_with, folders, runs_code=False)
+        study, beside = found.study, described(found, options.study) + "\n\n"
+    work = Workspace(study, folders, stop, lambda steps: None)
     if options.watch is None:
-        print(report(work, time.time()))
+        print(beside + report(work, time.time()))
         return 0
     with contextlib.suppress(KeyboardInterrupt):
         while True:
-            found = report(work, time.time())
+            now = beside + report(work, time.time())
             # clears the screen of a terminal; elsewhere the reports follow each other
-            print(("\033[2J\033[H" if sys.stdout.isatty() else "") + found, end="\n\n", flush=True)
+            print(("\033[2J\033[H" if sys.stdout.isatty() else "") + now, end="\n\n", flush=True)
             time.sleep(options.watch)
     return 0
 

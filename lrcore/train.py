@@ -7,6 +7,7 @@
     python -m lrcore.train cifar10 --trainp ln --sampleshift 1    # one density, one sampling shift; the rest later
     python -m lrcore.train cifar10 --stack 15     # 15 trainings of one latent space at a time, as one
     python -m lrcore.train cifar10-cpu --plan     # what is done, what is left, what it costs; does nothing
+    python -m lrcore.train mine.toml --compare-with cifar10    # yours alone, as that study's, and a table of both
 
 Starting and resuming are the same command: whatever is on disk is kept, whatever is missing is made. Killed
 at any moment and started again, a study ends with the same rows as one that was left alone.
@@ -24,13 +25,18 @@ from lrcore.errors import LrcoreError
 from lrcore.executors.options import add_options, executor_of
 from lrcore.executors.torchrun import run_together
 from lrcore.plan.report import plan
+from lrcore.results.comparison import compared, comparison_table
 from lrcore.runtime.distributed import joined
+from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell, Study
+from lrcore.stages.comparing import Comparison, comparison, described, own_rows, their_rows
 from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
 from lrcore.stages.precision import in_precision
 from lrcore.stages.tables import tables
+from lrcore.stages.workspace import Workspace
 from lrcore.studies.checks import require_measurable
+from lrcore.studies.comparing import OPTION
 from lrcore.studies.loading import load_study
 
 
@@ -61,6 +67,11 @@ def parser() -> Parser:
     line.add_argument(
         "--shard", action="store_true", help="with torchrun: divide weights and moments among its processes (FSDP2)"
     )
+    line.add_argument(
+        OPTION, metavar="STUDY", default=None,
+        help="train and measure your autoencoders alone, at the protocol of this study (a name, or the path of a TOML "
+        "file), and compare them with its rows",
+    )  # fmt: skip
     line.add_argument("--plan", action="store_true", help="print the grid, what is done and left, and its cost; stop")
     return line
 
@@ -71,7 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
-    study = _at_shifts(in_precision(load_study(options.study), options.precision), options.sampleshift)
+    folders = folders_of(options)
+    found = _comparison(options, folders)
+    study = load_study(options.study) if found is None else found.study
+    study = _at_shifts(in_precision(study, options.precision), options.sampleshift)
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
     stages = chosen("value of --only", options.only, STAGES)
@@ -80,8 +94,10 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         raise LrcoreError(f"--stack must be at least 1, got {options.stack}")
     execute = executor_of(options)
     as_written = options.precision == "study"
-    device, folders = device_of(options), folders_of(options)
+    device = device_of(options)
     job = Job(study, folders, device, stages, aes, cells, options.stack, options.compile, as_written)
+    if found is not None:
+        print(described(dataclasses.replace(found, study=study), options.study) + "\n", flush=True)
     if options.plan:
         print(plan(job.workspace(stop), stages, aes, cells))
         return 0
@@ -94,7 +110,27 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
             status = run_study(job, stop, execute)
         if world.first and (measured := tables(job.folders.data, study.name, aes)):
             print(f"\n{measured}")
+        if world.first and found is not None:
+            print(f"\n{_compared(job.workspace(stop), found)}")
         return status
+
+
+def _comparison(options: argparse.Namespace, folders: Folders) -> Comparison | None:
+    """What is compared with, if anything is."""
+    if options.compare_with is None:
+        return None
+    return comparison(options.study, options.compare_with, folders, runs_code=not options.plan)
+
+
+def _compared(work: Workspace, found: Comparison) -> str:
+    """The table of yours beside theirs."""
+    study = compared(own_rows(work), their_rows(found))
+    aes = dict.fromkeys(cell.ae for cell in found.theirs.cells)
+    if study is None or found.rows.empty:
+        return f"nothing to compare with yet: study '{found.theirs.name}' has no generation rows in '{found.data}'" + (
+            "" if study is None else "; yours so far:\n" + comparison_table(study, work.study.autoencoders)
+        )
+    return f"compared with study '{found.theirs.name}'; " + comparison_table(study, [*work.study.autoencoders, *aes])
 
 
 def _at_shifts(study: Study, wanted: Sequence[float]) -> Study:

@@ -125,28 +125,42 @@ def is_clear(rows: pandas.DataFrame) -> pandas.Series:
 
 
 def in_words(rows: pandas.DataFrame, label: str) -> str:
-    """What is to be said of rows of `above_noise` that are not `CLEAR`, a sentence each; "" where all are.
+    """What is to be said of rows of `above_noise` that are not `CLEAR`, in a few sentences; "" where all are.
 
     `label`: of the distance, as `StudyRows.distance` gives it.
     """
-    said = [_sentence(row, label) for _, row in rows.iterrows() if row["standing"] in (AT_NOISE, AT_GAUSSIAN)]
+    return " ".join(sentences(rows, label))
+
+
+def sentences(rows: pandas.DataFrame, label: str) -> list[str]:
+    """The sentences of `in_words`."""
+    said = []
+    for standing, anchor, name in (
+        (AT_NOISE, "noise", "decoded noise"),
+        (AT_GAUSSIAN, "gaussian", "decoded Gaussian latents"),
+    ):
+        if len(held := rows[rows["standing"] == standing]):
+            named = ", ".join(
+                f"{naming.ae_style(str(row['ae'])).label} ({shown(row['distance'])} against {shown(row[anchor])})"
+                for _, row in held.iterrows()
+            )
+            said.append(f"Not clearly better than {name} by {label}: {named}.")
+    if said:
+        said.append(_noise_in_words(rows[rows["standing"].isin((AT_NOISE, AT_GAUSSIAN))]))
     silent = [naming.ae_style(str(ae)).label for ae in rows.loc[rows["standing"] == UNKNOWN, "ae"]]
     if silent:
         said.append(f"No anchors in these rows: {', '.join(silent)}. Whether these are better than noise is not known.")
-    return " ".join(said)
+    return said
 
 
-def _sentence(row: pandas.Series, label: str) -> str:
-    at_noise = row["standing"] == AT_NOISE
-    anchor, name = ("noise", "decoded noise") if at_noise else ("gaussian", "decoded Gaussian latents")
-    noise = f"one seed moves it by {percent(row['deviation'], signed=False)}"
-    if row["assumed"]:
-        noise += ", as is assumed where no setting has two"
-    of = f", the lowest of {row['tried']}" if row["tried"] > 1 else ""
-    return (
-        f"{naming.ae_style(str(row['ae'])).label} is not clearly better than {name}: {label} {shown(row['distance'])}"
-        f"{of}, against {shown(row[anchor])}; {noise}."
-    )
+def _noise_in_words(rows: pandas.DataFrame) -> str:
+    """How far noise moves the distances of rows, and that the lowest of many is more of it."""
+    deviation = f"{percent(rows['deviation'].max(), signed=False)}"
+    known = f"One seed moves a distance by {deviation}"
+    if rows["assumed"].any():
+        known = f"No setting has two seeds; one is taken to move a distance by {deviation}"
+    tried = int(rows["tried"].max())
+    return f"{known}, and these are the lowest of {tried} settings." if tried > 1 else f"{known}."
 
 
 def _standing(row: pandas.Series) -> str:

@@ -193,6 +193,11 @@ def _tables(data: Path | str) -> dict[str, pandas.DataFrame]:
 
 def _study(name: str, tables: Mapping[str, pandas.DataFrame], data: Path | str) -> StudyRows:
     own = {kind: rows[rows["study"] == name] for kind, rows in tables.items()}
+    return study_of(name, own, read_planned(data, name))
+
+
+def study_of(name: str, own: Mapping[str, pandas.DataFrame], planned: Planned | None = None) -> StudyRows:
+    """The rows of one study, given by their kind ("generation", "reconstruction", ...), put in order."""
     rows = findings.completed(own["generation"])
     plain = findings.of_own_transformer(rows)
     screen, confirmed = _apart(rows[plain]) if plain.any() else (rows.head(0), rows.head(0))
@@ -205,7 +210,7 @@ def _study(name: str, tables: Mapping[str, pandas.DataFrame], data: Path | str) 
         _plain_losses(own["losses"], screen) if len(screen) else own["losses"],
         own["anchors"],
         rows[~plain],
-        read_planned(data, name),
+        planned,
     )
 
 

@@ -60,6 +60,36 @@ def study_files(name_or_path: str) -> list[Path]:
     return files
 
 
+def content_of(name_or_path: str) -> dict[str, Any]:
+    """All tables of a study, those of what it extends among them, not yet looked at.
+
+    Raises:
+        LrcoreError: unknown study, or a file that cannot be read.
+    """
+    return _content(_study_file(name_or_path), ())
+
+
+def own_content(name_or_path: str, apart_from: str, dataset: str) -> dict[str, Any]:
+    """What the files of a study say that neither ship with the package nor make up the study `apart_from`.
+
+    `dataset`: of the images that its paths are of. The study must be one that `content_of` can read.
+    """
+    others = {path.resolve() for path in study_files(apart_from)}
+    own: list[Path] = []
+    for path in study_files(name_or_path):
+        if path.parent == Path(__file__).parent or path.resolve() in others:
+            break
+        own.append(path)
+    content: dict[str, Any] = {}
+    for path in reversed(own):
+        tables = _parsed(path)
+        _anchor_paths(tables, path)
+        content = merged(content, tables)
+    content.pop("extends", None)
+    _take_as_patterns(content.get("data"), dataset)
+    return content
+
+
 def _study_file(name_or_path: str) -> Path:
     if not name_or_path.endswith(".toml"):
         if name_or_path not in study_names():
@@ -89,11 +119,17 @@ def _content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
     """The tables of a file, on top of those of the studies that it extends."""
     content = _merged_content(path, extended_by)
     data = content.get("data")
-    if isinstance(data, dict) and str(data.get("dataset")) in SHARDS:
+    if isinstance(data, dict):
+        _take_as_patterns(data, str(data.get("dataset")))
+    return content
+
+
+def _take_as_patterns(data: Any, dataset: str) -> None:
+    """Make paths of a table [data] patterns, where they name shards."""
+    if isinstance(data, dict) and dataset in SHARDS:
         for key in ("path", "validation_path"):
             if isinstance(data.get(key), StudyPath):
                 data[key] = _as_pattern(data[key], f"data.{key}")
-    return content
 
 
 def _merged_content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
@@ -112,7 +148,7 @@ def _merged_content(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]
         return content
     if not isinstance(base, str):
         raise LrcoreError(f"extends must be the name or the path of a study, got {shown(base)}")
-    return _merged(_merged_content(_extended(path, base), (*extended_by, path.resolve())), content)
+    return merged(_merged_content(_extended(path, base), (*extended_by, path.resolve())), content)
 
 
 def _extended(path: Path, base: str) -> Path:
@@ -244,10 +280,11 @@ def _as_pattern(place: StudyPath, key: str) -> StudyPath:
     return StudyPath(glob.escape(folder) + rest, named)
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Tables of a study on top of those of another: key by key, lists and values replaced."""
+    found = dict(base)
     for key, value in over.items():
         # an autoencoder that comes from elsewhere has no use for the keys of the one it replaces
         both = isinstance(value, dict) and isinstance(base.get(key), dict) and not {"family", "pretrained"} & set(value)
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
+        found[key] = merged(base[key], value) if both else value
+    return found

@@ -1,0 +1,204 @@
+"""What is compared with: the rows of another study and its autoencoders, found where they are, and what makes yours
+comparable with them."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas
+
+import lrcore
+from lrcore.errors import LrcoreError, shown
+from lrcore.records.reading import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
+from lrcore.runtime.folders import Folders
+from lrcore.runtime.interruption import StopRequest
+from lrcore.spec.study import Study, written
+from lrcore.stages import choice
+from lrcore.stages.anchors import anchors_recipe
+from lrcore.stages.generation import row_recipe
+from lrcore.stages.latent_shape import latent_shape
+from lrcore.stages.matched_tokens import matched
+from lrcore.stages.workspace import Workspace
+from lrcore.studies.comparing import OPTION, agreeing, as_far_as_measured, compared
+from lrcore.studies.loading import study_names
+
+CHECKOUT = Path(lrcore.__file__).parents[1]
+"""Where the repository is, if lrcore is used from one: its `data` has the rows of studies that ship."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`study`: your own at the protocol of `theirs`. `rows`: generation rows of `theirs` that agree with its file, in
+    the folder `data`; `weights`: folders of its autoencoders. `notes`: a line on the tokens of each of your own."""
+
+    study: Study
+    theirs: Study
+    data: Path
+    rows: pandas.DataFrame
+    weights: list[str]
+    notes: dict[str, str]
+
+
+def comparison(name_or_path: str, reference: str, folders: Folders, runs_code: bool) -> Comparison:
+    """Your study and the one that it is compared with.
+
+    `runs_code`: whether autoencoders of your own may be imported to find out their number of tokens.
+
+    Raises:
+        LrcoreError: as `studies.comparing.compared` and `matched_tokens.matched`; or rows of another state of theirs.
+    """
+    places = [folders.data, *([CHECKOUT / "data"] if (CHECKOUT / "pyproject.toml").is_file() else [])]
+    _require_file(reference, places)
+    study, theirs = compared(name_or_path, reference)
+    data, rows = _rows(theirs, places)
+    study = as_far_as_measured(study, theirs, rows)
+
+    def workspace(of: Study) -> Workspace:
+        return Workspace(of, folders, StopRequest(), lambda steps: None)
+
+    work = workspace(study)
+    work.runs_code = runs_code
+    found = matched(work, _tokens(workspace(theirs), data, rows))
+    return Comparison(found.study, theirs, data, rows, _weights(theirs, folders, places), found.notes)
+
+
+def _require_file(reference: str, places: list[Path]) -> None:
+    """Refuse a study of which there are rows alone: its protocol stands in its file."""
+    if reference.endswith(".toml") or reference in study_names():
+        return
+    for data in places:
+        if reference in set(read_generation(data)["study"]):
+            raise LrcoreError(
+                f"{OPTION} {shown(reference)}: its rows are in '{data}', but what it measures stands in its file: "
+                f"give the path of that, such as {reference}.toml"
+            )
+
+
+def _rows(theirs: Study, places: list[Path]) -> tuple[Path, pandas.DataFrame]:
+    """The first of the folders that has rows of the study, and these; the first of all, and none, where none has."""
+    for data in places:
+        rows = read_generation(data)
+        own = rows[rows["study"] == theirs.name]
+        if len(own):
+            return data, agreeing(own, theirs, str(data))
+    return places[0], read_generation(places[0]).head(0)
+
+
+def _tokens(work: Workspace, data: Path, rows: pandas.DataFrame) -> Counter[int]:
+    """How many of the study's autoencoders have how many tokens: by rows, else by what its file says.
+
+    Raises:
+        LrcoreError: neither tells.
+    """
+    reconstruction = read_reconstruction(data)
+    for found in (rows, reconstruction[reconstruction["study"] == work.study.name]):
+        if len(found):
+            return Counter(found.groupby("ae")["tokens"].first().astype(int).tolist())
+    work = copy.copy(work)
+    work.runs_code = False
+    counted: Counter[int] = Counter()
+    reason = ""
+    aes = list(dict.fromkeys(cell.ae for cell in work.study.cells))
+    # whose encoder takes a while, and may not be there, is asked last
+    for ae in sorted(aes, key=lambda ae: work.study.autoencoders[ae].family == "rae"):
+        if counted and work.study.autoencoders[ae].family == "rae":
+            continue
+        try:
+            counted[latent_shape(work, ae).tokens] += 1
+        except LrcoreError as error:
+            reason = str(error)
+    if not counted:
+        raise LrcoreError(f"{OPTION} '{work.study.name}': how many tokens its autoencoders have is not known: {reason}")
+    return counted
+
+
+def described(found: Comparison, file: str) -> str:
+    """What is compared with, and what makes yours comparable, a line each. `file`: that of your study."""
+    study, theirs = found.study, found.theirs
+    data, training, evaluation = study.data, study.training, study.evaluation
+    aes = list(dict.fromkeys(cell.ae for cell in theirs.cells))
+    measured = [ae for ae in aes if ae in set(found.rows["ae"])]
+    rows = (
+        f"{len(found.rows)} generation rows in '{found.data}'"
+        if measured
+        else f"no generation rows in '{found.data}' yet"
+    )
+    absent = (
+        f"; none yet of {', '.join(ae for ae in aes if ae not in measured)}" if 0 < len(measured) < len(aes) else ""
+    )
+    axes = {
+        name: ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+        for name in ("trainp", "trainshift", "repa")
+        if (values := list(dict.fromkeys(getattr(cell, name) for cell in study.cells)))
+    }
+    count = len(study.cells) // len(study.autoencoders)
+    which = "that their rows have" if measured else "that all of theirs have"
+    steps = " and ".join(f"{step:,}" for step in training.evaluate_at)
+    shifts = ", ".join(f"{shift:g}" for shift in evaluation.sampleshifts)
+    reference = written(evaluation.reference) or f"the first {evaluation.n_reference:,} training images"
+    guidance = f", guidance {evaluation.guidance:g}" if evaluation.guidance != 1 else ""
+    decides = "KID" if evaluation.score == "kid" else "Frechet distance"
+    lines = [
+        ("theirs", f"{', '.join(aes)}: {rows}{absent}; nothing of theirs is trained or measured"),
+        ("weights", f"of theirs: {', '.join(found.weights) or 'none are here, and none are needed'}"),
+        ("images", f"{data.dataset} at {data.resolution} px, {data.train_images:,} to train on"),
+        *found.notes.items(),
+        ("transformer", f"{training.model}, {training.precision}, batches of {training.batch_size}, learning rate "
+                        f"{training.learning_rate:g}, measured at step {steps}"),
+        ("trainings", f"of each of yours {count}, those {which}, whatever [[grid]] of '{file}' says: density "
+                      f"{axes['trainp']}; train shift {axes['trainshift']}; REPA {axes['repa']}"),
+        ("samples", f"{evaluation.n_samples:,} by {evaluation.sampling_steps} steps of {evaluation.sampler}{guidance}, "
+                    f"sample shift {shifts}"),
+        ("network", f"{evaluation.feature_network}; the {decides} to {reference} decides"),
+    ]  # fmt: skip
+    if study.choice:
+        counts = sorted({count for choice in study.choice for count in choice.n_samples})
+        told = " and ".join(f"{count:,}" for count in counts)
+        lines.append(("measured anew", f"the best setting of the trainings, by {told} samples that did not choose it"))
+    if training.precision != theirs.training.precision:
+        lines.append(("precision", f"yours {training.precision}, as asked for; theirs {theirs.training.precision}"))
+    return "\n".join([f"compared with study '{theirs.name}'", *(f"  {name:<15}{said}" for name, said in lines)])
+
+
+def own_rows(work: Workspace) -> dict[str, pandas.DataFrame]:
+    """Rows of the study of `work` as it is now, by table; those that an earlier state of it left are not among them."""
+    data, study = work.folders.data, work.study
+    generation, anchors = read_generation(data), read_anchors(data)
+    current = {row_recipe(work, cell) for cell in study.cells}
+    for task in choice.tasks(work, list(study.autoencoders)):
+        if choice.choosable(work, task.ae, set()) and (best := choice.best_setting(work, task.ae)) is not None:
+            cell = choice.cell_of(task, best)
+            current |= {row_recipe(choice.measuring(work, task, best, count), cell) for count in task.n_samples}
+    own = {anchors_recipe(work, ae) for ae in study.autoencoders}
+    rows = _of_study(data, study.name)
+    return rows | {
+        "generation": generation[(generation["study"] == study.name) & generation["recipe"].isin(current)],
+        "anchors": anchors[(anchors["study"] == study.name) & anchors["recipe"].isin(own)],
+    }
+
+
+def their_rows(found: Comparison) -> dict[str, pandas.DataFrame]:
+    """Rows of the study that is compared with, by table."""
+    return _of_study(found.data, found.theirs.name) | {"generation": found.rows}
+
+
+def _of_study(data: Path, name: str) -> dict[str, pandas.DataFrame]:
+    readers = {
+        "generation": read_generation, "reconstruction": read_reconstruction, "latents": read_latents,
+        "losses": read_losses, "anchors": read_anchors,
+    }  # fmt: skip
+    read = {table: reader(data) for table, reader in readers.items()}
+    return {table: rows[rows["study"] == name] for table, rows in read.items()}
+
+
+def _weights(theirs: Study, folders: Folders, places: Sequence[Path]) -> list[str]:
+    """Folders with the weights of the autoencoders that a study has trained: kept beside rows, or among its work."""
+    kept = [place / "autoencoders" / f"study={theirs.name}" for place in places]
+    found = [
+        path for folder in (*kept, folders.runs / theirs.name / "autoencoders") for path in sorted(folder.glob("*"))
+    ]
+    return [str(path) for path in found if (path / "config.json").is_file()]
