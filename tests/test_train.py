@@ -10,8 +10,9 @@ import pytest
 import torch
 from tiny_study import TINY, arguments, stored
 
-from lrcore import train
+from lrcore import status, train
 from lrcore.assets import cache
+from lrcore.plan.costs import Costs
 from lrcore.records.reading import read_generation, read_reconstruction
 from lrcore.stages.reconstruction import set_metric
 
@@ -172,6 +173,56 @@ def test_a_training_that_diverges_is_a_row_and_the_others_go_on(tmp_path):
     assert (rows.status == "diverged").any()
     scores = rows[rows.status == "diverged"][["fid", "kid", "sample_precision", "sample_recall"]]
     assert scores.isna().all(axis=None)
+
+
+def test_yours_alone_is_trained_and_stands_beside_rows_that_are_there(undisturbed, tmp_path, capsys, monkeypatch):
+    """In a folder of its own; tiny's rows and autoencoders are read where they are, and stay as they are."""
+    shutil.copytree(undisturbed / "data", tmp_path / "data")
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.parquet")}
+    monkeypatch.setattr(Costs, "seconds", lambda costs, operation: 0.0)
+    (tmp_path / "mine.toml").write_text(
+        """
+        [autoencoders.mine]
+        family = "patches"
+        patch = 8
+        coefficients = 24
+        normalise = "channel"
+        """
+    )
+    line = [str(tmp_path / "mine.toml"), *arguments(tmp_path)[1:], "--compare-with", TINY]
+    narrow = ["--only", "anchors", "generation", "--repa", "none", "--sampleshift", "4.63"]
+    assert train.main([*line, *narrow, "--plan"]) == 0
+    out = capsys.readouterr().out
+    assert "compared with study 'tiny'" in out and "nothing of theirs is trained or measured" in out
+    assert "images of 32 px as they are give it 16 or 64 tokens, as they have" in out
+    assert not (tmp_path / "runs").exists()
+    assert train.main([*line, *narrow]) == 0
+    out = capsys.readouterr().out
+    rows = read_generation(tmp_path / "data")
+    own = rows[rows.study == "mine"]
+    assert set(own.ae) == {"mine"} and len(own) == 2 and set(own.step) == {3, 6}
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "runs" / "tiny").exists()
+    table = out[out.index("compared with study 'tiny'; best of each") :]
+    assert all(f" {ae} " in table for ae in ("mine", "flux2", "rae"))
+    assert all(word in table for word in ("noise", "gaussian", "reconstructions", "test", "G", "of the one setting"))
+    capsys.readouterr()
+    monkeypatch.setattr(cache, "fetch", lambda name: pytest.fail("asked for an asset"))
+    assert train.main([*line, *narrow]) == 0  # done is done
+    again = capsys.readouterr().out
+    assert "nothing to do" in again and table in again
+    assert status.main([*line[:4], "--compare-with", TINY]) == 0
+    told = capsys.readouterr().out
+    assert "compared with study 'tiny'" in told and "study 'mine'" in told
+
+
+def test_a_reference_without_rows_is_a_clear_word(tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text('[autoencoders.mine]\nfamily = "patches"\npatch = 4\n')
+    line = [str(tmp_path / "mine.toml"), *arguments(tmp_path)[1:], "--compare-with", TINY]
+    assert train.main([*line, "--only", "anchors"]) == 0
+    out = capsys.readouterr().out
+    assert f"no generation rows in '{tmp_path / 'data'}' yet" in out
+    assert f"nothing to compare with yet: study 'tiny' has no generation rows in '{tmp_path / 'data'}'" in out
 
 
 def test_an_unknown_study_is_refused(capsys):

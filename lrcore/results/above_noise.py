@@ -95,20 +95,21 @@ def assumed_deviation(n_samples: int) -> float:
 def above_noise(study: StudyRows) -> pandas.DataFrame:
     """How the best of each autoencoder (`StudyRows.best`) stands to its anchors; in the order of `StudyRows.best`.
 
-    Columns ae, distance (the deciding one: KID times 1000, or FID), n_samples, seeds, `tried`, how many settings it is
+    Its columns, of which `distance` is the deciding one (KID times 1000, or FID), and `tried`, how many settings it is
     the lowest of; `ANCHORS`, the same distance of each anchor to the reference at as many images, NaN where the rows
     have none; `deviation`, relative, and whether it was `assumed`; `standing`, one of `STANDINGS`.
 
     Raises:
         LrcoreError: as `StudyRows.best`.
     """
-    best = study.best()
+    best, compared = study.best(), study.compared
     known = relative_deviation(study.repeated)
-    pool = findings.pool(findings.mean_over_seeds(study.compared))
+    pool = findings.pool(findings.mean_over_seeds(compared))
     sizes = pool.dropna(subset="distance").groupby("ae").size()
-    tried = [1 if study.anew else int(sizes[ae]) for ae in best["ae"]]
-    found = best[["ae", "distance", "n_samples", "seeds"]].assign(tried=tried)
-    beside = [_anchors(study, str(ae), int(count)) for ae, count in zip(best["ae"], best["n_samples"], strict=True)]
+    anew = compared is not study.generation
+    found = best.assign(tried=[1 if anew else int(sizes[ae]) for ae in best["ae"]])
+    rows, run = study.anchors, compared.iloc[0]
+    beside = [_anchors(rows, run, str(ae), int(count)) for ae, count in zip(best["ae"], best["n_samples"], strict=True)]
     found = found.assign(**{name: [anchors[name] for anchors in beside] for name in ANCHORS})
     assumed = math.isnan(known)
     deviation = [assumed_deviation(int(count)) if assumed else known for count in found["n_samples"]]
@@ -173,9 +174,11 @@ def _standing(row: pandas.Series) -> str:
     return AT_NOISE if not above["noise"] else CLEAR if above["gaussian"] else AT_GAUSSIAN
 
 
-def _anchors(study: StudyRows, ae: str, n_samples: int) -> dict[str, float]:
-    """The deciding distance of each anchor of an autoencoder to the reference; NaN of those that rows do not have."""
-    rows, run = study.anchors, study.compared.iloc[0]
+def _anchors(rows: pandas.DataFrame, run: pandas.Series, ae: str, n_samples: int) -> dict[str, float]:
+    """The deciding distance of each anchor of an autoencoder to the reference; NaN of those that `rows` do not have.
+
+    `run`: a generation row, measured as they must be.
+    """
     same = (rows["ae"] == ae) & (rows["target"] == "reference") & (rows["n_samples"] == n_samples)
     for column in ("feature_network", "feature_protocol", "reference"):
         same &= rows[column] == run[column]

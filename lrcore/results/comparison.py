@@ -7,6 +7,7 @@ are found as everywhere.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
@@ -41,17 +42,26 @@ def compared(mine: Mapping[str, pandas.DataFrame], theirs: Mapping[str, pandas.D
         called = rows["ae"] + " (" + rows["study"] + ")"
         return rows.assign(ae=rows["ae"].where(~rows["ae"].isin(taken), called))
 
-    both = [_joined(renamed(mine[name]), theirs[name]) for name in TABLES]
-    found = None if both[0].empty else study_of(str(both[0]["study"].iloc[0]), *both)
-    if found is not None:
-        findings.require_one_protocol(found.generation)
-    return found
+    studies = [
+        study_of(str(tables["generation"]["study"].iloc[0]), *(tables[name] for name in TABLES))
+        for tables in ({name: renamed(mine[name]) for name in TABLES}, theirs)
+        if len(tables["generation"])
+    ]
+    found = [study for study in studies if study is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    joined = _joined(*found)
+    findings.require_one_protocol(joined.generation)
+    return joined
 
 
-def _joined(mine: pandas.DataFrame, theirs: pandas.DataFrame) -> pandas.DataFrame:
+def _joined(mine: StudyRows, theirs: StudyRows) -> StudyRows:
+    """The rows of both, by field."""
+    kinds = [field.name for field in dataclasses.fields(StudyRows) if field.name != "name"]
+    frames = {kind: [getattr(study, kind) for study in (mine, theirs)] for kind in kinds}
     # columns of frames without rows are of no type, and would take that of the others away
-    parts = [rows for rows in (mine, theirs) if len(rows)]
-    return pandas.concat(parts, ignore_index=True) if parts else mine
+    filled = {kind: [rows for rows in both if len(rows)] or both[:1] for kind, both in frames.items()}
+    return StudyRows(mine.name, **{kind: pandas.concat(rows, ignore_index=True) for kind, rows in filled.items()})
 
 
 def comparison_table(study: StudyRows, wanted: Iterable[str] = ()) -> str:
@@ -63,81 +73,75 @@ def comparison_table(study: StudyRows, wanted: Iterable[str] = ()) -> str:
     Raises:
         LrcoreError: as `StudyRows.best`.
     """
-    settings = findings.mean_over_seeds(study.compared)
+    rows = study.compared
+    settings, learned = findings.mean_over_seeds(rows), learnability.learned(study)
     standings = above_noise.above_noise(study).sort_values("distance")
-    lines = [f"best of each by {study.distance}, lower is better: {_of_what(study, settings)}"]
+    anew = rows is not study.generation
+    lines = [f"best of each by {study.distance}, lower is better: {_of_what(rows, settings, anew)}"]
     if len(standings):
-        table = _table(study, standings)
-        lines += [str(table.to_string(index=False)), ""]
-    lines += _said(study, standings, settings, set(wanted))
-    return "\n".join(lines)
-
-
-def _table(study: StudyRows, standings: pandas.DataFrame) -> pandas.DataFrame:
-    best = study.best().set_index("ae").loc[standings["ae"]].reset_index()
-    own = study.compared.groupby("ae")["study"].first()
-    clear = above_noise.is_clear(standings)
-    trainings = study.compared.merge(best[[*findings.SETTING, "step"]])
-    spread = findings.deciding(trainings).groupby(trainings["ae"]).sem()
-    shares = learnability.learned(study)
-    learned = learnability.mean_of_trainings(shares).set_index("ae") if len(shares) else pandas.DataFrame()
-    columns: dict[str, list[str]] = {
-        "": ["" if fine else NOT_CLEAR for fine in clear],
-        "ae": [str(ae) for ae in best["ae"]],
-        "study": [str(own[ae]) for ae in best["ae"]],
-        "distance": [
-            with_error(float(distance), float(spread[str(ae)]))
-            for ae, distance in zip(best["ae"], best["distance"], strict=True)
-        ],
-        "trainings": [str(count) for count in best["seeds"]],
-        **{name: _anchor(standings[name]) for name in above_noise.ANCHORS},
-        "G": [_share(learned, str(ae)) for ae in best["ae"]],
-        "density": [str(value) for value in best["trainp"]],
-        "train shift": [f"{value:g}" for value in best["trainshift"]],
-        "sample shift": [f"{value:g}" for value in best["sampleshift"]],
-    }
-    if set(best["repa"]) != {NO_REPA}:
-        columns["REPA"] = [str(value) for value in best["repa"]]
-    return pandas.DataFrame(columns)
-
-
-def _anchor(values: pandas.Series) -> list[str]:
-    return [aligned(float(value)) for value in values]
-
-
-def _share(learned: pandas.DataFrame, ae: str) -> str:
-    if ae not in learned.index:
-        return "–"
-    error = float(learned["deviation"][ae]) / math.sqrt(int(learned["trainings"][ae]))
-    return with_error(float(learned["g_kid"][ae]), error)
-
-
-def _of_what(study: StudyRows, settings: pandas.DataFrame) -> str:
-    """Which rows the table is of."""
-    row = study.compared.iloc[0]
-    step = int(findings.pool(settings)["step"].max()) if len(findings.pool(settings)) else int(settings["step"].max())
-    chosen = "chosen settings, measured anew" if study.anew else f"of {best_of(settings)}"
-    return f"{chosen}, at step {step:,}; {row['n_samples']:,} samples against {row['reference']}"
-
-
-def _said(study: StudyRows, standings: pandas.DataFrame, settings: pandas.DataFrame, wanted: set[str]) -> list[str]:
-    """What stands under the table."""
-    lines = []
-    if not above_noise.is_clear(standings).all():
-        lines.append(f"{NOT_CLEAR} a best that is not clearly better than what takes no learning.")
-    lines += above_noise.sentences(standings, study.distance)
-    without = [ae for ae in standings["ae"] if ae not in set(learnability.learned(study)["ae"])]
-    if without:
-        lines.append(f"No G of {', '.join(without)}: no distance of samples to reconstructions in these rows.")
-    if not study.anew and len(standings):
-        lines.append("The samples that chose the settings measure them, too: the lowest of many flatters a little.")
-    if standings.empty:
-        lines.append("No setting was measured of all of these, so no best can be compared.")
+        lines += [str(_table(rows, standings, learned).to_string(index=False)), ""]
+    lines += _said(standings, study.distance, learned, anew)
     lost = [str(ae) for ae, part in settings.groupby("ae") if part["distance"].isna().all()]
     if lost:
         lines.append(f"Every training diverged: {', '.join(naming.in_order(lost))}.")
-    if absent := naming.in_order(wanted - set(study.generation["ae"])):
+    if absent := naming.in_order(set(wanted) - set(study.generation["ae"])):
         lines.append(f"No rows yet of {', '.join(absent)}.")
-    if note := narrow_note(study.compared):
+    if note := narrow_note(rows):
         lines.append(note)
+    return "\n".join(lines)
+
+
+def _table(rows: pandas.DataFrame, standings: pandas.DataFrame, learned: pandas.DataFrame) -> pandas.DataFrame:
+    own = rows.groupby("ae")["study"].first()
+    trainings = rows.merge(standings[[*findings.SETTING, "step"]])
+    spread = findings.deciding(trainings).groupby(trainings["ae"]).sem()
+    means = learnability.mean_of_trainings(learned).set_index("ae") if len(learned) else learned
+    columns: dict[str, list[str]] = {
+        "": ["" if fine else NOT_CLEAR for fine in above_noise.is_clear(standings)],
+        "ae": [str(ae) for ae in standings["ae"]],
+        "study": [str(own[ae]) for ae in standings["ae"]],
+        "distance": [
+            with_error(float(distance), float(spread[str(ae)]))
+            for ae, distance in zip(standings["ae"], standings["distance"], strict=True)
+        ],
+        "trainings": [str(count) for count in standings["seeds"]],
+        **{name: [aligned(float(value)) for value in standings[name]] for name in above_noise.ANCHORS},
+        "G": [_share(means, str(ae)) for ae in standings["ae"]],
+        "density": [str(value) for value in standings["trainp"]],
+        "train shift": [f"{value:g}" for value in standings["trainshift"]],
+        "sample shift": [f"{value:g}" for value in standings["sampleshift"]],
+    }
+    if set(standings["repa"]) != {NO_REPA}:
+        columns["REPA"] = [str(value) for value in standings["repa"]]
+    return pandas.DataFrame(columns)
+
+
+def _share(means: pandas.DataFrame, ae: str) -> str:
+    """G, with the standard error of the mean over trainings."""
+    if ae not in means.index:
+        return "–"
+    error = float(means["deviation"][ae]) / math.sqrt(int(means["trainings"][ae]))
+    return with_error(float(means["g_kid"][ae]), error)
+
+
+def _of_what(rows: pandas.DataFrame, settings: pandas.DataFrame, anew: bool) -> str:
+    """Which rows the table is of."""
+    row, pool = rows.iloc[0], findings.pool(settings)
+    step = int((pool if len(pool) else settings)["step"].max())
+    chosen = "chosen settings, measured anew" if anew else f"of {best_of(settings)}"
+    return f"{chosen}, at step {step:,}; {row['n_samples']:,} samples against {row['reference']}"
+
+
+def _said(standings: pandas.DataFrame, label: str, learned: pandas.DataFrame, anew: bool) -> list[str]:
+    """What is to be said of the table."""
+    if standings.empty:
+        return ["No setting was measured of all of these, so no best can be compared."]
+    lines = []
+    if not above_noise.is_clear(standings).all():
+        lines.append(f"{NOT_CLEAR} a best that is not clearly better than what takes no learning.")
+    lines += above_noise.sentences(standings, label)
+    if without := [str(ae) for ae in standings["ae"] if ae not in set(learned["ae"])]:
+        lines.append(f"No G of {', '.join(without)}: no distance of samples to reconstructions in these rows.")
+    if not anew:
+        lines.append("The samples that chose the settings measure them, too: the lowest of many flatters a little.")
     return lines

@@ -144,7 +144,7 @@ def described(found: Comparison, file: str) -> str:
     decides = "KID" if evaluation.score == "kid" else "Frechet distance"
     lines = [
         ("theirs", f"{', '.join(aes)}: {rows}{absent}; nothing of theirs is trained or measured"),
-        ("weights", f"of theirs: {', '.join(found.weights) or 'none are here, and none are needed'}"),
+        ("weights", _of_weights(found.weights)),
         ("images", f"{data.dataset} at {data.resolution} px, {data.train_images:,} to train on"),
         *found.notes.items(),
         ("transformer", f"{training.model}, {training.precision}, batches of {training.batch_size}, learning rate "
@@ -162,6 +162,16 @@ def described(found: Comparison, file: str) -> str:
     if training.precision != theirs.training.precision:
         lines.append(("precision", f"yours {training.precision}, as asked for; theirs {theirs.training.precision}"))
     return "\n".join([f"compared with study '{theirs.name}'", *(f"  {name:<15}{said}" for name, said in lines)])
+
+
+def _of_weights(folders: Sequence[str]) -> str:
+    """Where weights are, by the folder that they are in."""
+    if not folders:
+        return "of theirs none are here, and none are needed"
+    by_place: dict[str, list[str]] = {}
+    for folder in map(Path, folders):
+        by_place.setdefault(str(folder.parent), []).append(folder.name)
+    return "of theirs in " + "; ".join(f"'{place}': {', '.join(names)}" for place, names in by_place.items())
 
 
 def own_rows(work: Workspace) -> dict[str, pandas.DataFrame]:

@@ -53,7 +53,8 @@ def matched(work: Workspace, theirs: Counter[int]) -> Matched:
         with naming(f"autoencoders.{ae}"):
             size = spec.size or _size(work, ae, theirs)
         if size is None:
-            notes[ae] = "number of tokens unknown until run; its code is not run here"
+            wanted = " or ".join(map(str, sorted(theirs)))
+            notes[ae] = f"number of tokens unknown until run, since its code is not run here; they have {wanted}"
             continue
         autoencoders[ae] = dataclasses.replace(spec, size=size)
         notes[ae] = _note(work, ae, autoencoders[ae], spec.size > 0, theirs)
