@@ -10,14 +10,14 @@ Gaussian latents, for which second moments of the latents are enough. It is *cle
   (`relative_deviation`). The mean of several trainings counts as one of them, since all draw their samples from the
   same noise, and an anchor, one draw of images, is taken to deviate as much.
 - m is how many settings the best is the lowest of: 1 where it was measured anew, by samples that did not choose it.
-- z(1) = 2 deviations, as everywhere in this project (`lrcore.results.verdicts`): what is nothing but noise passes once
-  in 44 times. The lowest of m distances passes as rarely beyond z(m) if they are independent, and more rarely if they
-  rise and fall together (Slepian 1962, "The one-sided barrier problem for Gaussian noise"), as settings do that were
-  sampled from one training.
+- z(1) = 2 deviations: what is nothing but noise passes once in 44 times. The lowest of m distances passes as rarely
+  beyond z(m) if they are independent, and more rarely if they rise and fall together (Slepian 1962, "The one-sided
+  barrier problem for Gaussian noise"), as settings do that were sampled from one training.
 
-Where no setting was trained with two seeds, r is not known from the rows. It is then taken to be 0.04, or more for
-fewer than 400 samples, as sampling noise grows: the largest deviation in 48 pairs of trainings of this project, whose
-pooled deviation was 0.022 (kernel distance, 400 samples, CIFAR-10; `cifar10-cpu` at commit 892dcb3).
+Where nothing was trained with two seeds, r is not known from the rows. It is then taken to be 0.04, or more for fewer
+than 400 samples, as sampling noise grows: the largest deviation in 48 pairs of trainings of this project, whose pooled
+deviation was 0.022 (kernel distance, 400 samples, CIFAR-10; `cifar10-cpu` at commit 892dcb3). Where there are second
+seeds, but fewer than `findings.LEAST_FREEDOM` degrees of freedom, r is not taken to be less than that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from statistics import NormalDist
 
 import pandas
 
-from lrcore.results import findings, naming
+from lrcore.results import findings, naming, verdicts
 from lrcore.results.numbers import percent, shown
 from lrcore.results.study_rows import StudyRows
 
@@ -83,6 +83,11 @@ def relative_deviation(rows: pandas.DataFrame) -> float:
     return math.sqrt((each["freedom"] * each["variance"]).sum() / squares) if squares > 0 else math.nan
 
 
+def _freedom(rows: pandas.DataFrame) -> int:
+    """Degrees of freedom of what generation rows tell of the noise of seeds."""
+    return int(findings.noise_of_seeds(rows)["freedom"].sum())
+
+
 def assumed_deviation(n_samples: int) -> float:
     """The relative deviation between seeds where rows tell none.
 
@@ -111,9 +116,10 @@ def above_noise(study: StudyRows) -> pandas.DataFrame:
     rows, run = study.anchors, compared.iloc[0]
     beside = [_anchors(rows, run, str(ae), int(count)) for ae, count in zip(best["ae"], best["n_samples"], strict=True)]
     found = found.assign(**{name: [anchors[name] for anchors in beside] for name in ANCHORS})
-    assumed = math.isnan(known)
-    deviation = [assumed_deviation(int(count)) if assumed else known for count in found["n_samples"]]
-    found = found.assign(deviation=deviation, assumed=assumed)
+    least = 0.0 if _freedom(study.repeated) >= findings.LEAST_FREEDOM else 1.0
+    assumed = [least * assumed_deviation(int(count)) for count in found["n_samples"]]
+    deviation = [other if math.isnan(known) else max(known, other) for other in assumed]
+    found = found.assign(deviation=deviation, assumed=[one > verdicts.known(known) for one in deviation])
     return found.assign(standing=[_standing(row) for _, row in found.iterrows()])
 
 
@@ -159,7 +165,7 @@ def _noise_in_words(rows: pandas.DataFrame) -> str:
     deviation = f"{percent(rows['deviation'].max(), signed=False)}"
     known = f"One seed moves a distance by {deviation}"
     if rows["assumed"].any():
-        known = f"No setting has two seeds; one is taken to move a distance by {deviation}"
+        known = f"Too few trainings differ in their seed alone; it is taken to move a distance by {deviation}"
     tried = int(rows["tried"].max())
     return f"{known}, and these are the lowest of {tried} settings." if tried > 1 else f"{known}."
 

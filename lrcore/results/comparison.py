@@ -43,11 +43,11 @@ def compared(mine: Mapping[str, pandas.DataFrame], theirs: Mapping[str, pandas.D
         return rows.assign(ae=rows["ae"].where(~rows["ae"].isin(taken), called))
 
     studies = [
-        study_of(str(tables["generation"]["study"].iloc[0]), *(tables[name] for name in TABLES))
+        study_of(str(tables["generation"]["study"].iloc[0]), tables)
         for tables in ({name: renamed(mine[name]) for name in TABLES}, theirs)
         if len(tables["generation"])
     ]
-    found = [study for study in studies if study is not None]
+    found = [study for study in studies if len(study.generation)]
     if len(found) < 2:
         return found[0] if found else None
     joined = _joined(*found)
@@ -57,7 +57,7 @@ def compared(mine: Mapping[str, pandas.DataFrame], theirs: Mapping[str, pandas.D
 
 def _joined(mine: StudyRows, theirs: StudyRows) -> StudyRows:
     """The rows of both, by field."""
-    kinds = [field.name for field in dataclasses.fields(StudyRows) if field.name != "name"]
+    kinds = [field.name for field in dataclasses.fields(StudyRows) if field.name not in ("name", "planned")]
     frames = {kind: [getattr(study, kind) for study in (mine, theirs)] for kind in kinds}
     # columns of frames without rows are of no type, and would take that of the others away
     filled = {kind: [rows for rows in both if len(rows)] or both[:1] for kind, both in frames.items()}

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrcore.autoencoders import by_class
 from lrcore.autoencoders.custom import code_fingerprint, load_custom
 from lrcore.autoencoders.loading import stored_config
+from lrcore.autoencoders.stored_config import halvings
 from lrcore.errors import LrcoreError, naming
 from lrcore.runtime.files import write_json
-from lrcore.spec.study import AutoencoderSpec, Study
+from lrcore.spec.study import AutoencoderSpec, Study, written
 from lrcore.stages.latent_shape import PUBLISHED_CHANNELS, PUBLISHED_STRIDE, latent_shape
 from lrcore.stages.workspace import Workspace, recipe
 
@@ -138,13 +140,18 @@ def _step_of_stored(spec: AutoencoderSpec) -> tuple[int, tuple[int, int] | None]
     if spec.pretrained in PUBLISHED_CHANNELS and spec.family != "rae":
         return PUBLISHED_STRIDE, None
     config = stored_config(spec.pretrained, spec.subfolder, spec.revision)
-    if spec.family == "rae":
+    family = spec.family
+    if family == "diffusers":
+        family = by_class.supported(str(config.get("_class_name")), written(spec.pretrained)).kind
+    if family == "rae":
         if "grid" in config:  # of one that was trained here
             return 0, (int(config["resolution"]), int(config["grid"]) ** 2)
         side = int(config.get("encoder_input_size", 224)) // int(config.get("encoder_patch_size", 14))
         return 0, (int(config.get("image_size") or int(config.get("patch_size", 16)) * side), side**2)
-    patch = spec.patch if spec.family == "kl" else int(config.get("patch_size", (2, 2))[0])
-    return 2 ** (len(config.get("block_out_channels", (0,))) - 1) * patch, None
+    patch = int(config.get("patch_size", (2, 2))[0]) if family == "flux2" else spec.patch
+    if family in ("kl", "flux2"):
+        return 2 ** (len(config.get("block_out_channels", (0,))) - 1) * patch, None
+    return 2 ** halvings(config, family) * patch, None
 
 
 def _impossible(step: int, tokens: int) -> str:

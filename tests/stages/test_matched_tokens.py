@@ -140,6 +140,8 @@ def test_a_plan_runs_no_code_and_knows_what_a_run_found(tmp_path):
         ("rae", {"encoder_input_size": 112, "encoder_patch_size": 14, "image_size": 128}, 128),
         ("rae", {"encoder_input_size": 112, "encoder_patch_size": 14, "patch_size": 4}, 0),
         ("rae", {"grid": 8, "resolution": 64}, 64),
+        ("diffusers", {"block_out_channels": [8] * 4}, 64),
+        ("diffusers", {"_class_name": "AutoencoderDC", "encoder_block_out_channels": [8] * 6}, 256),
     ],
 )
 def test_of_a_stored_model_its_config_says_it(family, config, size, tmp_path):
