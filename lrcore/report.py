@@ -28,6 +28,7 @@ null is what is not known.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import webbrowser
@@ -76,6 +77,7 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     subject = find(options.study, options.data, options.imgs, options.ae, _folders(options))
     report = make(subject)
     out = options.out or Path("reports") / f"{'-'.join(filter(None, [subject.name, options.ae]))}.html"
+    _require_own(out.with_suffix(".json"))
     content = {
         out.with_suffix(".json"): json.dumps(record(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         out: page(report),
@@ -91,6 +93,21 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     if options.open:
         webbrowser.open(out.resolve().as_uri())
     return 0
+
+
+def _require_own(path: Path) -> None:
+    """Refuse to replace a file of JSON that is no report: nobody named it.
+
+    Raises:
+        LrcoreError: it is there.
+    """
+    if not path.exists():
+        return
+    found = None
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text("utf-8"))
+    if not (isinstance(found, dict) and "sections" in found):
+        raise LrcoreError(f"--out would replace '{path}', which is no report: move it away, or name another file")
 
 
 def _folders(options: argparse.Namespace) -> str:

@@ -41,6 +41,17 @@ def test_both_files_are_written_and_small(
     assert str(whole) not in html and str(whole) not in json.dumps(found)
 
 
+def test_what_is_no_report_is_not_replaced(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(whole)
+    mine = tmp_path / "mine.json"
+    mine.write_text('{"a": 1}')
+    assert report.main(["made", f"--out={tmp_path / 'mine.html'}"]) == 2
+    assert "mine.json', which is no report" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"] and mine.read_text() == '{"a": 1}'
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import words
@@ -123,48 +122,53 @@ def _compact(subject: Subject) -> Text | None:
 
 def _learnable(subject: Subject) -> Text | None:
     study = subject.study
-    if study.generation.empty or not set(subject.own) & set(study.generation["ae"]):
-        return None
+    if not set(subject.own) & set(study.generation["ae"]):
+        known = len(study.reconstruction) + len(study.latents)
+        return Text("Learnable: not known yet, since no transformer was trained.") if known else None
     settings = findings.mean_over_seeds(study.compared)
     distances = findings.by_ae(findings.best_per_ae(settings), "distance")
     if not set(subject.own) & set(distances):
-        return None
+        return Text("Learnable: not known, since every training diverged.")
     standing = above_noise.above_noise(study)
     clear = set(standing.loc[above_noise.is_clear(standing), "ae"])
     noise = study.noise_of_best
     label, samples = words.bare(findings.label(settings)), int(settings["n_samples"].iloc[0])
-    values: dict[str, Any] = {"distance": label, "n_samples": samples, "noise_of_difference": _known(noise)}
-    share = ""
-    if not learnability.learned(study).empty:
-        means = learned.shares(study)
-        own = means[means["ae"] == subject.ae]
-        if not subject.ae:
-            share = f" {best_and_least(means)}." if clear else ""
-        elif len(own):
-            row = own.iloc[0]
-            share = f" Apart from the decoder its share learned is G {learned.share_text(row['g_kid'])}"
-            share += "." if math.isnan(row["g_low"]) else f" ({learned.interval_text(row)})."
-            values["g_kid"] = float(row["g_kid"])
+    values = {"distance": label, "n_samples": samples, "noise_of_difference": noise}
+    unknown = "; the noise of the seed is not known" if math.isnan(noise) and len(distances) > 1 else ""
+    measured = f"{samples:,} samples, the best of {best_of(settings)}{unknown}"
+    distances = words.above_zero(distances)
     if not subject.ae:
-        best = words.leaders(words.above_zero({ae: distances[ae] for ae in distances if ae in clear}), noise)
-        if not best:
-            led = "no best is clearly better than decoded noise and decoded Gaussian latents"
-        elif len(best) == len(distances) > 1:
-            led = "no latent space is clearly learned better than the others"
-        else:
-            led = f"samples in the latent space of {words.named(best, len(distances))} are nearest"
-        ends = f"{aligned(min(distances.values()))} to {aligned(max(distances.values()))}"
-        text = f"Learnable: {led} ({label} {ends} of {samples:,} samples, the best of {best_of(settings)}).{share}"
+        best = words.leaders({ae: distances[ae] for ae in distances if ae in clear}, noise)
+        ends = " to ".join(dict.fromkeys(aligned(end) for end in (min(distances.values()), max(distances.values()))))
+        text = f"Learnable: {_led(best, len(distances))} ({label} {ends} of {measured}).{_shares(subject, bool(clear))}"
         return Text(text, {**values, "most_learnable": best, "distances": distances})
-    place = _place(subject, words.above_zero(distances), {}, False, noise)
+    place = _place(subject, distances, {}, False, noise)
     if subject.ae not in clear:
         place = ", not clearly better than decoded noise and decoded Gaussian latents"
-    text = (
-        f"Learnable: samples in its latent space reach {label} {aligned(distances[subject.ae])} ({samples:,} samples, "
-        f"the best of {best_of(settings)}){place}.{share}"
-    )
-    return Text(text, {**values, "value": distances[subject.ae]})
+    reached = f"samples in its latent space reach {label} {aligned(distances[subject.ae])} ({measured})"
+    return Text(f"Learnable: {reached}{place}.{_share(subject)}", {**values, "value": distances[subject.ae]})
 
 
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else number
+def _led(best: Sequence[str], count: int) -> str:
+    """Whose samples are nearest, of `count` autoencoders."""
+    if not best:
+        return "no best is clearly better than decoded noise and decoded Gaussian latents"
+    if len(best) == count > 1:
+        return "no latent space is clearly learned better than the others"
+    return f"samples in the latent space of {words.named(best, count)} are nearest"
+
+
+def _shares(subject: Subject, told: bool) -> str:
+    """Whose latent space is learned best apart from its decoder, as a sentence with a space before it."""
+    trainings = learnability.learned(subject.study)
+    return f" {best_and_least(learned.shares(subject.study))}." if told and trainings["ae"].nunique() > 1 else ""
+
+
+def _share(subject: Subject) -> str:
+    """The share learned of the report's autoencoder, as a sentence with a space before it."""
+    if subject.ae not in set(learnability.learned(subject.study)["ae"]):
+        return ""
+    means = learned.shares(subject.study)
+    row = means[means["ae"] == subject.ae].iloc[0]
+    interval = "" if math.isnan(row["g_low"]) else f" ({learned.interval_text(row)})"
+    return f" Apart from the decoder its share learned is G {learned.share_text(row['g_kid'])}{interval}."

@@ -275,6 +275,15 @@ def test_a_best_that_is_no_better_than_noise_is_not_called_one(tmp_path: Path) -
     assert "not clearly better than decoded noise" in verdict(subject)[2].text
 
 
+def test_what_is_not_known_of_learnability_is_said(whole: Path, tmp_path: Path) -> None:
+    untrained = subject_of(report_rows.part(whole, tmp_path / "untrained", "reconstruction"))
+    assert verdict(untrained)[-1].text == "Learnable: not known yet, since no transformer was trained."
+    report_rows.write(tmp_path / "diverged", fid=float("nan"), kid=float("nan"), status="diverged")
+    diverged = subject_of(tmp_path / "diverged")
+    assert verdict(diverged)[-1].text == "Learnable: not known, since every training diverged."
+    assert next(one for one in caveats(diverged) if one.key == "diverged").values["diverged"] == 24
+
+
 def test_rows_of_two_protocols_are_not_mixed(whole: Path, tmp_path: Path) -> None:
     folder = report_rows.part(whole, tmp_path, *report_rows.KINDS)
     study = report_rows.made_study()
