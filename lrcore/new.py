@@ -85,6 +85,7 @@ STUDY = """# NAME: how faithful, compact and learnable is this autoencoder?
 #     python -m lrcore.check TOML                    # 30 seconds, nothing is trained
 #     python -m lrcore.reconstruct TOML --ae NAME    # PSNR, SSIM, LPIPS, Frechet distance
 #     python -m lrcore.train TOML                    # the latents, then transformers trained in them
+#     python -m lrcore.train TOML --compare-with cifar10-cpu    # instead at that study's protocol, beside its rows
 
 extends = "smoke"         # a check of the machinery, each model trained for seconds; "cifar10-cpu" takes hours on two
                           # cores and can be compared with its thirteen latent spaces

@@ -7,7 +7,7 @@ metric. The ideal autoencoder is the one that is good at both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pandas
 import plotly.graph_objects as go
@@ -16,14 +16,17 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.labels import Name, Segment, apart, name_points, places
-from lrcore.results import findings, naming, numbers
+from lrcore.results import above_noise, findings, naming, numbers
 from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED
+from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of
 
 HEIGHT = 440
 _SIZE = 14
 """Diameter in pixels of a point."""
+
+_GREY = "rgb(128,128,128)"
 
 
 def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", baseline: str = "sd") -> SiteFigure:
@@ -48,10 +51,29 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
     return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff", about, as_printed)
 
 
+def of_study(study: StudyRows, metric: str = "lpips_vgg", baseline: str = "sd") -> SiteFigure:
+    """The figure of `study_tradeoff`, grey where a best is not clearly better than what takes no learning.
+
+    Raises:
+        LrcoreError: as `study_tradeoff`.
+    """
+    try:
+        standings = above_noise.above_noise(study)
+    except LrcoreError:  # nothing is shared by all, so that no best of all is held against anchors
+        standings = None
+    return study_tradeoff(study.compared, study.reconstruction, metric, baseline, standings)
+
+
 def study_tradeoff(
-    generation: pandas.DataFrame, reconstruction: pandas.DataFrame, metric: str = "lpips_vgg", baseline: str = "sd"
+    generation: pandas.DataFrame,
+    reconstruction: pandas.DataFrame,
+    metric: str = "lpips_vgg",
+    baseline: str = "sd",
+    standings: pandas.DataFrame | None = None,
 ) -> SiteFigure:
     """The same figure of one study, from its rows of `read_generation` and `read_reconstruction`.
+
+    `standings`: of `results.above_noise`; the points of those that are not clear are grey, and the notes say so.
 
     Raises:
         LrcoreError: no rows, two protocols in one figure, or no row of `metric`.
@@ -71,9 +93,19 @@ def study_tradeoff(
         f"{words.bare(label)} of samples {words.features(generation)}, the best of {best_of(settings)}; "
         f"{look.label} of reconstructions. {words.images(generation)}.",
         f"{_reading(points, baseline)} {words.samples(generation)} {words.seed_noise(noise)} "
-        f"{words.study_source(study, 'generation', 'reconstruction')}",
+        f"{_of_noise(standings, label)}{words.study_source(study, 'generation', 'reconstruction')}",
     )
-    return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff", about)
+    grey = set() if standings is None else set(standings.loc[~above_noise.is_clear(standings), "ae"])
+    return _draw(points, label, metric, baseline, f"study {study}", f"{study}-tradeoff", about, grey=grey)
+
+
+def _of_noise(standings: pandas.DataFrame | None, label: str) -> str:
+    """What is to be said of points that are grey, or that no anchor is known of; "" where nothing is."""
+    said = "" if standings is None else above_noise.in_words(standings, label)
+    if not said or standings is None:
+        return ""
+    grey = "" if above_noise.is_clear(standings).all() else "Grey: a best that says little of its latent space. "
+    return f"{grey}{said} "
 
 
 def finding(
@@ -196,6 +228,7 @@ def _draw(
     name: str,
     about: Words,
     written: Callable[[float], str] = shown,
+    grey: Collection[str] = (),
 ) -> SiteFigure:
     look = naming.metric_style(metric)
     figure = go.Figure()
@@ -213,7 +246,7 @@ def _draw(
     chosen = places(names, segments)
     few = few and apart(names, chosen)
     for (_, point), text in zip(points.iterrows(), texts, strict=True):
-        figure.add_trace(_marker(point, distance, look, text))
+        figure.add_trace(_marker(point, distance, look, text, grey=point["ae"] in grey))
     if few:
         name_points(figure, names, chosen, **style.ON_PAGE)  # an arrow passes behind them
     figure.update_layout(template=style.TEMPLATE, height=HEIGHT, showlegend=False)
@@ -255,7 +288,9 @@ def _text(point: pandas.Series, distance: str, metric: naming.Metric) -> list[st
     return lines
 
 
-def _marker(point: pandas.Series, distance: str, metric: naming.Metric, text: list[str]) -> go.Scatter:
+def _marker(
+    point: pandas.Series, distance: str, metric: naming.Metric, text: list[str], grey: bool = False
+) -> go.Scatter:
     look = naming.ae_style(str(point["ae"]))
     error = None if math.isnan(point["standard_error"]) else [point["standard_error"]]
     return go.Scatter(
@@ -265,7 +300,7 @@ def _marker(point: pandas.Series, distance: str, metric: naming.Metric, text: li
         name=look.label,
         mode="markers",
         text=["<br>".join([f"<b>{text[0]}</b>", *text[1:]])],
-        marker={"color": look.colour, "symbol": look.symbol, "size": _SIZE},
+        marker={"color": _GREY if grey else look.colour, "symbol": look.symbol, "size": _SIZE},
         hovertemplate=f"%{{text}}<br>{distance} %{{y:.3f}}<br>{metric.label} %{{x:.4f}}<extra></extra>",
         cliponaxis=False,
     )

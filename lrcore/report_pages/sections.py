@@ -252,7 +252,7 @@ def _scatter(subject: Subject) -> tuple[Block, ...]:
     metric = next((one for one in METRICS_OF_SCATTER if one in set(study.reconstruction["metric"])), "")
     blocks: list[Block] = []
     if len(study.generation) and metric:
-        blocks.append(_figure(subject, tradeoff.study_tradeoff(study.compared, study.reconstruction, metric)))
+        blocks.append(_figure(subject, tradeoff.of_study(study, metric)))
     blocks += _lacking(subject, study.generation, "Distances of samples are", "all")
     if not metric:
         blocks += _lacking(subject, study.reconstruction, "Reconstructions are", "reconstruction")

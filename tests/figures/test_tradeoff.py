@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas
 import pytest
 from drawn import covered, overlapping
-from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, two_networks
+from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, study, two_networks
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.labels import PLOTS
 from lrcore.figures.style import FEW
-from lrcore.figures.tradeoff import finding, published_tradeoff, shares_of_axes, study_tradeoff
+from lrcore.figures.tradeoff import finding, of_study, published_tradeoff, shares_of_axes, study_tradeoff
 from lrcore.results import naming
 
 
@@ -157,3 +158,20 @@ def test_many_points_are_named_by_a_legend() -> None:
     assert len(made.figure.data) == len(aes)  # no arrows
     assert {trace.mode for trace in made.figure.data} == {"markers"} and made.figure.layout.showlegend
     assert made.figure.layout.height > study_tradeoff(generation_rows(), reconstruction_rows()).figure.layout.height
+
+
+def test_a_best_that_is_not_clearly_better_than_noise_is_grey_and_said_to_be_so() -> None:
+    """The grid's lowest are 20, 25, 10 and 5, times 0.8: those of SD and FLUX.1 are near what a Gaussian has."""
+    rows = study(generation_rows().query("step == 200 and trainp == 'ln'"))
+    columns = ["ae", "anchor", "fid", "kid", "target", "n_samples", "feature_network", "feature_protocol", "reference"]
+    measured = ("reference", 64, "efficientnet_lite0", "toy", "toy/train")
+    anchors = [(ae, anchor, 22.0, 0.022, *measured) for ae in rows.aes for anchor in ("noise", "gaussian")]
+    made = of_study(dataclasses.replace(rows, anchors=pandas.DataFrame(anchors, columns=columns)))
+    colours = {name: trace.marker.color for name, trace in markers(made).items()}
+    assert {name for name, colour in colours.items() if colour == "rgb(128,128,128)"} == {"SD", "FLUX.1"}
+    assert (
+        "Grey: a best that says little of its latent space. Not clearly better than decoded noise" in made.words.notes
+    )
+    plain = of_study(rows)
+    assert "No anchors in these rows: " in plain.words.notes and "Grey" not in plain.words.notes
+    assert {trace.marker.color for trace in markers(plain).values()} == {naming.AES[ae].colour for ae in rows.aes}
