@@ -9,10 +9,10 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.markdown import ae_name, code, escaped
-from lrcore.results import findings, naming
+from lrcore.results import agreement, findings, naming
 from lrcore.results.numbers import aligned, shown
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of
+from lrcore.results.wording import best_of, tau_text
 
 
 def protocol(generation: pandas.DataFrame) -> str:
@@ -87,4 +87,24 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     return (
         f"Study {code(study)}, {label} of {trainings}, the best of {best_of(settings)}, lowest first: "
         f"{', '.join(named)}."
+    )
+
+
+def redundancy(study: StudyRows) -> str:
+    """What the latents say of the hypothesis that autoencoders with redundant channels want larger shifts.
+
+    Little of a token is redundant where its effective dimension is near its channels. "" of fewer than three
+    autoencoders with that and a best train shift.
+    """
+    rows = study.latents[(study.latents["metric"] == "effective_dimension") & (study.latents["index"] == -1)]
+    filled = {ae: value / study.channels[ae] for ae, value in findings.by_ae(rows, "value").items()}
+    best = findings.by_ae(study.best(), "trainshift")
+    aes = [ae for ae in naming.in_order(filled) if ae in best]
+    if len(aes) < agreement.FEWEST:
+        return ""
+    tau, count = agreement.kendall({ae: best[ae] for ae in aes}, {ae: -filled[ae] for ae in aes})
+    each = ", ".join(f"{aligned(filled[ae])} for {ae_name(ae)}" for ae in aes)
+    return (
+        f"In study {code(study.name)} the effective dimension over the channels is {each}. The best train shift has a "
+        f"rank correlation of {tau_text(tau)} with redundancy over {count} autoencoders; the hypothesis expects 1."
     )

@@ -51,3 +51,18 @@ def test_what_was_measured_beside_the_grid() -> None:
         "Beside these the study `toy` measured the settings that it chose, and what else was tried there, by 128 and "
         "256 new samples (seed 1) in 16 evaluations; and transformers of width 64 in 3 evaluations, kept apart."
     )
+
+
+def test_redundancy_is_held_against_the_best_shifts() -> None:
+    rows = study(generation_rows())
+    shift = {"sd": 1.0, "flux1": 1.0, "flux2": 1.78, "rae": 1.78}
+    far = rows.generation["trainshift"] != rows.generation["ae"].map(shift)
+    moved = dataclasses.replace(rows, generation=rows.generation.assign(fid=rows.generation["fid"] * (1 + 9 * far)))
+    own = rows.latents.drop_duplicates("ae")
+    shares = {"sd": 0.9, "flux1": 0.8, "flux2": 0.2, "rae": 0.1}
+    values = own["ae"].map(shares) * own["ae"].map(rows.channels)
+    filled = dataclasses.replace(moved, latents=own.assign(metric="effective_dimension", index=-1, value=values))
+    said = prose.redundancy(filled)
+    assert "is 0.90 for SD, 0.80 for FLUX.1, 0.20 for FLUX.2, 0.10 for RAE" in said
+    assert "rank correlation of 0.82 with redundancy over 4 autoencoders; the hypothesis expects 1." in said
+    assert prose.redundancy(dataclasses.replace(filled, latents=own.head(0))) == ""
