@@ -216,6 +216,27 @@ def test_a_sample_of_one_frame_is_what_the_model_draws(models, tmp_path):
     torch.testing.assert_close(from_tokens(drawn, 2, autoencoder.shape.grid), expected)
 
 
+@pytest.mark.parametrize("name", ["taesd", "sana", "qwen"])
+def test_bfloat16_is_near(models, tmp_path, name):
+    single, half = (
+        as_it_comes(workspace(tmp_path, models / name, *keys(name), f'precision = "{precision}"'), "mine")
+        for precision in ("float32", "bfloat16")
+    )
+    tokens, found = single.encode(IMAGES), half.encode(IMAGES)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, tokens) and (found - tokens).std() < 0.05 * tokens.std()
+    assert (half.decode(tokens) - single.decode(tokens)).abs().mean() < 0.02
+
+
+def test_images_may_be_resized_inside(models, tmp_path):
+    work = workspace(tmp_path, models / "sana", "patch = 1", f"size = {SIZE}", size=32)
+    require_pretrained(work, "mine")
+    autoencoder = as_it_comes(work, "mine")
+    assert latent_shape(work, "mine") == autoencoder.shape
+    # four times smaller than the images of 64 px that it sees, which are made of 32
+    assert (autoencoder.shape.resolution, autoencoder.shape.grid) == (32, (16, 16))
+
+
 def test_an_rae_is_made_by_its_class(models, tmp_path):
     work = workspace(tmp_path, models / "rae")
     require_pretrained(work, "mine")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from lrcore import check
+from lrcore.figures.photographs import measured
+from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import require_pretrained
@@ -14,7 +16,8 @@ from lrcore.stages.workspace import Workspace
 from lrcore.studies.checks import require_measurable
 from lrcore.studies.loading import load_study
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "taef2"
+PROJECT = Path(__file__).parents[2]
+EXAMPLE = PROJECT / "examples" / "taef2"
 STUDIES = ("photos", "photos-128", "photos-kodak")
 
 
@@ -55,3 +58,34 @@ def test_without_weights_the_check_says_which_are_missing_and_where_they_come_fr
     assert check.main([str(tmp_path / "photos-kodak.toml"), "--runs", str(tmp_path / "runs")]) == 2
     told = capsys.readouterr().out
     assert "FAILED" in told and "taef2_encoder.pth (3 MB) from" in told and "github.com/madebyollin/taesd" in told
+
+
+def committed(read, name):
+    rows = read(PROJECT / "data")
+    return rows[rows["study"] == name]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_committed_rows_are_of_the_studies_as_they_stand(name):
+    data, rows = load_study(str(EXAMPLE / f"{name}.toml")).data, committed(read_reconstruction, name)
+    assert set(rows["metric"]) == {"psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_vgg_unweighted", "rkid"}
+    assert set(rows["ae"]) == {"taef2"} and set(rows["resolution"]) == {data.resolution}
+    assert set(rows["n_images"]) == {data.validation_images} and rows["standard_error"].gt(0).all()
+    folder = Path(data.validation_path or data.path).name
+    assert set(rows["dataset"]) == {f"{folder}/validation[:{data.validation_images}]"}
+
+
+def test_the_readme_has_the_figures_of_the_rows():
+    text = (EXAMPLE / "README.md").read_text()
+    for name in STUDIES:
+        (line,) = measured(committed(read_reconstruction, name)).frame.to_dict("records")
+        assert f"| `{name}` | {' | '.join(str(value) for value in line.values())} |" in text
+
+
+def test_it_measures_what_was_measured_before():
+    """Elsewhere, once: 27.97 +- 0.14 dB, SSIM 0.875, LPIPS 0.0305 (AlexNet) and 0.0748 (VGG)."""
+    found = committed(read_reconstruction, "photos-128").set_index("metric")["value"]
+    before = {"psnr": (27.97, 0.005), "ssim": (0.875, 5e-4), "lpips_alex": (0.0305, 5e-5), "lpips_vgg": (0.0748, 5e-5)}
+    assert {metric: found[metric] for metric in before} == {
+        metric: pytest.approx(value, abs=last) for metric, (value, last) in before.items()
+    }
