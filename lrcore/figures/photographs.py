@@ -47,7 +47,8 @@ def measured(reconstruction: pandas.DataFrame) -> Embedded:
 
 def _line(rows: pandas.DataFrame) -> dict[str, object]:
     first = rows.iloc[0]
-    line: dict[str, object] = {"images": f"{first['n_images']:,} of {first['dataset']}", "px": first["resolution"]}
+    images = f"{first['n_images']:,} of {str(first['dataset']).partition('/')[0]}"
+    line: dict[str, object] = {"images": images, "px": first["resolution"]}
     found = {str(row["metric"]): row for _, row in rows.iterrows()}
     for metric in [name for name in METRICS if name in found]:
         scale, unit = (1000, " × 1000") if metric in THOUSANDTHS else (1, "")

@@ -30,6 +30,7 @@ def test_rows_are_a_line_a_study(tmp_path):
     table = photographs.measured(pandas.concat([rows, pandas.DataFrame(made)]))
     assert len(table.frame) == 2 and list(table.frame) == ["images", "px", "PSNR (dB)", "rKID × 1000"]
     assert table.frame["rKID × 1000"].iloc[0] == "2.00 ± 0.02"
+    assert set(table.frame["images"]) == {"1,000 of images"}
     assert set(table.rows["study"]) == {"photos", "photos-128"}
 
 
