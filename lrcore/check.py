@@ -2,6 +2,7 @@
 
     python -m lrcore.check mine.toml          # the autoencoders of a study that come from elsewhere, in that study
     python -m lrcore.check mine.toml --ae mine
+    python -m lrcore.check mine.toml --compare-with cifar10   # as it would be beside that study's
     python -m lrcore.check mine.py            # a class in a file, on photographs at 256 px
     python -m lrcore.check mine.py:Mine --resolution 64
 
@@ -54,6 +55,9 @@ def parser() -> Parser:
     line.add_argument(
         "--resolution", type=int, metavar="PX", help=f"of a file: pixels of the photographs (default: {RESOLUTION})"
     )
+    line.add_argument(
+        "--compare-with", metavar="STUDY", help="of a study: as it would be at this study's protocol, see lrcore.train"
+    )
     line.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu or cuda")
     line.add_argument("--runs", type=folder, default=Path("runs"), help="folder of weights and latents (default: runs)")
     line.set_defaults(budget=None)
@@ -70,6 +74,10 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
         if options.resolution is not None:
             raise LrcoreError("--resolution goes with a file of Python; a study's is data.resolution")
         return _check_study(options, stop)
+    if options.compare_with is not None:
+        raise LrcoreError(
+            "--compare-with goes with a study; `python -m lrcore.new NAME --file FILE.py:NAME` writes one"
+        )
     if options.ae:
         raise LrcoreError("--ae goes with a study; of a file of Python name the class: FILE.py:NAME")
     return _check_file(options, stop)
@@ -80,17 +88,24 @@ def _check_study(options: argparse.Namespace, stop: StopRequest) -> int:
     from lrcore.stages.workspace import Workspace
     from lrcore.studies.loading import load_study
 
-    study = load_study(options.what)
+    # nothing is written to data or imgs
+    folders, beside = Folders(Path("data"), Path("imgs"), options.runs), ""
+    if options.compare_with is None:
+        study = load_study(options.what)
+    else:
+        from lrcore.stages.comparing import comparison, described
+
+        found = comparison(options.what, options.compare_with, folders, runs_code=True)
+        study, beside = found.study, f" --compare-with {options.compare_with}"
+        print(described(found, options.what) + "\n", flush=True)
     aes = [str(ae) for ae in chosen("autoencoder", options.ae, list(study.autoencoders))]
     here = [ae for ae in aes if study.autoencoders[ae].origin != "trained"]
     if trained := [ae for ae in aes if ae not in here]:
         print(f"trained by the study, so there is nothing to check yet: {', '.join(trained)}")
-    # nothing is written to data or imgs
-    folders = Folders(Path("data"), Path("imgs"), options.runs)
     work = Workspace(study, folders, stop, lambda steps: None, device_of(options))
     failed = [ae for ae in here if _failures(work, ae, f"in {options.what}")]
     for ae in here if not failed else ():
-        _tell_costs(work, ae, options.what)
+        _tell_costs(work, ae, options.what, beside)
     return _end(failed)
 
 
@@ -227,15 +242,16 @@ def _findings(work: Workspace, ae: str, in_study: bool) -> Iterator[Finding]:
         yield Finding(WARNING, "study", f"no [[grid]] names '{ae}': nothing would be trained in its latent space")
 
 
-def _tell_costs(work: Workspace, ae: str, what: str) -> None:
-    """What each next step costs, and its command."""
+def _tell_costs(work: Workspace, ae: str, what: str, beside: str) -> None:
+    """What each next step costs, and its command; `beside`: its option where the study is compared with another."""
     from lrcore.plan.steps import seconds_by_stage
 
     commands = {
-        "reconstruction": f"python -m lrcore.reconstruct {what} --ae {ae}",
-        "diagnostics": f"python -m lrcore.train {what} --ae {ae} --only diagnostics",
-        "the rest": f"python -m lrcore.train {what} --ae {ae}",
-    }
+        "reconstruction": f"python -m lrcore.train {what} --ae {ae} --only reconstruction{beside}" if beside
+                          else f"python -m lrcore.reconstruct {what} --ae {ae}",
+        "diagnostics": f"python -m lrcore.train {what} --ae {ae} --only diagnostics{beside}",
+        "the rest": f"python -m lrcore.train {what} --ae {ae}{beside}",
+    }  # fmt: skip
     cells = [cell for cell in work.study.cells if cell.ae == ae]
     stages = ("reconstruction", "diagnostics", *(("anchors", "generation", "choice", "samples") if cells else ()))
     found = seconds_by_stage(work, stages, ae, cells)

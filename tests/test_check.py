@@ -170,6 +170,12 @@ def test_what_new_writes_passes_at_once(tmp_path, monkeypatch, capsys):
     assert re.search(r"next +reconstruction +about .* python -m lrcore.reconstruct my-own.toml --ae my-own", out)
     assert re.search(r"next +the rest .* python -m lrcore.train my-own.toml --ae my-own", out)
     assert 'by normalise = "channel" mean 0 and deviation 1' in out
+    assert check.main(["my-own.toml", "--device", "cpu", "--compare-with", "smoke"]) == 0
+    beside = capsys.readouterr().out
+    assert "compared with study 'smoke'" in beside and "32 px as they are give it 64 tokens, as they have" in beside
+    assert beside.count(" --compare-with smoke\n") == 3 and "nothing to check yet" not in beside
+    assert check.main(["my-own.py", "--compare-with", "smoke"]) == 2
+    assert "--compare-with goes with a study" in capsys.readouterr().err
     assert new.main(["my-own"]) == 2
     assert "'my-own.py' is there already, and nothing is overwritten" in capsys.readouterr().err
     assert new.main(["other", "--file", "my-own.py:MyOwn"]) == 0

@@ -157,7 +157,7 @@ def described(found: Comparison, file: str) -> str:
     ]  # fmt: skip
     if study.choice:
         counts = sorted({count for choice in study.choice for count in choice.n_samples})
-        told = " and ".join(f"{count:,}" for count in counts)
+        told = " or ".join(f"{count:,}" for count in counts)
         lines.append(("measured anew", f"the best setting of the trainings, by {told} samples that did not choose it"))
     if training.precision != theirs.training.precision:
         lines.append(("precision", f"yours {training.precision}, as asked for; theirs {theirs.training.precision}"))

@@ -69,7 +69,9 @@ def _note(work: Workspace, ae: str, spec: AutoencoderSpec, asked: bool, theirs: 
         return f"images of {resolution} px as they are give it {wanted} tokens, as they have"
     text = f"images of {resolution} px are resized to {spec.size} px inside"
     if not asked:
-        return f"{text}, so that it has {_commonest(theirs)} tokens; they have {wanted}"
+        return f"{text}, so that it has {_commonest(theirs)} tokens, as they have" + (
+            "" if len(theirs) == 1 else f" most often, of {wanted}"
+        )
     try:
         tokens = latent_shape(work, ae).tokens
     except LrcoreError:  # not known before a run
