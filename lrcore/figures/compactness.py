@@ -88,7 +88,8 @@ def published_costs(published: pandas.DataFrame, metric: str = "lpips") -> SiteF
         LrcoreError: no rows of one of them.
     """
     study = published[published["source"] == FOLLOWED]
-    distance = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")].set_index("ae")["value"]
+    lowest = study[(study["table"] == "trade-off") & (study["quantity"] == "gfid")]
+    distance = lowest.set_index("ae")["value"]
     fidelity = study[(study["table"] == "reconstruction") & (study["quantity"] == metric)].set_index("ae")["value"]
     sizes = study[study["table"] == "latent size"].pivot(index="ae", columns="quantity", values="value")
     aes = naming.in_order(set(distance.index) & set(fidelity.index) & set(sizes.index))
@@ -107,7 +108,8 @@ def published_costs(published: pandas.DataFrame, metric: str = "lpips") -> SiteF
     look = naming.metric_style(metric)
     about = Words(
         finding(points, "latent_values"),
-        f"Lowest gFID, and {look.label} of reconstructions. Area: {_COSTS['latent_values']}. ImageNet at 256 px.",
+        f"Lowest gFID ({words.trained(lowest)}), and {look.label} of reconstructions. Area: {_COSTS['latent_values']}. "
+        "ImageNet at 256 px.",
         f"{_NOTES['latent_values']} {words.published_source()}",
     )
     return _draw(points, "latent_values", "gFID", metric, "ImageNet 256 (published)", "published-size", about)

@@ -45,3 +45,64 @@ def published_rankings(published: pandas.DataFrame) -> SiteTable:
     names = {"source": "study", "quantity": "distance"}
     caption = "Published distances of the same autoencoders in several studies; lower is better"
     return SiteTable(table.rename(columns=names), "published-rankings", caption)
+
+
+BOARD = "xu2026ifid_board"
+"""The board that the authors of the interpolated FID keep up: figures of later, beside those of their repository."""
+
+
+def board_in_words(atlas: pandas.DataFrame) -> str:
+    """What the board of the authors of the interpolated FID has of the autoencoders of `published_rankings`: Markdown.
+
+    Which of them their repository lacks, with their distances by the same training; and where the two print different
+    distances. "" where there is no board. `atlas`: rows of `read_atlas`.
+    """
+    of_board, printed = (
+        atlas[atlas["source"] == BOARD],
+        atlas[(atlas["source"] == "xu2026ifid") & (atlas["table"] != "")],
+    )
+    if of_board.empty or printed.empty:
+        return ""
+    named = atlas[(atlas["ae"] != "") & (atlas["canonical"] != "")]
+    aes = dict(zip(named["canonical"], named["ae"], strict=True))
+    same = ["quantity", "generator", "images_seen", "guidance", "n", "resolution"]
+    rows = of_board.merge(printed[same].drop_duplicates(), on=same)
+    rows = rows.assign(ae=rows["canonical"].map(aes)).dropna(subset="ae")
+    both = rows[["ae", "quantity", "value"]].merge(
+        printed[["ae", "quantity", "value"]], on=["ae", "quantity"], how="left", suffixes=("", "_printed")
+    )
+    new = both[both["value_printed"].isna()]
+    other = both[both["value_printed"].notna() & (both["value"] != both["value_printed"])]
+    parts = [
+        f"{naming.ae_style(ae).label} ({_told(new[new['ae'] == ae])}), which the rows above lack"
+        for ae in naming.in_order(new["ae"])
+    ]
+    if len(other):
+        changed = "; ".join(
+            f"{QUANTITIES[quantity]} {', '.join(_changed(row) for _, row in _ordered(of).iterrows())}"
+            for quantity, of in other.groupby("quantity", sort=False)
+        )
+        parts.append(f"other values where the rows above are those of their repository: {changed}")
+    if not parts:
+        return ""
+    return f"The board of the authors of the interpolated FID [@{BOARD}] has {'; and '.join(parts)}."
+
+
+def _told(rows: pandas.DataFrame) -> str:
+    told = [(row["quantity"], as_printed(row["value"])) for _, row in rows.iterrows()]
+    return ", ".join(
+        f"{QUANTITIES[quantity]} {value}" for quantity, value in sorted(told, key=lambda one: _PLACE[one[0]])
+    )
+
+
+_PLACE = {quantity: place for place, quantity in enumerate(QUANTITIES)}
+
+
+def _changed(row: pandas.Series) -> str:
+    label = naming.ae_style(str(row["ae"])).label
+    return f"{as_printed(row['value'])}, not {as_printed(row['value_printed'])}, for {label}"
+
+
+def _ordered(rows: pandas.DataFrame) -> pandas.DataFrame:
+    order = naming.in_order(rows["ae"])
+    return rows.sort_values("ae", key=lambda column: column.map(order.index), kind="stable")

@@ -19,7 +19,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures.studies import PUBLISHED
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
 from lrcore.results import findings, naming, numbers
-from lrcore.results.published import FOLLOWED
+from lrcore.results.published import FOLLOWED, best_choices
 from lrcore.spec.study import NO_REPA
 
 _SHIFTS = ("trainshift", "sampleshift")
@@ -98,7 +98,7 @@ class Answer:
 
 
 def published_evidence(published: pandas.DataFrame) -> Evidence:
-    """What the published study says; its best densities are reported of all autoencoders together only.
+    """What the published study says; of all autoencoders together, it names densities that are never best.
 
     Raises:
         LrcoreError: as `published_rows`.
@@ -122,28 +122,28 @@ def study_evidence(name: str, generation: pandas.DataFrame) -> Evidence:
 
 
 def published_rows(published: pandas.DataFrame) -> pandas.DataFrame:
-    """The best shifts that the published study gives: a row for each autoencoder and condition, NaN where none.
+    """The best choices of the published study: a row for each autoencoder and condition, NaN where none.
 
     Raises:
-        LrcoreError: it gives none at all, or no channels per token of an autoencoder.
+        LrcoreError: it calls no shift best, or has no channels per token of an autoencoder.
     """
     study = published[published["source"] == FOLLOWED]
     sizes = study[study["quantity"] == "channels_per_token"]
     channels = {str(ae): int(value) for ae, value in zip(sizes["ae"], sizes["value"], strict=True)}
-    best = study[study["quantity"].isin(["best_trainshift", "best_sampleshift"])]
-    if best.empty:
+    if not study["quantity"].isin(["best_trainshift", "best_sampleshift"]).any():
         raise LrcoreError("no rows: no published best shift")
+    best = best_choices(published)
     if missing := sorted(set(best["ae"]) - channels.keys()):
         raise LrcoreError(f"no rows: no published channels per token of {', '.join(missing)}")
-    order = pandas.MultiIndex.from_frame(best[["ae", "setting"]].drop_duplicates())
-    wide = best.pivot(index=["ae", "setting"], columns="quantity", values="value").reindex(order).reset_index()
+    order = pandas.MultiIndex.from_frame(best[["ae", "condition"]].drop_duplicates())
+    wide = best.pivot(index=["ae", "condition"], columns="parameter", values="value").reindex(order).reset_index()
     found = pandas.DataFrame(
         {
             "ae": wide["ae"],
             "channels_per_token": wide["ae"].map(channels),
-            "condition": wide["setting"],
-            "trainshift": wide.get("best_trainshift", math.nan),
-            "sampleshift": wide.get("best_sampleshift", math.nan),
+            "condition": wide["condition"],
+            "trainp": wide.get("trainp", math.nan),
+            **{shift: pandas.to_numeric(wide[shift]) if shift in wide else math.nan for shift in _SHIFTS},
         }
     )
     return _in_columns(found.assign(study=PUBLISHED))
@@ -240,6 +240,8 @@ def _in_columns(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _runner_up(row: pandas.Series, noise: float) -> str:
+    if not isinstance(row["runner_up"], str):
+        return ""  # not published
     if not row["runner_up"]:
         return "no other was tried"
     within = ", which another seed may change" if row["margin"] < noise else ""
@@ -294,10 +296,11 @@ def _shift(evidence: Evidence, parameter: str, channels: int) -> str:
 
 def _density(evidence: Evidence, channels: int) -> str:
     nearest = _nearest(evidence, "trainp", channels)
+    of_all = f" Reported of all: {evidence.density}." if evidence.density else ""
     if nearest is None:
-        return "Not known of each latent." + (f" Reported of all: {evidence.density}." if evidence.density else "")
+        return f"Not known of each latent.{of_all}"
     said = f"{_joined(nearest.best['trainp'])}, as measured for {nearest.label}."
-    return said + _cautions(evidence, nearest, channels)
+    return said + _cautions(evidence, nearest, channels) + of_all
 
 
 def _cautions(evidence: Evidence, nearest: Latent, channels: int) -> str:

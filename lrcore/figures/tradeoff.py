@@ -45,7 +45,8 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
     look = naming.metric_style(metric)
     about = Words(
         finding(points, "gFID", look, baseline),
-        f"Lowest gFID over the grid of settings, and {look.label} of reconstructions. ImageNet at 256 px.",
+        f"Lowest gFID over the grid of settings ({words.trained(distances)}), and {look.label} of reconstructions. "
+        "ImageNet at 256 px.",
         f"{_reading(points, baseline)} {words.published_source()}",
     )
     return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff", about, as_printed)

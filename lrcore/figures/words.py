@@ -124,3 +124,8 @@ def study_source(study: str, *kinds: str) -> str:
 def published_source(source: str = FOLLOWED) -> str:
     """'Source: FLUX.2 representation comparison.'"""
     return f"Source: {STUDIES.get(source, source)}."
+
+
+def trained(published: pandas.DataFrame) -> str:
+    """Which models were trained for published distances, and how long: 'DiT-XL with REPA, 700k steps'."""
+    return " or ".join(dict.fromkeys(filter(None, published["training"])))

@@ -8,6 +8,7 @@ What reads here refuses files that are damaged or of another schema.
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -68,16 +69,40 @@ def read_atlas(data: Path | str = "data") -> pandas.DataFrame:
 def read_published(data: Path | str = "data") -> pandas.DataFrame:
     """The figures of the atlas that pages compare with the studies of this project: those with a `table`.
 
-    Columns source, table, dataset (with its resolution), ae, setting, quantity, value, standard_error, unit, note.
+    Columns source, table, dataset (with its resolution), ae, setting, quantity, value, standard_error, unit, note, and
+    of the training behind a figure `training` ('DiT-XL with REPA, 700k steps'), density, trainshift and sampleshift, ""
+    or NaN where not stated. A setting says of REPA what the atlas says in the column of the generator.
     """
     atlas = read_atlas(data)
     rows = atlas[atlas["table"] != ""].rename(columns={"error": "standard_error"})
     size = rows["resolution"].astype(str).where(rows["resolution"] > 0, "")
-    rows = rows.assign(dataset=rows["dataset"] + size).sort_values(list(_PUBLISHED_KEY), ignore_index=True)
-    return rows[["source", "table", "dataset", "ae", "setting", "quantity", "value", "standard_error", "unit", "note"]]
+    training = [_training(*told) for told in zip(rows["generator"], rows["budget"], strict=True)]
+    rows = rows.assign(dataset=rows["dataset"] + size, training=pandas.Series(training, rows.index, dtype=object))
+    setting = [_with_repa(*told) for told in zip(rows["setting"], rows["training"], strict=True)]
+    rows = rows.assign(setting=pandas.Series(setting, rows.index, dtype=object))
+    return rows.sort_values(list(_PUBLISHED_KEY), ignore_index=True)[[*_PUBLISHED]]
 
 
 _PUBLISHED_KEY = ("source", "table", "ae", "setting", "quantity")
+_PUBLISHED = (
+    "source", "table", "dataset", "ae", "setting", "quantity", "value", "standard_error", "unit", "note", "training",
+    "density", "trainshift", "sampleshift",
+)  # fmt: skip
+
+
+def _training(generator: str, budget: str) -> str:
+    """Model and length of a training in words: 'DiT-XL with REPA, 700k steps'."""
+    model = generator.split(" ", 1)[0] + (" with REPA" if generator.endswith("+ REPA") else "")
+    steps = re.match(r"(\d+)000 steps", budget)
+    return ", ".join(filter(None, [model, f"{steps[1]}k steps" if steps else budget]))
+
+
+def _with_repa(setting: str, training: str) -> str:
+    """A setting that names the model, with what `_training` knows of it where that is REPA."""
+    model, *rest = setting.split(", ")
+    if not model or "REPA" in setting or not training.startswith(f"{model} with REPA"):
+        return setting
+    return ", ".join([training, *rest])
 
 
 def _read(folder: Path, row: type, partitioned: bool) -> pandas.DataFrame:

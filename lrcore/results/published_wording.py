@@ -9,7 +9,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import as_printed
-from lrcore.results.published import FOLLOWED
+from lrcore.results.published import FOLLOWED, best_choices
 
 
 def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) -> str:
@@ -60,17 +60,21 @@ def published_prediction(published: pandas.DataFrame) -> str:
 
 
 def published_best(published: pandas.DataFrame, parameter: str) -> str:
-    """The best values of `parameter` (trainshift or sampleshift) that the published study reports.
+    """The best values of `parameter` (of `findings.PARAMETERS`) of the published study: see `published.best_choices`.
 
     Raises:
         LrcoreError: no rows of it.
     """
-    rows = published[published["quantity"] == f"best_{parameter}"]
+    choices = best_choices(published)
+    rows, of_all = choices[choices["parameter"] == parameter], ""
     if rows.empty:
         raise LrcoreError(f"no rows: no published best {parameter}")
+    if len(rows) > 1 and len(rows[["value", "condition"]].drop_duplicates()) == 1:
+        rows, of_all = rows.head(1), f"all {len(rows)} autoencoders"
     return ", ".join(
-        f"{value:.2f} for {naming.ae_style(ae).label}" + (f" ({setting})" if setting else "")
-        for ae, value, setting in zip(rows["ae"], rows["value"], rows["setting"], strict=True)
+        f"{numbers.value_text(value)} for {of_all or naming.ae_style(ae).label}"
+        + (f" ({condition})" if condition else "")
+        for ae, value, condition in zip(rows["ae"], rows["value"], rows["condition"], strict=True)
     )
 
 

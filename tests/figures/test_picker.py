@@ -14,7 +14,16 @@ from figure_rows import published_rows as published_figures
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.picker import MOST_CHANNELS, picker, steps
-from lrcore.figures.recommendation import Best, Evidence, Latent, answer, latents, published_rows, study_rows
+from lrcore.figures.recommendation import (
+    Best,
+    Evidence,
+    Latent,
+    answer,
+    latents,
+    published_evidence,
+    published_rows,
+    study_rows,
+)
 
 CHANNELS = {"sd": 4, "flux1": 16, "flux2": 32, "rae": 112}
 TRIED = {"trainshift": (1.0, 1.78, 2.95), "sampleshift": (1.0, 6.93)}
@@ -36,12 +45,25 @@ WIDE = latent("rae", 64, trainp="pln", trainshift=2.95, sampleshift=6.93)
 
 def test_published_evidence() -> None:
     found = published_rows(published_figures())
-    assert found["channels_per_token"].tolist() == [16, 16, 16, 16, 64, 64, 128, 768]
+    assert found["channels_per_token"].tolist() == [16] * 5 + [64] * 3 + [128] * 2 + [768] * 2
     sd = found[found["ae"] == "sd"].set_index("condition")
     assert sd["trainshift"].dropna().to_dict() == {"all steps but 200k": 1.0, "200k steps": 1.78}
     assert sd["sampleshift"].dropna().to_dict() == {"all steps but 100k": 2.95, "100k steps": 1.78}
-    assert found.loc[found["ae"] == "flux1", "sampleshift"].isna().all()  # not published
-    assert found["trainp"].isna().all()
+    flux1 = found[found["ae"] == "flux1"].set_index("condition")
+    assert flux1["trainshift"].dropna().to_dict() == {"with REPA": 1.0, "without REPA": 1.78}
+    # what the text leaves out stands with the lowest gFID over the grid
+    assert flux1["sampleshift"].dropna().to_dict() == {"DiT-XL with REPA, 700k steps": 2.95}
+    told = found.dropna(subset="trainp")
+    assert set(told["trainp"]) == {"ln"} and sorted(told["ae"]) == ["flux1", "flux2", "rae", "sd"]
+    assert set(told["condition"]) == {"DiT-XL with REPA, 700k steps"}
+
+
+def test_the_published_answer_for_the_width_of_flux1() -> None:
+    given = answer(published_evidence(published_figures()), 64)
+    assert given.short == "ln, train shift 1.00 or 1.78, sample shift 2.95"
+    assert "as measured for FLUX.1 (64 channels)" in given.sampleshift and "not known" not in given.sampleshift
+    assert given.trainp.startswith("ln (DiT-XL with REPA, 700k steps), as measured for FLUX.1")
+    assert "never ts" in given.trainp
 
 
 def test_evidence_of_a_study() -> None:
@@ -158,12 +180,11 @@ def test_markup() -> None:
     inside = soup.select_one(".lrcore-picker")
     first, second = inside.select_one(".lrcore-answer"), inside.select_one("dl")
     assert first.text == shown["short"] and second in first.find_next_siblings()  # the answer comes first
-    assert shown["short"].startswith("ln or pln, train shift ")  # what is reported of all
-    assert shown["trainp"].startswith("Not known") and "never ts" in shown["trainp"]
-    assert len(soup.select(".lrcore-table tbody tr")) == 8 + 8
+    assert shown["short"].startswith("ln, train shift ") and "never ts" in shown["trainp"]  # what is reported of all
+    assert len(soup.select(".lrcore-table tbody tr")) == 12 + 8
     link = soup.select_one("a[download='timestep-evidence.csv']")
     rows = pandas.read_csv(io.StringIO(base64.b64decode(link["href"].split("base64,")[1]).decode()))
-    assert len(rows) == 16 and rows["distance"].notna().sum() == 8
+    assert len(rows) == 20 and rows["distance"].notna().sum() == 8
     heads = [head.text for head in soup.select(".lrcore-table thead th")]
     assert heads[:2] == ["autoencoder", "distance"]
     cells = [[cell.text for cell in row.select("td")] for row in soup.select(".lrcore-table tbody tr")]

@@ -81,6 +81,11 @@ def published_rows() -> pandas.DataFrame:
     return reading.read_published(Path(__file__).parents[2] / "data")
 
 
+def atlas_rows() -> pandas.DataFrame:
+    """The atlas, as it is committed."""
+    return reading.read_atlas(Path(__file__).parents[2] / "data")
+
+
 def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = None) -> StudyRows:
     """A study of these generation rows whose reconstructions are those of the published findings."""
     reconstruction = reconstruction_rows().assign(channels_per_token=lambda rows: rows["ae"].map(CHANNELS))

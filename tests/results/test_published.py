@@ -23,6 +23,14 @@ def test_every_comparison_has_one_figure_an_autoencoder() -> None:
     assert not ROWS.duplicated(["source", "table", "ae", "setting", "quantity"]).any()
 
 
+def test_a_setting_says_whether_there_is_repa() -> None:
+    lowest = ROWS[(ROWS["table"] == "trade-off") & (ROWS["quantity"] == "gfid")]
+    assert set(lowest["training"]) == {"DiT-XL with REPA, 700k steps"}
+    assert all(setting.startswith("DiT-XL with REPA, 700k steps, 50 Euler steps") for setting in lowest["setting"])
+    others = ROWS[~ROWS["training"].str.contains("REPA")]
+    assert not others["setting"].str.contains("with REPA").any()
+
+
 def test_images_are_named_with_their_resolution() -> None:
     assert set(ROWS["dataset"]) == {"imagenet256", ""}
 

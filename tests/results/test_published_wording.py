@@ -15,6 +15,9 @@ def test_published_sentences() -> None:
     assert "train shift 61.5 % (RAE) to 86.42 % (FLUX.1)" in published_wording.published_spreads(rows)
     assert "1.78 for SD (200k steps)" in published_wording.published_best(rows, "trainshift")
     assert "6.93 for RAE" in published_wording.published_best(rows, "sampleshift")
+    assert "2.95 for FLUX.1 (DiT-XL with REPA, 700k steps)" in published_wording.published_best(rows, "sampleshift")
+    all_alike = "ln for all 4 autoencoders (DiT-XL with REPA, 700k steps)"
+    assert published_wording.published_best(rows, "trainp") == all_alike
     for refused in (published_wording.published_spreads, lambda r: published_wording.published_best(r, "trainshift")):
         with pytest.raises(LrcoreError, match="no rows"):
             refused(rows.head(0))
