@@ -83,8 +83,12 @@ def draw_card(page: Page, built: Path, source: Path, figure: str, site: str) -> 
 
 
 def _rounded(svg: str) -> str:
-    """The picture without the digits of coordinates that no screen shows, a third of its size."""
-    return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", svg)
+    """The picture without the digits of coordinates that no screen shows, a third of its size; texts stay as they are."""
+
+    def short(tag: re.Match[str]) -> str:
+        return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", tag[0])
+
+    return re.sub(r"<[^>]*>", short, svg)
 
 
 def main() -> None:

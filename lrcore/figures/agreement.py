@@ -250,7 +250,18 @@ def pairs(study: StudyRows, published: pandas.DataFrame) -> SiteTable:
         }
     )
     caption = f"Pairs of autoencoders in published settings and in the study {study.name}"
-    return SiteTable(table, f"{study.name}-pairs", caption, rows)
+    return SiteTable(table, f"{study.name}-pairs", caption, rows, _lead_in_words(rows["ahead"]))
+
+
+def _lead_in_words(ahead: pandas.Series) -> str:
+    """What a lead is relative to, by the largest one: findings state the same difference as a change from the worse."""
+    most = ahead.abs().max()
+    if not (math.isfinite(most) and most > 0):
+        return ""
+    return (
+        f"A lead is relative to the better distance of the two: {numbers.percent(most)} says that the worse one is "
+        f"{shown(1 + most)} times as large. As a change from the worse one it is {numbers.percent(1 / (1 + most) - 1)}."
+    )
 
 
 def _ranked(row: str, distances: Mapping[str, float]) -> pandas.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas
 
 from lrcore.errors import LrcoreError
@@ -28,7 +30,13 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     best = _of_both_pools(settings)
     label = findings.label(settings)
     order = {ae: number for number, ae in enumerate(naming.in_order(best["ae"]))}
-    best = best.sort_values(["ae", "repa", "step"], key=lambda c: c.map(order) if c.name == "ae" else c, kind="stable")
+    places = {
+        "ae": best["ae"].map(order),
+        "pool": best["pool"] == OWN,
+        "repa": [(repa != NO_REPA, repa) for repa in best["repa"]],
+        "step": best["step"],
+    }
+    best = best.loc[pandas.DataFrame(places, index=best.index).sort_values([*places], kind="stable").index]
     table = pandas.DataFrame(
         {
             "autoencoder": [naming.ae_style(ae).label for ae in best["ae"]],
@@ -46,7 +54,7 @@ def best_parameters(generation: pandas.DataFrame) -> SiteTable:
     )
     study = str(generation["study"].iloc[0])
     caption = f"Best training density, train shift and sample shift of each autoencoder in the study {study}"
-    return SiteTable(table, f"{study}-best", caption, best, _shared_in_words(settings))
+    return SiteTable(table, f"{study}-best", caption, best, " ".join(_remarks(best, settings)))
 
 
 SHARED, OWN = "shared settings", "all its own settings"
@@ -69,6 +77,31 @@ def _with_tried(best: pandas.DataFrame, settings: pandas.DataFrame, parameter: s
         whole = (row.ae, row.repa) in findings.whole_groups(at, parameter)
         texts.append(f"{getattr(row, parameter):.2f}{'' if whole else f', of {tried} tried'}")
     return texts
+
+
+def _remarks(best: pandas.DataFrame, settings: pandas.DataFrame) -> Iterator[str]:
+    """What the note says: of shared settings, of shifts that were tried with fewer values, and of a grid with holes."""
+    yield _shared_in_words(settings)
+    shifts = ("trainshift", "sampleshift")
+    if any(" tried" in text for parameter in shifts for text in _with_tried(best, settings, parameter)):
+        yield (
+            "“Of 2 tried”: with this autoencoder and REPA, fewer values of the shift were tried than with another, so "
+            "that its best may be among those left out."
+        )
+    yield from _holes(settings)
+
+
+def _holes(settings: pandas.DataFrame) -> Iterator[str]:
+    """Train shifts that were sampled with fewer sample shifts than others, at the last step that all reached."""
+    at = settings[settings["step"] == findings.last_common_step(settings)]
+    tried = at.groupby(["ae", "repa", "trainshift"])["sampleshift"].nunique()
+    most = tried.groupby(["repa", "trainshift"]).max()
+    few = most[most < most.max()]
+    if len(few):
+        found = "; ".join(
+            f"{shift:.2f} {naming.repa_label(str(repa))} ({count})" for (repa, shift), count in few.items()
+        )
+        yield f"Train shifts that were sampled with fewer than {most.max()} sample shifts: {found}."
 
 
 def _shared_in_words(settings: pandas.DataFrame) -> str:

@@ -60,8 +60,9 @@ def compared_crops(
 ) -> Markup:
     """The same images, one original and one of its reconstructions at a time, with a handle between the two.
 
-    The box that is enlarged starts where the original has most detail; the reader moves it. A page shows it beside
-    `zoomed_crops`, which need no scripts. `first`: the autoencoder that is shown until the reader chooses another.
+    The box that is enlarged starts where the original has most detail; the reader moves it. Without scripts the first
+    of these pairs is shown side by side. A page shows it beside `zoomed_crops`, which need no scripts. `first`: the
+    autoencoder that is shown until the reader chooses another.
 
     Raises:
         LrcoreError: as `zoomed_crops`.
@@ -85,8 +86,9 @@ def compared_crops(
         )
     measured = measured_crops(folder, aes, count)
     about = titled(nearest_in_words(measured), "The original left of the handle, its reconstruction right of it.")
+    still = f"<noscript>{_row(folder, link, [ORIGINAL, aes[0]], 0)}</noscript>"
     link_to_rows = csv_link(measured, f"{study}-compared")
-    return Markup(about + comparison(things, "Picture", "Autoencoder") + link_to_rows)
+    return Markup(about + comparison(things, "Picture", "Autoencoder") + still + link_to_rows)
 
 
 def means_in_words(measured: pandas.DataFrame) -> str:

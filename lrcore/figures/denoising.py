@@ -57,17 +57,6 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
     return SiteFigure(figure, rows, f"{study.name}-loss-over-gaussian", alt, words=about)
 
 
-def in_words(study: StudyRows) -> str:
-    """The finding and the range of each autoencoder's ratio, a paragraph of Markdown.
-
-    Raises:
-        LrcoreError: as `loss_over_gaussian`.
-    """
-    rows = denoising.over_gaussian(study.losses, study.latents)
-    said = f"**{escaped(finding(rows))}.** {escaped(_extremes(rows))}."
-    return f"Study {code(study.name)}, loss over a linear denoiser's. {said}"
-
-
 def finding(rows: pandas.DataFrame) -> str:
     """Whose model is furthest below the linear denoiser, and where, of rows of `over_gaussian`.
 

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from lrcore.figures import style
 from lrcore.figures.embed import SiteTable, SteppedFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
-from lrcore.results import naming
+from lrcore.results import naming, numbers
 
 STEPS = 50
 """Sampling steps, as in the studies."""
@@ -22,6 +22,8 @@ _BETWEEN = (0.50, 0.71, 1.33, 2.24, 3.65, 5.62, 9.00, 12.00)
 """Shifts beside those of the grid, about evenly spaced on a logarithmic scale."""
 
 _START = 2.95
+_DENSITIES = 6.0
+"""Where the axis of densities ends, as long as all stay below."""
 _COLOURS = {"ts": "#D98B1F", "ln": "#3C9BC4", "pln": "#C4473A"}
 _DASHES = {"ts": "dash", "ln": "solid", "pln": "dot"}
 
@@ -83,6 +85,19 @@ def shares_of_time(shifts: Sequence[float] = SHIFTS) -> SiteTable:
     return SiteTable(pandas.DataFrame(rows), "shares-of-time", caption)
 
 
+def plateau_in_words() -> str:
+    """How much less `pln` trains than `ln` before the plateau, at the least and the largest shift: Markdown."""
+    parts = []
+    for a in (min(SHIFTS), max(SHIFTS)):
+        early = torch.tensor([0.1], dtype=torch.float64)
+        ln, pln = (float(density(name, a).cdf(early)) for name in ("ln", "pln"))
+        parts.append(f"by {numbers.percent(1 - pln / ln, signed=False)} at shift {a:.2f}")
+    return (
+        "`pln` trains more near noise than `ln` at any shift, and less everywhere before its mode, "
+        f"{' and '.join(parts)}, since the plateau takes its share."
+    )
+
+
 def _rows(a: float) -> pandas.DataFrame:
     t = torch.linspace(0, 1, POINTS, dtype=torch.float64)
     parts = [pandas.DataFrame({"quantity": "timeshift", "t": t.tolist(), "value": timeshift(a, t).tolist()})]
@@ -121,14 +136,18 @@ def _frame(rows: pandas.DataFrame, a: float) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(
         template=style.TEMPLATE,
-        height=690,
-        legend=style.LEGEND_BELOW,
-        margin={"t": 30, "b": 90},
+        height=650,
+        # in the panel of the lines that it names, where every density is low
+        legend={"x": 0.01, "xanchor": "left", "y": figure.layout.yaxis2.domain[1], "yanchor": "top", "font_size": 11},
+        legend_bgcolor="rgba(0,0,0,0)",
+        margin={"t": 30, "b": 50},
+        meta={"legend": "inside"},  # site/figures.js: it stays there on narrow screens
     )
     figure.update_xaxes(range=[-0.01, 1.01], showticklabels=True)
     figure.update_xaxes(title="timestep t (0 data, 1 noise)", row=3)
     figure.update_yaxes(range=[0, 1.02], title="s(a, t)", row=1)
-    # one axis for all stops of the slider, beyond which only the largest shifts reach
-    figure.update_yaxes(range=[0, 6], title="density", row=2)
-    figure.update_yaxes(range=[-3.5, 0], type="log", title="step", tickformat="~g", dtick=1, row=3)
+    # one axis for the stops of the slider, but for those that reach beyond it
+    highest = rows.loc[rows["quantity"].str.startswith("density"), "value"].max()
+    figure.update_yaxes(range=[0, max(_DENSITIES, 1.05 * highest)], title="density", row=2)
+    figure.update_yaxes(range=[-3.5, 0], type="log", title="step, log scale", tickformat="~g", dtick=1, row=3)
     return figure

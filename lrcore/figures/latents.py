@@ -7,7 +7,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.results import naming
-from lrcore.results.numbers import aligned, with_error
+from lrcore.results.numbers import span, with_errors
 
 DIAGNOSTICS = {
     "effective_dimension": "effective dimension",
@@ -43,15 +43,23 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
     aes = naming.in_order(latents["ae"])
     table = pandas.DataFrame({"autoencoder": [naming.ae_style(ae).label for ae in aes]})
     deviations = latents[latents["metric"] == "channel_std"].groupby("ae")["value"]
-    table["channel std"] = [
-        f"{aligned(low)} – {aligned(high)}"
-        for low, high in zip(deviations.min()[aes], deviations.max()[aes], strict=True)
-    ]
+    table["channel std"] = [span(*ends) for ends in zip(deviations.min()[aes], deviations.max()[aes], strict=True)]
     whole = latents[latents["index"] < 0].set_index(["metric", "ae"])
     for metric, label in DIAGNOSTICS.items():
         if metric in whole.index:
             values = whole.loc[metric].reindex(aes)
-            pairs = zip(values["value"], values["standard_error"], strict=True)
-            table[label] = [with_error(value, error) for value, error in pairs]
-    caption = f"Diagnostics of the latent space of each autoencoder in the study {studies[0]}, with standard errors"
-    return SiteTable(table, f"{studies[0]}-latent-diagnostics", caption, latents[latents["index"] < 0])
+            table[label] = with_errors(values["value"], values["standard_error"])
+    caption = f"Diagnostics of the latent space of each autoencoder in the study {studies[0]}"
+    return SiteTable(table, f"{studies[0]}-latent-diagnostics", caption, latents[latents["index"] < 0], _errors(whole))
+
+
+def _errors(whole: pandas.DataFrame) -> str:
+    """Which errors the columns have, as a note: of what, and which have none; "" where none has any."""
+    shown = [metric for metric in DIAGNOSTICS if metric in whole.index]
+    known = [metric for metric in shown if whole.loc[metric, "standard_error"].notna().any()]
+    if not known:
+        return ""
+    over = {"VIV over classes" if metric == "viv" else "over images": None for metric in known}
+    without = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in shown if metric not in known]
+    rest = f"; {', '.join(without)} {'has' if len(without) == 1 else 'have'} none" if without else ""
+    return f"± one standard error, {', of '.join(sorted(over))}{rest}."

@@ -60,7 +60,7 @@ def loss_over_time(study: StudyRows) -> SiteFigure:
 
 
 def finding(rows: pandas.DataFrame) -> str:
-    """At which training times the losses are lowest, in one sentence: columns ae, t_low, t_high, loss."""
+    """At which timesteps the losses are lowest, in one sentence: columns ae, t_low, t_high, loss."""
     lowest = rows.loc[rows.groupby("ae")["loss"].idxmin()].sort_values(["t_low", "ae"])
     bins = lowest[["t_low", "t_high"]].drop_duplicates()
     first, last = lowest.iloc[0], lowest.iloc[-1]
@@ -72,7 +72,7 @@ def finding(rows: pandas.DataFrame) -> str:
     ends = [
         f"t {row['t_low']:.1f}–{row['t_high']:.1f} ({naming.ae_style(str(row['ae'])).label})" for row in (first, last)
     ]
-    return f"The training time of the lowest loss differs: {ends[0]} to {ends[1]}"
+    return f"The timestep of lowest loss differs: {ends[0]} to {ends[1]}"
 
 
 def lay_out_over_time(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas
 import plotly.graph_objects as go
@@ -47,7 +47,7 @@ def predictors(study: StudyRows) -> SiteFigure:
     label = study.distance
     figure.update_xaxes(nticks=4)
     figure.update_yaxes(range=style.padded(rows["distance"], 0.2), nticks=5)
-    figure.update_yaxes(title="best distance", title_font_size=12, col=1)
+    figure.update_yaxes(title=f"best {words.bare(label)}", title_font_size=12, col=1)
     figure.update_annotations(font_size=12)
     figure.update_layout(
         template=style.TEMPLATE, height=110 + 230 * lines, margin={"t": 50, "b": 110}, legend=style.LEGEND_BELOW
@@ -66,8 +66,8 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"Properties of the latent that need no training, against the best {words.bare(label)} "
         f"{words.features(study.generation)} of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
-        f"{tried(taus, len(ours))}τ is Kendall's rank correlation, 1 for the order that is expected: low for a low "
-        "distance, of the probe high; −1 for its reverse. Bars are one standard error. "
+        f"{tried(taus, len(ours))}τ is Kendall's rank correlation, 1 for the order that is expected, −1 for its "
+        f"reverse. {expected(metrics)} Bars are one standard error. "
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
@@ -114,6 +114,13 @@ def tried(taus: Mapping[str, float], points: int) -> str:
         return ""
     properties = "one property" if known == 1 else f"{known} properties"
     return f"{points} points, {properties} tried: an order may agree by chance. "
+
+
+def expected(metrics: Iterable[str]) -> str:
+    """Which way each property is expected to go with the distance, by the signs of `agreement.PREDICTORS`."""
+    names = {sign: [bare_name(name) for name in metrics if agreement.PREDICTORS[name] == sign] for sign in (1, -1)}
+    parts = [f"{'low' if sign > 0 else 'high'} {words.joined(found)}" for sign, found in names.items() if found]
+    return f"Expected with a low distance: {'; '.join(parts)}."
 
 
 def _point(point: pandas.Series) -> go.Scatter:

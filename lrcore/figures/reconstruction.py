@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
 from lrcore.results import naming
-from lrcore.results.numbers import as_printed, with_error
+from lrcore.results.numbers import as_printed, with_errors
 from lrcore.results.published import FOLLOWED
 
 STUDY_METRICS = ("psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips_vgg_unweighted", "rfid", "rfd", "rkid", "rkd")
@@ -24,7 +24,7 @@ def study_reconstruction(reconstruction: pandas.DataFrame) -> SiteTable:
     """
     measured = reconstruction[reconstruction["metric"].isin(STUDY_METRICS)]
     measured = measured.rename(columns={"metric": "quantity"})
-    table = _wide(measured, STUDY_METRICS, with_error)
+    table = _wide(measured, STUDY_METRICS, with_errors)
     study = str(measured["study"].iloc[0])
     caption = f"Reconstruction metrics of each autoencoder in the study {study}, with standard errors over images"
     return SiteTable(table, f"{study}-reconstruction", caption, measured)
@@ -39,7 +39,7 @@ def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
     study = published[(published["source"] == FOLLOWED) & (published["table"] == "reconstruction")]
     measured = study[~study["setting"].str.startswith("as reported")]
     caption = "Published reconstruction metrics of each autoencoder on ImageNet at 256 pixels, with standard errors"
-    return SiteTable(_wide(measured, PUBLISHED_METRICS, as_printed), "published-reconstruction", caption, measured)
+    return SiteTable(_wide(measured, PUBLISHED_METRICS, _printed), "published-reconstruction", caption, measured)
 
 
 def latent_sizes(reconstruction: pandas.DataFrame) -> SiteTable:
@@ -68,7 +68,9 @@ def latent_sizes(reconstruction: pandas.DataFrame) -> SiteTable:
     return SiteTable(table, f"{study}-latents", f"Size of the latent space of each autoencoder in the study {study}")
 
 
-def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...], written: Callable[[float, float], str]) -> pandas.DataFrame:
+def _wide(
+    rows: pandas.DataFrame, metrics: tuple[str, ...], written: Callable[[Iterable[float], Iterable[float]], list[str]]
+) -> pandas.DataFrame:
     """One row per autoencoder and a column per metric, each mean and its standard error as `written`."""
     _require_rows(rows)
     doubled = rows[rows.duplicated(["ae", "quantity"])]
@@ -83,9 +85,12 @@ def _wide(rows: pandas.DataFrame, metrics: tuple[str, ...], written: Callable[[f
         of_metric = rows[rows["quantity"] == metric].set_index("ae").reindex(aes)
         label = naming.metric_style(metric).label
         arrow = "↑" if naming.metric_style(metric).higher_is_better else "↓"
-        pairs = zip(of_metric["value"], of_metric["standard_error"], strict=True)
-        table[f"{label} {arrow}"] = [written(value, error) for value, error in pairs]
+        table[f"{label} {arrow}"] = written(of_metric["value"], of_metric["standard_error"])
     return table
+
+
+def _printed(values: Iterable[float], errors: Iterable[float]) -> list[str]:
+    return [as_printed(value, error) for value, error in zip(values, errors, strict=True)]
 
 
 def _require_rows(rows: pandas.DataFrame) -> None:

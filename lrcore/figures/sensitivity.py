@@ -16,10 +16,12 @@ from lrcore.results import findings, naming, numbers, verdicts
 from lrcore.spec.study import NO_REPA
 
 _PANEL_HEIGHT = 180
+_LEAST_WIDTH = 175
+"""Pixels of a panel below which three of them scroll; two fit on a phone."""
 
 
 def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> SiteFigure:
-    """A row of panels per autoencoder, a column per parameter, at the last step that all autoencoders reached.
+    """A row of panels per autoencoder, a column per parameter that was varied, at the last step that all reached.
 
     The symbols of a panel move one parameter and hold the others at the autoencoder's best; the ring marks the best.
     A line joins shifts, but no densities, which have no order.
@@ -40,26 +42,30 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
         raise LrcoreError(f"no rows: no finite distance at step {step} with repa {repa!r}")
     aes = naming.in_order(rows["ae"])
     label = findings.label(settings)
+    varied = [parameter for parameter in findings.PARAMETERS if everything[parameter].nunique() > 1]
+    varied = varied or [*findings.PARAMETERS]
     figure = make_subplots(
         len(aes),
-        len(findings.PARAMETERS),
+        len(varied),
         shared_xaxes=True,
         shared_yaxes=True,
-        subplot_titles=[_panel_title(spread, ae, parameter) for ae in aes for parameter in findings.PARAMETERS],
+        subplot_titles=[_panel_title(spread, ae, parameter) for ae in aes for parameter in varied],
         vertical_spacing=0.3 / len(aes) ** 1.3,
         horizontal_spacing=0.03,
     )
     for row, ae in enumerate(aes, start=1):
-        for column, parameter in enumerate(findings.PARAMETERS, start=1):
+        for column, parameter in enumerate(varied, start=1):
             figure.add_trace(_cloud(everything[everything["ae"] == ae], ae, parameter, label), row, column)
             figure.add_trace(_panel(_of(rows, ae, parameter), ae, label, joined=parameter != "trainp"), row, column)
         # given, since the panel of a single value would stretch the shared axis over decades
         figure.update_yaxes(**style.distance_axis(everything.loc[everything["ae"] == ae, "distance"], 0.1, 5), row=row)
         figure.update_yaxes(title=f"{naming.ae_style(ae).label}<br>{label}", row=row, col=1)
-    for column, parameter in enumerate(findings.PARAMETERS, start=1):
+    for column, parameter in enumerate(varied, start=1):
         values = _in_order(everything.loc[everything["ae"].isin(aes), parameter].map(numbers.value_text))
         ends = [-0.5, len(values) - 0.5]
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=values, range=ends, col=column)
+        # level, and short enough for a phone
+        figure.update_xaxes(tickvals=values, ticktext=_brief(values), tickangle=0, col=column)
         figure.update_xaxes(title=naming.PARAMETER_LABELS[parameter], row=len(aes), col=column)
     study = str(generation["study"].iloc[0])
     figure.update_layout(
@@ -78,8 +84,9 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
         f"(worst − best) / best; it grows with the number of values. {values_tried(spread)} "
         f"{_scale(figure)}{words.samples(generation)} {words.study_source(study, 'generation')}",
     )
-    alt = _alt(spread, aes, label, step)
-    return SiteFigure(figure, everything, f"{study}-sensitivity", alt, words=about, min_width=520)
+    alt = _alt(spread, aes, varied, label, step)
+    least = _LEAST_WIDTH * len(varied) if len(varied) > 2 else 0
+    return SiteFigure(figure, everything, f"{study}-sensitivity", alt, words=about, min_width=least)
 
 
 def _scale(figure: go.Figure) -> str:
@@ -159,6 +166,14 @@ def _in_order(values: pandas.Series) -> list[str]:
     return [p for p in TRAINING_DENSITIES if p in found] or sorted(found, key=float)
 
 
+def _brief(values: list[str]) -> list[str]:
+    """Shifts with two digits, '1', '1.8', '6.9', as long as that tells them apart; densities as they are."""
+    if any(value in TRAINING_DENSITIES for value in values):
+        return values
+    short = [f"{float(value):.2g}" for value in values]
+    return short if len(set(short)) == len(values) else values
+
+
 def _panel_title(spreads: pandas.DataFrame, ae: str, parameter: str) -> str:
     found = _of(spreads, ae, parameter)
     if found.empty or math.isnan(spread := float(found["spread"].iloc[0])):
@@ -199,19 +214,18 @@ def _cloud(settings: pandas.DataFrame, ae: str, parameter: str, label: str) -> g
         text=named,
         name=look.label,
         mode="markers",
-        marker={"color": look.colour, "size": 6, "opacity": 0.3},
+        marker={"color": look.colour, "size": 6, "opacity": 0.4},
         selected={"marker": {"size": 13, "opacity": 1}},
         unselected={"marker": {"opacity": 0.12}},
         hovertemplate=f"{look.label}, %{{text}}: {label} %{{y:.2f}}<extra></extra>",
     )
 
 
-def _alt(found: pandas.DataFrame, aes: list[str], label: str, step: int) -> str:
+def _alt(found: pandas.DataFrame, aes: list[str], varied: list[str], label: str, step: int) -> str:
     parts = []
     for ae in aes:
         spreads = ", ".join(
-            f"{naming.PARAMETER_LABELS[p]} {_panel_title(found, ae, p).removeprefix('spread ')}"
-            for p in findings.PARAMETERS
+            f"{naming.PARAMETER_LABELS[p]} {_panel_title(found, ae, p).removeprefix('spread ')}" for p in varied
         )
         parts.append(f"{naming.ae_style(ae).label}: {spreads}")
     return f"Spread of {label} at step {step} when one choice is varied and the others are held. {'; '.join(parts)}."

@@ -162,9 +162,24 @@ def _beating(
 
 def _reading(points: pandas.DataFrame, baseline: str) -> str:
     """What the marks are."""
-    bars = "Bars are one standard error over images." if points["standard_error"].notna().any() else ""
+    bars = _bars(points) if points["standard_error"].notna().any() else ""
     arrows = f"Arrows lead from {naming.ae_style(baseline).label}, with relative changes."
     return " ".join(part for part in (arrows if _has_arrows(points, baseline) else "", bars) if part)
+
+
+def _bars(points: pandas.DataFrame) -> str:
+    """What the bars of standard errors are, or that the marks hide them all, on the axis of `tradeoff_axes`."""
+    low, high = style.padded(points["fidelity"], _ROOM)
+    longest = points["standard_error"].max() / (high - low) * _WIDEST
+    if longest <= _SIZE / 2:
+        return "Bars of one standard error over images are smaller than the marks."
+    return "Bars are one standard error over images."
+
+
+_WIDEST = 800
+"""Pixels that the axis has at most."""
+_ROOM = 0.3
+"""What the axis of fidelity has to spare at either end, as a share of the points' span."""
 
 
 def _has_arrows(points: pandas.DataFrame, baseline: str) -> bool:
@@ -173,7 +188,7 @@ def _has_arrows(points: pandas.DataFrame, baseline: str) -> bool:
 
 def tradeoff_axes(figure: go.Figure, points: pandas.DataFrame, distance: str, metric: naming.Metric) -> None:
     """Axes of fidelity and of distance (`style.distance_axis`), with room around `points`: fidelity, distance."""
-    figure.update_xaxes(title=f"{metric.label}, {metric.direction}", range=style.padded(points["fidelity"], 0.3))
+    figure.update_xaxes(title=f"{metric.label}, {metric.direction}", range=style.padded(points["fidelity"], _ROOM))
     axis = style.distance_axis(points["distance"], 0.3)
     scale = ", log scale" if axis["type"] == "log" else ""
     figure.update_yaxes(title=f"best {distance}, lower is better{scale}", **axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 _MINUS = "\N{MINUS SIGN}"
 _SMALL = 1e-3
@@ -70,13 +71,47 @@ def with_error(value: float, error: float) -> str:
     >>> with_error(25.052, 0.0673), with_error(0.001026, 0.0000063), with_error(5.1, float("nan"))
     ('25.05 ± 0.07', '(1.026 ± 0.006)e−3', '5.10')
     """
-    if not (math.isfinite(value) and math.isfinite(error)) or error <= _ROUNDING * abs(value):
+    if not _has_error(value, error):
         return aligned(value)
+    largest = max(abs(value), error)
+    return _at_scale(value, error, _magnitude(largest) if largest < 10 * _SMALL else 0)
+
+
+def with_errors(values: Iterable[float], errors: Iterable[float]) -> list[str]:
+    """`with_error` of a column: all in decimals, or, where all are small, all with the power of ten of the largest.
+
+    >>> with_errors([0.1571, 0.00041], [0.0009, 0.000003]), with_errors([0.0041, 0.00041], [0.0001, 0.00003])
+    (['0.1571 ± 0.0009', '0.000410 ± 0.000003'], ['(4.10 ± 0.10)e−3', '(0.41 ± 0.03)e−3'])
+    """
+    pairs = list(zip(values, errors, strict=True))
+    known = [max(abs(value), error) for value, error in pairs if _has_error(value, error)]
+    scale = _magnitude(max(known)) if known and max(known) < 10 * _SMALL else 0
+    return [_at_scale(*pair, scale) if _has_error(*pair) else aligned(pair[0]) for pair in pairs]
+
+
+def span(low: float, high: float) -> str:
+    """A range, both ends with the decimals of the upper one, or more where the lower one would be 0.
+
+    >>> span(0.96, 1.052), span(0.9996, 1.0004), span(0.0042, 1.05)
+    ('0.96 – 1.05', '1.00 – 1.00', '0.004 – 1.050')
+    """
+    if not (math.isfinite(low) and math.isfinite(high)) or max(abs(low), abs(high)) >= _LARGE:
+        return f"{aligned(low)} – {aligned(high)}"
+    decimals = len(_three_digits(high).partition(".")[2])
+    if low:
+        decimals = max(decimals, -_magnitude(low))
+    return _with_minus(" – ".join(f"{_rounded(end, decimals):,.{decimals}f}" for end in (low, high)))
+
+
+def _has_error(value: float, error: float) -> bool:
+    return math.isfinite(value) and math.isfinite(error) and error > _ROUNDING * abs(value)
+
+
+def _at_scale(value: float, error: float, scale: int) -> str:
+    """Both in units of 10^scale, to one digit of the error (two where that is a 1)."""
     leading, _, power = f"{error:.0e}".partition("e")
     decimals = (1 if leading == "1" else 0) - int(power)
-    largest = max(abs(value), error)
-    if largest < 10 * _SMALL:
-        scale = _magnitude(largest)
+    if scale:
         both = (
             f"{_rounded(part / 10.0**scale, decimals + scale):.{max(0, decimals + scale)}f}" for part in (value, error)
         )
@@ -111,7 +146,7 @@ def value_text(value: object) -> str:
 
 def _three_digits(value: float) -> str:
     """A finite number with its digits and the zeros at their end, see `shown`."""
-    digits = 3 if abs(value) >= 1 else 2
+    digits = 3 if abs(float(f"{value:.2g}")) >= 1 else 2  # 0.999 is 1.00 as 1.001 is
     rounded = value if abs(value) >= 1000 else float(f"{value:.{digits}g}")
     if abs(rounded) >= 1000:
         return _with_minus(f"{rounded:,.0f}")
