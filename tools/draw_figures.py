@@ -83,7 +83,7 @@ def draw_card(page: Page, built: Path, source: Path, figure: str, site: str) -> 
 
 
 def _rounded(svg: str) -> str:
-    """The picture without the digits of coordinates that no screen shows, a third of its size; texts stay as they are."""
+    """The picture without the digits of coordinates that no screen shows, a third of its size; texts stay."""
 
     def short(tag: re.Match[str]) -> str:
         return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", tag[0])

@@ -96,10 +96,11 @@ def _holes(settings: pandas.DataFrame) -> Iterator[str]:
     at = settings[settings["step"] == findings.last_common_step(settings)]
     tried = at.groupby(["ae", "repa", "trainshift"])["sampleshift"].nunique()
     most = tried.groupby(["repa", "trainshift"]).max()
-    few = most[most < most.max()]
+    few = most[most < most.max()].reset_index()
     if len(few):
         found = "; ".join(
-            f"{shift:.2f} {naming.repa_label(str(repa))} ({count})" for (repa, shift), count in few.items()
+            f"{shift:.2f} {naming.repa_label(str(repa))} ({count})"
+            for repa, shift, count in few.itertuples(index=False, name=None)
         )
         yield f"Train shifts that were sampled with fewer than {most.max()} sample shifts: {found}."
 

@@ -56,10 +56,12 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
 def _errors(whole: pandas.DataFrame) -> str:
     """Which errors the columns have, as a note: of what, and which have none; "" where none has any."""
     shown = [metric for metric in DIAGNOSTICS if metric in whole.index]
-    known = [metric for metric in shown if whole.loc[metric, "standard_error"].notna().any()]
+    with_error = set(whole["standard_error"].dropna().index.get_level_values("metric"))
+    known = [metric for metric in shown if metric in with_error]
     if not known:
         return ""
-    over = {"VIV over classes" if metric == "viv" else "over images": None for metric in known}
+    over = ["over images"] if set(known) - {"viv"} else []
+    over += ["of VIV over classes"] if "viv" in known else []
     without = [DIAGNOSTICS[metric].rstrip(" ↓↑") for metric in shown if metric not in known]
     rest = f"; {', '.join(without)} {'has' if len(without) == 1 else 'have'} none" if without else ""
-    return f"± one standard error, {', of '.join(sorted(over))}{rest}."
+    return f"± one standard error, {', '.join(over)}{rest}."

@@ -79,7 +79,7 @@ def board_in_words(atlas: pandas.DataFrame) -> str:
     ]
     if len(other):
         changed = "; ".join(
-            f"{QUANTITIES[quantity]} {', '.join(_changed(row) for _, row in _ordered(of).iterrows())}"
+            f"{QUANTITIES[str(quantity)]} {', '.join(_changed(row) for _, row in _ordered(of).iterrows())}"
             for quantity, of in other.groupby("quantity", sort=False)
         )
         parts.append(f"other values where the rows above are those of their repository: {changed}")

@@ -15,6 +15,7 @@ UNTUNED = {"trainp": "ts", "trainshift": 1.0, "sampleshift": 1.0}
 RAES_OWN = {"trainp": "ts", "trainshift": 6.93, "sampleshift": 6.93}
 """What RAE's authors train and sample with, in the convention of this project (Zheng et al. 2025): sqrt(768 / 16)."""
 
+
 def best_choices(published: pandas.DataFrame) -> pandas.DataFrame:
     """The best timestep choices of the study: columns ae, condition, parameter (`findings.PARAMETERS`), value.
 

@@ -11,7 +11,7 @@ from figure_rows import begun, diverged, generation_rows, published_rows, study,
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import agreement, agreement_prose, differences, predictors
-from lrcore.results import claims
+from lrcore.results import claims, numbers
 
 PUBLISHED = published_rows()
 LAST = "study toy"
@@ -151,6 +151,10 @@ def test_pairs() -> None:
     assert rows["ahead"].to_dict()[("sd", "flux1")] == pytest.approx(0.25)
     assert rows["verdict"].to_dict()[("sd", "flux1")] == "within noise"  # of 40 %
     assert rows["verdict"].to_dict()[("flux2", "sd")] == "holds"
+    most = rows["ahead"].abs().max()
+    assert table.note.startswith("A lead is relative to the better distance of the two: ")
+    assert table.note.endswith(f"it is {numbers.percent(1 / (1 + most) - 1)}.")
+    assert agreement.pairs(begun(), PUBLISHED).note == ""
     assert set(agreement.pairs(begun(), PUBLISHED).frame["verdict"]) == {"incomplete", "no rows yet"}
 
 

@@ -39,13 +39,31 @@ def test_the_best_of_its_own_settings_stands_beside_that_of_shared_ones_by_its_n
     ]
     others = table[table["autoencoder"] != "RAE"]
     assert set(others["best of"]) == {"shared settings"} and set(others["train shift"]) == {"1.00, of 1 tried"}
-    assert found.note == (
+    shared, *tried = found.note.split(" “")
+    assert shared == (
         "At step 200 all autoencoders share 6 settings: training density ln, pln, ts; train shift 1.00; "
         "sample shift 1.00, 1.78."
     )
+    assert tried[0].startswith("Of 2 tried”: with this autoencoder and REPA, fewer values")
     alone = best_parameters(rows[(rows["ae"] == "rae") == (rows["trainp"] == "ln")])
     assert set(alone.frame["best of"]) == {"all its own settings"}
     assert alone.note == "No setting is shared by all autoencoders yet."
+
+
+def test_shared_settings_stand_first_and_without_repa_before_with() -> None:
+    rows = generation_rows().query("step == 200")
+    some = rows[(rows["repa"] == "none") | (rows["ae"] == "sd")]
+    own = best_parameters(some[(some["ae"] == "rae") | (some["repa"] != "none") | (some["trainshift"] == 1.0)]).frame
+    of_sd = own[own["autoencoder"] == "SD"][["best of", "REPA"]].to_numpy().tolist()
+    assert of_sd[0] == ["shared settings", "no"] and of_sd[-1] == ["all its own settings", "yes"]
+
+
+def test_a_grid_with_holes_is_told() -> None:
+    rows = generation_rows().query("repa == 'none' and step == 200")
+    holes = rows[~((rows["trainshift"] == 1.78) & (rows["sampleshift"] == 1.78))]
+    note = best_parameters(holes).note
+    assert note.endswith("Train shifts that were sampled with fewer than 2 sample shifts: 1.78 without REPA (1).")
+    assert "fewer than" not in best_parameters(rows).note
 
 
 def test_refusals() -> None:

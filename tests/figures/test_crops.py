@@ -42,6 +42,12 @@ def test_box_is_where_the_detail_is(imgs: Path) -> None:
         assert most_detailed_box(numpy.asarray(image)) == Box(left=28, top=18, side=10)
 
 
+def test_without_scripts_a_comparison_is_a_pair(imgs: Path) -> None:
+    soup = BeautifulSoup(compared_crops(imgs, "toy", ["rae", "sd"], count=2, first="rae").markup, "html.parser")
+    still = [image["href"] for image in soup.select("noscript image")]
+    assert still[::2] == ["imgs/toy/orig-00.png", "imgs/toy/rae-00.png"]  # each whole and enlarged
+
+
 def test_markup(imgs: Path) -> None:
     text = zoomed_crops(imgs, "toy", ["rae", "sd"], count=2, prefix="../")._repr_markdown_()
     assert text.startswith("```{=html}\n")

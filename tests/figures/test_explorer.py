@@ -4,7 +4,7 @@ import numpy
 import pytest
 import torch
 
-from lrcore.figures.explorer import STEPS, explored_shifts, shares_of_time, timestep_explorer
+from lrcore.figures.explorer import STEPS, explored_shifts, plateau_in_words, shares_of_time, timestep_explorer
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
 from lrcore.results import numbers
 
@@ -22,6 +22,20 @@ def test_every_stop_shows_the_library_s_curves() -> None:
         grid = sampling_grid(STEPS, a)
         numpy.testing.assert_allclose(steps.x, grid[:-1], atol=1e-4)
         assert sum(steps.y) == pytest.approx(1, abs=0.01)
+
+
+def test_densities_stay_in_their_panel() -> None:
+    for step, frame in timestep_explorer().frames.items():
+        highest = max(max(trace.y) for trace in frame.data[2:5])
+        assert highest < frame.layout.yaxis2.range[1] == pytest.approx(max(6, 1.05 * highest)), step
+        low, high = frame.layout.yaxis2.domain
+        assert low < frame.layout.legend.y <= high  # the legend stands in the panel that it names
+        assert frame.layout.yaxis3.title.text.endswith("log scale")
+
+
+def test_how_much_less_pln_trains_before_its_mode() -> None:
+    less = 1 - float(density("pln", 1.0).cdf(torch.tensor([0.3]))) / float(density("ln", 1.0).cdf(torch.tensor([0.3])))
+    assert f"by {numbers.percent(less, signed=False)} at shift 1.00 and by" in plateau_in_words()
 
 
 def test_what_the_alternative_text_says() -> None:

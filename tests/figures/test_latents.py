@@ -22,6 +22,7 @@ def test_one_row_an_autoencoder_with_errors_and_what_is_measured_of_the_whole_to
     assert table.loc["RAE", "effective dimension"] == "56.0 ± 1.1"
     assert table.loc["SD", "probe accuracy ↑"] == "0.400 ± 0.008"
     assert table.loc["SD", "channel std"] == "0.90 – 1.10"
+    assert made.note.startswith("± one standard error, over images")
     assert len(made.rows) == 2 * sum(row.index < 0 for row in latent_rows("sd"))
 
 
@@ -32,6 +33,16 @@ def test_a_metric_that_is_missing_stays_empty():
     assert table.loc["SD", "shift error ↓"] == "–"
     none = measured[measured.metric != "probe_accuracy"]
     assert "probe accuracy ↑" not in latent_diagnostics(none).frame
+
+
+def test_the_note_says_of_what_the_errors_are():
+    measured = rows("sd")
+    without = measured[measured.metric == "probe_accuracy"].assign(metric="ifid", standard_error=float("nan"))
+    every = latent_diagnostics(pandas.concat([measured, without]))
+    assert every.note == "± one standard error, over images, of VIV over classes; iFID has none."
+    assert latent_diagnostics(measured[measured.metric != "viv"]).note == "± one standard error, over images."
+    none = latent_diagnostics(measured.assign(standard_error=float("nan")))
+    assert none.note == ""
 
 
 def test_refusals():

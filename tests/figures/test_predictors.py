@@ -10,7 +10,7 @@ import pytest
 from figure_rows import BASE, generation_rows, study
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.predictors import finding, predictors
+from lrcore.figures.predictors import expected, finding, predictors
 
 
 def test_predictors() -> None:
@@ -62,3 +62,11 @@ def test_predictors() -> None:
 )
 def test_the_title_says_what_comes_nearest(taus: dict[str, float], said: str) -> None:
     assert finding(taus) == said
+
+
+def test_what_is_expected_of_each_property_is_said() -> None:
+    said = expected(["ifd", "effective_dimension", "probe_accuracy"])
+    assert said == "Expected with a low distance: low iFD and effective dimension; high probe accuracy."
+    assert expected(["ifd"]) == "Expected with a low distance: low iFD."
+    made = predictors(study(generation_rows()))
+    assert expected(["ifd"]) in made.words.notes and made.figure.layout.yaxis.title.text == "best FD"

@@ -54,6 +54,25 @@ def test_axes() -> None:
     assert "step 200" in shown.words.subtitle
 
 
+def test_a_choice_of_one_value_has_no_column() -> None:
+    made = parameter_sensitivity(generation_rows().query("trainp == 'ln'"))
+    assert len(made.figure.data) == 2 * 4 * 2 and made.min_width == 0
+    assert made.figure.layout.xaxis7.title.text == "train shift" and "training density" not in made.alt
+    assert "the training density was not varied" in made.words.notes
+    alone = parameter_sensitivity(generation_rows().query("trainp == 'ln' and trainshift == 1 and sampleshift == 1"))
+    assert {title.text for title in alone.figure.layout.annotations} == {"one value only"}
+
+
+def test_labels_of_shifts_stand_level() -> None:
+    figure = parameter_sensitivity(generation_rows()).figure
+    assert list(figure.layout.xaxis11.ticktext) == ["1", "1.8"] and figure.layout.xaxis11.tickangle == 0
+    assert list(figure.layout.xaxis11.tickvals) == ["1.00", "1.78"]
+    assert list(figure.layout.xaxis10.ticktext) == ["ts", "ln", "pln"]
+    near = generation_rows()
+    near = near.assign(trainshift=near["trainshift"].replace(1.0, 1.76))
+    assert list(parameter_sensitivity(near).figure.layout.xaxis11.ticktext) == ["1.76", "1.78"]
+
+
 def test_with_repa_and_with_gaps() -> None:
     assert parameter_sensitivity(generation_rows(), "efficientnet_lite0").rows["distance"].min() == pytest.approx(4.0)
     one_value = parameter_sensitivity(diverged(generation_rows(), ae="sd", trainshift=1.0))

@@ -175,3 +175,14 @@ def test_a_best_that_is_not_clearly_better_than_noise_is_grey_and_said_to_be_so(
     plain = of_study(rows)
     assert "No anchors in these rows: " in plain.words.notes and "Grey" not in plain.words.notes
     assert {trace.marker.color for trace in markers(plain).values()} == {naming.AES[ae].colour for ae in rows.aes}
+
+
+def test_bars_that_no_mark_leaves_visible_are_said_to_be_hidden() -> None:
+    rows = reconstruction_rows()
+    near = study_tradeoff(generation_rows(), rows.assign(standard_error=1e-6)).words.notes
+    assert "Bars of one standard error over images are smaller than the marks." in near
+    span = (
+        rows.loc[rows["metric"] == "lpips_vgg", "value"].max() - rows.loc[rows["metric"] == "lpips_vgg", "value"].min()
+    )
+    wide = study_tradeoff(generation_rows(), rows.assign(standard_error=0.2 * span)).words.notes
+    assert "Bars are one standard error over images." in wide
