@@ -50,7 +50,7 @@ def file_names(source: str | Path, subfolder: str, revision: str, local: bool) -
         config = str(PurePosixPath(subfolder) / "config.json")
         found = try_to_load_from_cache(str(source), config, revision=revision or None)
         return _inside(Path(found).parent) if isinstance(found, str) else []
-    with contextlib.suppress(OSError, ValueError):  # which fetching the weights then tells
+    with contextlib.suppress(Exception):  # of whichever library asks; fetching the weights then tells what is wrong
         listed = HfApi(endpoint=constants.ENDPOINT).list_repo_files(str(source), revision=revision or None)
         paths = [PurePosixPath(name) for name in listed]
         return [path.name for path in paths if path.parent == PurePosixPath(subfolder)]

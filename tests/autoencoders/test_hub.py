@@ -78,3 +78,56 @@ def test_a_pickle_is_refused_with_the_command_that_converts_it(tmp_path):
     subprocess.run([sys.executable, *command], check=True)
     loaded = load_model(AutoencoderKL, folder).state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
+
+
+NAMES = ["README.md", "vae/config.json", "vae/diffusion_pytorch_model.fp16.safetensors", "unet/config.json"]
+
+
+def test_the_variants_of_a_repository_are_those_of_its_subfolder(monkeypatch):
+    asked = []
+
+    def listed(api, repository, revision=None):
+        asked.append((repository, revision))
+        return [*NAMES, "diffusion_pytorch_model.safetensors"]
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", listed)
+    found = hub.file_names("owner/model", "vae", "main", local=False)
+    assert found == ["config.json", "diffusion_pytorch_model.fp16.safetensors"] and asked == [("owner/model", "main")]
+    assert "diffusion_pytorch_model.safetensors" in hub.file_names("owner/model", "", "", local=False)
+    assert loading._variant("owner/model", "vae", "main", "", "owner/model/vae", local=False) == "fp16"
+    with pytest.raises(LrcoreError, match="'owner/model/vae' holds no weights of the variant 'bf16'; it has"):
+        loading._variant("owner/model", "vae", "", "bf16", "owner/model/vae", local=False)
+
+
+def test_a_hub_that_does_not_list_leaves_the_variant_as_it_was_asked_for(monkeypatch):
+    def broken(api, repository, revision=None):
+        raise RuntimeError("broken off")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", broken)
+    for wanted in ("", "fp16"):
+        assert loading._variant("owner/model", "", "", wanted, "owner/model", local=False) == wanted
+
+
+def test_what_was_fetched_before_is_looked_at_without_the_hub(tmp_path, monkeypatch):
+    for name in ("config.json", "diffusion_pytorch_model.fp16.safetensors"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda repository, file, revision=None: str(tmp_path / file)
+    )
+    assert loading._variant("owner/model", "", "", "", "owner/model", local=True) == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("names", "variant"),
+    [
+        (["diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"], ""),
+        (["diffusion_pytorch_model.fp16-00001-of-00002.safetensors"], "fp16"),
+        (["diffusion_pytorch_model-00001-of-00002.fp16.safetensors"], "fp16"),
+        (["diffusion_pytorch_model-00001-of-00002.safetensors"], ""),
+        (["taesd_encoder.safetensors", "config.json"], ""),
+    ],
+)
+def test_shards_are_of_their_variant(tmp_path, names, variant):
+    for name in names:
+        (tmp_path / name).touch()
+    assert loading._variant(tmp_path, "", "", "", str(tmp_path), local=True) == variant
