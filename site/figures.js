@@ -9,7 +9,7 @@
   const NARROW = 600; // pixels: below this width a figure's legend goes below it
   const NEAR = 300; // pixels: a figure that is nearer to the screen is drawn
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
-  const HIGHEST = 680; // pixels: leaves room on a page for what introduces a figure
+  const HIGHEST = Number(document.body?.dataset.highest ?? 680); // pixels: leaves room on a page for what introduces a figure
 
   const palettes = {
     light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff", page: "#ffffff" },

@@ -12,7 +12,7 @@ from lrcore.figures import picker_settings
 from lrcore.figures.atlas import Work, address, each, linked, read_works, short_title
 from lrcore.figures.recommendation import Evidence, answer, published_evidence, rule, study_evidence
 from lrcore.records.reading import read_atlas, read_published
-from lrcore.report_pages.blocks import Block, Fact, Facts, Html, Missing, Text
+from lrcore.report_pages.blocks import Block, Fact, Facts, Folded, Html, Missing, Text
 from lrcore.report_pages.card import sizes
 from lrcore.report_pages.shared import ATLAS, BIBLIOGRAPHY, shared
 from lrcore.report_pages.subject import Subject
@@ -37,10 +37,9 @@ def timesteps(subject: Subject) -> tuple[Block, ...]:
     else:
         evidence, whose = published_evidence(read_published(shared(ATLAS).parent)), "the published study at full scale"
     found = sizes(subject)
-    blocks: list[Block] = [Text(f"What follows rests on {whose}.")]
-    for ae in subject.own:
-        if ae in found:
-            blocks.append(_advised(evidence, ae, found[ae].channels_per_token, len(subject.own) > 1))
+    known = [ae for ae in subject.own if ae in found]
+    blocks: list[Block] = [Text(f"What follows rests on {whose}.")] if known else []
+    blocks += [_advised(evidence, ae, found[ae].channels_per_token, len(subject.own) > 1) for ae in known]
     if not measured:
         blocks.append(
             Missing(
@@ -78,9 +77,10 @@ def literature(subject: Subject) -> tuple[Block, ...]:
         alike = atlas_settings.alike(settings, channels)
         blocks.append(Text(f"Of {channels} channels per token, give or take {_WITHIN}: {picker_settings.said(alike)}"))
         if len(alike):
-            blocks.append(Html(_table(alike, works, channels), f"settings-{channels}", alike))
+            table = Html(_table(alike, works, channels), f"settings-{channels}", alike)
+            blocks.append(Folded("Each setting with its source", table, on_paper=False) if len(widths) > 1 else table)
         if named := _named(atlas, works, channels):
-            blocks.append(Html(*named))
+            blocks.append(named)
     return tuple(blocks)
 
 
@@ -105,7 +105,7 @@ def _count(autoencoders: int) -> str:
     return f"{autoencoders} {'autoencoder' if one else 'autoencoders'} of the atlas {'has' if one else 'have'}"
 
 
-def _named(atlas: pandas.DataFrame, works: dict[str, Work], channels: int) -> tuple[str, str, pandas.DataFrame] | None:
+def _named(atlas: pandas.DataFrame, works: dict[str, Work], channels: int) -> Folded | None:
     """The autoencoders with latents as wide, each with where its figures are from."""
     rows = atlas_settings.with_sizes(primary(atlas))
     ratio = rows["channels_per_token"] / channels
@@ -121,8 +121,6 @@ def _named(atlas: pandas.DataFrame, works: dict[str, Work], channels: int) -> tu
         size = f"{own['tokens'].iloc[0]} × {own['channels_per_token'].iloc[0]}" if own["tokens"].iloc[0] else ""
         parts.append(f"<li>{html.escape(str(name))}{f' ({size})' if size else ''}: {sources}</li>")
     columns = ["canonical", "family", "tokens", "channels_per_token", "source", "repository"]
-    text = (
-        f'<details class="lrcore-more"><summary>{_count(len(parts))} such latents (tokens × channels), and '
-        f"where their figures are from</summary><ul>{''.join(parts)}</ul></details>"
-    )
-    return text, f"autoencoders-{channels}", rows[columns]
+    summary = f"{_count(len(parts))} such latents (tokens × channels), and where their figures are from"
+    listed = Html(f"<ul>{''.join(parts)}</ul>", f"autoencoders-{channels}", rows[columns])
+    return Folded(summary, listed, on_paper=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ class Command(Block):
 
     @property
     def markup(self) -> str:
-        return f'<pre tabindex="0"><code>{html.escape(self.text)}</code></pre>'
+        return copied(self.text)
 
     def record(self) -> dict[str, Any]:
         return {"facts": {self.key: self.text}}
@@ -154,16 +155,16 @@ class Html(Block):
 
 @dataclass(frozen=True)
 class Folded(Block):
-    """What is looked up rather than read: shown when asked for, and on paper."""
+    """What is looked up rather than read: shown when asked for, and on paper, unless it is not for that."""
 
     summary: str
     block: Block
+    on_paper: bool = True
 
     @property
     def markup(self) -> str:
-        return (
-            f'<details class="lrcore-more"><summary>{html.escape(self.summary)}</summary>{self.block.markup}</details>'
-        )
+        kind = "lrcore-more" if self.on_paper else "lrcore-more lrcore-on-screen"
+        return f'<details class="{kind}"><summary>{html.escape(self.summary)}</summary>{self.block.markup}</details>'
 
     def record(self) -> dict[str, Any]:
         return self.block.record()
@@ -178,7 +179,7 @@ class Missing(Block):
 
     @property
     def markup(self) -> str:
-        run = f'<pre tabindex="0"><code>{html.escape(self.command)}</code></pre>' if self.command else ""
+        run = copied(self.command) if self.command else ""
         return f'<div class="lrcore-missing"><p>{html.escape(self.text)}</p>{run}</div>'
 
     def record(self) -> dict[str, Any]:
@@ -220,6 +221,12 @@ class Section:
                 if kind != "missing":
                     found[kind].update(values)
         return found
+
+
+def copied(text: str) -> str:
+    """HTML of what is copied as it stands: lines break between its words alone."""
+    words = re.sub(r"\S+", lambda word: f'<span class="lrcore-word">{html.escape(word[0])}</span>', text)
+    return f'<pre tabindex="0"><code>{words}</code></pre>'
 
 
 def rows_of(frame: pandas.DataFrame) -> list[dict[str, Any]]:

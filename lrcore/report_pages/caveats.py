@@ -198,28 +198,33 @@ _SHIFTS = {"trainshift": "train shift", "sampleshift": "sample shift"}
 
 
 def _at_an_edge(subject: Subject) -> Iterator[Caveat]:
+    """One for each kind of shift whose best is the smallest or the largest that was tried, where several were."""
     rows = subject.study.generation
     plain = rows[rows["repa"] == NO_REPA]
     if plain.empty:
         return
     settings = findings.mean_over_seeds(plain)
-    for ae in subject.own:
-        own = settings[settings["ae"] == ae]
-        best = findings.best_per_ae(own)
-        if best.empty:
-            continue
-        for parameter, name in _SHIFTS.items():
-            tried, value = sorted(own[parameter].unique()), float(best[parameter].iloc[0])
-            if len(tried) == 1 or value not in (tried[0], tried[-1]):
-                continue
-            end = "smallest" if value == tried[0] else "largest"
-            yield Caveat(
-                "best_at_edge",
-                f"The best {name} of {_label(ae)}, {value:.2f}, is the {end} of the {len(tried)} that were tried "
-                f"({', '.join(f'{one:.2f}' for one in tried)}): a better one may lie beyond.",
-                ae,
-                {"parameter": parameter, "best": value, "tried": [float(one) for one in tried]},
+    for parameter, name in _SHIFTS.items():
+        found: dict[str, dict[str, Any]] = {}
+        for ae in subject.own:
+            own = settings[settings["ae"] == ae]
+            tried = sorted(float(value) for value in own[parameter].unique())
+            best = findings.best_per_ae(own)[parameter].tolist()
+            if len(tried) > 1 and best and best[0] in (tried[0], tried[-1]):
+                found[ae] = {"best": float(best[0]), "tried": tried, "end": _ENDS[best[0] == tried[-1]]}
+        if found:
+            said = ", ".join(
+                f"{_label(ae)} {one['best']:.2f} ({one['end']} of {_tried(one)})" for ae, one in found.items()
             )
+            text = f"The best {name} is at the edge of those that were tried, so a better one may lie beyond: {said}."
+            yield Caveat("best_at_edge", text, subject.ae, {"parameter": parameter, "autoencoders": found})
+
+
+_ENDS = ("the smallest", "the largest")
+
+
+def _tried(one: dict[str, Any]) -> str:
+    return f"{len(one['tried'])}, {one['tried'][0]:.2f} to {one['tried'][-1]:.2f}"
 
 
 def _few(subject: Subject) -> Iterator[Caveat]:

@@ -23,7 +23,7 @@
 
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open])")];
+    folded = [...document.querySelectorAll("details:not([open], .lrcore-on-screen)")];
     for (const one of folded) one.open = true;
   });
   addEventListener("afterprint", () => {

@@ -12,6 +12,7 @@ from string import Template
 import plotly.offline
 
 import lrcore
+from lrcore.report_pages.blocks import copied
 from lrcore.report_pages.report import Report
 from lrcore.report_pages.shared import CHECKOUT, COMPARISON, FIGURES, STYLE, VENDOR, shared
 
@@ -37,14 +38,13 @@ def page(report: Report) -> str:
 def _body(report: Report) -> str:
     links = "".join(f'<li><a href="#{one.key}">{html.escape(one.title)}</a></li>' for one in report.sections)
     said = "".join(f"<p>{html.escape(text.text)}</p>" for text in report.verdict)
-    commands = html.escape("\n".join(report.commands))
     return (
         f"{_caveats(report)}"
         f'<section id="verdict" class="lrcore-verdict"><h2>In short</h2>{said}</section>'
         f'<nav class="lrcore-contents" aria-label="Sections"><ul>{links}</ul></nav>'
         f"{''.join(one.markup for one in report.sections)}"
         '<section id="reproduce"><h2>Make these numbers again</h2>'
-        f'<pre tabindex="0"><code>{commands}</code></pre></section>'
+        f"{copied(chr(10).join(report.commands))}</section>"
     )
 
 
@@ -54,11 +54,15 @@ def _caveats(report: Report) -> str:
     lines = [f"<li>{html.escape(one.text)}</li>" for one in report.caveats]
     if report.missing:
         links = ", ".join(f'<a href="#{one.key}">{html.escape(one.title)}</a>' for one in report.missing)
-        lines.append(f"<li>Not or not wholly measured: {links}. Each says which command measures it.</li>")
+        said = f"Not or not wholly measured: {links}. Each says which command measures it."
+        lines.append(f"<li>{said if report.begun else _FIRST}</li>")
     return (
         '<section id="caveats" class="lrcore-caveats"><h2>Before you read the numbers</h2>'
         f"<ul>{''.join(lines)}</ul></section>"
     )
+
+
+_FIRST = "Nothing is measured yet. What follows says, in this order, which commands measure it."
 
 
 def style() -> str:

@@ -61,9 +61,18 @@ class Report:
         return self.subject.report_command
 
     @property
+    def begun(self) -> bool:
+        """Whether anything is measured."""
+        return any(section.state != "missing" for section in self.sections if section.key not in _OF_NO_ROWS)
+
+    @property
     def missing(self) -> list[Section]:
         """The sections that lack something."""
         return [section for section in self.sections if section.missing]
+
+
+_OF_NO_ROWS = ("timesteps", "cite")
+"""Sections that say something without rows."""
 
 
 def make(subject: Subject) -> Report:

@@ -131,7 +131,8 @@ def test_a_study_without_any_rows_says_what_comes_first(tmp_path: Path) -> None:
     assert [one.text for one in report.verdict] == ["Nothing of study smoke is measured yet."]
     assert {section.state for section in report.sections} <= {"missing", "partly", "measured"}
     assert not any(section.state == "measured" for section in report.sections if section.key != "cite")
-    assert "python -m lrcore.reconstruct smoke" in Elements(page(report)).said
+    said = Elements(page(report)).said
+    assert "python -m lrcore.reconstruct smoke" in said and "Nothing is measured yet. What follows says" in said
     json.dumps(record(report), allow_nan=False)
 
 
@@ -256,10 +257,9 @@ def test_what_is_wrong_with_the_numbers_is_said_first(whole: Path, tmp_path: Pat
     assert found["not_normalised"].values["mean"] == pytest.approx(0.5)
     assert 'normalise = "all" under [autoencoders.flux2]' in found["not_normalised"].text
     assert "lrcore.check made.toml --ae flux2" in found["range"].text
-    assert {one.values["parameter"] for one in told if one.key == "best_at_edge"} == {
-        "trainshift",
-        "sampleshift",
-    }
+    edges = {one.values["parameter"]: one.values["autoencoders"] for one in told if one.key == "best_at_edge"}
+    assert set(edges) == {"trainshift", "sampleshift"}
+    assert edges["trainshift"] == {"flux2": {"best": 2.95, "tried": [1.0, 2.95], "end": "the largest"}}
 
 
 def test_caveats_stand_before_the_verdict_and_that_before_the_numbers(report: Report, html: str) -> None:
