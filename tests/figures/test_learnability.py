@@ -59,7 +59,7 @@ def test_words_say_by_which_samples() -> None:
         "samples that chose the setting, which flatters a little."
     )
     chosen = with_choice(grid)
-    assert "by 128 new samples of 2 trainings of each." in learned_in_words({"toy": chosen})
+    assert "by 128 new samples of 3 trainings of each." in learned_in_words({"toy": chosen})
     some = dataclasses.replace(chosen, confirmed=chosen.confirmed.query("ae != 'sd'"))
     assert "; of SD by the 64 samples that chose" in learned_in_words({"toy": some})
 

@@ -49,7 +49,7 @@ def test_what_was_measured_beside_the_grid() -> None:
     more = dataclasses.replace(with_choice(with_choice(rows), 256), widths=rows.generation.head(3).assign(width=64.0))
     assert prose.measured_again(more) == (
         "Beside these the study `toy` measured the settings that it chose, and what else was tried there, by 128 and "
-        "256 new samples (seed 1) in 16 evaluations; and transformers of width 64 in 3 evaluations, kept apart."
+        "256 new samples (seed 1) in 24 evaluations; and transformers of width 64 in 3 evaluations, kept apart."
     )
 
 
