@@ -30,6 +30,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -76,7 +77,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
 
     subject = find(options.study, options.data, options.imgs, options.ae, _folders(options))
     report = make(subject)
-    out = options.out or Path("reports") / f"{'-'.join(filter(None, [subject.name, options.ae]))}.html"
+    name = re.sub(r"[^\w.-]+", "-", "-".join(filter(None, [subject.name, options.ae])))
+    out = options.out or Path("reports") / f"{name}.html"
     _require_own(out.with_suffix(".json"))
     content = {
         out.with_suffix(".json"): json.dumps(record(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n",

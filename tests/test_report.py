@@ -58,6 +58,8 @@ def test_what_is_no_report_is_not_replaced(
         (["mada"], "unknown study 'mada'; allowed: made"),
         (["made", "--ae", "mine"], "unknown --ae 'mine'; allowed: sd, flux2"),
         (["made", "--out", "x.pdf"], "--out must end in .html, got 'x.pdf'"),
+        (["a" * 5000], "unknown study 'aaaa"),
+        (["../made"], "unknown study '../made'; allowed: made"),
         (["other.toml"], "study file 'other.toml' does not exist"),
         ([], "the following arguments are required: study"),
     ],

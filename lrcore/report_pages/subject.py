@@ -103,7 +103,7 @@ def find(argument: str, data: Path, imgs: Path, ae: str = "", options: str = "")
     planned = _planned(argument)
     there = studies_with_rows(data)
     if planned is None and argument not in there:
-        file = [f"{argument}.toml"] if Path(f"{argument}.toml").is_file() else []
+        file = [f"{argument}.toml"] if _is_beside(argument) else []
         allowed = [*there, *(name for name in study_names() if name not in there), *file, "a path ending in .toml"]
         raise unknown("study", argument, allowed)
     name = planned.name if planned else argument
@@ -137,10 +137,18 @@ def _planned(argument: str) -> Study | None:
     """The study's file: it must be right where it is named, and may be missing where its name is."""
     if argument.endswith(".toml") or argument in study_names():
         return load_study(argument)
-    if Path(f"{argument}.toml").is_file():
+    if _is_beside(argument):
         with contextlib.suppress(LrcoreError):
             return load_study(f"{argument}.toml")
     return None
+
+
+def _is_beside(name: str) -> bool:
+    """Whether the file of a study lies in the working folder."""
+    try:
+        return Path(f"{name}.toml").is_file()
+    except (OSError, ValueError):  # no name of a file, such as one that is too long
+        return False
 
 
 def _as_argument(argument: str, planned: Study | None) -> str:

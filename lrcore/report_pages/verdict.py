@@ -135,7 +135,8 @@ def _learnable(subject: Subject) -> Text | None:
     label, samples = words.bare(findings.label(settings)), int(settings["n_samples"].iloc[0])
     values = {"distance": label, "n_samples": samples, "noise_of_difference": noise}
     unknown = "; the noise of the seed is not known" if math.isnan(noise) and len(distances) > 1 else ""
-    measured = f"{samples:,} samples, the best of {best_of(settings)}{unknown}"
+    which = "the chosen setting of each, measured anew" if study.anew else f"the best of {best_of(settings)}"
+    measured = f"{samples:,} samples, {which}{unknown}"
     distances = words.above_zero(distances)
     if not subject.ae:
         best = words.leaders({ae: distances[ae] for ae in distances if ae in clear}, noise)
