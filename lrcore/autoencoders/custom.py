@@ -7,7 +7,8 @@
     class Mine(Autoencoder):
         def __init__(self, resolution):
             super().__init__()
-            self.shape = LatentShape(resolution, (resolution // 4, resolution // 4), channels_per_token=48)
+            grid = (resolution // 4, resolution // 4)
+            self.shape = LatentShape(resolution, grid, channels_per_token=48, patch=4)
             self.down, self.up = nn.PixelUnshuffle(4), nn.PixelShuffle(4)
 
         def encode_batch(self, images):                       # float32 in [-1, 1], (B, 3, H, W)

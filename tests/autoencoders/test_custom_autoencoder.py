@@ -15,6 +15,7 @@ from lrcore.autoencoders import custom
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.autoencoders.custom import check_custom_name, custom_fingerprint, load_custom
 from lrcore.errors import LrcoreError
+from lrcore.metrics.equivariance import equivariance_errors
 from lrcore.figures.tradeoff import study_tradeoff
 from lrcore.records.reading import read_generation, read_latents, read_reconstruction
 
@@ -165,3 +166,11 @@ def test_the_page_shows_the_same_example():
     page = (Path(__file__).parents[2] / "posts" / "your-own-autoencoder.qmd").read_text()
     shown = re.search(r"```python\n# my_autoencoder.py\n(.*?)\n```", page, re.DOTALL)[1]
     assert shown == EXAMPLE
+
+
+def test_the_example_knows_that_its_tokens_are_patches_of_pixels(example):
+    """Flipped or shifted by a token, the image's own pixels are the latent's."""
+    made = load_custom(example, 32)
+    images = torch.randint(0, 256, (16, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    found = equivariance_errors(made.encode, images, made.shape.grid, made.shape.patch)
+    assert float(found["flip_error"].value) < 1e-6 and float(found["shift_error"].value) < 1e-6
