@@ -15,8 +15,8 @@ from lrcore.autoencoders import custom
 from lrcore.autoencoders.base import Autoencoder
 from lrcore.autoencoders.custom import check_custom_name, custom_fingerprint, load_custom
 from lrcore.errors import LrcoreError
-from lrcore.metrics.equivariance import equivariance_errors
 from lrcore.figures.tradeoff import study_tradeoff
+from lrcore.metrics.equivariance import equivariance_errors
 from lrcore.records.reading import read_generation, read_latents, read_reconstruction
 
 
