@@ -200,10 +200,10 @@ def agreeing(rows: pandas.DataFrame, theirs: Study, where: str) -> pandas.DataFr
     for column, (key, values) in wanted.items():
         kept = left[left[column].isin(values)]
         if kept.empty and len(left):
-            found = ", ".join(map(str, sorted(left[column].unique())[:5]))
+            found = ", ".join(map(shown, left[column].unique().tolist()[:5]))
             raise LrcoreError(
                 f"{key}: rows of study '{theirs.name}' in '{where}' are of {found}, but its file says "
-                f"{', '.join(map(str, values))}: they were measured by another state of the study, and cannot be "
+                f"{', '.join(map(shown, values))}: they were measured by another state of the study, and cannot be "
                 "compared with what it would measure now"
             )
         left = kept

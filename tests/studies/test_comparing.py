@@ -192,7 +192,10 @@ def test_rows_of_another_state_of_the_study_are_left_out_or_refused_by_key():
     ):  # fmt: skip
         other = rows_of(study, study.cells[:4], **{column: value})
         assert len(agreeing(pandas.concat([rows, other]), study, "data")) == 8
-        with pytest.raises(LrcoreError, match=rf"^{re.escape(key)}: rows of study 'cifar10' in 'data' are of {value}"):
+        with pytest.raises(
+            LrcoreError,
+            match=rf"^{re.escape(key)}: rows of study 'cifar10' in 'data' are of {value!r}, but its file says ",
+        ):
             agreeing(other, study, "data")
     assert agreeing(rows.head(0), study, "data").empty
 
