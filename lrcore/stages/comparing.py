@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas
 
 import lrcore
-from lrcore.errors import LrcoreError, shown
+from lrcore.errors import LrcoreError, shown, unknown
 from lrcore.records.reading import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
@@ -67,15 +67,22 @@ def comparison(name_or_path: str, reference: str, folders: Folders, runs_code: b
 
 
 def _require_file(reference: str, places: list[Path]) -> None:
-    """Refuse a study of which there are rows alone: its protocol stands in its file."""
+    """Refuse what is no study, or one of which there are rows alone: its protocol stands in its file.
+
+    Raises:
+        LrcoreError: it is no path and no study that ships; with those there are.
+    """
     if reference.endswith(".toml") or reference in study_names():
         return
-    for data in places:
-        if reference in set(read_generation(data)["study"]):
-            raise LrcoreError(
-                f"{OPTION} {shown(reference)}: its rows are in '{data}', but what it measures stands in its file: "
-                f"give the path of that, such as {reference}.toml"
-            )
+    there = {str(name): data for data in reversed(places) for name in read_generation(data)["study"].unique()}
+    if reference in there:
+        raise LrcoreError(
+            f"{OPTION} {shown(reference)}: its rows are in '{there[reference]}', but what it measures stands in its "
+            f"file: give the path of that, such as {reference}.toml"
+        )
+    others = ", ".join(f"{name}.toml" for name in sorted(set(there) - set(study_names())))
+    more = f"; of these there are rows, too, where their file is given: {others}" if others else ""
+    raise LrcoreError(f"{OPTION}: {unknown('study', reference, [*study_names(), 'a path ending in .toml'])}{more}")
 
 
 def _rows(theirs: Study, places: list[Path]) -> tuple[Path, pandas.DataFrame]:
