@@ -42,7 +42,7 @@ class ClassFolders:
 
     def __init__(self, data: Data) -> None:
         """Raises:
-        LrcoreError: no such folders, a class folder without images, or classes that differ between the two.
+        LrcoreError: no such folders, a class folder without images, or classes that differ between two.
         """
         self.where = data.path
         self._root, self._imagenet = Path(data.path), data.dataset == "imagenet"
@@ -100,7 +100,15 @@ def _parts(data: Data) -> dict[str, FolderImages]:
         return _imagenet_parts(root)
     if not data.validation_path:
         return {"": _listed(root)}
-    return {"train": _listed(root), "validation": _listed(Path(data.validation_path), "data.validation_path")}
+    parts = {"train": _listed(root), "validation": _listed(Path(data.validation_path), "data.validation_path")}
+    train, validation = (set(images.labels.names) for images in parts.values())
+    first, second = _few(train - validation), _few(validation - train)
+    if train != validation:
+        raise LrcoreError(
+            f"data.path '{shown(root)}' and data.validation_path '{shown(data.validation_path)}' must hold the same "
+            f"class folders; only in the first: {first}; only in the second: {second}"
+        )
+    return parts
 
 
 def _imagenet_parts(root: Path) -> dict[str, FolderImages]:

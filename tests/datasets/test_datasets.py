@@ -69,6 +69,9 @@ def test_validation_images_may_have_a_folder_of_their_own(folder, tmp_path):
         load_splits(dataclasses.replace(both, validation_images=8))
     same = load_splits(dataclasses.replace(both, validation_path=both.path, validation_images=8))
     assert torch.equal(same.train.images, same.validation.images)
+    shutil.copytree(other / "cat", other / "ant")
+    with pytest.raises(LrcoreError, match=r"must hold the same class folders; .* first: \(none\); .* second: ant"):
+        load_splits(dataclasses.replace(both, validation_images=7))
     with pytest.raises(LrcoreError, match=r"data.validation_path '.*nowhere' is not a folder"):
         load_splits(dataclasses.replace(both, validation_path=str(other / "nowhere")))
 

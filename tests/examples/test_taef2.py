@@ -6,7 +6,7 @@ import pytest
 
 from lrcore import check
 from lrcore.figures.photographs import measured
-from lrcore.records.reading import read_reconstruction
+from lrcore.records.reading import read_latents, read_reconstruction
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.autoencoder import require_pretrained
@@ -73,6 +73,16 @@ def test_committed_rows_are_of_the_studies_as_they_stand(name):
     assert set(rows["n_images"]) == {data.validation_images} and rows["standard_error"].gt(0).all()
     folder = Path(data.validation_path or data.path).name
     assert set(rows["dataset"]) == {f"{folder}/validation[:{data.validation_images}]"}
+
+
+@pytest.mark.parametrize("name", ["photos-128", "photos-kodak"])
+def test_committed_latents_are_of_the_studies_as_they_stand(name):
+    data, rows = load_study(str(EXAMPLE / f"{name}.toml")).data, committed(read_latents, name)
+    validation = rows[rows["split"] == "validation"]
+    assert set(validation["n_images"]) == {data.validation_images} and set(rows["channels_per_token"]) == {32}
+    unknown = rows[rows["value"].isna()]
+    assert set(unknown["metric"]) == {"within_class_variance", "neighbour_consistency_5", "neighbour_consistency_10"}
+    assert set(unknown["protocol"]) == {"not measured: all images are of one class"}
 
 
 def test_the_readme_has_the_figures_of_the_rows():
