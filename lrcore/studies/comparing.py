@@ -19,7 +19,7 @@ import pandas
 from lrcore.errors import LrcoreError, naming, shown
 from lrcore.flow.shapes import SHAPES
 from lrcore.metrics.shipped import NAMES
-from lrcore.spec.study import NO_SKIP, Cell, Choice, Grid, Study, written
+from lrcore.spec.study import NO_REPA, NO_SKIP, Cell, Choice, Grid, Study, written
 from lrcore.studies.checks import check
 from lrcore.studies.loading import content_of, load_study, merged, own_content
 from lrcore.studies.typed_toml import build
@@ -255,9 +255,13 @@ def as_far_as_measured(study: Study, theirs: Study, rows: pandas.DataFrame) -> S
               for _, part in names.groupby(grid["ae"])]  # fmt: skip
     measured = set(_of_all(per_ae))
     steps = _of_all(part["step"].astype(int) for _, part in grid.groupby("ae"))
-    kept = tuple(table for table in study.grid if _single(table) in measured)
+    kept = tuple(table for table in study.grid if _single(table) in measured) or study.grid
     training = dataclasses.replace(study.training, evaluate_at=tuple(sorted(steps)))
-    found = dataclasses.replace(study, grid=kept or study.grid, training=training)
+    found = dataclasses.replace(study, grid=kept, training=training)
+    plain = [cell for cell in found.cells if (cell.repa, cell.train_seed, cell.width, cell.skip) ==
+             (NO_REPA, study.seed, 0, NO_SKIP)]  # fmt: skip
+    if not plain:  # nothing that a best could be chosen from
+        found = dataclasses.replace(found, choice=())
     check(found)
     return found
 

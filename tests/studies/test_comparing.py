@@ -213,6 +213,11 @@ def test_what_no_row_could_be_compared_with_is_not_trained(tmp_path):
     ]
     assert found.training.evaluate_at == (1000,)
     assert as_far_as_measured(study, theirs, rows.head(0)) == study
+    # where theirs have nothing plain so far, there is nothing to choose from
+    text = f'extends = "{TINY}"\n[[choice]]\nae = ["flux2", "rae"]\nn_samples = [8]\n'
+    chosen, other = compared(write(tmp_path, MINE), write(tmp_path, text, "other.toml"))
+    begun = as_far_as_measured(chosen, other, rows_of(other, [cell for cell in other.cells if cell.repa != "none"]))
+    assert chosen.choice and not begun.choice and [cell.repa for cell in begun.cells] == ["efficientnet_lite0"]
     # rows of one autoencoder alone: what it has
     one = as_far_as_measured(study, theirs, rows[rows["ae"] == "sd"])
     assert len(one.cells) == 4 and one.training.evaluate_at == (1000, 3000)
