@@ -54,19 +54,95 @@
       return { about: found.about, both };
     }
 
+    // What the reader chose last, or the page: groups without it show another, those after them show it again.
+    const wanted = { x: x.value, y: y.value };
+
     function offer(spec) {
       const { quantities } = spec.groups.find((one) => one.group === group.value);
+      const there = (name) => quantities.includes(name);
       for (const select of [x, y]) {
-        const before = select.value;
         select.replaceChildren(...quantities.map((name) => make("option", spec.labels[name], { value: name })));
-        if (quantities.includes(before)) select.value = before;
       }
-      if (x.value === y.value) x.value = quantities.find((name) => name !== y.value);
+      const first = (names, other) => names.find(there) ?? quantities.find((name) => name !== other);
+      y.value = first([wanted.y, "gfid"], first([wanted.x, "rfid"], ""));
+      x.value = first([wanted.x, "rfid"], y.value);
+      if (x.value === y.value && wanted.x !== wanted.y) x.value = quantities.find((name) => name !== y.value);
     }
 
     const isWide = (spec, values) => Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= spec.log;
-    const axis = (spec, values) =>
-      values.length && isWide(spec, values) ? { type: "log", dtick: "D2", tickformat: "~g" } : { type: "linear" };
+    function axis(spec, values) {
+      if (!values.length) return { type: "linear" };
+      const log = isWide(spec, values);
+      const places = log ? values.map(Math.log10) : values;
+      const [low, high] = [Math.min(...places), Math.max(...places)];
+      const pad = spec.pad * (high - low) || 0.05;
+      const range = [low - pad, high + pad];
+      return log ? { type: "log", dtick: "D2", tickformat: "~g", range } : { type: "linear", range };
+    }
+    function titled(spec, name, { type }) {
+      const way = spec.better[name] ? `, ${spec.better[name]} is better` : "";
+      return `${spec.labels[name]}${way}${type === "log" ? ", log scale" : ""}`;
+    }
+
+    // As `atlas_scatter.name_outermost`: names of the best and the outermost points, of those that have room.
+    function names(spec, both, axes) {
+      const { character, line, gap, plots, places } = spec.room;
+      const shares = [x, y].map((one, at) => {
+        const { type, range } = axes[at];
+        const values = both.map((latent) => latent[4][one.value][0]);
+        return values.map((value) => ((type === "log" ? Math.log10(value) : value) - range[0]) / (range[1] - range[0]));
+      });
+      const end = ([of, way]) => {
+        const wanted = way === "lower" ? Math.min(...shares[of]) : Math.max(...shares[of]);
+        return shares[of].indexOf(wanted);
+      };
+      const [across, up] = [x, y].map((one) => spec.better[one.value]);
+      const ends = [[1, up], [0, across], [1, "higher"], [0, "higher"], [1, "lower"], [0, "lower"]];
+      const told = new Set(ends.filter(([, way]) => way).map(end));
+      const box = (at, place, [width, height]) => {
+        const [vertical, horizontal] = place.split(" ");
+        const away = both[at][3] / 2 + gap;
+        const wide = character * [...both[at][0]].length;
+        const left = shares[0][at] * width + { left: -away - wide, center: -wide / 2, right: away }[horizontal];
+        const bottom = shares[1][at] * height + { top: away, middle: -line / 2, bottom: -away - line }[vertical];
+        return [left, bottom, left + wide, bottom + line];
+      };
+      const meet = (one, other) =>
+        Math.min(one[2], other[2]) > Math.max(one[0], other[0]) && Math.min(one[3], other[3]) > Math.max(one[1], other[1]);
+      const taken = plots.map(([width, height]) =>
+        both.map((latent, at) => {
+          const [middle, up, half] = [shares[0][at] * width, shares[1][at] * height, 0.4 * latent[3]];
+          return [middle - half, up - half, middle + half, up + half];
+        }),
+      );
+      const free = (at, place) =>
+        plots.every((plot, number) => {
+          const here = box(at, place, plot);
+          const inside = here[0] >= 0 && here[1] >= 0 && here[2] <= plot[0] && here[3] <= plot[1];
+          return inside && !taken[number].some((other) => meet(here, other));
+        });
+      const found = [];
+      for (const at of told) {
+        const place = places.find((one) => free(at, one));
+        if (!place) continue;
+        plots.forEach((plot, number) => taken[number].push(box(at, place, plot)));
+        const [vertical, horizontal] = place.split(" ");
+        const away = both[at][3] / 2 + gap;
+        const point = (of) => axes[of].range[0] + shares[of][at] * (axes[of].range[1] - axes[of].range[0]);
+        found.push({
+          x: point(0),
+          y: point(1),
+          text: `<b>${plain(both[at][0])}</b>`,
+          font: { size: 12 },
+          showarrow: false,
+          xanchor: { left: "right", center: "center", right: "left" }[horizontal],
+          yanchor: { top: "bottom", middle: "middle", bottom: "top" }[vertical],
+          xshift: { left: -away, center: 0, right: away }[horizontal],
+          yshift: { top: away, middle: 0, bottom: -away }[vertical],
+        });
+      }
+      return found;
+    }
     const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
     function drawing(spec, before, both) {
@@ -95,22 +171,26 @@
         });
       }
       const layout = structuredClone(before);
-      for (const [name, one] of [["xaxis", x], ["yaxis", y]]) {
-        const values = both.map((latent) => latent[4][one.value][0]);
-        layout[name] = { title: { text: plain(spec.labels[one.value]) }, ...axis(spec, values) };
+      const axes = [x, y].map((one) => axis(spec, both.map((latent) => latent[4][one.value][0])));
+      for (const [at, one] of [x, y].entries()) {
+        layout[["xaxis", "yaxis"][at]] = { title: { text: plain(titled(spec, one.value, axes[at])) }, ...axes[at] };
       }
+      layout.annotations = both.length ? names(spec, both, axes) : [];
       return { data, layout };
     }
 
     function words(spec, about, both) {
-      const lowest = (one) => {
-        const least = Math.min(...both.map((latent) => latent[4][one.value][0]));
-        const found = both.filter((latent) => latent[4][one.value][0] === least);
+      const best = (one) => {
+        const values = both.map((latent) => latent[4][one.value][0]);
+        const value = spec.better[one.value] === "lower" ? Math.min(...values) : Math.max(...values);
+        const found = both.filter((latent) => latent[4][one.value][0] === value);
         const names = found.length < 3 ? found.map(([name]) => name).join(" and ") : `${found.length} latents`;
-        return `Lowest ${spec.labels[one.value]}: ${names}, ${found[0][4][one.value][1]}.`;
+        return `Best ${spec.labels[one.value]}: ${names}, ${found[0][4][one.value][1]}.`;
       };
-      const ends = x.value === y.value ? [y] : [y, x];
-      const title = both.length ? ends.map(lowest).join(" ") : "No latent of the group has both";
+      const ends = (x.value === y.value ? [y] : [y, x]).filter((one) => spec.better[one.value]);
+      const [across, up] = [x, y].map((one) => spec.labels[one.value]);
+      const drawn = `${up[0].toUpperCase()}${up.slice(1)} against ${across}, ${both.length} latents.`;
+      const title = both.length ? ends.map(best).join(" ") || drawn : "No latent of the group has both";
       figure.querySelector(".lrcore-title").textContent = title;
       figure.querySelector(".lrcore-subtitle").textContent = about;
       plot.setAttribute("aria-label", `${title} ${both.length} latents; the table below has them all.`);
@@ -204,8 +284,9 @@
       note({ group: group.value, x: x.value, y: y.value });
       draw();
     });
-    for (const select of [x, y]) {
+    for (const [name, select] of [["x", x], ["y", y]]) {
       select.addEventListener("change", () => {
+        wanted[name] = select.value;
         note({ group: group.value, x: x.value, y: y.value });
         draw();
       });
@@ -215,8 +296,8 @@
 
     async function followLink() {
       group.value = asked.get("group");
+      for (const name of ["x", "y"]) wanted[name] = asked.get(name) ?? wanted[name];
       offer(await specOf(root));
-      for (const [name, select] of [["x", x], ["y", y]]) if (has(select, asked.get(name))) select.value = asked.get(name);
       draw();
     }
   }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import pandas
 
 from lrcore.errors import LrcoreError
+from lrcore.figures import words
+from lrcore.records.atlas_sources import Group
 from lrcore.records.atlas_vocabulary import QUANTITIES
-from lrcore.results.naming import METRICS
 
 BIBLIOGRAPHY = Path("posts/references.bib")
 PAGE = "atlas.html"
@@ -40,36 +41,28 @@ FAMILY_LOOKS = {
 }
 """By the names of `records.atlas_vocabulary.FAMILIES`."""
 
-SOURCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#6B7681")
+SOURCE_COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#6B7681", "#44AA99", "#AA4499",
+    "#999933", "#A87B51", "#E15759", "#5C6BC0",
+)  # fmt: skip
+SOURCE_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
 
-_LABELS = {
-    "gfid": "gFID",
-    "is": "Inception score",
-    "rfid": "rFID",
-    "ris": "Inception score of reconstructions",
-    "mse": "MSE",
-    "ifid": "iFID",
-    "linear_probe": "linear probe (%)",
-    "linear_probe_top5": "linear probe, top 5 (%)",
-    "cds": "CDS",
-    "viv": "VIV",
-    "lds_a": "LDS, first column",
-    "lds_b": "LDS, second column",
-    "sec_at_0.5": "SEC@0.5",
-    "eq_loss": "EQ loss",
-    "se_loss": "SE loss",
-    "vf_loss": "VF loss",
-    "gmm_loss": "GMM loss",
-    "cknna": "CKNNA",
-    "se_cknna": "SE-CKNNA",
-    "kl": "KL",
-    "geneval": "GenEval",
-    "dpgbench": "DPG-Bench",
-    "genaibench": "GenAI-Bench",
-    "channels_per_token": "channels per token",
-    "tokens": "tokens",
-    "fdr6": "FDr6",
-}
+
+def source_looks(sources: Iterable[str]) -> dict[str, Look]:
+    """How each source is drawn, by its place in a list that all figures of a page share: no two alike of the first 84.
+
+    Each is its own label.
+    """
+    colours, symbols = len(SOURCE_COLOURS), len(SOURCE_SYMBOLS)
+    return {
+        name: Look(name, SOURCE_COLOURS[at % colours], SOURCE_SYMBOLS[at // colours % symbols])
+        for at, name in enumerate(dict.fromkeys(sources))
+    }
+
+
+def listed_sources(atlas: pandas.DataFrame, groups: Mapping[str, Group]) -> list[str]:
+    """The sources of the atlas: those with protocol groups first, in their order, then the others by name."""
+    return list(dict.fromkeys([*(group.source for group in groups.values()), *sorted(set(atlas["source"]))]))
 
 
 @dataclass(frozen=True)
@@ -81,14 +74,36 @@ class Work:
 
 
 def quantity_label(quantity: str) -> str:
-    """A quantity as an axis has it: 'gFID', 'PSNR (dB)'."""
-    if quantity in _LABELS:
-        return _LABELS[quantity]
-    if quantity in METRICS:
-        return METRICS[quantity].label
-    label = quantity.replace("fdr_", "FDr ").replace("_", " ")
-    unit = next(iter(QUANTITIES[quantity].units)) if quantity in QUANTITIES else ""
-    return f"{label} ({unit})" if unit and unit not in label else label
+    """A quantity as an axis has it, with its unit where it has one alone: 'gFID', 'PSNR (dB)'."""
+    if quantity not in QUANTITIES:
+        return quantity.replace("_", " ")
+    known = QUANTITIES[quantity]
+    unit = next(iter(known.units)) if len(known.units) == 1 else ""
+    return f"{known.label} ({unit})" if unit and unit not in known.label else known.label
+
+
+def predictor_label(predictor: str) -> str:
+    """What a correlation is of, a quantity or a source's own words; '-psnr' has its sign turned."""
+    name = predictor.removeprefix("-")
+    sign = "\N{MINUS SIGN}" if name != predictor else ""
+    if name in QUANTITIES:
+        return sign + words.bare(quantity_label(name))
+    return sign + " ".join(_OWN_WORDS.get(word, word) for word in name.replace("_", " ").split())
+
+
+_OWN_WORDS = {"lds": "LDS", "lnc": "LNC", "srss": "SRSS", "t2i": "text-to-image score"}
+"""What predictors are called that are no quantity of the atlas."""
+
+
+def better(quantity: str) -> str:
+    """Which values of a quantity are better: 'lower', 'higher', or '' where neither is, as of a size."""
+    return QUANTITIES[quantity].better if quantity in QUANTITIES else ""
+
+
+def axis_title(quantity: str, log: bool) -> str:
+    """A quantity with its direction and its scale: 'gFID, lower is better, log scale'."""
+    way = better(quantity)
+    return f"{quantity_label(quantity)}{f', {way} is better' if way else ''}{', log scale' if log else ''}"
 
 
 def look(family: str) -> Look:

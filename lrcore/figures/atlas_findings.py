@@ -10,9 +10,21 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.figures import style, words
-from lrcore.figures.atlas import FAMILY_LOOKS, Work, address, each, linked, look, quantity_label, short_title
-from lrcore.figures.atlas_forest import colours_of, table_of
-from lrcore.figures.atlas_scatter import profile_link
+from lrcore.figures.atlas import (
+    FAMILY_LOOKS,
+    Look,
+    Work,
+    address,
+    each,
+    linked,
+    look,
+    quantity_label,
+    short_title,
+    source_looks,
+)
+from lrcore.figures.atlas_forest import table_of
+from lrcore.figures.atlas_scatter import name_outermost, profile_link
+from lrcore.figures.beside import side_by_side
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.results import atlas as statistics
 from lrcore.results import correlations
@@ -39,19 +51,19 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         return Markup("<p>No source has two settings that differ in one thing alone yet.</p>")
     rows = rows.assign(title=[short_title(source, works) for source in rows["source"]])
     kinds = [over for over in _OVER if over in set(rows["over"])]
-    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 90 + 30 * (len(rows) + len(kinds))})
+    figure = go.Figure(layout={"template": style.TEMPLATE, "height": 60 + 26 * (len(rows) + len(kinds))})
     names: list[str] = []
-    places: list[int] = []
     for kind, colour in zip(kinds, ("#D55E00", "#0072B2", "#009E73", "#CC79A7"), strict=False):
-        part = rows[rows["over"] == kind]
-        at = [len(names) + number for number in range(len(part))]
+        part = rows[rows["over"] == kind].sort_values(["share", "pairs"], ascending=False, kind="stable")
+        names.append(f"<b>{words.capital(_OVER[kind])}</b>")
         figure.add_trace(
             go.Bar(
                 x=(100 * part["share"]).tolist(),
-                y=at,
+                y=[len(names) + number for number in range(len(part))],
                 orientation="h",
                 width=0.6,
-                marker={"color": colour},
+                # the line shows a bar of 0, too
+                marker={"color": colour, "line": {"color": colour, "width": 2}, "opacity": _opacities(part)},
                 name=_OVER[kind],
                 text=[f"{row.crossing} of {row.pairs}" for row in each(part)],
                 textposition="outside",
@@ -62,10 +74,10 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
             )
         )
         names += part["title"].tolist()
-        places += at
     figure.update_xaxes(title="pairs of latents that swap places (%)", range=[0, max(60, 115 * rows["share"].max())])
+    places = list(range(len(names)))
     figure.update_yaxes(tickvals=places, ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False)
-    figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 90})
+    figure.update_layout(showlegend=False)
     title = finding_of_swaps(rows)
     alt = f"{title}. " + "; ".join(
         f"{_OVER[row.over]} in {row.title}: {row.crossing} of {row.pairs} pairs" for row in each(rows)
@@ -74,7 +86,8 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         f"Pairs of latents that stand the other way round by {quantity_label(quantity)} where one source changes one "
         "thing and nothing else that it states."
     )
-    notes = f"Sources with three pairs or more, beside their bars. Noise swaps some: one training each. {SOURCE}"
+    few = f"paler: fewer than {FEWEST_PAIRS}, of which the title does not speak"
+    notes = f"Sources with three pairs or more, beside their bars; {few}. Noise swaps some: one training each. {SOURCE}"
     drawn = SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, f"{notes} {CHOOSE}"))
     lines = {
         _key(row.over, row.source): [
@@ -90,6 +103,7 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
 
 
 CHOOSE = "Choose a mark to see where its figures stand."
+BESIDE = "Marks of one place stand side by side; pointing at one tells its value."
 
 
 def with_sources(figure: SiteFigure, heads: Sequence[str], lines: Mapping[str, Sequence[str]]) -> Markup:
@@ -119,6 +133,10 @@ def source_address(atlas: pandas.DataFrame, source: str, works: Mapping[str, Wor
 def _key(*parts: object) -> str:
     """What a mark and its line of the table share."""
     return "|".join(str(part) for part in parts)
+
+
+def _opacities(rows: pandas.DataFrame) -> list[float]:
+    return [1.0 if pairs >= FEWEST_PAIRS else 0.45 for pairs in rows["pairs"]]
 
 
 def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
@@ -154,7 +172,8 @@ def finding_of_swaps(rows: pandas.DataFrame) -> str:
         shares = enough[enough["over"] == over]["share"]
         low, high = percent(shares.min(), signed=False), percent(shares.max(), signed=False)
         parts.append(f"{_OVER[over]} swaps {high if low == high else f'{low[:-2]} to {high}'}")
-    return words.capital(f"{words.joined(parts)} of the pairs of latents")
+    where = "" if len(enough) == len(rows) else f", in sources with {FEWEST_PAIRS} pairs or more"
+    return words.capital(f"{words.joined(parts)} of the pairs of latents{where}")
 
 
 def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = correlations.LEAST) -> Embedded:
@@ -240,8 +259,11 @@ def _wins(found: list[str]) -> str:
     return "wins" if len(found) == 1 else "tie"
 
 
-def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
-    """Which train shifts were used by channels per token; exempt from groups, since it compares no latents."""
+def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work], looks: Mapping[str, Look] | None = None) -> Embedded:
+    """Which train shifts were used by channels per token; exempt from groups, since it compares no latents.
+
+    `looks`: of `atlas.source_looks`, where figures share them; else those of the sources shown.
+    """
     rows = statistics.shifts_used(atlas)
     rows = rows[(rows["channels_per_token"] > 0) & rows["trainshift"].notna()]
     columns = ["source", "canonical", "channels_per_token", "tokens", "trainshift", "density", "label"]
@@ -249,15 +271,19 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     if rows.empty:
         return Markup("<p>No source tells the shift of a latent whose channels are known yet.</p>")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
-    colours = colours_of(rows["source"])
-    for source, part in rows.groupby("source", sort=False):
+    looks = looks or source_looks(rows["source"])
+    keys = ["source", "canonical", "channels_per_token", "trainshift"]
+    points = rows.drop_duplicates(keys, ignore_index=True)  # one for each latent of each source
+    at = side_by_side(points["channels_per_token"], points["trainshift"], _by_source(points, looks))
+    points = points.assign(x=[x for x, _ in at], y=[y for _, y in at])
+    for source, part in points.groupby("source", sort=False):
         figure.add_trace(
             go.Scatter(
-                x=part["channels_per_token"].tolist(),
-                y=part["trainshift"].tolist(),
+                x=part["x"].tolist(),
+                y=part["y"].tolist(),
                 mode="markers",
                 name=short_title(str(source), works),
-                marker={"color": colours[str(source)], "size": 11, "opacity": 0.8},
+                marker={"color": looks[str(source)].colour, "symbol": looks[str(source)].symbol, "size": 9},
                 text=[
                     f"{row.canonical}<br>{row.channels_per_token:,} channels per token, shift {shown(row.trainshift)}"
                     for row in each(part)
@@ -273,14 +299,17 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
         title="train shift (above 1: more noise), log scale", type="log", tickvals=[0.5, 1, 2, 4, 8, 16]
     )
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW)
-    style.legend_of_many(figure, len(colours))
+    style.legend_of_many(figure, points["source"].nunique())
     title = finding_of_shifts(rows)
     alt = f"{title}. " + "; ".join(
         f"{row.canonical}, {row.channels_per_token} channels: {shown(row.trainshift)} ({row.source})"
         for row in each(rows.drop_duplicates(["source", "channels_per_token", "trainshift"]))
     )
-    about = "Train shifts that sources used or found best, in this project's convention; a point a latent of a source."
-    notes = f"{words.capital(statistics.EXEMPT)}. {CHOOSE} {SOURCE}"
+    about = (
+        "Train shifts that sources used or found best, in this project's convention; one point for each latent of each "
+        "source."
+    )
+    notes = f"{words.capital(statistics.EXEMPT)}. {BESIDE} {CHOOSE} {SOURCE}"
     lines = {
         _key(row.source, row.canonical, row.trainshift): [
             linked(row.canonical, profile_link(row.canonical)),
@@ -292,6 +321,12 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     }
     drawn = SiteFigure(figure, rows[columns], "shifts-used", alt, Words(title, about, notes))
     return with_sources(drawn, ("autoencoder", "channels per token", "train shift", "stands in"), lines)
+
+
+def _by_source(rows: pandas.DataFrame, looks: Mapping[str, Look]) -> list[tuple[int, str]]:
+    """The order in which latents of one place stand: by source, then by name."""
+    order = list(looks)
+    return [(order.index(row.source), row.canonical) for row in each(rows)]
 
 
 def finding_of_shifts(rows: pandas.DataFrame) -> str:
@@ -318,22 +353,27 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     if rows.empty:
         return Markup("<p>No source tells the guidance scale of a latent whose channels are known yet.</p>")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
+    families = list(FAMILY_LOOKS)
+    order = [
+        (families.index(row.family) if row.family in families else 0, not row.best, _key(*row)) for row in each(rows)
+    ]
+    at = side_by_side(rows["channels_per_token"], rows["scale"], order)
+    points = rows.assign(x=[x for x, _ in at], y=[y for _, y in at])
     for family, drawn in FAMILY_LOOKS.items():
-        part = rows[rows["family"] == family]
+        part = points[points["family"] == family]
         if part.empty:
             continue
         hows = ["found best" if best else "used" for best in part["best"]]
         figure.add_trace(
             go.Scatter(
-                x=part["channels_per_token"].tolist(),
-                y=part["scale"].tolist(),
+                x=part["x"].tolist(),
+                y=part["y"].tolist(),
                 mode="markers",
                 name=drawn.label,
                 marker={
                     "color": drawn.colour,
                     "symbol": [drawn.symbol if best else f"{drawn.symbol}-open" for best in part["best"]],
-                    "size": 11,
-                    "opacity": 0.8,
+                    "size": 9,
                 },
                 text=[
                     f"{row.canonical}<br>{row.channels_per_token:,} channels per token, scale {shown(row.scale)}, {how}"
@@ -343,15 +383,20 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title="channels per token", type="log", tickvals=[4, 16, 64, 256, 1024], tickformat="~g")
-    figure.update_yaxes(title="guidance scale", type="log", tickvals=[1, 2, 4, 8, 16])
+    limits = [style.padded([math.log10(value) for value in points[end]], 0.06) for end in ("x", "y")]
+    ticks = {"type": "log", "tickformat": "~g"}
+    figure.update_xaxes(
+        title="channels per token, log scale", tickvals=[4, 16, 64, 256, 1024], range=limits[0], **ticks
+    )
+    figure.update_yaxes(title="guidance scale, log scale", tickvals=[1, 2, 4, 8, 16], range=limits[1], **ticks)
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 90})
-    title = finding_of_scales(rows)
+    name_outermost(figure, points["canonical"], points["x"], points["y"], [9.0] * len(points))
+    title = finding_of_scales(rows, works)
     alt = f"{title}. " + "; ".join(
         f"{row.canonical}, {row.channels_per_token} channels: {shown(row.scale)} ({row.source})" for row in each(rows)
     )
     about = "Guidance scales that sources used (hollow) or found best of those they tried (filled), by family."
-    notes = f"{words.capital(statistics.EXEMPT)}. Wide tokens are those of vision encoders. {CHOOSE} {SOURCE}"
+    notes = f"{words.capital(statistics.EXEMPT)}. {BESIDE} {CHOOSE} {SOURCE}"
     lines = {
         _key(*(getattr(row, name) for name in keys)): [
             linked(row.canonical, profile_link(row.canonical)),
@@ -367,16 +412,19 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     return with_sources(drawn_figure, heads, lines)
 
 
-def finding_of_scales(rows: pandas.DataFrame) -> str:
-    """The best scales of narrow tokens and of wide ones, where sources searched for them."""
+def finding_of_scales(rows: pandas.DataFrame, works: Mapping[str, Work]) -> str:
+    """The best scales of each family, in the source that searched for most of them: no source stands beside another."""
     best = rows[rows["best"].astype(bool)]
-    narrow, wide = (best[of]["scale"] for of in (best["channels_per_token"] <= 64, best["channels_per_token"] > 256))
-    if narrow.empty or wide.empty:
+    counts = best.groupby("source").size().sort_values(ascending=False, kind="stable")
+    if counts.empty or best[best["source"] == counts.index[0]]["family"].nunique() < 2:
         return f"Guidance scales of {_span(rows['scale'])} have been used"
-    return (
-        f"Where sources searched, the best guidance scale of tokens of up to 64 channels is {_span(narrow)}, that of "
-        f"more than 256 channels {_span(wide)}"
-    )
+    source = str(counts.index[0])
+    spans = {str(family): part["scale"] for family, part in best[best["source"] == source].groupby("family")}
+    first, *others = sorted(spans, key=lambda family: (-spans[family].median(), family))
+    where = f"In {short_title(source, works)} the best guidance scale of {look(first).label} latents is"
+    told = words.joined([f"{look(family).label} ({_span(spans[family])})" for family in others])
+    apart = spans[first].min() > max(spans[family].max() for family in others)
+    return f"{where} {_span(spans[first])}, {'above' if apart else 'beside'} {told}"
 
 
 def reproducible(atlas: pandas.DataFrame) -> Embedded:
@@ -408,7 +456,7 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
     texts = ["0", *[f"{value:g}" for value in ticks[1:]]]
     limits = [math.log10(_LEAST_PERCENT) - 0.15, math.log10(max(1, 100 * rows["difference"].max())) + 0.15]
     figure.update_xaxes(
-        title="highest above lowest figure (%)", type="log", tickvals=ticks, ticktext=texts, range=limits
+        title="highest above lowest figure (%), log scale", type="log", tickvals=ticks, ticktext=texts, range=limits
     )
     names = {"tickvals": list(range(len(order))), "ticktext": [words.bare(quantity_label(name)) for name in order]}
     figure.update_yaxes(**names, range=[len(order) - 0.5, -0.5])
@@ -433,24 +481,34 @@ _LEAST_PERCENT = 0.1
 
 
 def finding_of_repeats(rows: pandas.DataFrame) -> str:
-    """By how much the middle one of the figures differs, and which quantity is worst."""
-    medians = rows.groupby("quantity")["difference"].median()
-    enough = rows.groupby("quantity").size()
+    """By how much the same quantity differs between sources in the median, and which differs most and least."""
+    by_quantity = rows.groupby("quantity")["difference"]
+    medians = by_quantity.median()
+    enough = by_quantity.size()
     medians = medians[enough >= 3] if (enough >= 3).any() else medians
     worst, best = str(medians.idxmax()), str(medians.idxmin())
     median = percent(rows["difference"].median(), signed=False)
-    title = f"Half of {len(rows)} figures that sources state alike differ by {median} or more"
+    title = "The same quantity, stated for the same protocol, differs by"
     if len(rows) == 1:
-        title = f"The one figure that sources state alike differs by {median}"
+        return f"{title} {median}"
     if worst == best:
-        return title
+        return f"{title} {median} in the median"
     told = [f"{words.bare(quantity_label(name))} {_apart(medians[name])}" for name in (worst, best)]
-    return f"{title}; {told[0]}, {told[1]}"
+    ends = [_ends(by_quantity.get_group(name)) for name in (worst, best)]
+    return f"{title} {median} in the median: {told[0]} ({ends[0]}), {told[1]} ({ends[1]})"
+
+
+def _ends(differences: pandas.Series) -> str:
+    """From the least difference to the greatest, in the unit that the median has."""
+    low, high = float(differences.min()), float(differences.max())
+    if differences.median() < 1:
+        return f"{100 * low:.0f} to {percent(high, signed=False)}"
+    return f"{_factor(1 + low)} to {_factor(1 + high)}"
 
 
 def _apart(difference: float) -> str:
-    """How far two figures are apart, as a reader says it: 'by 8 %', '11 times'."""
-    return f"by {percent(difference, signed=False)}" if difference < 1 else f"{_times(1 + difference)}"
+    """How far two figures are apart, as a reader says it: 'by 8 %', 'by a factor of 11'."""
+    return f"by {percent(difference, signed=False)}" if difference < 1 else f"by a factor of {_factor(1 + difference)}"
 
 
 def _span(values: pandas.Series) -> str:
@@ -459,4 +517,8 @@ def _span(values: pandas.Series) -> str:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.0f} times" if ratio >= 10 else f"{ratio:.1f} times"
+    return f"{_factor(ratio)} times"
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"

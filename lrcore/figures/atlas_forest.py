@@ -13,9 +13,18 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.atlas import PAGE, SOURCE_COLOURS, each, linked, quantity_label
+from lrcore.figures.atlas import (
+    PAGE,
+    Look,
+    better,
+    each,
+    linked,
+    quantity_label,
+    source_looks,
+)
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
 from lrcore.records.atlas_sources import Group
+from lrcore.records.atlas_vocabulary import HIGHER, LOWER
 from lrcore.results import atlas as statistics
 from lrcore.results import correlations, numbers
 from lrcore.results.numbers import aligned
@@ -49,10 +58,19 @@ def computed(
     return {x: rows for x, rows in found.items() if not rows.empty}
 
 
-def forests(rows: Mapping[str, pandas.DataFrame], quantities: Sequence[str], y: str = "gfid") -> Embedded:
-    """The forest plot of each of `quantities` and its groups, of `computed`, behind a switch; a word of none."""
+def forests(
+    rows: Mapping[str, pandas.DataFrame],
+    quantities: Sequence[str],
+    y: str = "gfid",
+    looks: Mapping[str, Look] | None = None,
+) -> Embedded:
+    """The forest plot of each of `quantities` and its groups, of `computed`, behind a switch; a word of none.
+
+    `looks`: of `atlas.source_looks`, where figures share them; else those of the sources of `rows`.
+    """
+    looks = looks or _looks(rows)
     choices = {
-        words.bare(quantity_label(x)): Markup(forest(rows[x], x, y).markup + group_table(rows[x], x, y).markup)
+        words.bare(quantity_label(x)): Markup(forest(rows[x], x, y, looks).markup + group_table(rows[x], x, y).markup)
         for x in quantities
         if x in rows
     }
@@ -61,8 +79,12 @@ def forests(rows: Mapping[str, pandas.DataFrame], quantities: Sequence[str], y: 
     return Switch(choices, "Quantity")
 
 
-def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
-    """The forest plot of rows of `results.atlas.forest`.
+def _looks(rows: Mapping[str, pandas.DataFrame]) -> dict[str, Look]:
+    return source_looks(source for part in rows.values() for source in part["source"])
+
+
+def forest(rows: pandas.DataFrame, x: str, y: str, looks: Mapping[str, Look] | None = None) -> SiteFigure:
+    """The forest plot of rows of `results.atlas.forest`; `looks` as of `forests`.
 
     Raises:
         LrcoreError: no rows.
@@ -70,18 +92,20 @@ def forest(rows: pandas.DataFrame, x: str, y: str) -> SiteFigure:
     if rows.empty:
         raise LrcoreError(f"no rows: no group has {correlations.LEAST} latents with {x} and {y}")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 90 + _ROW * len(rows), "showlegend": False})
-    colours = colours_of(rows["source"])
+    looks = looks or _looks({x: rows})
     for at, row in enumerate(each(rows)):
-        figure.add_trace(_interval(row, at, colours[row.source]))
-    names = [textwrap.shorten(f"n = {row.n}: {row.label}", _LONGEST, placeholder="…") for row in each(rows)]
-    places = [at - 0.32 for at in range(len(rows))]
-    text = {"x": [-0.99] * len(rows), "y": places, "text": names, "textposition": "middle right", "textfont_size": 11}
-    figure.add_trace(go.Scatter(**text, mode="text", hoverinfo="skip"))
+        figure.add_trace(_interval(row, at, looks[row.source]))
     figure.update_xaxes(
         title=f"correlation with the {quantity_label(y)}", range=_LIMITS, tickvals=[-1, -0.5, 0, 0.5, 1]
     )
     figure.update_yaxes(range=[len(rows) - 0.5, -0.75], showticklabels=False, showgrid=False)
     figure.add_vline(x=0)
+    for at, row in enumerate(each(rows)):
+        text = textwrap.shorten(f"n = {row.n}: {row.label}", _LONGEST, placeholder="…")
+        figure.add_annotation(  # on the page's colour: no line of the grid goes through it
+            x=-1, y=at - 0.32, text=text, xanchor="left", showarrow=False, font_size=11, borderpad=0, **style.ON_PAGE
+        )
+    figure.update_layout(margin={"l": 10})
     alt = f"{finding(rows, x, y)}. " + "; ".join(
         f"{row.label}: {_with_interval(row)}, {row.n} latents" for row in each(rows)
     )
@@ -94,22 +118,58 @@ def figure_name(x: str, y: str) -> str:
 
 
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
-    """What a forest says: in how many of the groups that count `y` rises with `x`, falls, or neither is clear."""
-    told = [direction(row) for row in each(rows[rows["counted"]])]
-    first, second = words.bare(quantity_label(x)), words.bare(quantity_label(y))
+    """What a forest says: in how many of the groups that count `y` is better, or worse, where `x` is better.
+
+    Of quantities without a better end, such as sizes, where they are higher.
+    """
+    told = [outcome(row, x, y) for row in each(rows[rows["counted"]])]
+    second = words.bare(quantity_label(y))
     if not told:
-        return f"The {second} and the {first}: no group that counts"
-    ways = [way for way in ("rises", "falls") if way in told]
+        return f"The {second} and {_the(x)}: no group that counts"
+    ways = sorted({way for way in told if way != UNCLEAR}, key=lambda way: (-told.count(way), way))
     if not ways:
         if len(told) == 1:
-            return f"The {second} does not go clearly with the {first} in the one group that counts"
-        return f"The {second} goes clearly with the {first} in {numbers.part(0, len(told), 'group')}"
-    if len(ways) == 1 and told.count(ways[0]) == len(told):
-        where = f"{numbers.part(len(told), len(told), 'group')} that {'counts' if len(told) == 1 else 'count'}"
-        return f"The {second} {ways[0]} with the {first} in {where}"
-    parts = [f"{way} with the {first} in {told.count(way)}" for way in ways]
-    parts += [f"does neither clearly in {told.count('unclear')}"] if "unclear" in told else []
-    return f"The {second} {words.joined(parts)} of {len(told)} groups"
+            return f"The {second} does not go clearly with {_the(x)} in the one group that counts"
+        return f"The {second} goes clearly with {_the(x)} in {numbers.part(0, len(told), 'group')}"
+    where = f"The {second} is {ways[0]} where {where_more(x)}"
+    if told.count(ways[0]) == len(told):
+        return (
+            f"{where} in {numbers.part(len(told), len(told), 'group')} that {'counts' if len(told) == 1 else 'count'}"
+        )
+    said = f"{where} in {told.count(ways[0])} of {len(told)} groups"
+    said += f" and {ways[1]} in {told.count(ways[1])}" if len(ways) > 1 else ""
+    rest = told.count(UNCLEAR)
+    return said + (f"; the other {f'{rest} are' if rest > 1 else 'is'} unclear" if rest else "")
+
+
+UNCLEAR = "unclear"
+
+
+def outcome(row: Any, x: str, y: str) -> str:
+    """What a row of `results.atlas.forest` says of `y` where `x` is better, or higher where it has no better end:
+    'better' or 'worse' ('higher' or 'lower' where `y` has none), or `UNCLEAR` where the interval holds 0.
+    """
+    way = direction(row)
+    if way == UNCLEAR:
+        return UNCLEAR
+    higher = (way == "rises") == (better(x) != LOWER)
+    if not better(x) or not better(y):
+        return "higher" if higher else "lower"
+    return "better" if higher == (better(y) == HIGHER) else "worse"
+
+
+def where_more(x: str) -> str:
+    """'the rFID is better', 'channels per token are more'."""
+    if x in _COUNTED:
+        return f"{quantity_label(x)} are more"
+    return f"{_the(x)} is {'better' if better(x) else 'higher'}"
+
+
+_COUNTED = ("channels", "tokens", "channels_per_token", "parameters")
+
+
+def _the(x: str) -> str:
+    return words.bare(quantity_label(x)) if x in _COUNTED else f"the {words.bare(quantity_label(x))}"
 
 
 def direction(row: Any) -> str:
@@ -119,16 +179,14 @@ def direction(row: Any) -> str:
 
 def group_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
     """The groups of a forest with their caveats; each leads to its scatter."""
-    ways = {"rises": "rises", "falls": "falls", "unclear": "unclear"}
     lines = [
         f"<tr><td>{linked(row.label, group_link(row.group, x, y))}</td><td>{row.n}</td><td>{_with_interval(row)}</td>"
-        f"<td>{ways[direction(row)]}</td><td>{'yes' if row.counted else f'no: {row.unshared} new'}</td>"
+        f"<td>{outcome(row, x, y)}</td><td>{'yes' if row.counted else f'no: {row.unshared} new'}</td>"
         f"<td>{html.escape(row.caveat)}</td></tr>"
         for row in each(rows)
     ]
-    heads = "".join(
-        f"<th>{head}</th>" for head in ("group", "latents", "correlation", quantity_label(y), "counts", "caveat")
-    )
+    where = f"{words.bare(quantity_label(y))} where {where_more(x)}"
+    heads = "".join(f"<th>{head}</th>" for head in ("group", "latents", "correlation", where, "counts", "caveat"))
     said = f"Groups with {quantity_label(x)} and {quantity_label(y)}"
     return table_of(f"{figure_name(x, y)}-groups", heads, lines, said)
 
@@ -148,11 +206,16 @@ def group_link(group: str, x: str, y: str) -> str:
     return f"{PAGE}?group={group}&x={x}&y={y}#sec-scatter"
 
 
-def predictors(rows: Mapping[str, pandas.DataFrame], y: str = "gfid") -> Embedded:
-    """Every predictor of `computed` in every group that counts for it; a word where no group does."""
+def predictors(
+    rows: Mapping[str, pandas.DataFrame], y: str = "gfid", looks: Mapping[str, Look] | None = None
+) -> Embedded:
+    """Every predictor of `computed` in every group that counts for it; a word where no group does.
+
+    `looks` as of `forests`.
+    """
     if not rows:
         return Markup(f"<p>No protocol group has {correlations.LEAST} latents with a predictor yet.</p>")
-    return predictor_figure(counted(rows), y)
+    return predictor_figure(counted(rows), y, looks or _looks(rows))
 
 
 def counted(rows: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
@@ -161,11 +224,10 @@ def counted(rows: Mapping[str, pandas.DataFrame]) -> pandas.DataFrame:
     return joined[joined["counted"].astype(bool)].reset_index(drop=True)
 
 
-def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
+def predictor_figure(rows: pandas.DataFrame, y: str, looks: Mapping[str, Look]) -> SiteFigure:
     """A row a predictor (column `predictor`) and a mark each of its groups, of rows of `results.atlas.forest`."""
     order = list(dict.fromkeys(rows.sort_values("value", key=abs, ascending=False)["predictor"]))
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 120 + 40 * len(order)})
-    colours = colours_of(rows["source"])
     labels = rows.drop_duplicates("source").set_index("source")["label"]
     steps = rows.groupby("predictor").cumcount() - (rows.groupby("predictor")["group"].transform("size") - 1) / 2
     for source, part in rows.assign(step=0.22 * steps).groupby("source", sort=False):
@@ -176,7 +238,7 @@ def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
                 y=at,
                 name=str(labels[source]).split(",")[0],
                 mode="markers",
-                marker={"color": colours[str(source)], "size": 9},
+                marker={"color": looks[str(source)].colour, "symbol": looks[str(source)].symbol, "size": 9},
                 error_x=_error(part),
                 text=[
                     f"{quantity_label(row.predictor)}, {row.label}<br>{_with_interval(row)}, n = {row.n}"
@@ -201,7 +263,7 @@ def predictor_figure(rows: pandas.DataFrame, y: str) -> SiteFigure:
 
 def transferring(rows: pandas.DataFrame) -> dict[str, list[str]]:
     """Predictors by what is known of them: 'clear' where every group points clearly the same way, in two sources or
-    more; 'one source' where only one has measured them; 'not' where groups differ or an interval holds 0."""
+    more; 'one source' where only one has groups of them; 'not' where groups differ or an interval holds 0."""
     found: dict[str, list[str]] = {"clear": [], "one source": [], "not": []}
     for name, part in rows.groupby("predictor", sort=False):
         ways = {direction(row) for row in each(part)}
@@ -218,7 +280,7 @@ def transfer(rows: pandas.DataFrame, y: str) -> str:
     of = len(set(rows["predictor"]))
     single = len(found["one source"])
     have = "has" if single == 1 or of == 1 else "have"
-    alone = f"{numbers.part(single, of, 'predictor')} {have} been measured by one source only"
+    alone = f"{numbers.part(single, of, 'predictor')} {have} groups of one source only"
     names = [words.bare(quantity_label(name)) for name in found["clear"]]
     said = (
         f"only {words.joined(names)} {'points' if len(names) == 1 else 'point'} clearly the same way" if names else ""
@@ -227,13 +289,7 @@ def transfer(rows: pandas.DataFrame, y: str) -> str:
     return words.capital(f"{said or 'no predictor points clearly the same way'} {every}; {alone}")
 
 
-def colours_of(sources: pandas.Series) -> dict[str, str]:
-    """A colour each source, in order of appearance."""
-    names = list(dict.fromkeys(sources))
-    return {name: SOURCE_COLOURS[at % len(SOURCE_COLOURS)] for at, name in enumerate(names)}
-
-
-def _interval(row: Any, at: int, colour: str) -> go.Scatter:
+def _interval(row: Any, at: int, drawn: Look) -> go.Scatter:
     part = pandas.DataFrame([row])
     label = part["label"].iloc[0]
     counted = bool(part["counted"].iloc[0])
@@ -242,7 +298,12 @@ def _interval(row: Any, at: int, colour: str) -> go.Scatter:
         y=[at],
         name=label,
         mode="markers",
-        marker={"color": colour, "size": 11, "symbol": "circle" if counted else "circle-open", "line": {"width": 2}},
+        marker={
+            "color": drawn.colour,
+            "size": 11,
+            "symbol": drawn.symbol if counted else f"{drawn.symbol}-open",
+            "line": {"width": 2},
+        },
         error_x=_error(part),
         text=[f"{label}<br>{_with_interval(part.iloc[0])}, n = {part['n'].iloc[0]}"],
         hovertemplate="%{text}<extra></extra>",

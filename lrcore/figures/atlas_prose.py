@@ -8,10 +8,9 @@ import pandas
 
 from lrcore.figures import words
 from lrcore.figures.atlas import each, quantity_label
-from lrcore.figures.atlas_forest import counted, direction
+from lrcore.figures.atlas_forest import UNCLEAR, counted, outcome
 from lrcore.records.atlas_sources import Group
-from lrcore.results import correlations
-from lrcore.results.naming import METRICS
+from lrcore.results import correlations, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows, results
 
@@ -34,19 +33,26 @@ def what_there_is(atlas: pandas.DataFrame, groups: Mapping[str, Group]) -> str:
 
 def reconstruction(rows: Mapping[str, pandas.DataFrame]) -> str:
     """Whether better reconstruction goes with better generation, over measures and groups that count (`computed`)."""
-    better = worse = of = 0
+    ways: list[str] = []
     for x in (x for x in RECONSTRUCTION if x in rows):
-        ways = [direction(row) for row in each(counted({x: rows[x]}))]
-        good = "falls" if METRICS[x].higher_is_better else "rises"  # a lower gFID is better
-        better += ways.count(good)
-        worse += len(ways) - ways.count(good) - ways.count("unclear")
-        of += len(ways)
-    if not of:
+        ways += [outcome(row, x, "gfid") for row in each(counted({x: rows[x]}))]
+    if not ways:
         return f"No protocol group has {correlations.LEAST} latents with both yet."
-    answer = "It does not." if better == 0 else "Sometimes." if worse else "Where it is clear, it does."
+    well, badly, rest = (ways.count(way) for way in ("better", "worse", UNCLEAR))
+    where = f"of {len(ways)} pairs of a measure and a group"
+    unclear = "" if not rest else "; the other is unclear" if rest == 1 else f"; the other {rest} are unclear"
+    if well and badly:
+        return (
+            f"Sometimes. Better reconstruction goes clearly with better generation in {well} and with worse generation "
+            f"in {badly} {where}{unclear}."
+        )
+    if not well and not badly:
+        return f"Nothing is clear: {numbers.part(0, len(ways), 'pair')} of a measure and a group says so."
+    answer = "Yes" if well else "Yes, but the wrong way"
+    answer = answer if 2 * (well + badly) >= len(ways) else f"{'In part' if well else 'In part, and the wrong way'}"
     return (
-        f"{answer} Of {of} pairs of a measure and a group, better reconstruction goes clearly with better generation "
-        f"in {better}, clearly with worse generation in {worse}, and the rest are unclear."
+        f"{answer}: better reconstruction goes clearly with {'better' if well else 'worse'} generation in "
+        f"{well + badly} {where}{unclear}."
     )
 
 
@@ -58,10 +64,10 @@ def strongest(rows: Mapping[str, pandas.DataFrame]) -> str:
     best = found.sort_values("value", key=abs, ascending=False, kind="stable").iloc[0]
     part = found[found["predictor"] == best["predictor"]]
     sources = part["source"].nunique()
-    whose = "one source alone" if sources == 1 else f"{sources} sources"
+    whose = "Only one source has groups" if sources == 1 else f"{sources} sources have groups"
     return (
-        f"The strongest correlation is that of the {words.bare(quantity_label(best['predictor']))}: "
-        f"{shown(best['value'])} in {best['label']}. Groups of {whose} have measured it."
+        "Of the groups that count, the strongest correlation is that of the "
+        f"{words.bare(quantity_label(best['predictor']))}: {shown(best['value'])} in {best['label']}. {whose} with it."
     )
 
 

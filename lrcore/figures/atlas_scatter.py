@@ -8,26 +8,40 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import pandas
 import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError, unknown
-from lrcore.figures import style, words
-from lrcore.figures.atlas import FAMILY_LOOKS, PAGE, Work, address, each, linked, numbers_of, quantity_label
+from lrcore.figures import labels, style, words
+from lrcore.figures.atlas import (
+    FAMILY_LOOKS,
+    PAGE,
+    Work,
+    address,
+    axis_title,
+    better,
+    each,
+    linked,
+    numbers_of,
+    quantity_label,
+)
 from lrcore.figures.atlas_forest import table_of
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words, script_json, without_scripts
 from lrcore.figures.fetched import apart
 from lrcore.records.atlas_sources import Group
+from lrcore.records.atlas_vocabulary import HIGHER, LOWER
 from lrcore.results import atlas as statistics
+from lrcore.results import numbers
 from lrcore.results.numbers import shown
 
 NAME = "atlas-scatter"
 SIZES = ("channels_per_token", "tokens", "parameters")
 FEWEST = 3
-"""A group of fewer latents with two quantities is not offered."""
+"""A quantity of fewer latents of a group is not offered."""
 
 NOTES = (
     "Colour: family. Size: numbers that a latent holds; hollow where that is not stated. Choose a point to see where "
@@ -71,13 +85,18 @@ def explorer(
     if not every:
         return Markup("<p>No protocol group has two quantities yet.</p>")
     first = max(every, key=lambda name: len(wide(every[name], x, y)))
-    if len(wide(every[first], x, y)) < FEWEST:
-        x, y = offered(every[first])[:2]
+    x, y = _ends(offered(every[first]), x, y)
     figure = scatter(every[first], groups[first], x, y)
     table = point_table(wide(every[first], x, y), x, y)
     spec = f'<script type="application/json" class="lrcore-spec">{script_json(_spec(every, groups))}</script>'
+    there = {row for row in groups if (atlas["group"] == row).any()}
+    said = (
+        f"{numbers.part(len(every), len(there), 'protocol group')} {'holds' if len(every) == 1 else 'hold'} two "
+        f"quantities that differ between {FEWEST} latents or more, and can be chosen."
+    )
     return Markup(
         f'<div id="atlas-scatter-choice" data-figure="figure-{NAME}" data-points="atlas-points">'
+        f'<p class="lrcore-note">{words.capital(said)}</p>'
         f"{_controls(every, groups, first, x, y)}{apart(spec)}</div>{figure.markup}"
         f'<p id="atlas-picked" class="lrcore-note" aria-live="polite">&nbsp;</p>'
         f'<div id="atlas-points">{table.markup}</div>'
@@ -85,10 +104,20 @@ def explorer(
 
 
 def offered(found: pandas.DataFrame) -> list[str]:
-    """The quantities that `FEWEST` latents of `points` have, most first; sizes last."""
-    counts = found.groupby("quantity", sort=False)["canonical"].nunique()
-    names = [str(name) for name in counts[counts >= FEWEST].sort_values(ascending=False, kind="stable").index]
+    """The quantities that `FEWEST` latents of `points` have and that are not the same for all; sizes last.
+
+    Those that most latents have stand first.
+    """
+    told = found.groupby("quantity", sort=False).agg(latents=("canonical", "nunique"), values=("value", "nunique"))
+    told = told[(told["latents"] >= FEWEST) & (told["values"] > 1)]
+    names = [str(name) for name in told.sort_values("latents", ascending=False, kind="stable").index]
     return [name for name in names if name not in SIZES] + [name for name in names if name in SIZES]
+
+
+def _ends(quantities: Sequence[str], x: str, y: str) -> tuple[str, str]:
+    """The quantities that are shown of those offered: `x` and `y` where they are there, else the first others."""
+    y = y if y in quantities else next(name for name in quantities if name != x)
+    return (x if x in quantities else next(name for name in quantities if name != y)), y
 
 
 def wide(found: pandas.DataFrame, x: str, y: str) -> pandas.DataFrame:
@@ -148,9 +177,12 @@ def scatter(found: pandas.DataFrame, group: Group, x: str, y: str) -> SiteFigure
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text=quantity_label(x), **axis(rows["x"]))
-    figure.update_yaxes(title_text=quantity_label(y), **axis(rows["y"]))
+    for update, name, end in ((figure.update_xaxes, x, "x"), (figure.update_yaxes, y, "y")):
+        drawn_axis = axis(rows[end])
+        update(title_text=axis_title(name, drawn_axis["type"] == "log"), **drawn_axis)
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 100})
+    sizes = [diameter(int(numbers)) for numbers in rows["numbers"]]
+    name_outermost(figure, rows["canonical"], rows["x"], rows["y"], sizes, better(x), better(y))
     title = finding(rows, x, y)
     alt = f"{title} {len(rows)} latents of {group.label}; the table below has them all."
     return SiteFigure(figure, rows, NAME, alt, Words(title, about(group), NOTES))
@@ -162,14 +194,47 @@ def about(group: Group) -> str:
 
 
 def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
-    """Which latents have the lowest values; lowest, not best, whatever the quantity."""
+    """Which latents are best; of two quantities without a better end, such as sizes, what is drawn."""
     ends = ((y, "y"), (x, "x")) if x != y else ((y, "y"),)
     said = []
     for name, end in ends:
-        found = rows.loc[rows[end] == rows[end].min(), "canonical"].tolist()
-        names = words.joined(found) if len(found) < 3 else f"{len(found)} latents"
-        said.append(f"Lowest {quantity_label(name)}: {names}, {shown(rows[end].min())}.")
-    return " ".join(said)
+        if way := better(name):
+            best = rows[end].min() if way == LOWER else rows[end].max()
+            found = rows.loc[rows[end] == best, "canonical"].tolist()
+            names = words.joined(found) if len(found) < 3 else f"{len(found)} latents"
+            said.append(f"Best {quantity_label(name)}: {names}, {shown(best)}.")
+    return " ".join(said) or f"{words.capital(quantity_label(y))} against {quantity_label(x)}, {len(rows)} latents."
+
+
+def name_outermost(
+    figure: go.Figure,
+    names: Iterable[str],
+    x: Iterable[float],
+    y: Iterable[float],
+    sizes: Iterable[float],
+    better_x: str = "",
+    better_y: str = "",
+) -> None:
+    """The names of the best points and of the outermost ones beside them, of those that have room.
+
+    For figures with ranges of both axes (of their logarithms, on such axes). `sizes`: diameters in pixels; `better_x`
+    and `better_y`: which end is better, if either.
+    """
+    layout = figure.layout
+    shares = [_shares(values, one) for values, one in ((x, layout.xaxis), (y, layout.yaxis))]
+    marks = [labels.Name(a, b, [name], size) for a, b, name, size in zip(*shares, names, sizes, strict=True)]
+    ends = [(1, better_y), (0, better_x), (1, HIGHER), (0, HIGHER), (1, LOWER), (0, LOWER)]
+    found = [(min if way == LOWER else max)(range(len(marks)), key=shares[of].__getitem__) for of, way in ends if way]
+    told = [marks[at] for at in dict.fromkeys(found)]
+    chosen = labels.roomy(told, marks)
+    kept = [(name, place) for name, place in zip(told, chosen, strict=True) if place]
+    labels.name_points(figure, [name for name, _ in kept], [place for _, place in kept])
+
+
+def _shares(values: Iterable[float], of: go.layout.XAxis | go.layout.YAxis) -> list[float]:
+    """Where values lie on an axis with a range, from 0 at its lower end to 1."""
+    low, high = map(float, of.range)
+    return [((math.log10(value) if of.type == "log" else value) - low) / (high - low) for value in values]
 
 
 def diameter(numbers: int) -> float:
@@ -177,10 +242,16 @@ def diameter(numbers: int) -> float:
     return round(min(28.0, max(7.0, 9 + 2 * math.log2(numbers / 1024))), 1) if numbers else 9.0
 
 
-def axis(values: Sequence[float] | pandas.Series) -> dict[str, str]:
+def axis(values: Sequence[float] | pandas.Series) -> dict[str, Any]:
     """A linear axis; a logarithmic one, with ticks at 1, 2 and 5, where all are above 0 and span a wide ratio."""
-    log = min(values) > 0 and max(values) / min(values) >= _LOG
-    return {"type": "log", "dtick": "D2", "tickformat": "~g"} if log else {"type": "linear"}
+    if min(values) > 0 and max(values) / min(values) >= _LOG:
+        limits = style.padded([math.log10(value) for value in values], _PAD)
+        return {"type": "log", "dtick": "D2", "tickformat": "~g", "range": limits}
+    return {"type": "linear", "range": style.padded(values, _PAD)}
+
+
+_PAD = 0.08
+"""Of an axis' span, what is free at either end."""
 
 
 def point_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
@@ -251,6 +322,9 @@ def _spec(every: Mapping[str, pandas.DataFrame], groups: Mapping[str, Group]) ->
         "groups": told,
         "texts": list(texts),
         "labels": {name: quantity_label(name) for name in names},
+        "better": {name: better(name) for name in names},
+        "room": labels.room(),
+        "pad": _PAD,
         "families": {name: [look.label, look.colour, look.symbol] for name, look in FAMILY_LOOKS.items()},
         "log": _LOG,
         "page": PAGE,

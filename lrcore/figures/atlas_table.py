@@ -6,17 +6,27 @@ import html
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas
 
 from lrcore.figures import words
-from lrcore.figures.atlas import Work, address, each, linked, look, numbers_of, quantity_label, short_title
+from lrcore.figures.atlas import (
+    Work,
+    address,
+    each,
+    linked,
+    look,
+    numbers_of,
+    predictor_label,
+    quantity_label,
+    short_title,
+)
 from lrcore.figures.atlas_scatter import options
 from lrcore.figures.embed import Embedded, Markup, csv_link, script_json, table_options, without_scripts
 from lrcore.figures.fetched import apart
-from lrcore.records.atlas_vocabulary import BOUNDS, GUIDANCE, QUANTITIES
+from lrcore.records.atlas_vocabulary import BOUNDS, GUIDANCE, KINDS, QUANTITIES
 from lrcore.results.atlas import IMAGENET
 from lrcore.results.atlas_repeats import stated_alike
 from lrcore.results.numbers import shown
@@ -37,7 +47,7 @@ def everything(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in frame.columns)
     selects = "".join(
         f'<label>{name.capitalize()} <select data-column="{frame.columns.get_loc(name)}"><option value="">all</option>'
-        f"{options([(value, value) for value in sorted(set(frame[name]) - {''}, key=str.lower)])}</select></label>"
+        f"{_by_kind(atlas) if name == 'quantity' else _sorted_options(frame[name])}</select></label>"
         for name in _FILTERS
     )
     said = f"All {len(frame):,} figures of the atlas"
@@ -51,6 +61,26 @@ def everything(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
         f"<thead><tr>{heads}</tr></thead><tbody></tbody></table></div>"
         f"{apart(spec)}{apart(csv_link(with_addresses(atlas, works), NAME))}</div>"
     )
+
+
+def _sorted_options(texts: Iterable[str]) -> str:
+    return options([(text, text) for text in sorted(set(texts) - {""}, key=str.lower)])
+
+
+def _by_kind(atlas: pandas.DataFrame) -> str:
+    """HTML of the options of the quantities of the atlas, under what they are measured of."""
+    ends = set(zip(atlas["quantity"], atlas["predictor"], strict=True))
+    groups = []
+    for kind, of_kind in KINDS.items():
+        if texts := [named(quantity, predictor) for quantity, predictor in ends if quantity in of_kind]:
+            groups.append(f'<optgroup label="{words.capital(kind)}">{_sorted_options(texts)}</optgroup>')
+    rest = [named(quantity, predictor) for quantity, predictor in ends if quantity not in QUANTITIES]
+    return "".join(groups) + _sorted_options(rest)
+
+
+def named(quantity: str, predictor: str) -> str:
+    """A quantity, and what it is of where it is a correlation."""
+    return quantity_label(quantity) + (f", of {predictor_label(predictor)}" if predictor else "")
 
 
 def packed(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +107,7 @@ def table_frame(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> pandas.Da
         {
             "autoencoder": atlas["canonical"].where(atlas["canonical"] != "", atlas["autoencoder"]),
             "quantity": [
-                quantity_label(name) + (f" of {predictor}" if predictor else "")
-                for name, predictor in zip(atlas["quantity"], atlas["predictor"], strict=True)
+                named(name, predictor) for name, predictor in zip(atlas["quantity"], atlas["predictor"], strict=True)
             ],
             "value": [f"{value:.10g}" for value in atlas["value"]],
             "source": [short_title(source, works) for source in atlas["source"]],
@@ -182,8 +211,12 @@ def profile(rows: pandas.DataFrame, alike: pandas.DataFrame, works: Mapping[str,
     of_quantity: dict[str, list[Any]] = {}
     for row in each(rows.sort_values("value", kind="stable")):
         of_quantity.setdefault(row.quantity, []).append(row)
-    order = [quantity for quantity in QUANTITIES if quantity in of_quantity]
-    return head + lists + "".join(_details(quantity, of_quantity[quantity], works) for quantity in order)
+    parts = []
+    for kind, of_kind in KINDS.items():
+        if told_of := [quantity for quantity in of_kind if quantity in of_quantity]:
+            parts.append(f'<p class="lrcore-note">{words.capital(kind)}</p>')
+            parts += [_details(quantity, of_quantity[quantity], works) for quantity in told_of]
+    return head + lists + "".join(parts)
 
 
 def contradictions(alike: pandas.DataFrame, works: Mapping[str, Work]) -> list[str]:

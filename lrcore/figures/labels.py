@@ -78,6 +78,37 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
     return [options[at][option] for at, option in enumerate(chosen)]
 
 
+BESIDE_MARKS = ("middle right", "middle left", "top center", "bottom center")
+"""Of plotly's `textposition`, those that `roomy` tries, in this order."""
+
+
+def roomy(names: Sequence[Name], marks: Sequence[Name]) -> list[str]:
+    """Where each text goes, as plotly's `textposition`; '' for one that has no room.
+
+    The first of `names` choose first. A text has room where it lies in the plot, on no text before it, and on none of
+    `marks`, its own among them.
+    """
+    taken: list[list[Box]] = [[_mark(one, plot) for one in marks] for plot in PLOTS]
+    found = []
+    for name in names:
+        plots = list(zip(PLOTS, taken, strict=True))
+        free = [place for place in BESIDE_MARKS if all(_free(name, place, *one) for one in plots)]
+        found.append(free[0] if free else "")
+        for plot, of in plots if free else []:
+            of.append(box(name, free[0], plot))
+    return found
+
+
+def _free(name: Name, place: str, plot: tuple[float, float], taken: Sequence[Box]) -> bool:
+    here = box(name, place, plot)
+    return not _outside(here, plot) and not any(_overlap(here, other) for other in taken)
+
+
+def room() -> dict[str, object]:
+    """What `roomy` reckons with, for scripts that do the same."""
+    return {"character": _CHARACTER, "line": _LINE, "gap": _GAP, "plots": PLOTS, "places": BESIDE_MARKS}
+
+
 def apart(names: Sequence[Name], chosen: Sequence[str]) -> bool:
     """Whether no text lies on another, or on another's mark, placed so; else a legend has to name the points."""
     for plot in PLOTS:

@@ -9,107 +9,181 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INFINITY = math.inf
 
 
+LOWER, HIGHER = "lower", "higher"
+
+
 @dataclass(frozen=True)
 class Quantity:
-    """What was measured: its meaning, and for each unit it may be printed in the least and the greatest value."""
+    """What was measured.
 
+    `label`: what it is called, without its unit; `meaning`: what it is; `units`: for each unit it may be printed in the
+    least and the greatest value; `better`: which values are better, `LOWER` or `HIGHER`, "" where neither is; `kind`:
+    of `KINDS`.
+    """
+
+    label: str
     meaning: str
     units: Mapping[str, tuple[float, float]]
+    better: str = ""
+    kind: str = ""
 
 
-def _plain(meaning: str, low: float = 0.0, high: float = INFINITY) -> Quantity:
-    return Quantity(meaning, {"": (low, high)})
+def _plain(label: str, meaning: str, better: str = "", low: float = 0.0, high: float = INFINITY) -> Quantity:
+    return Quantity(label, meaning, {"": (low, high)}, better)
 
 
-def _percent(meaning: str) -> Quantity:
-    return Quantity(meaning, {"%": (0.0, 100.0)})
+def _percent(label: str, meaning: str, better: str = "") -> Quantity:
+    return Quantity(label, meaning, {"%": (0.0, 100.0)}, better)
 
 
-def _score(meaning: str) -> Quantity:
-    return Quantity(meaning, {"": (0.0, 1.0), "%": (0.0, 100.0)})
+def _score(label: str, meaning: str) -> Quantity:
+    return Quantity(label, meaning, {"": (0.0, 1.0), "%": (0.0, 100.0)}, HIGHER)
 
 
-QUANTITIES = {
-    # of generated samples
-    "gfid": _plain("Fréchet Inception distance of generated samples; `guidance` says whether they were guided"),
-    "is": _plain("Inception score of generated samples", 1.0),
-    "fdr_dinov2": _plain("FDr of generated samples in features of DINOv2"),
-    "fdr_mae": _plain("FDr of generated samples in features of the MAE"),
-    "fdr_siglip": _plain("FDr of generated samples in features of SigLIP"),
-    "fdr_convnext": _plain("FDr of generated samples in features of ConvNeXt"),
-    "fdr_clip": _plain("FDr of generated samples in features of CLIP"),
-    "fdr_inception": _plain("FDr of generated samples in features of the Inception"),
-    "fdr6": _plain("FDr of generated samples over six feature spaces"),
-    "geneval": _score("GenEval of text-to-image samples"),
-    "dpgbench": _score("DPG-Bench of text-to-image samples"),
-    "genaibench": _score("GenAI-Bench of text-to-image samples"),
-    "simpleeval": _score("SimpleEval of text-to-image samples"),
-    "win_rate": _percent("comparisons that people decided for the model"),
-    "epochs_to_unguided_fid_2": Quantity("epochs until the unguided FID is 2", {"epochs": (0.0, INFINITY)}),
-    "fid_difference_balanced_vs_random_labels": _plain("FID of random labels less that of balanced ones", -INFINITY),
-    # of reconstructions
-    "rfid": _plain("Fréchet Inception distance of reconstructions"),
-    "psnr": Quantity("peak signal-to-noise ratio of reconstructions", {"dB": (0.0, 100.0)}),
-    "ssim": _plain("structural similarity of reconstructions", -1.0, 1.0),
-    "lpips": _plain("LPIPS of reconstructions; the source's own variant"),
-    "mse": _plain("mean squared error of reconstructions"),
-    "ris": _plain("Inception score of reconstructions", 1.0),
-    # of latents, without a generator
-    "ifid": _plain("interpolated FID: of decoded latents between neighbours"),
-    "linear_probe": _percent("images whose class a linear probe of the latent names first"),
-    "linear_probe_top5": _percent("images whose class a linear probe of the latent names among the first five"),
-    "eq_loss": _plain("EQ loss column of its source"),
-    "se_loss": _plain("SE loss column of its source"),
-    "equivariance_error_rotation": _plain("equivariance error under rotation"),
-    "equivariance_error_scale": _plain("equivariance error under scaling"),
-    "gmm_loss": _plain("GMM loss column of its source", -INFINITY),
-    "viv": _plain("velocity irreducible variance"),
-    "vf_loss": _plain("VF loss column of its source"),
-    "lds_a": _plain("first LDS column of its source"),
-    "lds_b": _plain("second LDS column of its source"),
-    "cds": _plain("CDS column of its source", -1.0, 1.0),
-    "sec_at_0.5": _plain("SEC@0.5 column of its source", 0.0, 1.0),
-    "cknna": _plain("alignment with a vision encoder by neighbours", -1.0, 1.0),
-    "se_cknna": _plain("the same under semantics-preserving transforms", -1.0, 1.0),
-    "density_cv": _plain("coefficient of variation of the latents' density"),
-    "gini": _plain("Gini coefficient of the latents' density", 0.0, 1.0),
-    "normalized_entropy": _plain("entropy of the latents' density over its maximum", 0.0, 1.0),
-    "kl": _plain("Kullback-Leibler divergence of the posterior to the prior"),
-    "attribute_probe_f1_celeba": _plain("F1 of attributes read from the latent, CelebA", 0.0, 1.0),
-    "attribute_probe_f1_deepfashion": _plain("F1 of attributes read from the latent, DeepFashion", 0.0, 1.0),
-    "attribute_probe_f1_awa": _plain("F1 of attributes read from the latent, AwA", 0.0, 1.0),
-    # of a setting
-    "best_cfg_scale": _plain("guidance scale with the lowest FID of those tried"),
-    "best_trainshift": _plain("training timeshift with the lowest FID of those tried"),
-    "best_sampleshift": _plain("sampling timeshift with the lowest FID of those tried"),
-    "predicted_shift": _plain("timeshift that the source's rule predicts"),
-    "shift_used": _plain("timeshift that was used; `trainshift` and `sampleshift` say where"),
-    "sampleshift_used": _plain("timeshift that was used in sampling, in the source's own convention"),
-    "best_trainp_is_ts": _percent("cases in which shifted uniform is the best training density"),
-    "relative_spread_trainp": _percent("change of the FID from the best to the worst training density"),
-    "relative_spread_trainshift": _percent("change of the FID from the best to the worst training shift"),
-    "relative_spread_sampleshift": _percent("change of the FID from the best to the worst sampling shift"),
-    "trainings": Quantity("trainings of the study", {"trainings": (1.0, INFINITY)}),
-    "sampleshifts_per_training": _plain("sampling shifts of each training", 1.0),
-    "evaluation_interval": Quantity("steps from one evaluation to the next", {"steps": (1.0, INFINITY)}),
-    # of an autoencoder's size
-    "resolution": Quantity("height and width of the images", {"pixels": (1.0, INFINITY)}),
-    "tokens": _plain("tokens per latent", 1.0),
-    "channels_per_token": _plain("channels per token", 1.0),
-    "params_encoder": _plain("parameters of the encoder", 1.0),
-    # correlations, as printed
-    "pearson_with_gfid": _plain("Pearson correlation of `predictor` with the gFID, over autoencoders", -1.0, 1.0),
-    "pearson_abs_with_gfid": _plain("the size of that correlation", 0.0, 1.0),
-    "r2_with_gfid": _plain("share of the gFID's variance that `predictor` explains", 0.0, 1.0),
-    "pearson_lnc_vs_linear_probe": _plain("Pearson correlation of `predictor` with linear probing", -1.0, 1.0),
-    "pearson_imagenet_fid_vs_t2i": _plain("Pearson correlation of the ImageNet FID with `predictor`", -1.0, 1.0),
+def _in(unit: str, label: str, meaning: str, better: str = "", low: float = 0.0, high: float = INFINITY) -> Quantity:
+    return Quantity(label, meaning, {unit: (low, high)}, better)
+
+
+KINDS: Mapping[str, Mapping[str, Quantity]] = {
+    "samples": {
+        "gfid": _plain(
+            "gFID", "Fréchet Inception distance of generated samples; `guidance` says whether they were guided", LOWER
+        ),
+        "is": _plain("Inception score", "Inception score of generated samples", HIGHER, 1.0),
+        "fdr_dinov2": _plain("FDr, DINOv2", "FDr of generated samples in features of DINOv2", LOWER),
+        "fdr_mae": _plain("FDr, MAE", "FDr of generated samples in features of the MAE", LOWER),
+        "fdr_siglip": _plain("FDr, SigLIP", "FDr of generated samples in features of SigLIP", LOWER),
+        "fdr_convnext": _plain("FDr, ConvNeXt", "FDr of generated samples in features of ConvNeXt", LOWER),
+        "fdr_clip": _plain("FDr, CLIP", "FDr of generated samples in features of CLIP", LOWER),
+        "fdr_inception": _plain("FDr, Inception", "FDr of generated samples in features of the Inception", LOWER),
+        "fdr6": _plain("FDr, six feature spaces", "FDr of generated samples over six feature spaces", LOWER),
+        "geneval": _score("GenEval", "GenEval of text-to-image samples"),
+        "dpgbench": _score("DPG-Bench", "DPG-Bench of text-to-image samples"),
+        "genaibench": _score("GenAI-Bench", "GenAI-Bench of text-to-image samples"),
+        "simpleeval": _score("SimpleEval", "SimpleEval of text-to-image samples"),
+        "win_rate": _percent("win rate", "comparisons that people decided for the model", HIGHER),
+        "epochs_to_unguided_fid_2": _in(
+            "epochs", "epochs until the unguided FID is 2", "epochs until the unguided FID is 2", LOWER
+        ),
+        "fid_difference_balanced_vs_random_labels": _plain(
+            "FID of random less balanced labels", "FID of random labels less that of balanced ones", "", -INFINITY
+        ),
+    },
+    "reconstruction": {
+        "rfid": _plain("rFID", "Fréchet Inception distance of reconstructions", LOWER),
+        "psnr": _in("dB", "PSNR", "peak signal-to-noise ratio of reconstructions", HIGHER, 0.0, 100.0),
+        "ssim": _plain("SSIM", "structural similarity of reconstructions", HIGHER, -1.0, 1.0),
+        "lpips": _plain("LPIPS", "LPIPS of reconstructions; the source's own variant", LOWER),
+        "mse": _plain("MSE", "mean squared error of reconstructions", LOWER),
+        "ris": _plain("Inception score of reconstructions", "Inception score of reconstructions", HIGHER, 1.0),
+    },
+    "latent": {
+        "ifid": _plain("iFID", "interpolated FID: of decoded latents between neighbours", LOWER),
+        "linear_probe": _percent("linear probe", "images whose class a linear probe of the latent names first", HIGHER),
+        "linear_probe_top5": _percent(
+            "linear probe, top 5", "images whose class a linear probe of the latent names among the first five", HIGHER
+        ),
+        "eq_loss": _plain("EQ loss", "EQ loss column of its source", LOWER),
+        "se_loss": _plain("SE loss", "SE loss column of its source", LOWER),
+        "equivariance_error_rotation": _plain(
+            "equivariance error, rotation", "equivariance error under rotation", LOWER
+        ),
+        "equivariance_error_scale": _plain("equivariance error, scaling", "equivariance error under scaling", LOWER),
+        "gmm_loss": _plain("GMM loss", "GMM loss column of its source", LOWER, -INFINITY),
+        "viv": _plain("VIV", "velocity irreducible variance", LOWER),
+        "vf_loss": _plain("VF loss", "VF loss column of its source", LOWER),
+        "lds_a": _plain("LDS, first column", "first LDS column of its source"),
+        "lds_b": _plain("LDS, second column", "second LDS column of its source"),
+        "cds": _plain("CDS", "CDS column of its source", HIGHER, -1.0, 1.0),
+        "sec_at_0.5": _plain("SEC@0.5", "SEC@0.5 column of its source", "", 0.0, 1.0),
+        "cknna": _plain("CKNNA", "alignment with a vision encoder by neighbours", HIGHER, -1.0, 1.0),
+        "se_cknna": _plain("SE-CKNNA", "the same under semantics-preserving transforms", HIGHER, -1.0, 1.0),
+        "density_cv": _plain("variation of the density", "coefficient of variation of the latents' density"),
+        "gini": _plain("Gini coefficient of the density", "Gini coefficient of the latents' density", "", 0.0, 1.0),
+        "normalized_entropy": _plain(
+            "entropy of the density", "entropy of the latents' density over its maximum", "", 0.0, 1.0
+        ),
+        "kl": _plain("KL divergence to the prior", "Kullback-Leibler divergence of the posterior to the prior"),
+        "attribute_probe_f1_celeba": _plain(
+            "attribute probe, CelebA (F1)", "F1 of attributes read from the latent, CelebA", HIGHER, 0.0, 1.0
+        ),
+        "attribute_probe_f1_deepfashion": _plain(
+            "attribute probe, DeepFashion (F1)", "F1 of attributes read from the latent, DeepFashion", HIGHER, 0.0, 1.0
+        ),
+        "attribute_probe_f1_awa": _plain(
+            "attribute probe, Animals with Attributes (F1)", "F1 of attributes read from the latent, AwA", HIGHER, 0.0,
+            1.0,
+        ),
+    },
+    "setting": {
+        "best_cfg_scale": _plain("best guidance scale", "guidance scale with the lowest FID of those tried"),
+        "best_trainshift": _plain("best train shift", "training timeshift with the lowest FID of those tried"),
+        "best_sampleshift": _plain("best sample shift", "sampling timeshift with the lowest FID of those tried"),
+        "predicted_shift": _plain("predicted shift", "timeshift that the source's rule predicts"),
+        "shift_used": _plain(
+            "shift in use", "timeshift that was used; `trainshift` and `sampleshift` say where"
+        ),
+        "sampleshift_used": _plain(
+            "sample shift in use", "timeshift that was used in sampling, in the source's own convention"
+        ),
+        "best_trainp_is_ts": _percent(
+            "cases with shifted uniform as best density",
+            "cases in which shifted uniform is the best training density",
+        ),
+        "relative_spread_trainp": _percent(
+            "change of the FID over training densities", "change of the FID from the best to the worst training density"
+        ),
+        "relative_spread_trainshift": _percent(
+            "change of the FID over train shifts", "change of the FID from the best to the worst training shift"
+        ),
+        "relative_spread_sampleshift": _percent(
+            "change of the FID over sample shifts", "change of the FID from the best to the worst sampling shift"
+        ),
+        "trainings": _in("trainings", "trainings of the study", "trainings of the study", "", 1.0),
+        "sampleshifts_per_training": _plain(
+            "sample shifts of each training", "sampling shifts of each training", "", 1.0
+        ),
+        "evaluation_interval": _in(
+            "steps", "steps between evaluations", "steps from one evaluation to the next", "", 1.0
+        ),
+    },
+    "size": {
+        "resolution": _in("pixels", "resolution", "height and width of the images", "", 1.0),
+        "tokens": _plain("tokens", "tokens per latent", "", 1.0),
+        "channels_per_token": _plain("channels per token", "channels per token", "", 1.0),
+        "params_encoder": _plain("parameters of the encoder", "parameters of the encoder", "", 1.0),
+    },
+    "correlations": {
+        "pearson_with_gfid": _plain(
+            "Pearson correlation with the gFID", "Pearson correlation of `predictor` with the gFID, over autoencoders",
+            "", -1.0, 1.0,
+        ),
+        "pearson_abs_with_gfid": _plain(
+            "size of the Pearson correlation with the gFID", "the size of that correlation", "", 0.0, 1.0
+        ),
+        "r2_with_gfid": _plain(
+            "share of the gFID's variance", "share of the gFID's variance that `predictor` explains", "", 0.0, 1.0
+        ),
+        "pearson_lnc_vs_linear_probe": _plain(
+            "Pearson correlation with linear probing", "Pearson correlation of `predictor` with linear probing", "",
+            -1.0, 1.0,
+        ),
+        "pearson_imagenet_fid_vs_t2i": _plain(
+            "Pearson correlation with the ImageNet FID", "Pearson correlation of the ImageNet FID with `predictor`",
+            "", -1.0, 1.0,
+        ),
+    },
 }  # fmt: skip
-"""By name; distances and losses are better when lower, scores when higher."""
+"""What can be measured, by what it is measured of: generated samples, reconstructions, latents without a generator,
+a setting, an autoencoder's size, and correlations as sources print them."""
+
+QUANTITIES = {name: replace(one, kind=kind) for kind, of_kind in KINDS.items() for name, one in of_kind.items()}
+"""By name."""
 
 CORRELATIONS = (
     "pearson_with_gfid", "pearson_abs_with_gfid", "r2_with_gfid", "pearson_lnc_vs_linear_probe",

@@ -203,11 +203,13 @@ def can_correlate(rows: pandas.DataFrame, group: str, x: str, y: str) -> bool:
 def printed(atlas: pandas.DataFrame, predictor: str) -> pandas.DataFrame:
     """Correlations with `predictor` as sources print them, of rows that may not be there: never pooled, no interval.
 
-    Columns source, quantity, value, n (autoencoders; 0 where not stated), generator, guidance, variant, note.
+    Columns source, quantity, value, n (autoencoders; 0 where not stated), generator, guidance, variant, note, place,
+    repository.
     """
     rows = primary(atlas)
     rows = rows[rows["quantity"].isin(CORRELATIONS) & (rows["predictor"] == predictor)]
-    return rows[["source", "quantity", "value", "n", "generator", "guidance", "variant", "note"]].reset_index(drop=True)
+    columns = ["source", "quantity", "value", "n", "generator", "guidance", "variant", "note", *_STANDS]
+    return rows[columns].reset_index(drop=True)
 
 
 def crossings(atlas: pandas.DataFrame, source: str, over: str, quantity: str = "gfid") -> pandas.DataFrame:

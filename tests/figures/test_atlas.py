@@ -2,18 +2,24 @@
 
 import base64
 import html
+import itertools
 import json
+import math
 import re
 
 import pandas
 import pytest
-from atlas_rows import COMMIT, GROUPS, WORKS, atlas_rows, of_group, row
+from atlas_rows import COMMIT, GROUPS, WORKS, atlas_rows, group, of_group, row
 from foreign_text import FOREIGN
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import atlas, atlas_findings, atlas_forest, atlas_prose, atlas_scatter, atlas_table
+from lrcore.figures import atlas, atlas_findings, atlas_forest, atlas_printed, atlas_prose, atlas_scatter, atlas_table
+from lrcore.figures.beside import STEP, side_by_side
 from lrcore.figures.embed import table_options
+from lrcore.records.atlas_vocabulary import KINDS, QUANTITIES
 from lrcore.results import atlas as statistics
+from lrcore.results.atlas_predictors import PREDICTORS
+from lrcore.results.naming import METRICS
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +55,9 @@ def test_an_address_that_is_no_page_is_left_out(tmp_path):
 
 def test_forests_name_groups_for_and_against(told):
     assert list(told) == ["rfid", "psnr"]
-    said = "The gFID rises with the PSNR in the one group that counts"
+    said = "The gFID is worse where the PSNR is better in the one group that counts"
     assert atlas_forest.finding(told["psnr"], "psnr", "gfid") == said
-    said = "The gFID falls with the rFID in both groups that count"
+    said = "The gFID is worse where the rFID is better in both groups that count"
     assert atlas_forest.finding(told["rfid"], "rfid", "gfid") == said
     nothing = told["rfid"].assign(counted=False)
     assert atlas_forest.finding(nothing, "rfid", "gfid") == "The gFID and the rFID: no group that counts"
@@ -64,6 +70,7 @@ def test_forests_name_groups_for_and_against(told):
     ]  # free and guided share latents
     table = atlas_forest.group_table(told["rfid"], "rfid", "gfid").markup
     assert "atlas.html?group=free&amp;x=rfid&amp;y=gfid" in table and "caveat of other" in table
+    assert "<th>gFID where the rFID is better</th>" in table and table.count("<td>worse</td>") == 3
     with pytest.raises(LrcoreError, match="no rows"):
         atlas_forest.forest(told["rfid"].iloc[:0], "rfid", "gfid")
 
@@ -75,8 +82,77 @@ def test_a_group_that_holds_0_is_unclear(told):
     said = "The gFID does not go clearly with the PSNR in the one group that counts"
     assert atlas_forest.finding(one, "psnr", "gfid") == said
     mixed = told["rfid"].assign(low=[-0.9, -0.9, -0.5], high=[-0.1, -0.1, 0.5])
-    said = "The gFID falls with the rFID in 1 and does neither clearly in 1 of 2 groups"
+    said = "The gFID is worse where the rFID is better in 1 of 2 groups; the other is unclear"
     assert atlas_forest.finding(mixed, "rfid", "gfid") == said
+
+
+WORSE, BETTER = "The gFID is worse where the rFID is better", "The gFID is better where the rFID is better"
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "signs", "said"),
+    [
+        (
+            "rfid",
+            "gfid",
+            "--00",
+            f"{WORSE} in 2 of 4 groups; the other 2 are unclear",
+        ),
+        (
+            "rfid",
+            "gfid",
+            "+-+0",
+            f"{BETTER} in 2 of 4 groups and worse in 1; the other is unclear",
+        ),
+        ("psnr", "gfid", "--", "The gFID is better where the PSNR is better in both groups that count"),
+        ("linear_probe", "is", "---", "The Inception score is worse where the linear probe is better in all 3 groups"),
+        ("channels_per_token", "gfid", "+0", "The gFID is higher where channels per token are more in 1 of 2 groups"),
+        ("sec_at_0.5", "gfid", "-", "The gFID is lower where the SEC@0.5 is higher in the one group that counts"),
+        ("rfid", "best_cfg_scale", "-", "The best guidance scale is higher where the rFID is better in the one group"),
+    ],
+)
+def test_a_forest_says_which_way_is_better(x, y, signs, said):
+    ends = {"+": (0.1, 0.9), "-": (-0.9, -0.1), "0": (-0.5, 0.5)}
+    rows = pandas.DataFrame([{"low": ends[sign][0], "high": ends[sign][1], "counted": True} for sign in signs])
+    assert atlas_forest.finding(rows, x, y).startswith(said)
+
+
+def test_directions_are_those_of_the_metrics_and_predictors():
+    directions = {True: "higher", False: "lower"}
+    for name in set(METRICS) & set(QUANTITIES):
+        assert atlas.better(name) == directions[METRICS[name].higher_is_better]
+        assert atlas.quantity_label(name) == METRICS[name].label
+    for name, sign in PREDICTORS.items():
+        assert atlas.better(name) in (directions[sign < 0], "")
+    assert not any(atlas.better(name) for kind in ("setting", "size", "correlations") for name in KINDS[kind])
+
+
+def test_every_quantity_has_a_name_that_no_other_has():
+    labels = [atlas.quantity_label(name) for name in QUANTITIES]
+    assert len(set(labels)) == len(labels) and not any("_" in label for label in labels)
+    assert atlas.quantity_label("linear_probe") == "linear probe (%)" and atlas.quantity_label("geneval") == "GenEval"
+    told = [atlas.predictor_label(name) for name in ("lds_a", "-psnr", "lnc and srss", "no_such")]
+    assert told == ["LDS, first column", "\N{MINUS SIGN}PSNR", "LNC and SRSS", "no such"]
+    assert atlas_table.named("pearson_with_gfid", "lds_a") == "Pearson correlation with the gFID, of LDS, first column"
+
+
+def test_a_source_has_one_look_on_all_figures_of_a_page(told):
+    looks = atlas.source_looks(atlas.listed_sources(atlas_rows(), GROUPS))
+    assert list(looks) == ["s", "r"] and len({(one.colour, one.symbol) for one in looks.values()}) == 2
+    forest = atlas_forest.forest(told["rfid"], "rfid", "gfid", looks)
+    colours = [trace.marker.color for trace in forest.figure.data]
+    assert colours == [looks[source].colour for source in told["rfid"]["source"]]
+    both = atlas_forest.predictor_figure(atlas_forest.counted(told), "gfid", looks).figure.data
+    assert [trace.marker.color for trace in both] == [looks["s"].colour, looks["r"].colour]
+    every = atlas.source_looks(str(number) for number in range(84)).values()
+    assert len({(one.colour, one.symbol) for one in every}) == 84
+
+
+def test_no_line_goes_through_the_text_of_a_row(told):
+    figure = atlas_forest.forest(told["rfid"], "rfid", "gfid").figure
+    texts = figure.layout.annotations
+    assert [one.text for one in texts] == [f"n = {row.n}: {row.label}" for row in told["rfid"].itertuples()]
+    assert {one.templateitemname for one in texts} == {"on-page"} and figure.layout.margin.l == 10
 
 
 def test_what_transfers_is_clear_in_every_group_of_two_sources(told):
@@ -85,15 +161,56 @@ def test_what_transfers_is_clear_in_every_group_of_two_sources(told):
     assert atlas_forest.transfer(rows, "gfid").startswith("Only rFID points clearly the same way in every group")
     turned = rows.assign(low=[0.1, *rows["low"][1:]], high=[0.9, *rows["high"][1:]])
     assert atlas_forest.transferring(turned)["not"] == ["rfid"]
-    assert "1 of 2 predictors has been measured by one source only" in atlas_forest.transfer(turned, "gfid")
+    assert "1 of 2 predictors has groups of one source only" in atlas_forest.transfer(turned, "gfid")
 
 
 def test_better_reconstruction_is_counted_by_its_direction(told):
     # a lower rFID with a higher gFID, a higher PSNR with a higher gFID: better reconstruction, worse generation
-    said = atlas_prose.reconstruction(told)
-    assert said.startswith("It does not. Of 3 pairs") and "generation in 0, clearly with worse generation in 3" in said
+    assert atlas_prose.reconstruction(told) == (
+        "Yes, but the wrong way: better reconstruction goes clearly with worse generation in 3 of 3 pairs of a measure "
+        "and a group."
+    )
     assert atlas_prose.reconstruction({}) == "No protocol group has 8 latents with both yet."
-    assert "correlation is that of the rFID: −1 in Group other. Groups of 2 sources" in atlas_prose.strongest(told)
+    strongest = atlas_prose.strongest(told)
+    assert strongest.endswith("correlation is that of the rFID: −1 in Group other. 2 sources have groups with it.")
+    assert atlas_prose.strongest({"psnr": told["psnr"]}).endswith("Only one source has groups with it.")
+
+
+@pytest.mark.parametrize(
+    ("signs", "said"),
+    [
+        ("++0", "Yes: better reconstruction goes clearly with better generation in 2 of 3 pairs"),
+        ("-000", "In part, and the wrong way: better reconstruction goes clearly with worse generation in 1 of 4"),
+        ("+--", "Sometimes. Better reconstruction goes clearly with better generation in 1 and with worse"),
+        ("00", "Nothing is clear: none of 2 pairs of a measure and a group says so."),
+    ],
+)
+def test_reconstruction_is_answered_as_the_groups_say(told, signs, said):
+    ends = {"+": (0.1, 0.9), "-": (-0.9, -0.1), "0": (-0.5, 0.5)}
+    lows, highs = zip(*(ends[sign] for sign in signs), strict=True)
+    rows = pandas.DataFrame({"low": lows, "high": highs, "counted": True})
+    assert atlas_prose.reconstruction({"rfid": rows}).startswith(said)
+
+
+def test_printed_correlations_stand_beside_those_of_groups(rows, told):
+    print_ = {"quantity": "pearson_with_gfid", "predictor": "linear_probe", "n": 27, "source": "w", "generator": "Net"}
+    made = [
+        row(**print_, value=0.34, place="Table 2"),
+        row(**print_, value=-0.81, note="a remark"),
+        row(**{**print_, "quantity": "pearson_abs_with_gfid", "predictor": "viv", "n": 0}, value=0.904),
+        row(**print_, value=-0.9, secondary=True),
+        row(**{**print_, "source": "s"}, value=-0.5),  # has groups of its own
+        row(**{**print_, "quantity": "pearson_imagenet_fid_vs_t2i"}, value=-0.4),
+    ]
+    every = pandas.concat([rows, pandas.DataFrame(made)], ignore_index=True)
+    found = atlas_printed.others(every, told)
+    assert found[["predictor", "value"]].values.tolist() == [
+        ["linear_probe", -0.81],
+        ["linear_probe", 0.34],
+        ["viv", 0.904],
+    ]
+    markup = atlas_printed.table(every, told, WORKS).markup
+    assert "r −0.81" in markup and "|r| 0.904" in markup and "not stated" in markup and "Net, a remark" in markup
 
 
 def test_what_guidance_narrows_and_who_wins(rows):
@@ -114,6 +231,45 @@ def test_swaps_are_counted_inside_a_source(rows):
     assert found[["over", "source", "pairs", "crossing"]].to_numpy().tolist() == [["guidance", "s", 45, 1]]
     assert atlas_findings.finding_of_swaps(found) == "Guidance swaps 2\N{SPACE}% of the pairs of latents"
     assert "No source has enough" in atlas_findings.finding_of_swaps(found.assign(pairs=3))
+    few = pandas.concat([found, found.assign(source="r", pairs=4, crossing=0, share=0.0)], ignore_index=True)
+    assert atlas_findings.finding_of_swaps(few).endswith("of the pairs of latents, in sources with 10 pairs or more")
+
+
+def test_bars_stand_under_their_change_highest_first(rows, monkeypatch):
+    told = [("guidance", "s", 0, 4), ("guidance", "r", 6, 12), ("generator", "s", 0, 12), ("generator", "r", 3, 30)]
+    found = pandas.DataFrame(
+        [(over, source, 1, pairs, swap, swap / pairs, "") for over, source, swap, pairs in told],
+        columns=["over", "source", "settings", "pairs", "crossing", "share", "places"],
+    )
+    monkeypatch.setattr(atlas_findings, "swaps", lambda *_: found)
+    spec = json.loads(re.search(r'class="lrcore-spec">([^<]*)<', atlas_findings.winners(rows, WORKS).markup)[1])
+    names = spec["layout"]["yaxis"]["ticktext"]
+    assert names == ["<b>Guidance</b>", "Rice", "Sauce", "<b>Network</b>", "Rice", "Sauce"]
+    assert [trace["y"] for trace in spec["data"]] == [[1, 2], [4, 5]]
+    assert [trace["marker"]["opacity"] for trace in spec["data"]] == [[1.0, 0.45], [1.0, 1.0]]
+    assert all(trace["marker"]["line"]["width"] > 0 for trace in spec["data"])  # or a bar of 0 could not be seen
+
+
+@pytest.mark.parametrize("many", [1, 2, 7, 13])
+def test_marks_of_one_place_stand_side_by_side(many):
+    x, y = [64.0] * many + [768.0], [2.0] * (many - 1) + [2.001, 6.93]
+    drawn = side_by_side(x, y, list(range(many + 1)))
+    assert drawn == side_by_side(x, y, list(range(many + 1))) and drawn[-1] == pytest.approx((768, 6.93))
+    logs = [(math.log10(a), math.log10(b)) for a, b in drawn]
+    for one, other in itertools.combinations(logs, 2):
+        assert max(abs(a - b) / step for a, b, step in zip(one, other, STEP, strict=True)) > 0.95
+    assert sum(a for a, _ in logs[:-1]) / many == pytest.approx(math.log10(64), abs=STEP[0] / 2)
+
+
+def test_every_latent_of_every_source_has_a_mark_of_its_own():
+    wide = {"channels_per_token": 64, "trainshift": 2.0, "family": "kl", "guidance": "cfg", "guidance_scale": 1.5}
+    made = [
+        row(canonical=name, source=source, **wide, tokens=t) for source in "sr" for name in "abc" for t in (64, 256)
+    ]
+    for figure in (atlas_findings.shifts, atlas_findings.scales):
+        spec = json.loads(re.search(r'class="lrcore-spec">([^<]*)<', figure(pandas.DataFrame(made), WORKS).markup)[1])
+        points = [point for trace in spec["data"] for point in zip(trace["x"], trace["y"], strict=True)]
+        assert len(set(points)) == len(points) == 6
 
 
 def test_shifts_carry_the_label_of_what_compares_no_latents():
@@ -132,12 +288,18 @@ def test_shifts_carry_the_label_of_what_compares_no_latents():
 
 def test_the_scatter_shows_latents_that_have_both(rows):
     found = atlas_scatter.points(rows, GROUPS, WORKS, "free")
-    assert atlas_scatter.offered(found) == ["gfid", "psnr", "rfid", "channels_per_token", "tokens"]
+    assert atlas_scatter.offered(found) == ["gfid", "psnr", "rfid"]  # sizes are the same for all
     figure = atlas_scatter.scatter(found, GROUPS["free"], "rfid", "gfid")
     assert sum(len(trace.x) for trace in figure.figure.data) == 10
-    assert figure.words.title == "Lowest gFID: a, 2. Lowest rFID: j, 0.05."
+    assert figure.words.title == "Best gFID: a, 2. Best rFID: j, 0.05."
+    assert figure.figure.layout.xaxis.title.text == "rFID, lower is better, log scale"
+    named = {one.text for one in figure.figure.layout.annotations}
+    assert {"<b>a</b>", "<b>j</b>"} <= named
     tied = pandas.DataFrame({"canonical": ["a", "b", "c"], "x": [1.0, 1.0, 1.0], "y": [3.0, 2.0, 2.0]})
-    assert atlas_scatter.finding(tied, "rfid", "gfid") == "Lowest gFID: b and c, 2. Lowest rFID: 3 latents, 1."
+    assert atlas_scatter.finding(tied, "rfid", "gfid") == "Best gFID: b and c, 2. Best rFID: 3 latents, 1."
+    assert atlas_scatter.finding(tied, "psnr", "is") == "Best Inception score: a, 3. Best PSNR (dB): 3 latents, 1."
+    assert atlas_scatter.finding(tied, "tokens", "gfid") == "Best gFID: b and c, 2."
+    assert atlas_scatter.finding(tied, "tokens", "lds_a") == "LDS, first column against tokens, 3 latents."
     assert {symbol for trace in figure.figure.data for symbol in trace.marker.symbol} == {
         "circle", "square", "star", "pentagon"
     }  # fmt: skip
@@ -238,13 +400,33 @@ def test_every_mark_leads_to_its_sources(rows):
     assert "found best" in scales and "used" in scales and "Guidance scales of 1.5 have been used" in scales
 
 
-def test_best_scales_are_told_by_width():
-    wide = {"tokens": 256, "quantity": "best_cfg_scale", "family": "kl"}
-    made = [(16, 1.5), (64, 2.0), (512, 5.0), (768, 9.0), (128, 3.0)]
-    rows = pandas.DataFrame([row(canonical=str(c), channels_per_token=c, value=v, **wide) for c, v in made])
-    assert "up to 64 channels is 1.5 to 2, that of more than 256 channels 5 to 9" in (
-        atlas_findings.scales(rows, WORKS).markup
+def test_best_scales_are_told_by_family_in_the_source_that_searched_most():
+    made = [
+        ("kl", 16, 1.5),
+        ("kl", 64, 2.0),
+        ("frozen-encoder", 768, 5.0),
+        ("frozen-encoder", 768, 9.0),
+        ("pixels", 768, 2.5),
+    ]
+    searched = {"tokens": 256, "quantity": "best_cfg_scale"}
+    rows = [row(canonical=f"{c} {v}", family=f, channels_per_token=c, value=v, **searched) for f, c, v in made]
+    other = row(canonical="o", family="kl", channels_per_token=32, value=10.0, source="r", **searched)
+    title = "In Sauce the best guidance scale of frozen encoder latents is 5 to 9, above pixels (2.5) and KL (1.5 to 2)"
+    assert title in atlas_findings.scales(pandas.DataFrame([*rows, other]), WORKS).markup
+    wider = row(canonical="w", family="pixels", channels_per_token=768, value=6.0, **searched)
+    assert (
+        "is 5 to 9, beside pixels (2.5 to 6)" in atlas_findings.scales(pandas.DataFrame([*rows, wider]), WORKS).markup
     )
+
+
+def test_how_far_one_number_differs_is_told_by_quantity():
+    told = [*(("lpips", factor - 1) for factor in (2.4, 11, 34)), *(("ssim", share) for share in (0.01, 0.02, 0.07))]
+    rows = pandas.DataFrame(told, columns=["quantity", "difference"])
+    assert atlas_findings.finding_of_repeats(rows) == (
+        "The same quantity, stated for the same protocol, differs by 74\N{SPACE}% in the median: LPIPS by a factor of "
+        "11 (2.4 to 34), SSIM by 2\N{SPACE}% (1 to 7\N{SPACE}%)"
+    )
+    assert atlas_findings.finding_of_repeats(rows[3:]).endswith("differs by 2\N{SPACE}% in the median")
 
 
 def test_a_profile_has_every_figure_and_its_contradictions():
@@ -264,6 +446,24 @@ def test_a_profile_has_every_figure_and_its_contradictions():
     assert WORKS["s"].url in line and WORKS["r"].url in line
     assert "PSNR (dB): 20.5 to 30, 3 figures of 2 sources" in markup and "&gt;800" in markup
     assert "not read at its source" in markup and "Table 9" in markup
+    kinds = re.findall('<p class="lrcore-note">(.*?)</p>', markup)
+    assert kinds[-2:] == ["Samples", "Reconstruction"]
+
+
+def test_the_list_of_quantities_stands_under_what_they_are_of(rows):
+    markup = atlas_table.everything(rows, WORKS).markup
+    groups = re.findall('<optgroup label="(.*?)">(.*?)</optgroup>', markup)
+    assert [(kind, re.findall(">([^<]+)</option>", of_kind)) for kind, of_kind in groups] == [
+        ("Samples", ["gFID"]),
+        ("Reconstruction", ["PSNR (dB)", "rFID"]),
+    ]
+
+
+def test_groups_without_two_quantities_are_counted_and_not_offered(rows):
+    more = pandas.DataFrame(of_group([1.0, 2.0, 3.0], "alone", tokens=64, channels_per_token=16))
+    every = pandas.concat([rows, more], ignore_index=True)
+    groups = {**GROUPS, "alone": group("alone"), "without rows": group("without rows")}
+    assert "4 of 5 protocol groups hold two quantities" in atlas_scatter.explorer(every, groups, WORKS).markup
 
 
 def test_the_download_has_every_column_and_an_address(rows):
