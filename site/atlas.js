@@ -86,7 +86,7 @@
 
     // As `atlas_scatter.name_outermost`: names of the best and the outermost points, of those that have room.
     function names(spec, both, axes) {
-      const { character, line, gap, plots, places } = spec.room;
+      const { character, line, gap, corner, plots, places } = spec.room;
       const shares = [x, y].map((one, at) => {
         const { type, range } = axes[at];
         const values = both.map((latent) => latent[4][one.value][0]);
@@ -99,9 +99,11 @@
       const [across, up] = [x, y].map((one) => spec.better[one.value]);
       const ends = [[1, up], [0, across], [1, "higher"], [0, "higher"], [1, "lower"], [0, "lower"]];
       const told = new Set(ends.filter(([, way]) => way).map(end));
+      const awayOf = (at, [vertical, horizontal]) =>
+        (vertical === "middle" || horizontal === "center" ? 1 : corner) * (both[at][3] / 2 + gap);
       const box = (at, place, [width, height]) => {
         const [vertical, horizontal] = place.split(" ");
-        const away = both[at][3] / 2 + gap;
+        const away = awayOf(at, [vertical, horizontal]);
         const wide = character * [...both[at][0]].length;
         const left = shares[0][at] * width + { left: -away - wide, center: -wide / 2, right: away }[horizontal];
         const bottom = shares[1][at] * height + { top: away, middle: -line / 2, bottom: -away - line }[vertical];
@@ -127,7 +129,7 @@
         if (!place) continue;
         plots.forEach((plot, number) => taken[number].push(box(at, place, plot)));
         const [vertical, horizontal] = place.split(" ");
-        const away = both[at][3] / 2 + gap;
+        const away = awayOf(at, [vertical, horizontal]);
         const point = (of) => axes[of].range[0] + shares[of][at] * (axes[of].range[1] - axes[of].range[0]);
         found.push({
           x: point(0),

@@ -435,12 +435,12 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
     order = list(rows.groupby("quantity")["difference"].median().sort_values(ascending=False).index)
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 120 + 44 * len(order), "showlegend": False})
     for at, quantity in enumerate(order):
-        part = rows[rows["quantity"] == quantity]
+        part = rows[rows["quantity"] == quantity].sort_values("difference", kind="stable")
         figure.add_trace(
             go.Scatter(
                 # a logarithmic axis has no 0: what agrees to the last digit stands at the left edge
                 x=(100 * part["difference"]).clip(lower=_LEAST_PERCENT).tolist(),
-                y=[at] * len(part),
+                y=[at + 0.17 * (number % 3 - 1) for number in range(len(part))],  # neighbours do not cover one another
                 mode="markers",
                 name=quantity_label(quantity),
                 marker={"color": FAMILY_LOOKS["kl"].colour, "size": 11, "opacity": 0.6},

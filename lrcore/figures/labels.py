@@ -22,6 +22,8 @@ _PLACES = ("top center", "bottom center", "middle right", "middle left", "top ri
 
 INSIDE = "middle center"
 _GAP = 4.0
+_CORNER = 0.7
+"""Along either axis, a text at a corner of its mark is nearer."""
 _SWEEPS = 4
 _BESIDE, _WIDEST = 0.03, 760.0
 """Names of lines begin this far beside the plot, as a share of its width, which is no more than so many pixels."""
@@ -78,7 +80,8 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
     return [options[at][option] for at, option in enumerate(chosen)]
 
 
-BESIDE_MARKS = ("middle right", "middle left", "top center", "bottom center")
+BESIDE_MARKS = ("middle right", "middle left", "top center", "bottom center", "top right", "top left", "bottom right",
+                "bottom left")  # fmt: skip
 """Of plotly's `textposition`, those that `roomy` tries, in this order."""
 
 
@@ -106,7 +109,14 @@ def _free(name: Name, place: str, plot: tuple[float, float], taken: Sequence[Box
 
 def room() -> dict[str, object]:
     """What `roomy` reckons with, for scripts that do the same."""
-    return {"character": _CHARACTER, "line": _LINE, "gap": _GAP, "plots": PLOTS, "places": BESIDE_MARKS}
+    return {
+        "character": _CHARACTER,
+        "line": _LINE,
+        "gap": _GAP,
+        "corner": _CORNER,
+        "plots": PLOTS,
+        "places": BESIDE_MARKS,
+    }
 
 
 def apart(names: Sequence[Name], chosen: Sequence[str]) -> bool:
@@ -230,7 +240,7 @@ def box(name: Name, place: str, plot: tuple[float, float]) -> Box:
 
 def _away(name: Name, place: str) -> float:
     """Pixels from the middle of a point to its text, along the axes."""
-    return (0.7 if _is_corner(place) else 1.0) * (name.size / 2 + _GAP)
+    return (_CORNER if _is_corner(place) else 1.0) * (name.size / 2 + _GAP)
 
 
 def _is_corner(place: str) -> bool:

@@ -256,9 +256,22 @@ def test_marks_of_one_place_stand_side_by_side(many):
     drawn = side_by_side(x, y, list(range(many + 1)))
     assert drawn == side_by_side(x, y, list(range(many + 1))) and drawn[-1] == pytest.approx((768, 6.93))
     logs = [(math.log10(a), math.log10(b)) for a, b in drawn]
-    for one, other in itertools.combinations(logs, 2):
-        assert max(abs(a - b) / step for a, b, step in zip(one, other, STEP, strict=True)) > 0.95
+    assert are_apart(drawn)
     assert sum(a for a, _ in logs[:-1]) / many == pytest.approx(math.log10(64), abs=STEP[0] / 2)
+
+
+def are_apart(points):
+    """Whether no mark covers another, on logarithmic axes."""
+    logs = [(math.log10(a), math.log10(b)) for a, b in points]
+    return all(
+        max(abs(a - b) / step for a, b, step in zip(one, other, STEP, strict=True)) > 0.95
+        for one, other in itertools.combinations(logs, 2)
+    )
+
+
+def test_marks_of_near_places_give_way():
+    x, y = [768.0] * 12 + [760.0] * 3, [6.0] * 6 + [6.25] * 6 + [5.8] * 3
+    assert are_apart(side_by_side(x, y, list(range(15))))
 
 
 def test_every_latent_of_every_source_has_a_mark_of_its_own():

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from drawn import covered, overlapping
 
+from lrcore.figures import labels
 from lrcore.figures.labels import INSIDE, PLOTS, Name, apart, box, name_lines, name_points, places, spread
 
 
@@ -104,3 +105,12 @@ def test_what_has_no_room_is_said() -> None:
     assert apart(few, places(few))
     crowd = [Name(0.5, 0.5, ["FLUX.2 unaligned", "1,024 numbers"], 70) for _ in range(6)]
     assert not apart(crowd, places(crowd))
+
+
+def test_names_without_room_are_left_out() -> None:
+    marks = [Name(0.5, 0.5, ["first"], 10), Name(0.51, 0.5, ["second"], 10)]
+    first, second = labels.roomy(marks, marks)
+    assert first == "middle left" and second == "middle right"
+    assert labels.roomy([Name(0.5, 0.5, ["long" * 40], 10)], marks) == [""]
+    crowd = [Name(x / 20, y / 20, ["crowded"], 12) for x in range(21) for y in range(21)]
+    assert set(labels.roomy(crowd[:50], crowd)) == {""}

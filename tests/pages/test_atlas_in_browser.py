@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from browser import WAIT, served, visit
 from playwright.sync_api import Browser
 
@@ -39,8 +40,32 @@ def test_a_linked_group_is_drawn_as_in_python(browser: Browser, made_up_site: Pa
             assert [sorted(shown[end]) for end in ("x", "y", "text")] == [
                 sorted(trace[end]) for end in ("x", "y", "text")
             ]
+        layout = opened.page.evaluate("document.querySelector('#figure-atlas-scatter .lrcore-plot').layout")
+        for end in ("xaxis", "yaxis"):
+            assert layout[end]["title"]["text"] == figure.figure.layout[end].title.text
+            assert layout[end]["range"] == pytest.approx(figure.figure.layout[end].range)
+        names = [[one["text"], one["xanchor"], one["yanchor"]] for one in layout["annotations"]]
+        assert names == [[one.text, one.xanchor, one.yanchor] for one in figure.figure.layout.annotations]
         links = opened.page.locator("#atlas-points tbody a[href^='http']").count()
         assert links == 2 * len(figure.rows) and not opened.problems
+
+
+def test_what_a_group_does_not_have_comes_back_with_the_next(browser: Browser, made_up_site: Path) -> None:
+    with served(made_up_site) as address, visit(browser, address, PAGE, 1440, "light") as opened:
+        page = opened.page
+        group, x, y = (page.locator(f"select[data-choice={name}]") for name in ("group", "x", "y"))
+        page.wait_for_selector("#figure-atlas-scatter[data-drawn]", timeout=WAIT)
+        for name, ends in (
+            ("diffusionbench-t2i", ("geneval", "dpgbench")),
+            ("vavae-lightningdit-b", ("rfid", "gfid")),
+            ("diffusionbench", ("is", "gfid")),
+        ):
+            group.select_option(name)
+            page.wait_for_function("end => document.querySelector('select[data-choice=x]').value === end", arg=ends[0])
+            assert (x.input_value(), y.input_value()) == ends
+            offered = x.locator("option").evaluate_all("options => options.map(({ value }) => value)")
+            assert "tokens" not in offered  # the same for all of the group
+        assert not opened.problems
 
 
 def test_the_table_and_a_profile_are_fetched_when_asked_for(browser: Browser, made_up_site: Path) -> None:
