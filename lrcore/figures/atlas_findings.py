@@ -86,8 +86,9 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         f"Pairs of latents that stand the other way round by {quantity_label(quantity)} where one source changes one "
         "thing and nothing else that it states."
     )
-    few = f"paler: fewer than {FEWEST_PAIRS}, of which the title does not speak"
-    notes = f"Sources with three pairs or more, beside their bars; {few}. Noise swaps some: one training each. {SOURCE}"
+    few = f"; paler: fewer than {FEWEST_PAIRS}, of which the title does not speak"
+    few = few if (rows["pairs"] < FEWEST_PAIRS).any() else ""
+    notes = f"Sources with three pairs or more, beside their bars{few}. Noise swaps some: one training each. {SOURCE}"
     drawn = SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, f"{notes} {CHOOSE}"))
     lines = {
         _key(row.over, row.source): [
