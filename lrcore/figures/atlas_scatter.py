@@ -89,10 +89,11 @@ def explorer(
     figure = scatter(every[first], groups[first], x, y)
     table = point_table(wide(every[first], x, y), x, y)
     spec = f'<script type="application/json" class="lrcore-spec">{script_json(_spec(every, groups))}</script>'
-    there = {row for row in groups if (atlas["group"] == row).any()}
+    there = set(groups) & set(atlas["group"])
+    hold = "holds" if len(every) == 1 else "hold"
     said = (
-        f"{numbers.part(len(every), len(there), 'protocol group')} {'holds' if len(every) == 1 else 'hold'} two "
-        f"quantities that differ between {FEWEST} latents or more, and can be chosen."
+        f"{numbers.part(len(every), len(there), 'protocol group')} {hold} two quantities, of {FEWEST} latents or more, "
+        "that are not the same for all. These can be chosen."
     )
     return Markup(
         f'<div id="atlas-scatter-choice" data-figure="figure-{NAME}" data-points="atlas-points">'
