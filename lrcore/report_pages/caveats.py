@@ -243,11 +243,9 @@ def _few(subject: Subject) -> Iterator[Caveat]:
     images = subject.study.reconstruction
     images = images[images["ae"].isin(subject.own)]
     if len(images) and (count := int(images["n_images"].min())) < FEW_IMAGES:
-        yield Caveat(
-            "few_images",
-            f"Reconstructions are of {count:,} images: means are noisy, and the Fréchet distance is too large.",
-            values={"n_images": count},
-        )
+        biased = ", and the Fréchet distance is too large" if images["metric"].isin(["rfid", "rfd"]).any() else ""
+        text = f"Reconstructions are of {count:,} images: means are noisy{biased}."
+        yield Caveat("few_images", text, values={"n_images": count})
 
 
 def undrawn(what: str, error: LrcoreError) -> str:

@@ -44,8 +44,15 @@ def _body(report: Report) -> str:
         f'<nav class="lrcore-contents" aria-label="Sections"><ul>{links}</ul></nav>'
         f"{''.join(one.markup for one in report.sections)}"
         '<section id="reproduce"><h2>Make these numbers again</h2>'
-        f"{copied(chr(10).join(report.commands))}</section>"
+        f"{copied(chr(10).join(report.commands))}{_file_elsewhere(report)}</section>"
     )
+
+
+def _file_elsewhere(report: Report) -> str:
+    """What is to be known of commands where the study's file was not at hand."""
+    if report.subject.planned:
+        return ""
+    return f"<p>{html.escape(report.subject.argument)} is the study's file: put its folder before it.</p>"
 
 
 def _caveats(report: Report) -> str:

@@ -13,6 +13,7 @@ from lrcore.figures.embed import SiteFigure
 from lrcore.figures.latents import latent_diagnostics
 from lrcore.figures.reconstruction import STUDY_METRICS, latent_sizes, study_reconstruction
 from lrcore.figures.spectra import channel_statistics, power_spectrum
+from lrcore.figures.words import joined
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS
 from lrcore.report_pages import advice, card, learned, pictures, provenance
 from lrcore.report_pages.blocks import Block, Figure, Html, Missing, Section, Table, Text
@@ -92,13 +93,14 @@ def _images_of(rows: pandas.DataFrame) -> Text:
     counts = " or ".join(f"{count:,}" for count in sorted(rows["n_images"].unique()))
     data = ", ".join(map(str, dict.fromkeys(rows["dataset"])))
     sizes = " or ".join(map(str, sorted(rows["resolution"].unique())))
-    sets = rows[rows["metric"].isin(["rfid", "rfd"])]
+    sets = rows[rows["metric"].isin(["rfid", "rfd", "rkid", "rkd"])]
     networks = "".join(
-        f" {naming.metric_style(metric).label} is in the features of {network}."
-        for metric, network in sets[["metric", "network"]].drop_duplicates().itertuples(index=False)
+        f" {joined(list(dict.fromkeys(naming.metric_style(metric).label for metric in own['metric'])))} "
+        f"{'are' if own['metric'].nunique() > 1 else 'is'} in the features of {network}."
+        for network, own in sets.groupby("network", sort=False)
     )
     return Text(
-        f"Of {counts} images of {data} at {sizes} px; ± is one standard error over images.{networks} "
+        f"Of {counts} images of {data} at {sizes} px; ± is one standard error.{networks} "
         "The latent is the posterior's mode; images are rounded to 8 bits before they are compared.",
         {"n_images": [int(count) for count in sorted(rows["n_images"].unique())]},
     )
