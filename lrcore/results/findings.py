@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import pandas
-from scipy.special import stdtrit
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.flow.shapes import SHAPES
@@ -398,6 +397,8 @@ def noise_of_difference(rows: pandas.DataFrame, trainings: int = 1) -> float:
     Raises:
         LrcoreError: as `require_one_protocol`.
     """
+    from scipy.special import stdtrit  # pages whose studies have no seeds need not wait for it
+
     noise = noise_of_seeds(rows)
     if noise.empty:
         return math.nan
