@@ -55,9 +55,8 @@ CLASSES = {
     "kl": ("AutoencoderKL",),
     "flux2": ("AutoencoderKLFlux2",),
     "rae": ("AutoencoderRAE", RAE_DECODER),
-    "diffusers": tuple(by_class.CLASSES),
 }
-"""What the `config.json` of a pretrained autoencoder names, by family."""
+"""What the `config.json` of a pretrained autoencoder names, by family; of "diffusers" any of `by_class.CLASSES`."""
 
 
 class AutoencoderDivergedError(LrcoreError):
