@@ -9,7 +9,9 @@
   const NARROW = 600; // pixels: below this width a figure's legend goes below it
   const NEAR = 300; // pixels: a figure that is nearer to the screen is drawn
   const PAPER = 640; // pixels: fits a page of A4 or letter beside its margins
-  const HIGHEST = Number(document.body?.dataset.highest ?? 680); // pixels: leaves room on a page for what introduces a figure
+  // pixels: leaves room on a page for what introduces a figure, and little of it empty
+  const HIGHEST = Number(document.body?.dataset.highest ?? 560);
+  const READABLE = 4.5; // contrast of marks and lines with the page in the dark
 
   const palettes = {
     light: { text: "#1f2328", grid: "#d8dee4", line: "#6e7781", hover: "#ffffff", page: "#ffffff" },
@@ -99,6 +101,40 @@
     };
   }
 
+  // Colours are chosen for a light page: in the dark those that hardly stand out are mixed with white until they do.
+  const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  function luminance(hex) {
+    const [r, g, b] = channels(hex).map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  }
+  function lighter(colour) {
+    if (Array.isArray(colour)) return colour.map(lighter);
+    if (typeof colour !== "string" || !/^#[0-9a-f]{6}$/i.test(colour)) return colour;
+    const ground = luminance(palettes.dark.page) + 0.05;
+    let mixed = colour;
+    for (let share = 0.1; (luminance(mixed) + 0.05) / ground < READABLE && share < 1; share += 0.1) {
+      const parts = channels(colour).map((part) => Math.round(part + (255 - part) * share));
+      mixed = `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+    }
+    return mixed;
+  }
+  const recoloured = (holder) => (holder && "color" in holder ? { ...holder, color: lighter(holder.color) } : holder);
+  const FAINT = 0.25; // more opacity for faint points, which are dark on dark
+  function inTheDark({ data, layout }) {
+    const traces = data.map((trace) => {
+      const marker = recoloured(trace.marker);
+      const shown = { ...trace, marker, line: recoloured(trace.line), textfont: recoloured(trace.textfont) };
+      if (marker?.opacity < 1) shown.marker = { ...marker, opacity: Math.min(1, marker.opacity + FAINT) };
+      for (const part of ["marker", "line", "textfont"]) if (shown[part] === undefined) delete shown[part];
+      return shown;
+    });
+    const annotations = layout.annotations?.map((one) => (one.font ? { ...one, font: recoloured(one.font) } : one));
+    return { data: traces, layout: annotations ? { ...layout, annotations } : layout };
+  }
+
   function layoutFor(spec, width) {
     const layout = { ...structuredClone(spec.layout), autosize: true };
     delete layout.width;
@@ -109,7 +145,9 @@
       layout.template.layout.xaxis.fixedrange = layout.template.layout.yaxis.fixedrange = true;
     }
     if (width >= NARROW) return layout;
-    layout.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" };
+    if (layout.meta?.legend !== "inside") {
+      layout.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" };
+    }
     const margin = { l: 60, ...layout.template.layout.margin, ...layout.margin };
     layout.margin = { ...margin, l: Math.min(margin.l, 60), r: layout.margin?.r ?? 12 };
     return layout;
@@ -123,7 +161,8 @@
 
   function drawAt(Plotly, figure, spec, width) {
     const plot = figure.querySelector(".lrcore-plot");
-    const { data, layout: own } = shownOf(spec, figure);
+    const shown = shownOf(spec, figure);
+    const { data, layout: own } = isDark() ? inTheDark(shown) : shown;
     plot.querySelectorAll(":scope > :is(.lrcore-alt, .lrcore-still)").forEach((before) => before.remove());
     const layout = layoutFor({ layout: own }, width);
     layout.height ??= parseInt(plot.style.minHeight, 10);

@@ -15,6 +15,8 @@
       root.querySelector(".lrcore-problem").hidden = valid;
       root.querySelector("dl").hidden = !valid;
       root.querySelector(".lrcore-answer").style.visibility = valid ? "" : "hidden"; // it keeps its place
+      const literature = root.querySelector(":scope > .lrcore-literature");
+      if (literature) literature.style.visibility = valid ? "" : "hidden";
       if (!valid) return;
       showLiterature();
       const channels = number.valueAsNumber;

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,7 @@ class SiteTable(Embedded):
         frame, same = _varying(self.frame.map(_unbroken))
         same += f'<p class="lrcore-note">{html.escape(self.note)}</p>' if self.note else ""
         table = frame.to_html(index=False, border=0, float_format=aligned, na_rep="–", justify="left")
+        table = _marked(table, len(frame.columns), numeric_columns(frame))
         # Quarto would otherwise read the table into its own model, and lose what the script looks for.
         table = table.replace(
             "<table ", f'<table data-quarto-disable-processing="true" aria-label="{html.escape(self.caption)}" ', 1
@@ -235,7 +237,8 @@ class Switch(Embedded):
             for choice in self.choices
         )
         parts = "".join(
-            f'<div class="lrcore-choice" data-choice="{html.escape(choice)}"{"" if choice == first else " hidden"}>'
+            f'<div class="lrcore-choice" data-choice="{html.escape(choice)}" '
+            f'data-said="{html.escape(f"{self.label}: {self._named(choice)}")}"{"" if choice == first else " hidden"}>'
             f"{shown.markup if choice == first else apart(shown.markup)}</div>"
             for choice, shown in self.choices.items()
         )
@@ -276,9 +279,40 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
                 "bottomEnd": "paging" if many else None,
             },
         )
+    if numeric := numeric_columns(frame):
+        options["columnDefs"] = [{"className": "lrcore-number", "targets": numeric}]
     # itables writes NaN, the plain table a dash
     options["data_json"] = options["data_json"].replace('["NaN", "___NaN___"]', '["\\u2013", "___NaN___"]')
     return dict(options)
+
+
+def numeric_columns(frame: pandas.DataFrame) -> list[int]:
+    """The columns after the first that hold numbers alone, with their errors, units or the other end of a range."""
+    return [
+        place
+        for place in range(1, len(frame.columns))
+        if (texts := [_cell(value) for value in frame.iloc[:, place] if _cell(value) not in (*_NONE, "n/a")])
+        and all(_NUMBER.fullmatch(text) for text in texts)
+    ]
+
+
+_NUMBER = re.compile(r"[−+-]?\(?[−+-]?[\d.,]+(\s[±–]\s[−+-]?[\d.,]+)?\)?(e[−-]?\d+)?(\s%)?")
+
+
+def _cell(value: Any) -> str:
+    """A value of a table as text; nothing for what is not known."""
+    if isinstance(value, float):
+        return "" if value != value else aligned(value)
+    return "" if value is None else str(value).strip()
+
+
+def _marked(table: str, columns: int, numeric: Sequence[int]) -> str:
+    """HTML of a table whose cells of numbers are marked; on paper a number may break before its error."""
+    places = itertools.cycle(range(columns))
+    table = re.sub(
+        "<(t[hd])>", lambda cell: f'<{cell[1]} class="lrcore-number">' if next(places) in numeric else cell[0], table
+    )
+    return table.replace("\N{NO-BREAK SPACE}±", "\N{NO-BREAK SPACE}<wbr>±")
 
 
 def _unbroken(value: Any) -> Any:

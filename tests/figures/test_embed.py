@@ -17,7 +17,18 @@ from bs4 import BeautifulSoup
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import embed, fetched
-from lrcore.figures.embed import SiteFigure, SiteTable, SteppedFigure, Switch, Words, raw_html, script_json
+from lrcore.figures.embed import (
+    Markup,
+    SiteFigure,
+    SiteTable,
+    SteppedFigure,
+    Switch,
+    Words,
+    numeric_columns,
+    raw_html,
+    script_json,
+    table_options,
+)
 from lrcore.results.numbers import shown
 
 ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan")], "step": [100, 200]})
@@ -221,3 +232,31 @@ def test_a_number_stays_on_one_line_with_its_error() -> None:
     assert soup.select("td")[1].text == "25.05\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.07"
     first = json.loads(spec_of(soup)["data_json"])[0]
     assert first[1] == "25.05\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.07"  # what is the same stands below
+
+
+def test_columns_of_numbers_are_marked() -> None:
+    frame = pandas.DataFrame(
+        {
+            "name": ["a", "b", "c"],
+            "mean": ["0.157 ± 0.009", "\N{MINUS SIGN}1.2", "(4.1 ± 0.3)e\N{MINUS SIGN}4"],
+            "range": ["0.96 – 1.05", "–", "1.00 – 1.00"],
+            "share": ["+62 %", "\N{MINUS SIGN}38 %", "n/a"],
+            "step": [1000, 2000, 3000],
+            "value": [0.5, math.nan, 2.0],
+            "shift": ["1.00", "1.00, of 2 tried", "2.95"],
+            "none": ["–"] * 3,
+        }
+    )
+    assert numeric_columns(frame) == [1, 2, 3, 4, 5]
+    soup = BeautifulSoup(SiteTable(frame, "some", "Some numbers").markup, "html.parser")
+    rows = [[cell.get("class") == ["lrcore-number"] for cell in row.select("th, td")] for row in soup.select("tr")]
+    assert rows == [[False, True, True, True, True, True, False]] * 4  # the column of nothing is left out
+    assert soup.select_one("td.lrcore-number").text == "0.157\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.009"
+    many = pandas.concat([frame] * 4)
+    assert table_options(many)["columnDefs"] == [{"className": "lrcore-number", "targets": [1, 2, 3, 4, 5]}]
+
+
+def test_paper_says_which_choice_it_shows() -> None:
+    switch = Switch({"one": Markup("a"), "two": Markup("b")}, notes={"two": "partial"})
+    parts = BeautifulSoup(switch.markup, "html.parser").select(".lrcore-choice")
+    assert [part["data-said"] for part in parts] == ["Study: one", "Study: two (partial)"]
