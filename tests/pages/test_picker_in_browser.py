@@ -67,6 +67,16 @@ def test_every_width_is_answered_as_in_python(opened: Visit) -> None:
             assert (shown["channels"], shown["least"]) == (str(channels), str(evidence.least))
 
 
+def test_an_invalid_width_says_nothing_of_the_literature(opened: Visit) -> None:
+    first = opened.page.locator(".lrcore-picker").first
+    number, literature = first.get_by_label("Channels per token", exact=True), first.locator("[data-literature]")
+    for text in ("0", "", "5000"):
+        number.fill(text)
+        assert not literature.is_visible() and first.get_by_role("alert").is_visible()
+    number.fill("16")
+    assert literature.is_visible() and not first.get_by_role("alert").is_visible()
+
+
 def test_the_literature_is_that_of_latents_as_wide(opened: Visit) -> None:
     first = opened.page.locator(".lrcore-picker").first
     number, beside = first.get_by_label("Channels per token", exact=True), first.locator(".lrcore-literature")
