@@ -280,7 +280,8 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
             },
         )
     if numeric := numeric_columns(frame):
-        options["columnDefs"] = [{"className": "lrcore-number", "targets": numeric}]
+        own = options.get("columnDefs", [])  # which value of a float is shown, and which it is sorted by
+        options["columnDefs"] = [*own, {"className": "lrcore-number", "targets": numeric}]
     # itables writes NaN, the plain table a dash
     options["data_json"] = options["data_json"].replace('["NaN", "___NaN___"]', '["\\u2013", "___NaN___"]')
     return dict(options)
