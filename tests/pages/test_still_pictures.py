@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from browser import served
+from draw_figures import _rounded
 from playwright.sync_api import Browser
 from sample_data import STUDIES
 from still_pictures import DRAWN, digest_in, digest_of, figures_of, with_digest
@@ -48,3 +49,8 @@ def test_readers_without_scripts_see_them(browser: Browser, made_up_site: Path) 
         assert picture.evaluate("image => image.complete && image.naturalWidth") == 800
         assert not page.locator(f"#figure-{PUBLISHED} .lrcore-alt").is_visible()
     context.close()
+
+
+def test_coordinates_are_short_and_labels_are_whole() -> None:
+    drawn = '<text x="12.34567" y="1">0.001</text><path d="M0.12345,7"/>'
+    assert _rounded(drawn) == '<text x="12.35" y="1">0.001</text><path d="M0.12,7"/>'
