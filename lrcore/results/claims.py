@@ -276,13 +276,14 @@ def _predicted(given: Evidence, parameter: str) -> Claim:
     agreeing = sum(values[0] == wanted[key] for key, values in groups.items())
     sizes = ", ".join(f"{predicted[ae]:.2f} for {naming.ae_style(ae).label}" for ae in naming.in_order(predicted))
     name = naming.PARAMETER_LABELS[parameter]
+    apart = ", with and without REPA apart" if len(groups) > len({ae for ae, _ in groups}) else ""
     return Claim(
         f"A hypothesis: the best {name} is the one nearest to √(m / n), the root of the ratio of channels per token.",
         FOLLOWED,
         f"{published_wording.published_best(given.published, parameter)}; predicted "
         f"{published_wording.published_prediction(given.published)}",
         f"predicted {sizes}; the nearest value that was tried is the best in "
-        f"{numbers.part(agreeing, len(groups), 'case')}{so_far(given, (ae for ae, _ in groups))}"
+        f"{numbers.part(agreeing, len(groups), 'case')}{apart}{so_far(given, (ae for ae, _ in groups))}"
         if groups
         else lacking(given, []),
         of_all(given, {ae for ae, _ in groups}, verdicts),
