@@ -30,6 +30,7 @@ from lrcore.runtime.distributed import joined
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell, Study
+from lrcore.stages import choice
 from lrcore.stages.comparing import Comparison, comparison, described, own_rows, their_rows
 from lrcore.stages.engine import STAGES, Job, in_this_process, run_study
 from lrcore.stages.precision import in_precision
@@ -85,6 +86,7 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     folders = folders_of(options)
     found = _comparison(options, folders)
     study = load_study(options.study) if found is None else found.study
+    planned = choice.planned(study)
     study = _at_shifts(in_precision(study, options.precision), options.sampleshift)
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
@@ -95,7 +97,7 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     execute = executor_of(options)
     as_written = options.precision == "study"
     device = device_of(options)
-    job = Job(study, folders, device, stages, aes, cells, options.stack, options.compile, as_written)
+    job = Job(study, folders, device, stages, aes, cells, options.stack, options.compile, as_written, planned)
     if found is not None:
         print(described(dataclasses.replace(found, study=study), options.study) + "\n", flush=True)
     if options.plan:

@@ -52,7 +52,7 @@ def noise_in_words(study: StudyRows) -> str:
         f"{_percent(deviation)} for {ae_name(ae)}" for ae, deviation in zip(few["ae"], few["deviation"], strict=True)
     )
     said = f"Another seed moves a distance by {each} (relative standard deviation)"
-    limit, of_best = findings.noise_of_difference(study.repeated), study.noise_of_best
+    limit, of_best = study.noise, study.noise_of_best
     if math.isinf(limit):
         freedom = int(noise["freedom"].sum())
         degrees = "one degree" if freedom == 1 else f"{freedom} degrees"
@@ -69,7 +69,7 @@ def noise_in_words(study: StudyRows) -> str:
 
 def band_in_words(studies: Iterable[StudyRows]) -> str:
     """Which studies the figure of differences draws a band for, and what lies in it, or that there is none."""
-    known = [code(study.name) for study in studies if 0 < findings.noise_of_difference(study.repeated) < math.inf]
+    known = [code(study.name) for study in studies if 0 < study.noise < math.inf]
     if not known:
         return "No study here has a setting of two seeds so far, so the figure cannot show which differences are noise."
     where = f"study {known[0]}" if len(known) == 1 else f"the studies {words.joined(known)}"
@@ -90,9 +90,16 @@ def disagreements(name: str, found: Sequence[Claim]) -> str:
         f"Here: {escaped(claim.here)}."
         for claim in against
     ]
-    by_sign = against[0].verdict == verdicts.OTHER_WAY  # of one study, the noise is known of all or of none
-    what = "point the other way, by the sign alone, as no setting has two seeds" if by_sign else "do not hold"
-    return "\n".join([f"In the study {code(name)} these published findings {what}{waiting}:\n", *bullets])
+    parts = []
+    for verdict, what in (
+        (verdicts.FAILS, "do not hold"),
+        (verdicts.OTHER_WAY, "point the other way, by the sign alone, as no setting has two seeds"),
+    ):
+        own = [bullet for claim, bullet in zip(against, bullets, strict=True) if claim.verdict == verdict]
+        if own:
+            parts.append("\n".join([f"In the study {code(name)} these published findings {what}{waiting}:\n", *own]))
+            waiting = ""
+    return "\n\n".join(parts)
 
 
 def published_agreement(published: pandas.DataFrame) -> str:

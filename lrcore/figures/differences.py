@@ -62,7 +62,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
                 hovertemplate=f"{look.label}, %{{customdata}}: %{{x:.1%}}<extra></extra>",
             )
         )
-    noise = findings.noise_of_difference(study.repeated)
+    noise = study.noise
     noise = noise if math.isfinite(noise) else math.nan  # of too few trainings: as good as not known
     limits = style.padded([math.log10(value) for value in [*rows["difference"], noise] if value > 0], 0.08)
     if not math.isnan(noise):

@@ -16,11 +16,16 @@ from lrcore.figures.predictors import bare_name
 from lrcore.records.atlas_sources import Group
 from lrcore.results import agreement
 from lrcore.results.atlas_predictors import judged_in
-from lrcore.results.correlations import BEYOND, CHANCE, EXCLUDED, LEAST, LEVEL, USEFUL
+from lrcore.results.correlations import BEYOND, CHANCE, EXCLUDED, LEAST, LEVEL, REVERSED, USEFUL
 from lrcore.results.numbers import aligned, part, shown
 from lrcore.results.study_rows import StudyRows
 
-_HEADS = {EXCLUDED: "excluded by", CHANCE: "no more than chance in", BEYOND: "more than chance in"}
+_HEADS = {
+    REVERSED: "the other way round in",
+    EXCLUDED: "excluded by",
+    CHANCE: "no more than chance in",
+    BEYOND: "more than chance in",
+}
 
 
 def of_groups(
@@ -43,12 +48,15 @@ def groups_in_words(found: pandas.DataFrame) -> str:
         return f"No protocol group has {LEAST} latents with a predictor yet."
     verdicts = found.groupby("predictor", sort=False)["verdict"].agg(set)
     names = {name: words.bare(quantity_label(name)) for name in verdicts.index}
-    out = [names[name] for name, of_name in verdicts.items() if of_name == {EXCLUDED}]
+    out = [names[name] for name, of_name in verdicts.items() if of_name <= {EXCLUDED, REVERSED}]
+    other_way = [names[name] for name, of_name in verdicts.items() if REVERSED in of_name]
     beyond = [names[name] for name, of_name in verdicts.items() if BEYOND in of_name]
-    both = [name for name, of_name in verdicts.items() if {EXCLUDED, BEYOND} <= of_name]
+    both = [name for name, of_name in verdicts.items() if BEYOND in of_name and {EXCLUDED, REVERSED} & of_name]
     count = part(len(out), len(verdicts), "predictor")
     said = f"{words.capital(count)} {'is' if len(out) < 2 else 'are'} excluded wherever measured"
     said += f": {words.joined(out)}. " if out else ". "
+    if other_way:
+        said += f"Clearly the other way round, in at least one group: {words.joined(other_way)}. "
     if not beyond:
         return f"{said}None is more than chance explains in any group."
     said += f"More than chance, in at least one group: {words.joined(beyond)}."
@@ -81,7 +89,7 @@ def study_in_words(study: StudyRows) -> str:
     found = agreement.judged(study.best(), study.latents)
     if found.empty:
         return ""
-    out = [bare_name(name) for name in found.loc[found["verdict"] == EXCLUDED, "predictor"]]
+    out = [bare_name(name) for name in found.loc[found["verdict"].isin((EXCLUDED, REVERSED)), "predictor"]]
     count = part(len(out), len(found), "property", "properties")
     best = found.iloc[0]
     return (
@@ -93,8 +101,8 @@ def study_in_words(study: StudyRows) -> str:
 
 RULE = (
     f"A predictor is excluded where the {100 * LEVEL:.0f} % interval of its rank correlation, in the direction that is "
-    f"expected of it, stays below {USEFUL:g}. It is more than chance where, in at most one of twenty random orders of "
-    "the distances, any predictor of its group reaches as much. That recommends none: latents of one family are alike, "
-    "and chance does more with them than this test says."
+    f"expected of it, stays below {USEFUL:g}, and the other way round where it stays below 0. It is more than chance "
+    "where the interval stays above 0 and, in at most one of twenty random orders of the distances, any predictor of "
+    "its group reaches as much. That recommends none: latents of one family are alike, and chance does more with them."
 )
 """The rule of `correlations.judged`, for readers."""

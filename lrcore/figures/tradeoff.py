@@ -58,10 +58,7 @@ def of_study(study: StudyRows, metric: str = "lpips_vgg", baseline: str = "sd") 
     Raises:
         LrcoreError: as `study_tradeoff`.
     """
-    try:
-        standings = above_noise.above_noise(study)
-    except LrcoreError:  # nothing is shared by all, so that no best of all is held against anchors
-        standings = None
+    standings = above_noise.above_noise(study)
     return study_tradeoff(study.compared, study.reconstruction, metric, baseline, standings)
 
 

@@ -78,8 +78,12 @@ def every(count: int) -> str:
 
 
 def capital(text: str) -> str:
-    """With a capital letter at its beginning."""
-    return text[:1].upper() + text[1:]
+    """With a capital letter at its beginning; names such as rFID stay.
+
+    >>> capital("none of 3"), capital("rFID"), capital("gFID is worse")
+    ('None of 3', 'rFID', 'gFID is worse')
+    """
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
 
 
 def bare(label: str) -> str:

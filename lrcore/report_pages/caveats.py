@@ -72,7 +72,7 @@ def _a_check(subject: Subject) -> Iterator[Caveat]:
 
 
 def _partial(subject: Subject) -> Iterator[Caveat]:
-    if partial := subject.study.partial:
+    if partial := subject.partial:
         text = f"The study is not whole yet: {partial}. What is best may change."
         yield Caveat("partial", text, values={"measured": partial})
 

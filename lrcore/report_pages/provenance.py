@@ -97,11 +97,7 @@ def numbers_citation(subject: Subject) -> str:
     )
     many = f"{', '.join(recipes[:6])}{f' and {len(recipes) - 6} more' if len(recipes) > 6 else ''}"
     of = f"{subject.label}, " if subject.ae else ""
-    date = rows_date(subject)
-    return (
-        f"{of}study {subject.name}, lrcore {lrcore.__version__}"
-        f"{f', rows of {date}' if date else ''}{f', recipes {many}' if recipes else ''}"
-    )
+    return f"{of}study {subject.name}, lrcore {lrcore.__version__}{f', recipes {many}' if recipes else ''}"
 
 
 def lrcore_year(subject: Subject) -> str:
@@ -161,5 +157,5 @@ def _text(raw: object) -> str:
 
 
 def commands(subject: Subject) -> Sequence[str]:
-    """What makes the rows, the step that begins with a look, and this report."""
+    """What makes the rows, and this report."""
     return (subject.command("all"), subject.report_command)

@@ -42,7 +42,8 @@ class Subject:
     `name` is the study's; that of `study` is as figures are named. `ae` is "" where it is about all. `aes`: all that
     the study measures or has measured, in the order of the figures; `argument`: how commands name the study; `planned`:
     its file, where it is there; `options`: folders, as commands take them; `data` and `imgs`: where the rows and the
-    pictures are; `left_out` and `differing`: what was measured in another way.
+    pictures are; `left_out` and `differing`: what was measured in another way; `partial`: how much is measured in all,
+    of a study that is not whole.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Subject:
     imgs: Path
     left_out: tuple[LeftOut, ...]
     differing: tuple[str, ...]
+    partial: str
 
     @property
     def own(self) -> list[str]:
@@ -130,6 +132,7 @@ def find(argument: str, data: Path, imgs: Path, ae: str = "", options: str = "")
         imgs,
         tuple(left_out),
         differing,
+        rows.partial,
     )
 
 

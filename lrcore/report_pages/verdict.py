@@ -144,7 +144,7 @@ def _learnable(subject: Subject) -> Text | None:
         text = f"Learnable: {_led(best, len(distances))} ({label} {ends} of {measured}).{_shares(subject, bool(clear))}"
         return Text(text, {**values, "most_learnable": best, "distances": distances})
     place = _place(subject, distances, {}, False, noise)
-    if subject.ae not in clear:
+    if subject.ae in set(standing["ae"]) - clear:
         place = ", not clearly better than decoded noise and decoded Gaussian latents"
     reached = f"samples in its latent space reach {label} {aligned(distances[subject.ae])} ({measured})"
     return Text(f"Learnable: {reached}{place}.{_share(subject)}", {**values, "value": distances[subject.ae]})

@@ -144,10 +144,23 @@ def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.D
 
 
 def judged(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.DataFrame:
-    """Which of `PREDICTORS` the study excludes, all of them tried together: `correlations.judged`, each autoencoder by
-    itself. Empty where fewer than `correlations.LEAST` autoencoders have a distance and a predictor."""
+    """Which of `PREDICTORS` the study excludes, all of them tried together: `correlations.judged`.
+
+    Autoencoders whose names begin alike, such as pca4 and pca32, or flux2 and flux2-again, are of one family. Empty
+    where fewer than `correlations.LEAST` autoencoders have a distance and a predictor.
+    """
     told = pandas.DataFrame({name: _told(latents, name) for name in PREDICTORS}, index=best["ae"], dtype=float)
-    return correlations.judged(told, best.set_index("ae")["distance"], {ae: ae for ae in best["ae"]})
+    return correlations.judged(told, best.set_index("ae")["distance"], {ae: _relatives(ae) for ae in best["ae"]})
+
+
+def _relatives(ae: str) -> str:
+    """What the names of an autoencoder's relatives begin with.
+
+    >>> [_relatives(ae) for ae in ("pca16", "flux2-again", "flux2", "sd")]
+    ['pca', 'flux2', 'flux2', 'sd']
+    """
+    stem = ae.split("-", 1)[0]
+    return stem.rstrip("0123456789") if stem.startswith("pca") else stem
 
 
 def _told(latents: pandas.DataFrame, predictor: str) -> dict[str, float]:

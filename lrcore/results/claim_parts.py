@@ -47,7 +47,7 @@ def is_value(values: list[float], wanted: float, noise: float) -> str:
 
 def turned(change: float) -> float:
     """A relative change seen from the other side: of half, twice."""
-    return 1 / (1 + change) - 1 if change != -1 else math.inf
+    return math.inf if change <= -1 else 1 / (1 + change) - 1
 
 
 def so_far(given: Evidence, measured: Iterable[str]) -> str:

@@ -169,7 +169,9 @@ def train_shift_matters_most(given: Evidence) -> Claim:
         FOLLOWED,
         published_wording.published_spreads(given.published),
         named_spreads(wide) if len(wide) else _spreads_so_far(given, found),
-        of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead]),
+        of_all(given, set(wide.index), [verdict_on(difference, given.noise) for difference in ahead])
+        if len(wide) or found["spread"].isna().all()
+        else INCOMPLETE,
     )
 
 

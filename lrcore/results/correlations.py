@@ -31,10 +31,11 @@ PERMUTATIONS = 1999
 USEFUL = 0.5
 """A rank correlation that leaves three quarters of the variance of ranks open: what stays below is excluded."""
 
-EXCLUDED, CHANCE, BEYOND = "excluded", "open: chance may explain it", "open: more than chance"
-VERDICTS = (EXCLUDED, CHANCE, BEYOND)
-"""Of a predictor: its interval stays below `USEFUL`; it reaches higher, as the best of all does by chance as well; or
-more than that, in these latent spaces."""
+REVERSED, EXCLUDED, CHANCE, BEYOND = VERDICTS = (
+    "excluded: the other way round", "excluded", "open: chance may explain it", "open: more than chance",
+)  # fmt: skip
+"""Of a predictor: its interval stays below 0, or below `USEFUL`; it reaches higher, as the best of all does by chance,
+or families that are drawn anew; or more than that, in these latent spaces."""
 
 
 def judged(told: pandas.DataFrame, distances: pandas.Series, families: Mapping[str, str]) -> pandas.DataFrame:
@@ -71,17 +72,18 @@ def judged(told: pandas.DataFrame, distances: pandas.Series, families: Mapping[s
     best = np.nanmax(of_all, axis=0)
     table = pandas.DataFrame(rows, columns=["predictor", "n", "value", "low", "high"])
     table["chance"] = [float((best >= own[0] - _EQUAL).mean()) for own in of_all]
-    table["verdict"] = [_verdict(high, chance) for high, chance in zip(table["high"], table["chance"], strict=True)]
+    table["verdict"] = [_verdict(*row) for row in table[["low", "high", "chance"]].to_numpy().tolist()]
     return table.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
 
 
 _EQUAL = 1e-9
 
 
-def _verdict(high: float, chance: float) -> str:
+def _verdict(low: float, high: float, chance: float) -> str:
     if high < USEFUL:
-        return EXCLUDED
-    return BEYOND if chance <= 1 - LEVEL else CHANCE
+        return REVERSED if high < 0 else EXCLUDED
+    # deals take relatives for strangers, the interval does not: both have to say so
+    return BEYOND if chance <= 1 - LEVEL and low > 0 else CHANCE
 
 
 def _with_each(values: np.ndarray, deals: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         reconstruction=study.reconstruction,
         latents=study.latents,
         published=published.sort_values("ae", key=lambda column: column.map(places), kind="stable"),
-        noise=findings.noise_of_difference(study.repeated),
+        noise=study.noise,
         noise_of_best=study.noise_of_best,
         label=study.distance,
     )

@@ -386,8 +386,11 @@ LEAST_FREEDOM = 8
 """Degrees of freedom below which a deviation between seeds is not known well enough to call a difference more."""
 
 
-def noise_of_difference(rows: pandas.DataFrame, trainings: int = 1) -> float:
+def noise_of_difference(rows: pandas.DataFrame, trainings: int = 1, samples: int = 0) -> float:
     """How large a relative difference has to be to be more than the seed, of means over so many `trainings` each.
+
+    `samples` of each distance that is compared, where they are fewer than those of `rows`: the deviation is then taken
+    to grow as that of a mean of so many does, which is too much for the part that is of the training.
 
     Logarithms of distances differ by more than t s sqrt(2 / `trainings`) in one case of twenty where nothing but the
     seed differs: s is the deviation of `noise_of_seeds`, pooled over autoencoders, and t the 97.5th percentile of
@@ -406,6 +409,8 @@ def noise_of_difference(rows: pandas.DataFrame, trainings: int = 1) -> float:
     if freedom < LEAST_FREEDOM:
         return math.inf
     pooled = math.sqrt(float((noise["freedom"] * noise["deviation"] ** 2).sum()) / freedom)
+    if samples:
+        pooled *= math.sqrt(max(1.0, int(rows["n_samples"].iloc[0]) / samples))
     return math.expm1(float(stdtrit(freedom, 0.975)) * pooled * math.sqrt(2 / trainings))
 
 

@@ -5,6 +5,7 @@ study = load_studies("data")["cifar10"]
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,9 +126,21 @@ class StudyRows:
         return decided if one and len(decided) else self.generation
 
     @property
+    def noise(self) -> float:
+        """`findings.noise_of_difference` of two settings of the grid, or of what was tried at the chosen ones."""
+        samples = [int(rows["n_samples"].min()) for rows in (self.generation, self.varied) if len(rows)]
+        return findings.noise_of_difference(self.repeated, samples=min(samples))
+
+    @property
     def noise_of_best(self) -> float:
-        """`findings.noise_of_difference` of two rows of `best`: of means over as many trainings as all of them have."""
-        return findings.noise_of_difference(self.repeated, int(self.best()["seeds"].min()))
+        """`findings.noise_of_difference` of two rows of `best`: of means over as many trainings as all of them have.
+
+        NaN where there is none.
+        """
+        best = self.best()
+        if best.empty:
+            return math.nan
+        return findings.noise_of_difference(self.repeated, int(best["seeds"].min()), int(best["n_samples"].min()))
 
     def best(self) -> pandas.DataFrame:
         """One row for each autoencoder, of `findings.mean_over_seeds`, where all can be compared.

@@ -78,6 +78,9 @@ def overall(verdicts: Iterable[str]) -> str:
     return next((verdict for verdict in _WEAKEST_FIRST if verdict in found), MISSING)
 
 
+_MOST_CHOICES = 100_000
+
+
 def verdict_on_choices(
     choices: Iterable[list[float]], is_so: Callable[[tuple[float, ...]], bool], noise: float = 0.0
 ) -> str:
@@ -90,20 +93,26 @@ def verdict_on_choices(
     >>> [verdict_on_choices(choices, grows) for choices in ([[1], [2, 3]], [[1, 2], [2]], [[2], [1, 2]])]
     ['holds', 'within noise', 'does not hold']
     """
-    answers = {is_so(values) for values in itertools.product(*choices)}
+    lists = list(choices)
+    if math.prod(map(len, lists)) > _MOST_CHOICES:
+        return NOISE  # so many that noise does not tell apart: nothing is known
+    answers = {is_so(values) for values in itertools.product(*lists)}
     return _of_sign(answers == {True}, noise) if len(answers) == 1 else NOISE
 
 
 def lead(first: float, second: float) -> float:
     """By how much the worse of two distances is worse, relative to the better one; negative where the first is worse.
 
-    NaN where one of them is 0 or less.
+    Infinite where the better one is 0 or less, as an unbiased distance may be, and the worse one is not; of two such
+    there is no lead.
 
     >>> lead(10, 15), lead(15, 10)
     (0.5, -0.5)
     """
     better, worse = sorted((first, second))
-    return (worse / better - 1) * (1 if first <= second else -1) if better > 0 else math.nan
+    if better <= 0:
+        return 0.0 if worse <= 0 else math.copysign(math.inf, second - first)
+    return (worse / better - 1) * (1 if first <= second else -1)
 
 
 def verdict_on_lead(ahead: float, noise: float) -> str:

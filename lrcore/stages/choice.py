@@ -16,7 +16,7 @@ from lrcore.records.planned import Planned
 from lrcore.records.reading import read_generation
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
-from lrcore.spec.study import NO_REPA, NO_SKIP, Cell
+from lrcore.spec.study import NO_REPA, NO_SKIP, Cell, Study
 from lrcore.stages.generation import Done, draw_samples, evaluations_done, evaluations_missing, measured, row_recipe
 from lrcore.stages.training import ensure_trained, state_path, trained
 from lrcore.stages.workspace import Workspace
@@ -60,7 +60,10 @@ class Task:
 
 def tasks(work: Workspace, aes: Sequence[str]) -> list[Task]:
     """All that the tables [[choice]] ask for of `aes`, each once, in the order of the file."""
-    study = work.study
+    return _tasks(work.study, aes)
+
+
+def _tasks(study: Study, aes: Sequence[str]) -> list[Task]:
     found = [
         Task(*axes, choice.sample_seed, tuple(sorted(choice.n_samples)))
         for choice in study.choice
@@ -71,12 +74,11 @@ def tasks(work: Workspace, aes: Sequence[str]) -> list[Task]:
     return list(dict.fromkeys(found))
 
 
-def planned(work: Workspace) -> Planned:
+def planned(study: Study) -> Planned:
     """How many trainings and rows of generation the whole study is to have."""
-    study = work.study
     own = sum((cell.width, cell.skip) == (0, NO_SKIP) for cell in study.cells)
     grid = len(study.cells) * len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
-    return Planned(own, grid + sum(len(task.n_samples) for task in tasks(work, list(study.autoencoders))))
+    return Planned(own, grid + sum(len(task.n_samples) for task in _tasks(study, list(study.autoencoders))))
 
 
 def candidates(work: Workspace, ae: str) -> list[Cell]:

@@ -21,7 +21,7 @@ from lrcore.records.paths import (
     losses_folder,
     reconstruction_folder,
 )
-from lrcore.records.planned import write_planned
+from lrcore.records.planned import Planned, write_planned
 from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
 from lrcore.records.writing import outdated_rows
 from lrcore.runtime.files import claimed, require_writable
@@ -85,7 +85,8 @@ class Job:
     """What is asked for of a study, and where; it can be sent to another process.
 
     `stack` and `compiled` are those of `stages.workspace.Workspace`. `as_written`: whether the study runs in the
-    precision that it says even where the device is slow at it.
+    precision that it says even where the device is slow at it. `planned`: what the whole study is to have, where that
+    is more than `study`.
     """
 
     study: Study
@@ -97,6 +98,7 @@ class Job:
     stack: int = 1
     compiled: bool = False
     as_written: bool = False
+    planned: Planned | None = None
 
     def workspace(self, stop: StopRequest, on_steps: Callable[[int], None] = lambda steps: None) -> Workspace:
         """What a process works in that does a part of it."""
@@ -346,7 +348,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     # whoever only looks at a study that is done may have folders that cannot be written to
     for folder in (folders.data, folders.imgs, folders.runs):
         require_writable(folder)
-    write_planned(folders.data, study.name, choice.planned(work))
+    write_planned(folders.data, study.name, job.planned or choice.planned(study))
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
     if outdated := rows_to_replace(work, todo):
         counted = ", ".join(f"{count} of {table}" for table, count in outdated.items())

@@ -12,9 +12,10 @@ import dataclasses
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lrcore.autoencoders import by_class
 from lrcore.autoencoders.custom import code_fingerprint, load_custom
@@ -139,9 +140,19 @@ def _size_of_stored(spec: AutoencoderSpec, resolution: int, theirs: Counter[int]
 
 def _step_of_stored(spec: AutoencoderSpec) -> tuple[int, tuple[int, int] | None]:
     """Pixels that a token spans a side; or, of a model that takes one size alone, (that size, its tokens)."""
-    if spec.pretrained in PUBLISHED_CHANNELS and spec.family != "rae":
+    if spec.pretrained in PUBLISHED_CHANNELS and spec.family != "rae" and spec.patch == AutoencoderSpec.patch:
         return PUBLISHED_STRIDE, None
     config = stored_config(spec.pretrained, spec.subfolder, spec.revision)
+    try:
+        return _step_of_config(spec, config)
+    except (TypeError, ValueError, IndexError) as error:
+        raise LrcoreError(
+            f"config.json of '{written(spec.pretrained)}' does not say what a token spans (patch_size, "
+            f"block_out_channels, encoder_input_size): {error}"
+        ) from error
+
+
+def _step_of_config(spec: AutoencoderSpec, config: Mapping[str, Any]) -> tuple[int, tuple[int, int] | None]:
     family = spec.family
     if family == "diffusers":
         family = by_class.supported(str(config.get("_class_name")), written(spec.pretrained)).kind

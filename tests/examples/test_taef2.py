@@ -1,5 +1,6 @@
 """The worked example with real weights: its studies are whole, and what is missing is named, with its source."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_its_studies_can_be_measured(name, tmp_path):
 
 def test_its_paths_are_relative_to_it_and_hold_nothing_of_a_machine():
     for file in EXAMPLE.glob("*.toml"):
-        assert "/root" not in (text := file.read_text()) and "~" not in text
+        assert not re.search(r'["= ][/~]', "".join(line.partition("#")[0] for line in file.open()))
         assert load_study(str(file)).data.path.startswith(str(EXAMPLE / "images"))
 
 

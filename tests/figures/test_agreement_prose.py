@@ -45,7 +45,7 @@ def test_disagreements_quote_both_sides() -> None:
     assert "[@bfl2025representation]: training density 6.8 %" in text and "Here: training density 50 %" in text
     none = agreement_prose.disagreements("toy", claims.judged(begun(), PUBLISHED))
     assert none == (
-        f"The study `toy` contradicts no published finding (8 of {len(claims.CLAIMS) - 2} are incomplete, 8 of "
+        f"The study `toy` contradicts no published finding (9 of {len(claims.CLAIMS) - 2} are incomplete, 7 of "
         f"{len(claims.CLAIMS) - 2} have no rows yet)."
     )
 

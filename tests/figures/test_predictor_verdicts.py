@@ -12,7 +12,7 @@ from figure_rows import generation_rows, study
 from lrcore.errors import LrcoreError
 from lrcore.figures import atlas_forest, predictor_verdicts
 from lrcore.results.atlas_predictors import PREDICTORS, judged_in
-from lrcore.results.correlations import BEYOND, EXCLUDED
+from lrcore.results.correlations import BEYOND, EXCLUDED, REVERSED
 
 GFID = [2.0 * (number + 1) for number in range(10)]
 
@@ -32,7 +32,7 @@ def found(rows: pandas.DataFrame) -> pandas.DataFrame:
 def test_a_group_is_judged_by_all_its_predictors(rows: pandas.DataFrame) -> None:
     free = judged_in(rows, GROUPS, "free").set_index("predictor")
     assert free["value"].to_dict() == pytest.approx({"ifid": 1.0, "rfid": -1.0, "psnr": -1.0})  # PSNR: higher is better
-    assert free["verdict"].to_dict() == {"ifid": BEYOND, "rfid": EXCLUDED, "psnr": EXCLUDED}
+    assert free["verdict"].to_dict() == {"ifid": BEYOND, "rfid": REVERSED, "psnr": REVERSED}
     with pytest.raises(LrcoreError, match="group"):
         judged_in(rows, GROUPS, "none")
     assert judged_in(rows, GROUPS, "ae").empty
@@ -45,8 +45,9 @@ def test_only_groups_that_count_have_a_say(found: pandas.DataFrame) -> None:
 
 def test_words_name_the_excluded_and_what_is_more_than_chance(found: pandas.DataFrame) -> None:
     excluded = "2 of 3 predictors are excluded wherever measured: rFID and PSNR."
+    reverse = "Clearly the other way round, in at least one group: rFID and PSNR."
     beyond = "More than chance, in at least one group: iFID."
-    assert predictor_verdicts.groups_in_words(found) == f"{excluded} {beyond}"
+    assert predictor_verdicts.groups_in_words(found) == f"{excluded} {reverse} {beyond}"
     contradicted = found.assign(verdict=[EXCLUDED if name == "other" else BEYOND for name in found["group"]])
     said = predictor_verdicts.groups_in_words(contradicted)
     assert said.startswith("None of 3 predictors is excluded wherever measured. More than chance")

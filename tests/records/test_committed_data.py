@@ -55,7 +55,7 @@ def test_rows_of_autoencoders_are_of_the_study_as_it_stands(read, recipe_of, wor
 
 def test_what_is_planned_is_the_study_as_it_stands(work):
     if (PROJECT / "data" / "generation" / f"study={work.study.name}").exists():
-        assert read_planned(PROJECT / "data", work.study.name) == choice.planned(work)
+        assert read_planned(PROJECT / "data", work.study.name) == choice.planned(work.study)
 
 
 def test_rows_of_trainings_are_of_the_study_as_it_stands(work):

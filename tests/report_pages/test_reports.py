@@ -129,7 +129,6 @@ def test_nothing_is_missing_where_everything_is_measured(report: Report) -> None
 def test_a_study_without_any_rows_says_what_comes_first(tmp_path: Path) -> None:
     report = report_of(tmp_path, "", "smoke")
     assert [one.text for one in report.verdict] == ["Nothing of study smoke is measured yet."]
-    assert {section.state for section in report.sections} <= {"missing", "partly", "measured"}
     assert not any(section.state == "measured" for section in report.sections if section.key != "cite")
     said = Elements(page(report)).said
     assert "python -m lrcore.reconstruct smoke" in said and "Nothing is measured yet. What follows says" in said

@@ -9,7 +9,7 @@ import pandas
 import pytest
 from scipy import stats
 
-from lrcore.results.correlations import BEYOND, CHANCE, EXCLUDED, PERMUTATIONS, interval, judged
+from lrcore.results.correlations import BEYOND, CHANCE, PERMUTATIONS, REVERSED, interval, judged
 
 
 def test_the_interval_draws_families_not_rows():
@@ -58,7 +58,7 @@ def tried(count: int, **columns) -> tuple[pandas.DataFrame, pandas.Series, dict[
 def test_one_that_has_the_order_is_more_than_chance_and_its_reverse_is_excluded():
     found = judged(*tried(13, same=range(13), reverse=range(13, 0, -1))).set_index("predictor")
     assert found["value"].to_dict() == pytest.approx({"same": 1.0, "reverse": -1.0})
-    assert found["verdict"].to_dict() == {"same": BEYOND, "reverse": EXCLUDED}
+    assert found["verdict"].to_dict() == {"same": BEYOND, "reverse": REVERSED}
     assert found.loc["same", "chance"] == pytest.approx(1 / (PERMUTATIONS + 1))
     assert found.loc["reverse", "chance"] == 1.0
 
