@@ -10,8 +10,12 @@ def arguments(folder, *more):
 
 
 def stored(folder, ae=""):
-    """Every row and picture, byte for byte; `ae`: those of one autoencoder, with the pictures it was given and what is planned."""
+    """Every row and picture, byte for byte; `ae`: those of one autoencoder, with the pictures it was given.
+
+    What is planned is of the study, whatever was measured of it.
+    """
     found = [
         path for name in ("data", "imgs") for path in (folder / name).rglob("*.*") if not path.name.startswith(".")
     ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name.startswith((ae, "orig", "planned"))}
+    wanted = (ae, "orig", "planned")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name.startswith(wanted)}
