@@ -31,6 +31,7 @@ import argparse
 import contextlib
 import json
 import re
+import shlex
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -50,15 +51,13 @@ def parser() -> Parser:
         prog="python -m lrcore.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     line.add_argument("study", help="a study's name, or the path of its file, ending in .toml")
-    line.add_argument(
-        "--ae", default="", metavar="NAME", help="the autoencoder that it is about; others are references"
-    )
+    line.add_argument("--ae", metavar="NAME", help="the autoencoder that it is about; others are references")
     line.add_argument(
         "--out", type=folder, metavar="FILE", help="the file, ending in .html (default: reports/STUDY-AE.html)"
     )
     line.add_argument("--open", action="store_true", help="show it in the browser")
     for name, what in FOLDERS.items():
-        line.add_argument(f"--{name}", type=folder, default=Path(name), help=f"folder of {what} (default: {name})")
+        line.add_argument(f"--{name}", type=folder, help=f"folder of {what} (default: {name})")
     line.set_defaults(budget=None)
     return line
 
@@ -71,11 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     if options.out is not None and options.out.suffix != ".html":
         raise LrcoreError(f"--out must end in .html, got '{options.out}'")
+    if options.ae == "":
+        raise LrcoreError("--ae must be the name of an autoencoder, got ''")
+    for name in FOLDERS:
+        given = getattr(options, name)
+        if given is not None and not given.is_dir():
+            raise LrcoreError(f"--{name}: '{given}' is not a folder")
+        setattr(options, name, given or Path(name))
     from lrcore.report_pages.page import page
     from lrcore.report_pages.report import make, record
     from lrcore.report_pages.subject import find
 
-    subject = find(options.study, options.data, options.imgs, options.ae, _folders(options))
+    subject = find(options.study, options.data, options.imgs, options.ae or "", _folders(options))
     report = make(subject)
     name = re.sub(r"[^\w.-]+", "-", "-".join(filter(None, [subject.name, options.ae])))
     out = options.out or Path("reports") / f"{name}.html"
@@ -118,7 +124,7 @@ def _folders(options: argparse.Namespace) -> str:
     for name in FOLDERS:
         path: Path = getattr(options, name)
         if path != Path(name):
-            said.append(f" --{name} {name.upper() if path.is_absolute() else path}")
+            said.append(f" --{name} {name.upper() if path.is_absolute() else shlex.quote(str(path))}")
     return "".join(said)
 
 

@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
 from lrcore.errors import LrcoreError
@@ -87,6 +88,9 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     found = _comparison(options, folders)
     study = load_study(options.study) if found is None else found.study
     planned = choice.planned(study)
+    if found is not None:  # a path of this machine says nothing on another
+        named = Path(options.compare_with)
+        planned = dataclasses.replace(planned, compared_with=named.name if named.is_absolute() else str(named))
     study = _at_shifts(in_precision(study, options.precision), options.sampleshift)
     cells = _narrowed(study.cells, options)
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]

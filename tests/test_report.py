@@ -59,6 +59,8 @@ def test_what_is_no_report_is_not_replaced(
         (["made", "--ae", "mine"], "unknown --ae 'mine'; allowed: sd, flux2"),
         (["made", "--out", "x.pdf"], "--out must end in .html, got 'x.pdf'"),
         (["a" * 5000], "unknown study 'aaaa"),
+        (["made", "--ae", ""], "--ae must be the name of an autoencoder"),
+        (["made", "--data", "nowhere"], "--data: 'nowhere' is not a folder"),
         (["../made"], "unknown study '../made'; allowed: made"),
         (["other.toml"], "study file 'other.toml' does not exist"),
         ([], "the following arguments are required: study"),

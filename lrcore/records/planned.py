@@ -13,10 +13,14 @@ from lrcore.runtime.files import write_json
 
 @dataclass(frozen=True)
 class Planned:
-    """`trainings` of the grid, by the study's own transformer; `evaluations`, rows of `generation` in all."""
+    """`trainings` of the grid, by the study's own transformer; `evaluations`, rows of `generation` in all.
+
+    `compared_with`: the study at whose protocol all is measured, "" where that is its own.
+    """
 
     trainings: int
     evaluations: int
+    compared_with: str = ""
 
 
 def write_planned(data: Path, study: str, planned: Planned) -> None:
@@ -35,7 +39,7 @@ def read_planned(data: Path | str, study: str) -> Planned | None:
     path = planned_path(Path(data), study)
     try:
         found = json.loads(path.read_text())
-        return Planned(int(found["trainings"]), int(found["evaluations"]))
+        return Planned(int(found["trainings"]), int(found["evaluations"]), str(found.get("compared_with", "")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -16,7 +16,7 @@ from lrcore.report_pages.blocks import Block, Fact, Facts, Folded, Html, Missing
 from lrcore.report_pages.card import sizes
 from lrcore.report_pages.shared import ATLAS, BIBLIOGRAPHY, shared
 from lrcore.report_pages.subject import Subject
-from lrcore.results import atlas_settings, naming
+from lrcore.results import above_noise, atlas_settings, naming
 from lrcore.results.atlas import primary
 
 _LABELS = {
@@ -39,7 +39,9 @@ def timesteps(subject: Subject) -> tuple[Block, ...]:
     found = sizes(subject)
     known = [ae for ae in subject.own if ae in found]
     blocks: list[Block] = [Text(f"What follows rests on {whose}.")] if known else []
-    blocks += [_advised(evidence, ae, found[ae].channels_per_token, len(subject.own) > 1) for ae in known]
+    clear = set(known) - _unclear(subject)
+    for ae in known:
+        blocks.append(_advised(evidence, ae, found[ae].channels_per_token, len(subject.own) > 1, ae in clear))
     if not measured:
         blocks.append(
             Missing(
@@ -50,12 +52,25 @@ def timesteps(subject: Subject) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _advised(evidence: Evidence, ae: str, channels: int, named: bool) -> Facts:
+def _unclear(subject: Subject) -> set[str]:
+    """The autoencoders whose best is not clearly better than noise: their trainings advise nothing."""
+    if subject.study.generation.empty:
+        return set()
+    found = above_noise.above_noise(subject.study)
+    return {str(ae) for ae in found.loc[~above_noise.is_clear(found), "ae"]}
+
+
+_NOTHING = "Nothing yet: its best is not clearly better than noise or a Gaussian, so that these trainings cannot tell."
+
+
+def _advised(evidence: Evidence, ae: str, channels: int, named: bool, clear: bool) -> Facts:
     given = asdict(answer(evidence, channels))
+    if not clear:
+        given = {"short": _NOTHING, "rule": "the only advice there is"}
     given["rule"] = f"√({channels} / {evidence.least}) = {rule(channels, evidence.least):.2f}; {given['rule']}"
     prefix, label = (f"{ae}_", f"{naming.ae_style(ae).label}: ") if named else ("", "")
     # of several, the answer alone
-    keys = ["short"] if named else list(_LABELS)
+    keys = ["short"] if named else [key for key in _LABELS if key in given]
     title = f"{label}{channels} channels" if named else ""
     return Facts(tuple(Fact(f"{prefix}{key}", title or _LABELS[key], given[key], given[key]) for key in keys))
 

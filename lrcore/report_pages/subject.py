@@ -85,9 +85,12 @@ class Subject:
         """
         wanted = list(aes) or self.own
         only = "" if set(wanted) >= set(self.aes) and not self.ae else f" --ae {' '.join(wanted)}"
-        module = "reconstruct" if stage == "reconstruction" else "train"
-        end = "" if stage in ("reconstruction", "all") else f" --only {stage}"
-        return f"python -m lrcore.{module} {self.argument}{only}{end}{self.options}"
+        # what is measured at another study's protocol goes on at that one, which `reconstruct` does not take
+        theirs = self.study.planned.compared_with if self.study.planned else ""
+        module = "reconstruct" if stage == "reconstruction" and not theirs else "train"
+        end = "" if stage == "all" or module == "reconstruct" else f" --only {stage}"
+        beside = f" --compare-with {shlex.quote(theirs)}" if theirs else ""
+        return f"python -m lrcore.{module} {self.argument}{only}{beside}{end}{self.options}"
 
     @property
     def report_command(self) -> str:

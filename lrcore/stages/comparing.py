@@ -132,7 +132,7 @@ def described(found: Comparison, file: str) -> str:
     rows = (
         f"{len(found.rows)} generation rows in '{found.data}'"
         if measured
-        else f"no generation rows in '{found.data}' yet"
+        else f"no generation rows in '{found.data}' yet: `python -m lrcore.train {theirs.name}` makes them"
     )
     absent = (
         f"; none yet of {', '.join(ae for ae in aes if ae not in measured)}" if 0 < len(measured) < len(aes) else ""

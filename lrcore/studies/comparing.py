@@ -70,13 +70,15 @@ def compared(name_or_path: str, reference: str) -> tuple[Study, Study]:
     with naming(OPTION):
         theirs = load_study(reference)
     whole, theirs_whole = content_of(name_or_path), content_of(reference)
+    name = _name(name_or_path)
+    if name_or_path == reference:
+        raise LrcoreError(f"{OPTION} names the study itself: name another one that has rows")
     own = own_content(name_or_path, reference, theirs.data.dataset)
     autoencoders = own.get("autoencoders")
     if not isinstance(autoencoders, dict) or not autoencoders:
         raise LrcoreError(
             f"autoencoders: study file {name_or_path!r} has none of its own to compare with '{reference}'"
         )
-    name = _name(name_or_path)
     if name == theirs.name:
         raise LrcoreError(f"name: '{name}' is that of the study of {OPTION}, whose rows it would mix with: rename it")
     tables = {key: value for key, value in own.items() if key not in ("grid", "choice", "name", "summary")}
@@ -85,7 +87,7 @@ def compared(name_or_path: str, reference: str) -> tuple[Study, Study]:
         # as they are with what they inherit
         "autoencoders": {ae: whole["autoencoders"][ae] for ae in autoencoders},
         "name": name,
-        "summary": whole.get("summary", f"Compared with {theirs.name}."),
+        "summary": own.get("summary", f"Autoencoders of {name} at the protocol of study {theirs.name}."),
         "grid": [],
         "choice": [],
     }

@@ -23,6 +23,8 @@ def test_there_and_back_and_written_once(tmp_path: Path) -> None:
     assert read_planned(tmp_path, "toy") == Planned(4, 20) and (path.stat().st_mtime_ns, path.stat().st_ino) == before
     write_planned(tmp_path, "toy", Planned(5, 20))
     assert read_planned(tmp_path, "toy") == Planned(5, 20)
+    path.write_text('{"trainings": 5, "evaluations": 20}')  # of before there was anything to compare with
+    assert read_planned(tmp_path, "toy") == Planned(5, 20, "")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"trainings": 4}', '{"trainings": "x", "evaluations": 1}'])

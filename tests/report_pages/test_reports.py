@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -13,7 +14,9 @@ import report_rows
 from foreign_text import FOREIGN
 
 from lrcore.errors import LrcoreError
+from lrcore.records.planned import Planned, write_planned
 from lrcore.records.writing import write_generation, write_reconstruction
+from lrcore.report_pages import advice
 from lrcore.report_pages import page as pages
 from lrcore.report_pages.caveats import caveats
 from lrcore.report_pages.page import page
@@ -313,3 +316,24 @@ def test_one_autoencoder_alone_is_what_the_report_is_about(whole: Path, tmp_path
     (folder / "data" / "reconstruction" / "study=made" / "sd.parquet").unlink()
     subject = find(report_rows.NAME, folder / "data", folder / "imgs")
     assert (subject.ae, subject.references, subject.label) == ("flux2", [], "FLUX.2")
+
+
+def test_what_was_measured_beside_another_study_goes_on_beside_it(tmp_path: Path) -> None:
+    report_rows.write(tmp_path)
+    write_planned(tmp_path / "data", "made", Planned(4, 20, "cifar10"))
+    found = find("made", tmp_path / "data", tmp_path / "imgs", "flux2")
+    assert found.command("generation") == (
+        "python -m lrcore.train made.toml --ae flux2 --compare-with cifar10 --only generation"
+    )
+    assert found.command("reconstruction").endswith("--compare-with cifar10 --only reconstruction")
+    assert found.command("all").endswith("--compare-with cifar10")
+
+
+def test_trainings_that_are_no_better_than_noise_advise_nothing(tmp_path: Path) -> None:
+    report_rows.write(tmp_path)
+    subject = find("made", tmp_path / "data", tmp_path / "imgs", "flux2")
+    advised = str(advice.timesteps(subject))
+    assert "To try first" in advised and "Nothing yet" not in advised
+    noisy = dataclasses.replace(subject.study, anchors=subject.study.anchors.assign(fid=0.0, kid=0.0))
+    told = str(advice.timesteps(dataclasses.replace(subject, study=noisy)))
+    assert "Nothing yet: its best is not clearly better" in told and "Why this density" not in told
