@@ -82,7 +82,8 @@ class Shared:
 
     def rows(self):
         """Every row of every kind, sorted, by the folder of its kind."""
-        found = {path.name: pandas.read_parquet(path) for path in sorted((self.folder / "data").iterdir())}
+        kinds = sorted(path for path in (self.folder / "data").iterdir() if any(path.rglob("*.parquet")))
+        found = {path.name: pandas.read_parquet(path) for path in kinds}
         return {
             kind: rows.sort_values(list(rows.columns)).reset_index(drop=True).astype({"study": str})
             for kind, rows in found.items()
