@@ -16,8 +16,8 @@ Gaussian latents, for which second moments of the latents are enough. It is *cle
 
 Where nothing was trained with two seeds, r is not known from the rows. It is then taken to be 0.04, or more for fewer
 than 400 samples, as sampling noise grows: the largest deviation in 48 pairs of trainings of this project, whose pooled
-deviation was 0.022 (kernel distance, 400 samples, CIFAR-10). Where there are second
-seeds, but fewer than `findings.LEAST_FREEDOM` degrees of freedom, r is not taken to be less than that.
+deviation was 0.022 (kernel distance, 400 samples, CIFAR-10). Where there are second seeds, but fewer than
+`findings.LEAST_FREEDOM` degrees of freedom, r is not taken to be less than that.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which predictors of generation the literature's own figures exclude, each protocol group by itself.
 
-judged_in(atlas, groups, "xu2026ifid_unguided")     # a row each predictor that the group has
+judged_in(atlas, groups, "ifid-board-sit-xl")     # a row each predictor that the group has
 """
 
 from __future__ import annotations
