@@ -59,8 +59,8 @@ def judged(study: StudyRows, published: pandas.DataFrame) -> list[Claim]:
 class Judge:
     """How a claim is judged, and what can confound it.
 
-    `of`: the autoencoders that it rests on, empty for all; `across`: whether it compares distances over what was shown an
-    encoder's features and what was not: RAE, FLUX.2 and REPA against the others.
+    `of`: the autoencoders that it rests on, empty for all; `across`: whether it compares distances over what was shown
+    an encoder's features and what was not: RAE, FLUX.2 and REPA against the others.
     """
 
     claim: Callable[[Evidence], Claim]
