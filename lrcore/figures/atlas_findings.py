@@ -42,6 +42,12 @@ _OVER = {
     "steps": "sampling steps",
     "epochs": "training time",
 }
+_CHANGES = {
+    "guidance": "guidance",
+    "generator": "another network",
+    "steps": "another number of sampling steps",
+    "epochs": "more training",
+}
 
 
 def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = "gfid") -> Embedded:
@@ -168,13 +174,15 @@ def finding_of_swaps(rows: pandas.DataFrame) -> str:
     enough = rows[rows["pairs"] >= FEWEST_PAIRS]
     if enough.empty:
         return "No source has enough pairs of latents to say what changes the winner"
-    parts = []
+    parts: list[str] = []
     for over in dict.fromkeys(enough["over"]):
         shares = enough[enough["over"] == over]["share"]
         low, high = percent(shares.min(), signed=False), percent(shares.max(), signed=False)
-        parts.append(f"{_OVER[over]} swaps {high if low == high else f'{low[:-2]} to {high}'}")
+        verb = "" if parts else " swaps"
+        parts.append(f"{_CHANGES[over]}{verb} {high if low == high else f'{low[:-2]} to {high}'}")
+    parts[0] += " of the pairs of latents"
     where = "" if len(enough) == len(rows) else f", in sources with {FEWEST_PAIRS} pairs or more"
-    return words.capital(f"{words.joined(parts)} of the pairs of latents{where}")
+    return words.capital(f"{', '.join(parts)}{where}")
 
 
 def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = correlations.LEAST) -> Embedded:

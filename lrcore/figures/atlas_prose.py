@@ -8,7 +8,7 @@ import pandas
 
 from lrcore.figures import words
 from lrcore.figures.atlas import each, quantity_label
-from lrcore.figures.atlas_forest import UNCLEAR, counted, outcome
+from lrcore.figures.atlas_forest import counted, outcome
 from lrcore.records.atlas_sources import Group
 from lrcore.results import correlations, numbers
 from lrcore.results.numbers import shown
@@ -33,13 +33,11 @@ def what_there_is(atlas: pandas.DataFrame, groups: Mapping[str, Group]) -> str:
 
 def reconstruction(rows: Mapping[str, pandas.DataFrame]) -> str:
     """Whether better reconstruction goes with better generation, over measures and groups that count (`computed`)."""
-    ways: list[str] = []
-    for x in (x for x in RECONSTRUCTION if x in rows):
-        ways += [outcome(row, x, "gfid") for row in each(counted({x: rows[x]}))]
-    if not ways:
+    well, badly, of = ways_of_reconstruction(rows)
+    if not of:
         return f"No protocol group has {correlations.LEAST} latents with both yet."
-    well, badly, rest = (ways.count(way) for way in ("better", "worse", UNCLEAR))
-    where = f"of {len(ways)} pairs of a measure and a group"
+    rest = of - well - badly
+    where = f"of {of} pairs of a measure and a group"
     unclear = "" if not rest else "; the other is unclear" if rest == 1 else f"; the other {rest} are unclear"
     if well and badly:
         return (
@@ -47,13 +45,22 @@ def reconstruction(rows: Mapping[str, pandas.DataFrame]) -> str:
             f"in {badly} {where}{unclear}."
         )
     if not well and not badly:
-        return f"Nothing is clear: {numbers.part(0, len(ways), 'pair')} of a measure and a group says so."
+        return f"Nothing is clear: {numbers.part(0, of, 'pair')} of a measure and a group says so."
     answer = "Yes" if well else "Yes, but the wrong way"
-    answer = answer if 2 * (well + badly) >= len(ways) else f"{'In part' if well else 'In part, and the wrong way'}"
+    answer = answer if 2 * (well + badly) >= of else f"{'In part' if well else 'In part, and the wrong way'}"
     return (
         f"{answer}: better reconstruction goes clearly with {'better' if well else 'worse'} generation in "
         f"{well + badly} {where}{unclear}."
     )
+
+
+def ways_of_reconstruction(rows: Mapping[str, pandas.DataFrame]) -> tuple[int, int, int]:
+    """In how many pairs of a measure and a group that counts better reconstruction goes clearly with better
+    generation, in how many with worse, and how many pairs there are."""
+    ways: list[str] = []
+    for x in (x for x in RECONSTRUCTION if x in rows):
+        ways += [outcome(row, x, "gfid") for row in each(counted({x: rows[x]}))]
+    return ways.count("better"), ways.count("worse"), len(ways)
 
 
 def strongest(rows: Mapping[str, pandas.DataFrame]) -> str:

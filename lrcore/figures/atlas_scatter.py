@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -138,8 +139,10 @@ def wide(found: pandas.DataFrame, x: str, y: str) -> pandas.DataFrame:
     return pandas.DataFrame(told)
 
 
-def scatter(found: pandas.DataFrame, group: Group, x: str, y: str) -> SiteFigure:
-    """`y` against `x` over the latents of a group.
+def scatter(
+    found: pandas.DataFrame, group: Group, x: str, y: str, known: Mapping[str, str] = MappingProxyType({})
+) -> SiteFigure:
+    """`y` against `x` over the latents of a group; `known`: see `name_outermost`.
 
     Raises:
         LrcoreError: a quantity that no latent has, or no latent has both.
@@ -183,7 +186,7 @@ def scatter(found: pandas.DataFrame, group: Group, x: str, y: str) -> SiteFigure
         update(title_text=axis_title(name, drawn_axis["type"] == "log"), **drawn_axis)
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 100})
     sizes = [diameter(int(numbers)) for numbers in rows["numbers"]]
-    name_outermost(figure, rows["canonical"], rows["x"], rows["y"], sizes, better(x), better(y))
+    name_outermost(figure, rows["canonical"], rows["x"], rows["y"], sizes, better(x), better(y), known)
     title = finding(rows, x, y)
     alt = f"{title} {len(rows)} latents of {group.label}; the table below has them all."
     return SiteFigure(figure, rows, NAME, alt, Words(title, about(group), NOTES))
@@ -215,20 +218,26 @@ def name_outermost(
     sizes: Iterable[float],
     better_x: str = "",
     better_y: str = "",
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """The names of the best points and of the outermost ones beside them, of those that have room.
+
+    Points in `known` come before them, by the short name that it has for theirs.
 
     For figures with ranges of both axes (of their logarithms, on such axes). `sizes`: diameters in pixels; `better_x`
     and `better_y`: which end is better, if either.
     """
     layout = figure.layout
+    names = list(names)
     shares = [_shares(values, one) for values, one in ((x, layout.xaxis), (y, layout.yaxis))]
-    marks = [labels.Name(a, b, [name], size) for a, b, name, size in zip(*shares, names, sizes, strict=True)]
+    told = [known.get(name, name) for name in names]
+    marks = [labels.Name(a, b, [name], size) for a, b, name, size in zip(*shares, told, sizes, strict=True)]
     ends = [(1, better_y), (0, better_x), (1, HIGHER), (0, HIGHER), (1, LOWER), (0, LOWER)]
     found = [(min if way == LOWER else max)(range(len(marks)), key=shares[of].__getitem__) for of, way in ends if way]
-    told = [marks[at] for at in dict.fromkeys(found)]
-    chosen = labels.roomy(told, marks)
-    kept = [(name, place) for name, place in zip(told, chosen, strict=True) if place]
+    first = [at for at, name in enumerate(names) if name in known]
+    chosen = [marks[at] for at in dict.fromkeys([*first, *found])]
+    places = labels.roomy(chosen, marks)
+    kept = [(name, place) for name, place in zip(chosen, places, strict=True) if place]
     labels.name_points(figure, [name for name, _ in kept], [place for _, place in kept])
 
 

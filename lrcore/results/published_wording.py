@@ -32,17 +32,31 @@ def published_spreads(published: pandas.DataFrame) -> str:
     """
     parts = []
     for parameter in findings.PARAMETERS:
-        rows = published[published["quantity"] == f"relative_spread_{parameter}"].sort_values("value")
-        if rows.empty:
-            raise LrcoreError(f"no rows: no published relative spread of {parameter}")
-        low, high = rows.iloc[0], rows.iloc[-1]
-        part = (
-            f"{naming.PARAMETER_LABELS[parameter]} {as_printed(low['value'])} % "
-            f"({naming.ae_style(low['ae']).label}) to {as_printed(high['value'])} % "
-            f"({naming.ae_style(high['ae']).label})"
-        )
-        parts.append(part + (f" ({low['note']})" if low["note"] else ""))
+        note = _spreads(published, parameter)["note"].iloc[0]
+        part = f"{naming.PARAMETER_LABELS[parameter]} {published_spread(published, parameter)}"
+        parts.append(part + (f" ({note})" if note else ""))
     return "; ".join(parts)
+
+
+def published_spread(published: pandas.DataFrame, parameter: str) -> str:
+    """The relative spreads over the values of one of `findings.PARAMETERS`, lowest and highest autoencoder.
+
+    Raises:
+        LrcoreError: no rows of it.
+    """
+    rows = _spreads(published, parameter)
+    ends = [
+        f"{as_printed(value)} % ({naming.ae_style(ae).label})"
+        for value, ae in zip(rows["value"], rows["ae"], strict=True)
+    ]
+    return f"{ends[0]} to {ends[-1]}"
+
+
+def _spreads(published: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
+    rows = published[published["quantity"] == f"relative_spread_{parameter}"].sort_values("value")
+    if rows.empty:
+        raise LrcoreError(f"no rows: no published relative spread of {parameter}")
+    return rows
 
 
 def published_prediction(published: pandas.DataFrame) -> str:

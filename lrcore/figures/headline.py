@@ -1,0 +1,108 @@
+"""What was found, first: one picture and three sentences, computed from the atlas and the published study.
+
+The landing page shows them, and the README repeats the sentences; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pandas
+
+from lrcore.figures import atlas_findings, atlas_forest, atlas_prose, atlas_scatter
+from lrcore.figures.atlas import Work, each, quantity_label
+from lrcore.figures.embed import Embedded, Markup, Words
+from lrcore.records.atlas_sources import Group
+from lrcore.results import correlations, naming, published_wording
+from lrcore.results.numbers import aligned
+
+NOTES = "Colour: family. Size: numbers that a latent holds; hollow where that is not stated. Source: data/atlas."
+_TITLES = {
+    "worse": "Where reconstructions are better, samples are worse",
+    "better": "Where reconstructions are better, samples are better, too",
+    atlas_forest.UNCLEAR: "Better reconstructions go neither clearly with better samples nor with worse ones",
+}
+
+
+def picture(
+    atlas: pandas.DataFrame,
+    groups: Mapping[str, Group],
+    works: Mapping[str, Work],
+    told: Mapping[str, pandas.DataFrame],
+) -> Embedded:
+    """gFID against LPIPS in the group that has most latents with both; another measure where no group has LPIPS.
+
+    The autoencoders that the studies here have relatives of are named, others where there is room.
+    `told`: of `atlas_forest.computed`. A word where no group has a measure of reconstruction beside the gFID.
+    """
+    measure = next((x for x in ("lpips", "psnr", "ssim", "rfid") if x in told), None)
+    if measure is None:
+        return Markup(f"<p>No protocol group has {correlations.LEAST} latents with both quantities yet.</p>")
+    row = max(each(told[measure]), key=lambda found: found.n)
+    shared = atlas[atlas["ae"] != ""].drop_duplicates("canonical")
+    known = {name: naming.ae_style(ae).label for name, ae in zip(shared["canonical"], shared["ae"], strict=True)}
+    points = atlas_scatter.points(atlas, groups, works, row.group)
+    drawn = atlas_scatter.scatter(points, groups[row.group], measure, "gfid", known)
+    title = _TITLES[atlas_forest.outcome(row, measure, "gfid")]
+    about = (
+        f"gFID against {quantity_label(measure)} of {row.n} published latents, each with one training. {row.label}. "
+        f"Correlation {aligned(row.value)} [{aligned(row.low)} to {aligned(row.high)}]."
+    )
+    return dataclasses.replace(drawn, name="headline", alt=f"{title}. {about}", words=Words(title, about, NOTES))
+
+
+def sentences(
+    atlas: pandas.DataFrame, told: Mapping[str, pandas.DataFrame], published: pandas.DataFrame
+) -> dict[str, str]:
+    """The findings in words: Markdown of each by the page that shows it, relative to the site's root.
+
+    Raises:
+        LrcoreError: `published` lacks the relative spreads of the study that is followed.
+    """
+    return {
+        "posts/field.qmd#sec-reconstruction": _reconstruction(told),
+        "posts/field.qmd#sec-winner": _winner(atlas),
+        "posts/representation-comparison.qmd#sec-sensitivity": _timesteps(published),
+    }
+
+
+def listed(found: Mapping[str, str]) -> str:
+    """`sentences` as a Markdown list whose items lead to their pages."""
+    return "\n".join(f"- {text} [Evidence]({page})" for page, text in found.items())
+
+
+def _reconstruction(told: Mapping[str, pandas.DataFrame]) -> str:
+    well, badly, of = atlas_prose.ways_of_reconstruction(told)
+    compared = f"of {of} published comparisons"
+    if badly and not well:
+        return (
+            "**Better reconstructions do not make better samples.** They go with clearly worse samples in "
+            f"{badly} {compared}, and with clearly better ones in none."
+        )
+    if well and not badly:
+        return (
+            f"**Better reconstructions go with better samples**, clearly so in {well} {compared}, and with clearly "
+            "worse ones in none."
+        )
+    if well:
+        return (
+            "**Reconstructions do not tell how good samples will be.** Better ones go with clearly better samples in "
+            f"{well} {compared}, with clearly worse ones in {badly}."
+        )
+    return f"**Whether better reconstructions make better samples is open.** None {compared} is clear."
+
+
+def _winner(atlas: pandas.DataFrame) -> str:
+    rows = atlas_findings.swaps(atlas)
+    rows = rows[rows["pairs"] >= atlas_findings.FEWEST_PAIRS]
+    swapped = bool((rows["crossing"] > 0).any())
+    lead = "The winner depends on the protocol" if swapped else "The order of latents has not been seen to change"
+    return f"**{lead}.** {atlas_findings.finding_of_swaps(rows)}."
+
+
+def _timesteps(published: pandas.DataFrame) -> str:
+    return (
+        "**Tune timesteps before you compare.** Between the best and the worst train shift, the gFID of one and the "
+        f"same latent space rises by {published_wording.published_spread(published, 'trainshift')}."
+    )
