@@ -10,7 +10,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Many processes import torch and more: seconds each, three times as many where Python may not keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: site test check clean
+.PHONY: site test check release clean
 
 site: $(VENV)/installed
 	@if command -v quarto >/dev/null 2>&1; then \
@@ -29,6 +29,16 @@ check: $(VENV)/installed
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m lrcore.atlas check
+
+# Wheel, sources, the built site and the committed data, in dist/.
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lrcore/__init__.py)
+release: site
+	$(RUN) -m pip install --quiet --disable-pip-version-check build
+	rm -rf dist build
+	$(RUN) -m build --outdir dist
+	$(RUN) -m zipfile -c dist/lrcore-$(VERSION)-site.zip _site
+	git archive --format=zip --prefix=lrcore-$(VERSION)/ --output=dist/lrcore-$(VERSION)-data.zip HEAD \
+		data imgs CITATION.cff LICENSE
 
 # Installed once per change of pyproject.toml; the stamp is written last, so a broken install is repeated. Python compiles
 # what it imports by itself: a small part of what is installed.

@@ -19,7 +19,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Read once, when torch loads OpenMP. By default its idle threads spin, and two programs that share the cores of a
 # machine then slow each other down several times over; sleeping threads do not.

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+import lrcore
+
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / ".github" / "workflows"
 WORKFLOWS = sorted(path.name for path in FOLDER.glob("*.yml"))
@@ -31,8 +33,8 @@ def step_of(name: str, words: str) -> dict[str, Any]:
     return found
 
 
-def test_there_is_one_that_checks_and_one_that_publishes() -> None:
-    assert WORKFLOWS == ["ci.yml", "publish.yml"]
+def test_there_is_one_that_checks_one_that_publishes_and_one_that_releases() -> None:
+    assert WORKFLOWS == ["ci.yml", "publish.yml", "release.yml"]
     assert step_of("ci.yml", ".ci/run") and os.access(PROJECT / ".ci" / "run", os.X_OK)
 
 
@@ -52,7 +54,11 @@ def test_permissions_are_minimal_and_runs_do_not_overlap(name: str) -> None:
         for permission, level in settings.get("permissions", {}).items()
         if level == "write"
     }
-    assert writes == ({("deploy", "pages"), ("deploy", "id-token")} if name == "publish.yml" else set())
+    allowed = {
+        "publish.yml": {("deploy", "pages"), ("deploy", "id-token")},
+        "release.yml": {("release", "contents")},
+    }
+    assert writes == allowed.get(name, set())
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -135,3 +141,20 @@ def test_a_warning_of_quarto_fails_the_rendering(tmp_path: Path, said: str, code
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is passes and said in done.stdout
+
+
+def test_a_tag_that_is_not_the_version_is_refused(tmp_path: Path) -> None:
+    step = step_of("release.yml", "GITHUB_REF_NAME\" = ")["run"]
+    for name in ("lrcore/__init__.py", "CITATION.cff"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((PROJECT / name).read_text())
+    version = lrcore.__version__
+
+    def status(tag: str, heading: str) -> int:
+        (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {heading}\n")
+        environment = {**os.environ, "GITHUB_REF_NAME": tag}
+        return subprocess.run(["bash", "-ec", step], cwd=tmp_path, env=environment, check=False).returncode
+
+    assert status(f"v{version}", f"{version} - 2026-01-01") == 0
+    assert status(f"v{version}", f"{version} - unreleased") == 1
+    assert status("v9", f"{version} - 2026-01-01") == 1
