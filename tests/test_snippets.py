@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import pandas
 import pytest
 import torch
 
+from lrcore import __main__ as console
 from lrcore import to_public
 from lrcore.flow.shapes import SHAPES
 from lrcore.flow.transformer import DiffusionTransformer
+from lrcore.studies.loading import load_study
 
 PROJECT = Path(__file__).parents[1]
 TEXTS = ("README.md", "data/README.md", "index.qmd", "posts/timestep-explorer.qmd", "posts/your-own-autoencoder.qmd")
@@ -87,3 +91,52 @@ def test_the_page_says_what_the_shift_gives() -> None:
     (moved, grid, heights) = shown(snippets("posts/timestep-explorer.qmd")[0], {})
     assert f"# {float(moved):.4f}" in snippets("posts/timestep-explorer.qmd")[0]
     assert len(grid) == 51 and grid[0] == 1 and grid[-1] == 0 and len(heights) == 5
+
+
+def commands(text: str) -> list[list[str]]:
+    """The lines of a text's shell snippets that run lrcore, as words: the command's name and its arguments."""
+    found = []
+    for block in re.findall(r"^```(?:sh|bash)\n(.*?)^```", (PROJECT / text).read_text(), re.M | re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            if called := re.search(r"(?:-m lrcore(?:\.(?P<module>[\w.]+))?| lrcore|^lrcore)(?P<rest> .*)?$", line):
+                name = [called["module"].split(".")[-1]] if called["module"] else []
+                rest = re.split(r"\s[;&|]|;|\s>\s", (called["rest"] or "").split("#")[0])[0]
+                found.append([*name, *shlex.split(rest)])
+    return found
+
+
+class ParsedError(Exception):
+    """Raised once a command has understood its arguments, before it does anything."""
+
+
+SHELL = sorted(
+    str(path.relative_to(PROJECT))
+    for pattern in ("*.md", "*.qmd", "posts/*.qmd", "*/*/README.md")
+    for path in PROJECT.glob(pattern)
+    if commands(str(path.relative_to(PROJECT)))
+)
+
+
+@pytest.mark.parametrize("text", SHELL)
+def test_commands_take_the_arguments_that_texts_give_them(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = argparse.ArgumentParser.parse_args
+
+    def parsed(self: argparse.ArgumentParser, *given: Any, **more: Any) -> None:
+        parse(self, *given, **more)
+        raise ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+    for command in commands(text):
+        with pytest.raises(ParsedError):
+            print(command, console.main(command))
+
+
+def test_the_readme_s_tables_of_a_study_are_read(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```toml\n(.*?)^```", (PROJECT / "README.md").read_text(), re.M | re.S)
+    assert len(blocks) >= 4
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "my_autoencoder.py").write_text((PROJECT / "tests/helpers/custom_study.py").read_text())
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"study-{number}.toml"
+        path.write_text(block if "extends" in block else f'extends = "smoke"\n{block}')
+        assert load_study(str(path)).name == path.stem

@@ -144,7 +144,7 @@ def test_a_warning_of_quarto_fails_the_rendering(tmp_path: Path, said: str, code
 
 
 def test_a_tag_that_is_not_the_version_is_refused(tmp_path: Path) -> None:
-    step = step_of("release.yml", "GITHUB_REF_NAME\" = ")["run"]
+    step = step_of("release.yml", 'GITHUB_REF_NAME" = ')["run"]
     for name in ("lrcore/__init__.py", "CITATION.cff"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((PROJECT / name).read_text())
