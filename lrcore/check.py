@@ -16,7 +16,6 @@ The file is Python that runs with your rights: do not check one that you would n
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
 import sys
 import tempfile
@@ -147,19 +146,9 @@ def _class_in(what: str) -> tuple[Path, str]:
         raise LrcoreError(f"autoencoder file {shown(str(file))} does not exist; python -m lrcore.new NAME writes one")
     if name:
         return file, name
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError) as error:
-        raise LrcoreError(f"{shown(str(file))} cannot be read as Python: {error}") from error
-    found = [
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and any("Autoencoder" in ast.unparse(base) for base in node.bases)
-    ]
-    if len(found) != 1:
-        count = f"{len(found)} classes" if found else "no class"
-        raise LrcoreError(f"{file} has {count} that subclass Autoencoder; name one of it as {file}:NAME")
-    return file, found[0]
+    from lrcore.studies.own_files import class_in
+
+    return file, class_in(file)
 
 
 def _study_name(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,6 +69,15 @@ def folder(text: str) -> Path:
 def folders_of(options: argparse.Namespace) -> Folders:
     """The folders asked for."""
     return Folders(*(folder(str(path)) for path in (options.data, options.imgs, options.runs)))
+
+
+def as_given(options: argparse.Namespace) -> str:
+    """The study and the folders that are not the usual ones, for the command that comes next."""
+    said = [shlex.quote(options.study)]
+    for name in ("data", "imgs", "runs"):
+        path = getattr(options, name)
+        said += [] if str(path) == name else [f"--{name} {shlex.quote(str(path))}"]
+    return " ".join(said)
 
 
 def device_of(options: argparse.Namespace) -> torch.device:

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lrcore.command_line import Parser, run_command
-from lrcore.errors import LrcoreError, shown
+from lrcore.errors import LrcoreError, naming, shown, unknown
 from lrcore.runtime.files import atomic_path
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import RESERVED
 from lrcore.studies.loading import study_names
+from lrcore.studies.own_files import names_in
 
 LONGEST = 40
 """Characters of a name: those of an autoencoder in a study."""
@@ -155,6 +156,10 @@ def _written(name: str, given: str | None) -> dict[Path, str]:
             raise LrcoreError(f"--file must be FILE.py:CLASS, got {shown(given)}")
         if not Path(file).is_file():
             raise LrcoreError(f"--file: {shown(file)} does not exist")
+        names = names_in(Path(file))
+        if names is not None and attribute not in names:
+            with naming("--file"):
+                raise unknown(f"name in {file}", attribute, names)
     study = (
         STUDY.replace("NAME", name)
         .replace("TOML", f"{name}.toml")

@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lrcore.command_line import chosen, device_of, folders_of, run_command, study_parser
+from lrcore.command_line import as_given, chosen, device_of, folders_of, run_command, study_parser
 from lrcore.records.reading import read_reconstruction
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages.engine import Job, run_study
@@ -39,6 +39,8 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     rows = rows[(rows.study == study.name) & rows.ae.isin(aes)]
     if not rows.empty:
         print(reconstruction_table(rows))
+    if status == 0:
+        print(f"\nnext  python -m lrcore.train {as_given(options)}   # how learnable; --plan tells the cost")
     return status
 
 

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrcore.command_line import Parser, chosen, device_of, folders_of, run_command, study_parser
+from lrcore.command_line import Parser, as_given, chosen, device_of, folders_of, run_command, study_parser
 from lrcore.errors import LrcoreError
 from lrcore.executors.options import add_options, executor_of
 from lrcore.executors.torchrun import run_together
@@ -114,10 +114,13 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
             status = run_together(world, dataclasses.replace(job, device=device), stop)
         else:
             status = run_study(job, stop, execute)
-        if world.first and (measured := tables(job.folders.data, study.name, aes)):
+        # beside theirs your bests stand in one table with them
+        if world.first and (measured := tables(job.folders.data, study.name, aes, bests=found is None)):
             print(f"\n{measured}")
         if world.first and found is not None:
             print(f"\n{_compared(job.workspace(stop), found)}")
+        if world.first and status == 0:
+            print(f"\nnext  python -m lrcore.report {as_given(options)}   # all of this as one file to send")
         return status
 
 

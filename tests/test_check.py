@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lrcore import check, new
-from lrcore.autoencoders.base import Autoencoder, LatentShape
+from lrcore.autoencoders.base import Autoencoder, LatentShape, spread
 from lrcore.autoencoders.patches import to_tokens
+from lrcore.datasets.images import to_float
 from lrcore.plan.costs import Costs
 from lrcore.stages import inspection
 from lrcore.stages.inspection import FAILURE, OK, WARNING, inspect
@@ -144,6 +145,15 @@ def test_the_order_of_tokens_and_of_their_channels_is_seen(options, wrong):
     assert {what for what in ("order", "patch") if found[what] != OK} == ({wrong} if wrong else set())
 
 
+@pytest.mark.parametrize(("contrast", "level"), [(0.0, WARNING), (0.2, WARNING), (0.3, OK)])
+def test_images_of_nearly_one_colour_are_seen(contrast, level, monkeypatch):
+    """The range is right, and little is in it."""
+    images = check._photographs(64).train.images
+    monkeypatch.setattr(Smooth, "decode_batch", lambda self, tokens: contrast * to_float(spread(images, len(tokens))))
+    (found,) = [finding for finding in inspect(Smooth(), images, images, "mine") if finding.what == "range"]
+    assert found.level == level and ("one colour" in found.text) is (level == WARNING)
+
+
 def test_a_slow_network_is_looked_at_with_few_images(monkeypatch):
     seen = []
     monkeypatch.setattr(inspection, "SECONDS", 0.0)
@@ -181,6 +191,9 @@ def test_what_new_writes_passes_at_once(tmp_path, monkeypatch, capsys):
     assert new.main(["other", "--file", "my-own.py:MyOwn"]) == 0
     assert 'family = "my-own.py:MyOwn"' in Path("other.toml").read_text() and not Path("other.py").exists()
     shutil.copy("my-own.py", 'it"s\\own.py')
+    assert new.main(["fourth", "--file", "my-own.py:MyOwm"]) == 2
+    assert "--file: unknown name in my-own.py 'MyOwm'; allowed: MyOwn, stored, " in capsys.readouterr().err
+    assert not Path("fourth.toml").exists()
     assert new.main(["third", "--file", 'it"s\\own.py:MyOwn']) == 0
     assert load_study("third.toml").autoencoders["third"].family.endswith('it"s\\own.py:MyOwn')
     Path("my-own.toml").write_text(

@@ -8,7 +8,7 @@ import platformdirs
 import pytest
 
 from lrcore.assets import cache, table
-from lrcore.command_line import Parser, folder, folders_of, run_command, study_parser
+from lrcore.command_line import Parser, as_given, folder, folders_of, run_command, study_parser
 from lrcore.errors import LrcoreError
 from lrcore.runtime.interruption import StudyInterrupted
 from lrcore.stages import engine
@@ -104,3 +104,10 @@ def test_a_complete_study_needs_no_folder_to_write_to(monkeypatch, tmp_path, cap
     monkeypatch.setattr(engine, "left_to_do", lambda *arguments: Todo([], ["sd"], [], [], [], [], []))
     with pytest.raises(LrcoreError, match="cannot be written to"):
         engine.run_study(job, engine.StopRequest())
+
+
+def test_the_command_that_comes_next_names_what_is_not_as_usual():
+    line = study_parser("lrcore.train", None)
+    assert as_given(line.parse_args(["smoke"])) == "smoke"
+    given = ["my study.toml", "--data", "there/data", "--runs", "runs"]
+    assert as_given(line.parse_args(given)) == "'my study.toml' --data there/data"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,19 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
     stored = stored_class(source, subfolder, revision)
     if stored != model_class.__name__:
         raise LrcoreError(f"'{where}' holds a {stored}, where a {model_class.__name__} is asked for")
+    chosen = _variant(source, subfolder, revision, variant, where, place["local_files_only"]) or None
     try:
-        model, report = model_class.from_pretrained(
-            source,
-            torch_dtype=torch.float32,
-            use_safetensors=True,
-            # else diffusers asks for a library that is not needed here
-            low_cpu_mem_usage=False,
-            output_loading_info=True,
-            variant=_variant(source, subfolder, revision, variant, where, place["local_files_only"]) or None,
-            **place,
-        )
+        with _without_log():
+            model, report = model_class.from_pretrained(
+                source,
+                torch_dtype=torch.float32,
+                use_safetensors=True,
+                # else diffusers asks for a library that is not needed here
+                low_cpu_mem_usage=False,
+                output_loading_info=True,
+                variant=chosen,
+                **place,
+            )
     except (
         *(SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError),
         *(AssertionError, AttributeError, ZeroDivisionError, OverflowError, MemoryError),
@@ -65,6 +68,19 @@ def load_model(model_class: Any, source: str | Path, subfolder: str = "", revisi
         raise _missing(where, error) from error
     _check_whole(report, where)
     return model.eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """What diffusers logs is nothing but what it raises, which is told once."""
+    from diffusers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def stored_class(source: str | Path, subfolder: str = "", revision: str = "") -> str:

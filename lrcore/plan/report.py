@@ -87,7 +87,12 @@ def plan(work: Workspace, stages: Sequence[object], aes: Sequence[str], cells: S
     lines += [f"{name:24}{count:>8}{count - left:>8}{left:>8}" for name, count, left in rows]
     lines += ["", *_grid(cells)]
     if unknown:
-        lines += ["", f"unknown until run: {', '.join(unknown)}; their code is not run here, and no cost of it is told"]
+        names = ", ".join(unknown)
+        lines += [
+            "",
+            f"unknown until run: {names}; their code is not run here, and no cost of it is told",
+            "`python -m lrcore.check`, with the same study, runs it and tells",
+        ]
     if absent:
         lines += ["", f"not there yet: {absent}"]
     if not todo.empty:

@@ -146,12 +146,15 @@ def sentences(rows: pandas.DataFrame, label: str) -> list[str]:
         (AT_NOISE, "noise", "decoded noise"),
         (AT_GAUSSIAN, "gaussian", "decoded Gaussian latents"),
     ):
-        if len(held := rows[rows["standing"] == standing]):
+        held = [row for _, row in rows[rows["standing"] == standing].iterrows()]
+        worse = [clearly_better(row[anchor], row["distance"], row["deviation"]) for row in held]
+        for is_worse, how in ((True, "Worse"), (False, "Not clearly better")):
             named = ", ".join(
                 f"{naming.ae_style(str(row['ae'])).label} ({shown(row['distance'])} against {shown(row[anchor])})"
-                for _, row in held.iterrows()
+                for row, found in zip(held, worse, strict=True)
+                if found is is_worse
             )
-            said.append(f"Not clearly better than {name} by {label}: {named}.")
+            said += [f"{how} than {name} by {label}: {named}."] if named else []
     if said:
         said.append(_noise_in_words(rows[rows["standing"].isin((AT_NOISE, AT_GAUSSIAN))]))
     silent = [naming.ae_style(str(ae)).label for ae in rows.loc[rows["standing"] == UNKNOWN, "ae"]]

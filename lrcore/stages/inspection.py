@@ -44,6 +44,10 @@ CLAMPED, BEYOND = 0.02, 1.1
 """Share of decoded values that is worth a word, outside +- the second: a little beyond 1 decoders often are."""
 
 
+FLAT = 0.25
+"""Share of the images' deviation below which decoded images show next to nothing."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """`level`: `OK`, `WARNING` or `FAILURE`; `what` was looked at; `text`: what was found, and what to change."""
@@ -79,7 +83,7 @@ def inspect(
     if found := _alone(inside, pixels, tokens):
         yield found
     yield from filter(None, [_token_order(inside, pixels, tokens), _channel_order(inside.shape, tokens)])
-    yield _range(inside, tokens)
+    yield _range(inside, pixels, tokens)
     decoded = _as_many(len(validation), SECONDS, encoding + decoding, FEW, MOST_DECODED)
     yield _faithful(inside, spread(validation, decoded))
     encoded = _as_many(len(train), SECONDS, encoding, LEAST_ENCODED, MOST_ENCODED)
@@ -192,7 +196,7 @@ def _raw(autoencoder: Autoencoder, work: Callable[[], Tensor]) -> Tensor:
         return work().float()
 
 
-def _range(autoencoder: Autoencoder, tokens: Tensor) -> Finding:
+def _range(autoencoder: Autoencoder, pixels: Tensor, tokens: Tensor) -> Finding:
     device = autoencoder.device
     decoded = _raw(autoencoder, lambda: autoencoder.decode_batch(tokens.to(device)))
     if not decoded.isfinite().all():
@@ -201,6 +205,11 @@ def _range(autoencoder: Autoencoder, tokens: Tensor) -> Finding:
     text = f"decode_batch gives {decoded.min().item():.3g} to {decoded.max().item():.3g} where images are in [-1, 1]"
     if outside > CLAMPED:
         return Finding(WARNING, "range", f"{text}; {100 * outside:.0f} % are outside +-{BEYOND}; at 1 they are clamped")
+    contrast = (decoded.std() / to_float(pixels).std().clamp(min=1e-12)).item()
+    if contrast < FLAT:
+        return Finding(
+            WARNING, "range", f"{text}; with {100 * contrast:.2g} % of the images' contrast: nearly one colour"
+        )
     return Finding(OK, "range", text)
 
 

@@ -63,12 +63,13 @@ def training_lines(data: Path, study: str, cells: Iterable[Cell]) -> str:
     return "\n".join(lines)
 
 
-def tables(data: Path, study: str, aes: Sequence[str]) -> str:
-    """Everything measured of `aes`: reconstruction, latents, and the best setting of each; "" where nothing is."""
+def tables(data: Path, study: str, aes: Sequence[str], bests: bool = True) -> str:
+    """Everything measured of `aes`: reconstruction, latents, with `bests` the best setting of each; "" of nothing."""
     reconstruction = reconstruction_table(_of(read_reconstruction(data), study, aes))
     latents = _of(read_latents(data), study, aes)
     latents = latents[latents["index"] < 0]
-    found = [reconstruction, _pivoted("latents", latents), *_generation_tables(_of(read_generation(data), study, aes))]
+    generation = _generation_tables(_of(read_generation(data), study, aes)) if bests else []
+    found = [reconstruction, _pivoted("latents", latents), *generation]
     return "\n\n".join(filter(None, found))
 
 

@@ -64,6 +64,16 @@ def test_a_best_is_held_against_both_anchors_of_as_many_images() -> None:
     assert "RAE" not in said and "FLUX.2" not in said
 
 
+def test_what_is_clearly_worse_than_an_anchor_is_said_to_be() -> None:
+    rows = anchored(study(last()), noise=99.0, gaussian=9.0)
+    said = above_noise.in_words(above_noise.above_noise(rows), rows.distance)
+    assert (
+        "Worse than decoded Gaussian latents by FD (EfficientNet-Lite0): FLUX.1 (20 against 9), SD (16 against 9)."
+        in said
+    )
+    assert "Not clearly better than decoded Gaussian latents by FD (EfficientNet-Lite0): FLUX.2 (8 against 9)." in said
+
+
 def test_the_noise_of_the_seed_is_that_of_the_rows_where_they_tell() -> None:
     rows = last_with_seeds(0.05)
     # two seeds 5 % below and above: a deviation of 0.05 sqrt(2)

@@ -114,3 +114,5 @@ def test_rows_of_different_protocols_are_never_in_one_table(rows):
     assert any("; feature_protocol half precision; sampling_steps" in title for title in titles)
     rows["generation"] = first
     assert "sampling_steps" not in tables.tables(NOWHERE, "toy", ["sd"])
+    assert "best" in tables.tables(NOWHERE, "toy", ["sd"])
+    assert "best" not in tables.tables(NOWHERE, "toy", ["sd"], bests=False)
