@@ -26,14 +26,7 @@ from lrcore.runtime.files import exclusive
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.tensor_files import add_digests, has_digests, tensor_files
 
-TABLES = {
-    "generation": schema.GenerationRow,
-    "reconstruction": schema.ReconstructionRow,
-    "latents": schema.LatentRow,
-    "losses": schema.LossRow,
-    "anchors": schema.AnchorRow,
-    "atlas": schema.AtlasRow,
-}
+TABLES = {**{name: row for name, (row, _) in schema.TABLES.items()}, "atlas": schema.AtlasRow}
 """Row class of each folder under `data/`."""
 
 UNKNOWN = {pa.float64(): float("nan"), pa.string(): ""}

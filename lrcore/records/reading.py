@@ -19,6 +19,7 @@ from lrcore.errors import LrcoreError
 from lrcore.records.digests import UnreadableError, has_digest, is_sealed, read_table, require_digest
 from lrcore.records.schema import (
     SCHEMA_VERSION,
+    TABLES,
     AnchorRow,
     AtlasRow,
     GenerationRow,
@@ -59,6 +60,12 @@ def read_anchors(data: Path | str = "data") -> pandas.DataFrame:
 def read_losses(data: Path | str = "data") -> pandas.DataFrame:
     """The training losses of every study, with the column `study`."""
     return _read(Path(data) / "losses", LossRow, partitioned=True)
+
+
+def read_tables(data: Path | str = "data", study: str | None = None) -> dict[str, pandas.DataFrame]:
+    """The rows of every table of `schema.TABLES`, of every study or of one, with the column `study`."""
+    found = {name: _read(Path(data) / name, row, partitioned=True) for name, (row, _) in TABLES.items()}
+    return found if study is None else {name: rows[rows["study"] == study] for name, rows in found.items()}
 
 
 def read_atlas(data: Path | str = "data") -> pandas.DataFrame:

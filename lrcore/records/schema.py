@@ -13,6 +13,7 @@ A class is a row, a field a column; `KEY`s say which columns name a row.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -301,6 +302,15 @@ ATLAS_KEY = (
     "decoder", "variant", "table", "setting",
 )  # fmt: skip
 
+
+TABLES: Mapping[str, tuple[type, Sequence[str]]] = {
+    "generation": (GenerationRow, GENERATION_KEY),
+    "reconstruction": (ReconstructionRow, RECONSTRUCTION_KEY),
+    "latents": (LatentRow, LATENTS_KEY),
+    "losses": (LossRow, LOSSES_KEY),
+    "anchors": (AnchorRow, ANCHORS_KEY),
+}
+"""What studies measure: the folder under `data/`, its row class, and the columns that no two of its rows share."""
 
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
 

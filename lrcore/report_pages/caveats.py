@@ -43,6 +43,7 @@ def caveats(subject: Subject) -> list[Caveat]:
     kinds = (
         _a_check,
         _partial,
+        _alone,
         _not_normalised,
         _poor,
         _near_noise,
@@ -75,6 +76,15 @@ def _partial(subject: Subject) -> Iterator[Caveat]:
     if partial := subject.partial:
         text = f"The study is not whole yet: {partial}. What is best may change."
         yield Caveat("partial", text, values={"measured": partial})
+
+
+def _alone(subject: Subject) -> Iterator[Caveat]:
+    if subject.beside and not subject.theirs:
+        yield Caveat(
+            "no_references",
+            f"All is measured at the protocol of study {subject.beside}, but none of its rows are here that were "
+            "measured alike: references are missing.",
+        )
 
 
 def latent_scale(latents: pandas.DataFrame, ae: str) -> dict[str, float]:

@@ -10,8 +10,9 @@ import pandas
 import lrcore
 from lrcore.figures.embed import SiteTable
 from lrcore.records.reading import row_files
+from lrcore.records.schema import TABLES
 from lrcore.report_pages.blocks import Block, Command, Fact, Facts, Folded, Missing, Table, plain
-from lrcore.report_pages.subject import KINDS, Subject
+from lrcore.report_pages.subject import Subject
 from lrcore.results import findings, naming
 
 _GENERATION = {
@@ -42,14 +43,14 @@ _WORKS = (
 def rows_date(subject: Subject) -> str:
     """The day on which the youngest file of the study's rows was written here; "" where there is none."""
     times = [
-        path.stat().st_mtime for kind in KINDS for path in row_files(subject.data / kind / f"study={subject.name}")
+        path.stat().st_mtime for kind in TABLES for path in row_files(subject.data / kind / f"study={subject.name}")
     ]
     return datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%d") if times else ""
 
 
 def row_versions(subject: Subject) -> list[str]:
     """The versions of lrcore that wrote the rows of what the report is about."""
-    tables = [getattr(subject.study, kind) for kind in KINDS]
+    tables = [getattr(subject.study, kind) for kind in TABLES]
     return sorted({str(one) for rows in tables for one in rows.loc[rows["ae"].isin(subject.own), "lrcore_version"]})
 
 

@@ -13,6 +13,7 @@ import pandas
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.records import schema
+from lrcore.report_pages.beside import with_references
 from lrcore.report_pages.portable import portable, portable_rows
 from lrcore.results import naming
 from lrcore.results.study_rows import StudyRows, load_study_rows, studies_with_rows
@@ -21,8 +22,6 @@ from lrcore.studies.loading import load_study, study_names
 
 IMAGES = ("dataset", "split", "resolution", "n_images")
 """Metrics over images are comparable where these are equal."""
-
-KINDS = ("reconstruction", "latents", "anchors", "generation", "losses")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ class Subject:
     the study measures or has measured, in the order of the figures; `argument`: how commands name the study; `planned`:
     its file, where it is there; `options`: folders, as commands take them; `data` and `imgs`: where the rows and the
     pictures are; `left_out` and `differing`: what was measured in another way; `partial`: how much is measured in all,
-    of a study that is not whole.
+    of a study that is not whole; `beside`: the study at whose protocol it is measured, if it is another, and `theirs`:
+    the autoencoders of that one of which there are rows.
     """
 
     name: str
@@ -58,16 +58,18 @@ class Subject:
     left_out: tuple[LeftOut, ...]
     differing: tuple[str, ...]
     partial: str
+    beside: str = ""
+    theirs: tuple[str, ...] = ()
 
     @property
     def own(self) -> list[str]:
         """The autoencoders that the report is about."""
-        return [self.ae] if self.ae else list(self.aes)
+        return [self.ae] if self.ae else [ae for ae in self.aes if ae not in self.theirs]
 
     @property
     def references(self) -> list[str]:
         """The others."""
-        return [ae for ae in self.aes if ae != self.ae] if self.ae else []
+        return [ae for ae in self.aes if ae not in self.own]
 
     @property
     def label(self) -> str:
@@ -84,12 +86,11 @@ class Subject:
         `stage` is "reconstruction", "all", or one that `lrcore.train --only` takes.
         """
         wanted = list(aes) or self.own
-        only = "" if set(wanted) >= set(self.aes) and not self.ae else f" --ae {' '.join(wanted)}"
+        only = "" if set(wanted) >= set(self.aes) - set(self.theirs) and not self.ae else f" --ae {' '.join(wanted)}"
         # what is measured at another study's protocol goes on at that one, which `reconstruct` does not take
-        theirs = self.study.planned.compared_with if self.study.planned else ""
-        module = "reconstruct" if stage == "reconstruction" and not theirs else "train"
+        module = "reconstruct" if stage == "reconstruction" and not self.beside else "train"
         end = "" if stage == "all" or module == "reconstruct" else f" --only {stage}"
-        beside = f" --compare-with {shlex.quote(theirs)}" if theirs else ""
+        beside = f" --compare-with {shlex.quote(self.beside)}" if self.beside else ""
         return f"python -m lrcore.{module} {self.argument}{only}{beside}{end}{self.options}"
 
     @property
@@ -113,7 +114,7 @@ def find(argument: str, data: Path, imgs: Path, ae: str = "", options: str = "")
         raise unknown("study", argument, allowed)
     name = planned.name if planned else argument
     rows = load_study_rows(name, data)
-    measured = {str(one) for kind in KINDS for one in getattr(rows, kind)["ae"].unique()}
+    measured = {str(one) for kind in schema.TABLES for one in getattr(rows, kind)["ae"].unique()}
     in_use = {cell.ae for cell in planned.cells} if planned else set()
     known = naming.in_order(measured | (set(planned.autoencoders) if planned else set()))
     if ae and ae not in known:
@@ -121,13 +122,15 @@ def find(argument: str, data: Path, imgs: Path, ae: str = "", options: str = "")
     aes = naming.in_order(measured | in_use | ({ae} if ae else set()))
     if len(aes) == 1:
         ae = aes[0]
-    study, left_out = _of_one_protocol(rows, ae)
+    beside = rows.planned.compared_with if rows.planned else ""
+    both, theirs = with_references(rows, beside, data, aes) if beside else (rows, [])
+    study, left_out = _of_one_protocol(both, ae)
     differing = _differing(study)
     return Subject(
         name,
         study,
         ae,
-        tuple(aes),
+        tuple(naming.in_order([*aes, *theirs])),
         _as_argument(argument, planned),
         planned,
         options,
@@ -136,6 +139,8 @@ def find(argument: str, data: Path, imgs: Path, ae: str = "", options: str = "")
         tuple(left_out),
         differing,
         rows.partial,
+        beside,
+        tuple(theirs),
     )
 
 
@@ -167,7 +172,9 @@ def _of_one_protocol(rows: StudyRows, ae: str) -> tuple[StudyRows, list[LeftOut]
     """The study with rows of one protocol in each table, and what is left out for it."""
     left_out = []
     slug = re.sub("-+", "-", rows.name).strip("-")  # as figures are named
-    found = {kind: portable_rows(getattr(rows, kind)).assign(study=slug) for kind in (*KINDS, "confirmed", "widths")}
+    found = {
+        kind: portable_rows(getattr(rows, kind)).assign(study=slug) for kind in (*schema.TABLES, "confirmed", "widths")
+    }
     for kind, keys, group in (
         ("reconstruction", [*IMAGES], ["ae", "metric"]),
         ("generation", [*schema.DISTANCE_PROTOCOL], []),

@@ -19,49 +19,41 @@ from lrcore.results.study_rows import StudyRows, study_of
 from lrcore.results.wording import best_of, narrow_note
 from lrcore.spec.study import NO_REPA
 
-TABLES = ("generation", "reconstruction", "latents", "losses", "anchors")
-"""Of rows, as `study_of` takes them."""
-
 NOT_CLEAR = "~"
 """Marks a best that is not clearly better than noise or than decoded Gaussian latents: `results.above_noise`."""
 
 
 def compared(mine: Mapping[str, pandas.DataFrame], theirs: Mapping[str, pandas.DataFrame]) -> StudyRows | None:
-    """The rows of your study and of another, by `TABLES`, as those of one; None where neither has generation rows.
-
-    An autoencoder of yours that has the name of one of theirs is called `name (study)`.
+    """The rows of your study and of another, by table, as those of one; None where neither has generation rows.
 
     Raises:
         LrcoreError: rows of two protocols: names the column and both values.
     """
-    taken = set(theirs["generation"]["ae"]) | set(theirs["anchors"]["ae"])
-
-    def renamed(rows: pandas.DataFrame) -> pandas.DataFrame:
-        if rows.empty:
-            return rows
-        called = rows["ae"] + " (" + rows["study"] + ")"
-        return rows.assign(ae=rows["ae"].where(~rows["ae"].isin(taken), called))
-
     studies = [
         study_of(str(tables["generation"]["study"].iloc[0]), tables)
-        for tables in ({name: renamed(mine[name]) for name in TABLES}, theirs)
+        for tables in (mine, theirs)
         if len(tables["generation"])
     ]
     found = [study for study in studies if len(study.generation)]
     if len(found) < 2:
         return found[0] if found else None
-    joined = _joined(*found)
-    findings.require_one_protocol(joined.generation)
-    return joined
+    return joined(*found)
 
 
-def _joined(mine: StudyRows, theirs: StudyRows) -> StudyRows:
-    """The rows of both, by field."""
+def joined(mine: StudyRows, theirs: StudyRows) -> StudyRows:
+    """The rows of both, by field; the name is yours, and how much is planned is not known of both.
+
+    Raises:
+        LrcoreError: generation rows of two protocols: names the column and both values.
+    """
     kinds = [field.name for field in dataclasses.fields(StudyRows) if field.name not in ("name", "planned")]
     frames = {kind: [getattr(study, kind) for study in (mine, theirs)] for kind in kinds}
     # columns of frames without rows are of no type, and would take that of the others away
     filled = {kind: [rows for rows in both if len(rows)] or both[:1] for kind, both in frames.items()}
-    return StudyRows(mine.name, **{kind: pandas.concat(rows, ignore_index=True) for kind, rows in filled.items()})
+    both = StudyRows(mine.name, **{kind: pandas.concat(rows, ignore_index=True) for kind, rows in filled.items()})
+    if len(both.generation):
+        findings.require_one_protocol(both.generation)
+    return both
 
 
 def comparison_table(study: StudyRows, wanted: Iterable[str] = ()) -> str:

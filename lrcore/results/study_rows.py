@@ -15,6 +15,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.records import reading
 from lrcore.records.planned import Planned, read_planned
+from lrcore.records.schema import TABLES
 from lrcore.results import findings
 from lrcore.results.naming import in_order
 from lrcore.spec.study import NO_REPA
@@ -160,13 +161,14 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
     Raises:
         LrcoreError: there is none.
     """
-    tables = _tables(data)
+    tables = reading.read_tables(data)
     whole = (
         set(tables["generation"]["study"]) & set(tables["reconstruction"]["study"]) & set(tables["latents"]["study"])
     )
     found = {}
     for name in sorted(whole, key=_place):
-        study = _study(name, tables, data)
+        own = {kind: rows[rows["study"] == name] for kind, rows in tables.items()}
+        study = study_of(name, own, read_planned(data, name))
         if len(study.generation):
             found[name] = study
     if not found:
@@ -176,37 +178,18 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
 
 def load_study_rows(name: str, data: Path | str = "data") -> StudyRows:
     """What there is of one study so far: a kind that was not measured has no rows."""
-    return _study(name, _tables(data), data)
+    return study_of(name, reading.read_tables(data, name), read_planned(data, name))
 
 
 def studies_with_rows(data: Path | str = "data") -> list[str]:
     """The studies of which there are rows of any kind, in the order of `ORDER`."""
-    folders = {path.parent.name for kind in _KINDS for path in reading.row_files(Path(data) / kind)}
+    folders = {path.parent.name for kind in TABLES for path in reading.row_files(Path(data) / kind)}
     return sorted((name.removeprefix("study=") for name in folders), key=_place)
 
 
 def results(studies: Mapping[str, StudyRows]) -> dict[str, StudyRows]:
     """Those that say something of autoencoders: all but `smoke`, unless there is no other."""
     return {name: study for name, study in studies.items() if name != ORDER[-1]} or dict(studies)
-
-
-_KINDS = {
-    "generation": reading.read_generation,
-    "reconstruction": reading.read_reconstruction,
-    "latents": reading.read_latents,
-    "losses": reading.read_losses,
-    "anchors": reading.read_anchors,
-}
-
-
-def _tables(data: Path | str) -> dict[str, pandas.DataFrame]:
-    """The rows of every study, by their kind."""
-    return {kind: read(data) for kind, read in _KINDS.items()}
-
-
-def _study(name: str, tables: Mapping[str, pandas.DataFrame], data: Path | str) -> StudyRows:
-    own = {kind: rows[rows["study"] == name] for kind, rows in tables.items()}
-    return study_of(name, own, read_planned(data, name))
 
 
 def study_of(name: str, own: Mapping[str, pandas.DataFrame], planned: Planned | None = None) -> StudyRows:

@@ -13,7 +13,7 @@ import pandas
 
 import lrcore
 from lrcore.errors import LrcoreError, shown, unknown
-from lrcore.records.reading import read_anchors, read_generation, read_latents, read_losses, read_reconstruction
+from lrcore.records.reading import read_generation, read_reconstruction, read_tables
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Study, written
@@ -51,10 +51,10 @@ def comparison(name_or_path: str, reference: str, folders: Folders, runs_code: b
     Raises:
         LrcoreError: as `studies.comparing.compared` and `matched_tokens.matched`; or rows of another state of theirs.
     """
-    places = [folders.data, *([CHECKOUT / "data"] if (CHECKOUT / "pyproject.toml").is_file() else [])]
+    places = places_of_rows(folders.data)
     _require_file(reference, places)
     study, theirs = compared(name_or_path, reference)
-    data, rows = _rows(theirs, places)
+    data, rows = rows_of(theirs, places)
     study = as_far_as_measured(study, theirs, rows)
 
     def workspace(of: Study) -> Workspace:
@@ -85,7 +85,12 @@ def _require_file(reference: str, places: list[Path]) -> None:
     raise LrcoreError(f"{OPTION}: {unknown('study', reference, [*study_names(), 'a path ending in .toml'])}{more}")
 
 
-def _rows(theirs: Study, places: list[Path]) -> tuple[Path, pandas.DataFrame]:
+def places_of_rows(data: Path) -> list[Path]:
+    """The folders that may have the rows of another study: `data`, and that of the repository, if there is one."""
+    return [data, *([CHECKOUT / "data"] if (CHECKOUT / "pyproject.toml").is_file() else [])]
+
+
+def rows_of(theirs: Study, places: list[Path]) -> tuple[Path, pandas.DataFrame]:
     """The first of the folders that has rows of the study, and these; the first of all, and none, where none has."""
     for data in places:
         rows = read_generation(data)
@@ -183,33 +188,23 @@ def _of_weights(folders: Sequence[str]) -> str:
 
 def own_rows(work: Workspace) -> dict[str, pandas.DataFrame]:
     """Rows of the study of `work` as it is now, by table; those that an earlier state of it left are not among them."""
-    data, study = work.folders.data, work.study
-    generation, anchors = read_generation(data), read_anchors(data)
+    study = work.study
     current = {row_recipe(work, cell) for cell in study.cells}
     for task in choice.tasks(work, list(study.autoencoders)):
         if choice.choosable(work, task.ae, set()) and (best := choice.best_setting(work, task.ae)) is not None:
             cell = choice.cell_of(task, best)
             current |= {row_recipe(choice.measuring(work, task, best, count), cell) for count in task.n_samples}
     own = {anchors_recipe(work, ae) for ae in study.autoencoders}
-    rows = _of_study(data, study.name)
+    rows = read_tables(work.folders.data, study.name)
     return rows | {
-        "generation": generation[(generation["study"] == study.name) & generation["recipe"].isin(current)],
-        "anchors": anchors[(anchors["study"] == study.name) & anchors["recipe"].isin(own)],
+        "generation": rows["generation"][rows["generation"]["recipe"].isin(current)],
+        "anchors": rows["anchors"][rows["anchors"]["recipe"].isin(own)],
     }
 
 
 def their_rows(found: Comparison) -> dict[str, pandas.DataFrame]:
     """Rows of the study that is compared with, by table."""
-    return _of_study(found.data, found.theirs.name) | {"generation": found.rows}
-
-
-def _of_study(data: Path, name: str) -> dict[str, pandas.DataFrame]:
-    readers = {
-        "generation": read_generation, "reconstruction": read_reconstruction, "latents": read_latents,
-        "losses": read_losses, "anchors": read_anchors,
-    }  # fmt: skip
-    read = {table: reader(data) for table, reader in readers.items()}
-    return {table: rows[rows["study"] == name] for table, rows in read.items()}
+    return read_tables(found.data, found.theirs.name) | {"generation": found.rows}
 
 
 def _weights(theirs: Study, folders: Folders, places: Sequence[Path]) -> list[str]:

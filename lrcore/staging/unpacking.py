@@ -12,30 +12,11 @@ from typing import IO, Any
 
 from lrcore.errors import LrcoreError
 from lrcore.records.reading import read_rows
-from lrcore.records.schema import (
-    ANCHORS_KEY,
-    GENERATION_KEY,
-    LATENTS_KEY,
-    LOSSES_KEY,
-    RECONSTRUCTION_KEY,
-    AnchorRow,
-    GenerationRow,
-    LatentRow,
-    LossRow,
-    ReconstructionRow,
-)
+from lrcore.records.schema import TABLES
 from lrcore.records.writing import upsert
 from lrcore.runtime.files import atomic_path, sha256_of
 from lrcore.staging.contents import DATA
 from lrcore.staging.parts import checked_parts, members
-
-TABLES: Mapping[str, tuple[type, Sequence[str]]] = {
-    "generation": (GenerationRow, GENERATION_KEY),
-    "reconstruction": (ReconstructionRow, RECONSTRUCTION_KEY),
-    "latents": (LatentRow, LATENTS_KEY),
-    "anchors": (AnchorRow, ANCHORS_KEY),
-    "losses": (LossRow, LOSSES_KEY),
-}
 
 
 @dataclass

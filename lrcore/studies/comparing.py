@@ -79,6 +79,11 @@ def compared(name_or_path: str, reference: str) -> tuple[Study, Study]:
         raise LrcoreError(
             f"autoencoders: study file {name_or_path!r} has none of its own to compare with '{reference}'"
         )
+    if alike := [ae for ae in autoencoders if ae in theirs.autoencoders]:
+        raise LrcoreError(
+            f"autoencoders.{alike[0]}: study '{theirs.name}' has an autoencoder of this name, which yours could not be "
+            "told from: rename yours"
+        )
     if name == theirs.name:
         raise LrcoreError(f"name: '{name}' is that of the study of {OPTION}, whose rows it would mix with: rename it")
     tables = {key: value for key, value in own.items() if key not in ("grid", "choice", "name", "summary")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,33 @@ def test_what_was_measured_beside_another_study_goes_on_beside_it(tmp_path: Path
     )
     assert found.command("reconstruction").endswith("--compare-with cifar10 --only reconstruction")
     assert found.command("all").endswith("--compare-with cifar10")
+
+
+def test_autoencoders_of_the_study_that_it_is_compared_with_are_its_references(tmp_path: Path) -> None:
+    """Those with the names of one's own are left out, and where there are none at all, that is said."""
+    report_rows.write(tmp_path, dataset="cifar10")
+    data = tmp_path / "data"
+    for table in ("generation", "reconstruction", "latents", "anchors", "losses"):
+        shutil.copytree(data / table / "study=made", data / table / "study=theirs")
+        for path in (data / table / "study=made").glob("*sd*"):
+            path.unlink()
+        for path in (data / table / "study=theirs").glob("*flux2*"):
+            path.unlink()
+    write_planned(data, "made", Planned(4, 20, "theirs.toml"))
+    lost = find("made", data, tmp_path / "imgs", "flux2")
+    assert (lost.references, lost.beside) == ([], "theirs.toml")
+    assert any("references are missing" in caveat.text for caveat in caveats(lost))
+    Path("theirs.toml").write_text(
+        'extends = "smoke"\n[evaluation]\nn_samples = 200\nsampleshifts = [1.0, 2.95]\n[training]\n'
+        f"evaluate_at = {list(report_rows.STEPS)}\n"
+    )
+    found = find("made", data, tmp_path / "imgs", "flux2")
+    assert (found.own, found.references, found.label) == (["flux2"], ["sd"], "FLUX.2")
+    assert set(found.study.generation["ae"]) == {"flux2", "sd"} and set(found.study.anchors["ae"]) == {"flux2", "sd"}
+    assert not any("references are missing" in caveat.text for caveat in caveats(found))
+    assert "--ae flux2 --compare-with theirs.toml" in found.command("all")
+    said = Elements(page(make(found))).said
+    assert "SD" in said and "FLUX.2" in said
 
 
 def test_trainings_that_are_no_better_than_noise_advise_nothing(tmp_path: Path) -> None:

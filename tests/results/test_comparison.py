@@ -8,7 +8,8 @@ from figure_rows import generation_rows, reconstruction_rows
 
 from lrcore.errors import LrcoreError
 from lrcore.records import reading
-from lrcore.results.comparison import TABLES, compared, comparison_table
+from lrcore.records.schema import TABLES
+from lrcore.results.comparison import compared, comparison_table
 from lrcore.results.study_rows import StudyRows
 
 ENDS = (("reconstructions", 5.0), ("test", 1.0))
@@ -77,12 +78,6 @@ def test_an_autoencoder_that_diverged_throughout_is_named() -> None:
     mine = tables("mine", ("own",), fid=float("nan"), kid=float("nan"), status="diverged")
     table = comparison_table(both(mine, tables("theirs", ("rae",))))
     assert "Every training diverged: own." in table and list(lines(table)) == ["rae"]
-
-
-def test_one_name_in_both_studies_is_two_autoencoders() -> None:
-    found = both(tables("mine", ("rae", "own")), tables("theirs", ("rae",)))
-    assert set(found.generation["ae"]) == {"rae", "rae (mine)", "own"}
-    assert set(found.anchors["ae"]) == {"rae", "rae (mine)", "own"}
 
 
 def test_rows_of_two_protocols_are_never_in_one_table() -> None:

@@ -74,9 +74,11 @@ def test_narrow_is_what_either_says_of_a_training(tmp_path):
 
 
 def test_an_autoencoder_keeps_what_it_inherits(tmp_path):
-    text = 'extends = "smoke"\n[autoencoders.sd]\nkl_weight = 0.5\n[autoencoder_training]\nsteps = 7\n'
+    base = 'extends = "smoke"\n[autoencoders.mine]\nfamily = "kl"\nwidths = [16, 32]\nlatent_channels = 2\n'
+    write(tmp_path, base, "base.toml")
+    text = 'extends = "base.toml"\n[autoencoders.mine]\nkl_weight = 0.5\n[autoencoder_training]\nsteps = 7\n'
     study, theirs = compared(write(tmp_path, text), "cifar10")
-    assert (study.autoencoders["sd"].kl_weight, study.autoencoders["sd"].widths) == (0.5, (16, 32))
+    assert (study.autoencoders["mine"].kl_weight, study.autoencoders["mine"].widths) == (0.5, (16, 32))
     # how yours is trained is yours to say
     assert study.autoencoder_training.steps == 7 and study.autoencoder_training.batch_size == 128
     assert theirs.autoencoders["sd"].kl_weight == 1e-3
@@ -141,6 +143,7 @@ def test_where_images_are_may_be_said_anew(tmp_path):
         ("empty.toml", "cifar10", "autoencoders: study file 'empty.toml' has none of its own"),
         ("wrong.toml", "cifar10", "autoencoders.mine.patches"),
         ("grid.toml", "cifar10", "grid must be a list, got 3"),
+        ("same.toml", "cifar10", "autoencoders.sd: study 'cifar10' has an autoencoder of this name"),
         ("table.toml", "cifar10", "training must be a table, got 3"),
     ],
 )
@@ -152,6 +155,7 @@ def test_what_cannot_be_compared_is_refused(own, other, message, tmp_path, monke
     write(tmp_path, 'extends = "smoke"\n', "empty.toml")
     write(tmp_path, MINE + "patches = 3\n", "wrong.toml")
     write(tmp_path, "grid = 3\n" + MINE, "grid.toml")
+    write(tmp_path, MINE.replace("mine", "sd"), "same.toml")
     write(tmp_path, "training = 3\n" + MINE, "table.toml")
     with pytest.raises(LrcoreError) as found:
         compared(own, other)
