@@ -17,11 +17,14 @@ from lrcore.records.atlas_sources import Group
 from lrcore.results import correlations, naming, published_wording
 from lrcore.results.numbers import aligned
 
-NOTES = "Colour: family. Size: numbers that a latent holds; hollow where that is not stated. Source: data/atlas."
+NOTES = (
+    "Colour shows the family of an autoencoder, size how many numbers one of its latents holds (hollow: not stated). "
+    "Source: data/atlas."
+)
 _TITLES = {
-    "worse": "Where reconstructions are better, samples are worse",
-    "better": "Where reconstructions are better, samples are better, too",
-    atlas_forest.UNCLEAR: "Better reconstructions go neither clearly with better samples nor with worse ones",
+    "worse": "Latent spaces with better reconstructions tend to have worse samples",
+    "better": "Latent spaces with better reconstructions tend to have better samples, too",
+    atlas_forest.UNCLEAR: "Better reconstructions show no clear link to better or worse samples",
 }
 
 
@@ -46,8 +49,9 @@ def picture(
     drawn = atlas_scatter.scatter(points, groups[row.group], measure, "gfid", known)
     title = _TITLES[atlas_forest.outcome(row, measure, "gfid")]
     about = (
-        f"gFID against {quantity_label(measure)} of {row.n} published latents, each with one training. {row.label}. "
-        f"Correlation {aligned(row.value)} [{aligned(row.low)} to {aligned(row.high)}]."
+        f"gFID of samples against {quantity_label(measure)} of reconstructions: {row.n} published latent spaces, one "
+        f"training each ({row.label}). Correlation {aligned(row.value)}, 95 % interval {aligned(row.low)} to "
+        f"{aligned(row.high)}."
     )
     return dataclasses.replace(drawn, name="headline", alt=f"{title}. {about}", words=Words(title, about, NOTES))
 
@@ -74,35 +78,40 @@ def listed(found: Mapping[str, str]) -> str:
 
 def _reconstruction(told: Mapping[str, pandas.DataFrame]) -> str:
     well, badly, of = atlas_prose.ways_of_reconstruction(told)
-    compared = f"of {of} published comparisons"
+    compared = f"{of} correlation{'' if of == 1 else 's'} over published results"
     if badly and not well:
         return (
-            "**Better reconstructions do not make better samples.** They go with clearly worse samples in "
-            f"{badly} {compared}, and with clearly better ones in none."
+            f"**Better reconstructions do not make better samples.** Of {compared}, {_linking(badly, 'worse')}, and "
+            "none to better ones."
         )
     if well and not badly:
         return (
-            f"**Better reconstructions go with better samples**, clearly so in {well} {compared}, and with clearly "
-            "worse ones in none."
+            f"**Better reconstructions go with better samples.** Of {compared}, {_linking(well, 'better')}, and none "
+            "to worse ones."
         )
     if well:
         return (
-            "**Reconstructions do not tell how good samples will be.** Better ones go with clearly better samples in "
-            f"{well} {compared}, with clearly worse ones in {badly}."
+            f"**Reconstructions do not tell how good samples will be.** Of {compared}, {_linking(well, 'better')}, and "
+            f"{badly} to worse ones."
         )
-    return f"**Whether better reconstructions make better samples is open.** None {compared} is clear."
+    return f"**Whether better reconstructions make better samples is open.** None of {compared} is clear."
+
+
+def _linking(count: int, way: str) -> str:
+    return f"{count} clearly {'links' if count == 1 else 'link'} better reconstructions to {way} samples"
 
 
 def _winner(atlas: pandas.DataFrame) -> str:
     rows = atlas_findings.swaps(atlas)
     rows = rows[rows["pairs"] >= atlas_findings.FEWEST_PAIRS]
     swapped = bool((rows["crossing"] > 0).any())
-    lead = "The winner depends on the protocol" if swapped else "The order of latents has not been seen to change"
+    lead = "The ranking depends on the protocol" if swapped else "No change of protocol has changed the ranking yet"
     return f"**{lead}.** {atlas_findings.finding_of_swaps(rows)}."
 
 
 def _timesteps(published: pandas.DataFrame) -> str:
     return (
-        "**Tune timesteps before you compare.** Between the best and the worst train shift, the gFID of one and the "
-        f"same latent space rises by {published_wording.published_spread(published, 'trainshift')}."
+        "**Tune timesteps before you compare.** Within one latent space, the worst timestep shift in training makes "
+        "the gFID (the distance between generated and real images) "
+        f"{published_wording.published_spread(published, 'trainshift')} higher than the best shift does."
     )

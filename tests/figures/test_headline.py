@@ -53,11 +53,13 @@ def test_reconstructions_are_spoken_of_as_the_groups_that_count_say(rows, told):
     def said(of):
         return headline.sentences(rows, of, published_rows())[RECONSTRUCTION]
 
-    assert "worse samples in 3 of 3 published comparisons" in said(told)
+    assert "Of 3 correlations over published results, 3 clearly link" in said(
+        told
+    ) and "worse samples, and none" in said(told)
     psnr = {"psnr": told["psnr"]}  # of better PSNR the gFID rises
     assert said(turned(psnr, low=0.1, high=0.9)).startswith("**Better reconstructions do not make better samples.**")
-    assert said(turned(psnr, low=-0.9, high=-0.1)).startswith("**Better reconstructions go with better samples**")
-    assert "None of 1 published comparisons is clear" in said(turned(psnr, low=-0.1, high=0.1))
+    assert said(turned(psnr, low=-0.9, high=-0.1)).startswith("**Better reconstructions go with better samples.** Of 1")
+    assert "None of 1 correlation over published results is clear" in said(turned(psnr, low=-0.1, high=0.1))
     both = turned(psnr, low=0.1, high=0.9) | {"rfid": told["rfid"].assign(low=0.1, high=0.9)}
     assert said(both).startswith("**Reconstructions do not tell")
 
@@ -66,8 +68,8 @@ def test_a_winner_that_never_changes_is_not_said_to(rows, told):
     def said(atlas):
         return headline.sentences(atlas, told, published_rows())[WINNER]
 
-    assert said(rows).startswith("**The winner depends on the protocol.** Guidance swaps 2")
-    assert "has not been seen to change" in said(rows.replace({"value": 1.2}, 1.0))
+    assert said(rows).startswith("**The ranking depends on the protocol.** Guidance swaps 2")
+    assert "No change of protocol has changed the ranking" in said(rows.replace({"value": 1.2}, 1.0))
 
 
 def test_the_spread_of_timesteps_is_the_published_one(rows, told):
@@ -82,12 +84,12 @@ def test_the_picture_is_of_the_largest_group_and_says_how_it_goes(rows, told):
     known = rows.assign(ae=["flux1" if name == "j" else "" for name in rows["canonical"]])
     drawn = headline.picture(known, GROUPS, WORKS, {"psnr": told["psnr"]})
     assert isinstance(drawn, SiteFigure)
-    assert drawn.words.title == "Where reconstructions are better, samples are worse"
-    assert "10 published latents" in drawn.words.subtitle
+    assert drawn.words.title == "Latent spaces with better reconstructions tend to have worse samples"
+    assert "10 published latent spaces" in drawn.words.subtitle
     names = [note.text for note in drawn.figure.layout.annotations]
     assert names[0] == "<b>FLUX.1</b>" and "<b>j</b>" not in names
     other = headline.picture(known, GROUPS, WORKS, turned({"psnr": told["psnr"]}, low=-0.9, high=-0.1))
-    assert isinstance(other, SiteFigure) and other.words.title.endswith("samples are better, too")
+    assert isinstance(other, SiteFigure) and other.words.title.endswith("tend to have better samples, too")
 
 
 def test_without_a_group_there_is_a_word(rows):
