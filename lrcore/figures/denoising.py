@@ -44,12 +44,12 @@ def loss_over_gaussian(study: StudyRows) -> SiteFigure:
         1.0,
     ]
     lay_out_over_time(figure, rows, "ratio", style.padded(ends, 0.06), [("linear", _GREY, 1.0, 1.0)])
-    alt = f"Training loss over that of a linear denoiser, by training time. {finding(rows)}. {_extremes(rows)}."
+    alt = f"Training loss divided by a linear denoiser's, by training time. {finding(rows)}. {_extremes(rows)}."
     about = Words(
         finding(rows),
-        "Training loss over that of a linear denoiser, which knows second moments alone, over training time t; below 1 "
-        "a model has found structure beyond them. Trainings without REPA, last step of each autoencoder. "
-        f"{words.images(study.generation)}.",
+        "Training loss divided by the loss of a linear denoiser, which knows only means and covariances. Below 1, a "
+        "model has found further structure. Trainings without REPA (representation alignment), at each "
+        f"autoencoder's last step. {words.images(study.generation)}.",
         "Bars are two standard errors of the linear denoiser's loss over images. "
         f"{words.study_source(study.name, 'losses', 'latents')}",
     )

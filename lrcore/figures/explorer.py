@@ -49,8 +49,8 @@ def timestep_explorer() -> SteppedFigure:
     )
     about = Words(
         "A larger shift moves training and sampling towards noise",
-        f"Timeshift s(a, t), densities of training timesteps, and the {STEPS} sampling steps by their start and size, "
-        "for the shift a that the slider sets; 0 is data, 1 is noise.",
+        f"Timeshift s(a, t), densities of training timesteps, and the start and size of {STEPS} sampling steps, for "
+        "the shift a that the slider sets; 0 is data, 1 is noise.",
         "Source: the formulas; nothing is measured.",
     )
     return SteppedFigure(frames, f"{_START:.2f}", "Shift a", rows, "timestep-explorer", alt, words=about)
@@ -93,8 +93,8 @@ def plateau_in_words() -> str:
         ln, pln = (float(density(name, a).cdf(early)) for name in ("ln", "pln"))
         parts.append(f"by {numbers.percent(1 - pln / ln, signed=False)} at shift {a:.2f}")
     return (
-        "`pln` trains more near noise than `ln` at any shift, and less everywhere before its mode, "
-        f"{' and '.join(parts)}, since the plateau takes its share."
+        "At every shift, `pln` trains more near noise than `ln`. In exchange it trains less everywhere before its "
+        f"mode: {' and '.join(parts)}."
     )
 
 

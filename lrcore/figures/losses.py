@@ -51,9 +51,10 @@ def loss_over_time(study: StudyRows) -> SiteFigure:
     )
     about = Words(
         finding(rows),
-        "Mean squared error of the velocity over training time t, the mean of all trainings without REPA at the last "
-        f"step of each autoencoder. {words.images(study.generation)}.",
-        f"Weighted by images; each bin of t is compared within itself. {words.study_source(study.name, 'losses')}",
+        "Mean squared error of the predicted velocity at each training time t, averaged over all trainings without "
+        f"REPA (representation alignment) at each autoencoder's last step. {words.images(study.generation)}.",
+        "The average is weighted by images. Compare values within one bin of t. "
+        f"{words.study_source(study.name, 'losses')}",
     )
     alt = f"Flow-matching loss over training time. {said}."
     return SiteFigure(figure, rows, f"{study.name}-losses", alt, words=about)
@@ -72,7 +73,7 @@ def finding(rows: pandas.DataFrame) -> str:
     ends = [
         f"t {row['t_low']:.1f}–{row['t_high']:.1f} ({naming.ae_style(str(row['ae'])).label})" for row in (first, last)
     ]
-    return f"The timestep of lowest loss differs: {ends[0]} to {ends[1]}"
+    return f"The loss is lowest at different timesteps: {ends[0]} to {ends[1]}"
 
 
 def lay_out_over_time(

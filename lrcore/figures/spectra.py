@@ -64,9 +64,9 @@ def power_spectrum(latents: pandas.DataFrame) -> SiteFigure:
     said = "; ".join(f"{naming.ae_style(ae).label} {shown(float(slopes[ae]))}" for ae in naming.in_order(slopes.index))
     about = Words(
         steepest(latents[latents["metric"] == "spectrum_slope"]),
-        "Power of the tokens over spatial frequency, the mean over channels and images, both axes logarithmic. A steep "
-        f"fall is a smooth latent. {words.images(rows)}.",
-        "Half a cycle per step of its grid is the highest frequency that a latent holds; the mean, at 0, has no place. "
+        "Power of the tokens at each spatial frequency, averaged over channels and images. A steep fall means a smooth "
+        f"latent. {words.images(rows)}.",
+        "The highest frequency is half a cycle per token. The mean, at frequency 0, is not shown. "
         f"{_no_place(len(every) - len(rows))}{words.study_source(study, 'latents')}",
     )
     alt = f"Power over spatial frequency. Slopes: {said}."
@@ -84,7 +84,7 @@ def steepest(slopes: pandas.DataFrame) -> str:
 
 
 def _no_place(count: int) -> str:
-    return f"{count} powers of 0 have no place on the axis. " if count else ""
+    return f"{count} {'power of 0 has' if count == 1 else 'powers of 0 have'} no place on the axis. " if count else ""
 
 
 def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
@@ -130,11 +130,11 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
     )
     about = Words(
         uneven(rows),
-        f"{words.capital(words.joined(titles))} of every channel of the tokens, channels sorted, over images and "
-        f"positions. {words.images(rows)}.",
+        f"{words.capital(words.joined(titles))} of every channel of the tokens, over images and positions. "
+        f"{words.images(rows)}.",
         f"Normal noise has standard deviation 1 and excess kurtosis 0. {words.study_source(study, 'latents')}",
     )
-    alt = f"Numbers of every channel. {said}."
+    alt = f"Values of every channel. {said}."
     return SiteFigure(figure, rows, f"{study}-channels", alt, words=about, min_width=520)
 
 
@@ -145,7 +145,7 @@ def uneven(rows: pandas.DataFrame) -> str:
     ratios = {str(ae): float(ratio) for ae, ratio in (ends["max"] / ends["min"]).items()}
     most = words.leaders(ratios, highest=True)
     if len(ratios) < 2 or len(most) > 1 or ratios[most[0]] < 1.005:
-        return "How channels of the tokens differ"
+        return "How the channels of the tokens differ"
     label = naming.ae_style(most[0]).label
     low, high = float(ends["min"][most[0]]), float(ends["max"][most[0]])
     return f"Channels of {label} differ most: standard deviation {shown(round(low, 2))} to {shown(round(high, 2))}"

@@ -37,7 +37,7 @@ def timeshift_curves(shifts: Sequence[float] = SHIFTS) -> SiteFigure:
     alt = f"Shifted over uniform timestep for the shifts {named}: a larger shift bends the curve further towards noise."
     about = Words(
         "A larger shift moves timesteps towards noise",
-        "Shifted timestep s(a, t) = a t / (1 + (a − 1) t) over the uniform one, for each shift a; 0 is data, 1 noise.",
+        "Shifted timestep s(a, t) = a t / (1 + (a − 1) t) over the uniform timestep t; 0 is data, 1 is noise.",
         "Source: the formula; nothing is measured.",
     )
     return SiteFigure(figure, rows, "timeshift", alt, words=about)

@@ -50,7 +50,7 @@ def test_the_title_says_where_losses_are_lowest():
     )
     assert finding(found) == "The loss is lowest at t 0.0–0.5 in every latent space"
     apart = found.assign(loss=[1.0, 2.0, 3.0, 2.0])
-    assert finding(apart) == "The timestep of lowest loss differs: t 0.0–0.5 (SD) to t 0.5–1.0 (RAE)"
+    assert finding(apart) == "The loss is lowest at different timesteps: t 0.0–0.5 (SD) to t 0.5–1.0 (RAE)"
 
 
 def test_many_lines_have_a_legend():

@@ -42,7 +42,7 @@ def test_nothing_measured_is_said(rows):
 def test_powers_of_0_are_counted_and_many_have_a_legend(rows):
     first = rows.index[(rows.metric == "spectrum_power") & (rows.x > 0)][0]
     made = power_spectrum(rows.assign(value=rows.value.where(rows.index != first, 0.0)))
-    assert "1 powers of 0 have no place on the axis." in made.words.notes
+    assert "1 power of 0 has no place on the axis." in made.words.notes
     many = [rows[rows.ae == "sd"].assign(ae=f"mine{number}") for number in range(13)]
     made = power_spectrum(pandas.concat(many, ignore_index=True))
     assert made.figure.layout.showlegend and not made.figure.layout.annotations
@@ -61,4 +61,4 @@ def test_titles():
     stds = pandas.concat([frame(value=[0.5, 0.9, 1.0]), frame(value=[1.5, 1.0, 1.0])]).assign(metric="channel_std")
     assert uneven(stds) == "Channels of SD differ most: standard deviation 0.5 to 1.5"
     for rows in (stds[stds.ae == "sd"], stds.head(0), stds.assign(value=1.0)):
-        assert uneven(rows) == "How channels of the tokens differ"
+        assert uneven(rows) == "How the channels of the tokens differ"
