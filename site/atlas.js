@@ -186,16 +186,17 @@
         const values = both.map((latent) => latent[4][one.value][0]);
         const value = spec.better[one.value] === "lower" ? Math.min(...values) : Math.max(...values);
         const found = both.filter((latent) => latent[4][one.value][0] === value);
-        const names = found.length < 3 ? found.map(([name]) => name).join(" and ") : `${found.length} latents`;
-        return `Best ${spec.labels[one.value]}: ${names}, ${found[0][4][one.value][1]}.`;
+        const names = found.length < 3 ? found.map(([name]) => name).join(" and ") : `${found.length} latent spaces`;
+        const have = found.length === 1 ? "has" : "have";
+        return `${names} ${have} the best ${spec.labels[one.value]}: ${found[0][4][one.value][1]}.`;
       };
       const ends = (x.value === y.value ? [y] : [y, x]).filter((one) => spec.better[one.value]);
       const [across, up] = [x, y].map((one) => spec.labels[one.value]);
-      const drawn = `${up[0].toUpperCase()}${up.slice(1)} against ${across}, ${both.length} latents.`;
-      const title = both.length ? ends.map(best).join(" ") || drawn : "No latent of the group has both";
+      const drawn = `${up[0].toUpperCase()}${up.slice(1)} against ${across}, ${both.length} latent spaces.`;
+      const title = both.length ? ends.map(best).join(" ") || drawn : "No latent space of the group has both";
       figure.querySelector(".lrcore-title").textContent = title;
       figure.querySelector(".lrcore-subtitle").textContent = about;
-      plot.setAttribute("aria-label", `${title} ${both.length} latents; the table below has them all.`);
+      plot.setAttribute("aria-label", `${title} ${both.length} latent spaces; the table below has them all.`);
     }
 
     const profileOf = (spec, name) => `${spec.page}?autoencoder=${encodeURIComponent(name)}#sec-profile`;

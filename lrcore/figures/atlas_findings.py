@@ -89,12 +89,15 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         f"{_OVER[row.over]} in {row.title}: {row.crossing} of {row.pairs} pairs" for row in each(rows)
     )
     about = (
-        f"Pairs of latents that stand the other way round by {quantity_label(quantity)} where one source changes one "
-        "thing and nothing else that it states."
+        f"Pairs of latent spaces whose order by {quantity_label(quantity)} reverses when one source changes one thing, "
+        "and nothing else that it states."
     )
-    few = f"; paler: fewer than {FEWEST_PAIRS}, of which the title does not speak"
+    few = f"Paler bars have fewer than {FEWEST_PAIRS} pairs; the title leaves them out. "
     few = few if (rows["pairs"] < FEWEST_PAIRS).any() else ""
-    notes = f"Sources with three pairs or more, beside their bars{few}. Noise swaps some: one training each. {SOURCE}"
+    notes = (
+        f"Sources with three pairs or more; each bar says how many of its pairs swap. {few}Noise alone swaps some "
+        f"pairs, since each latent space was trained once. {SOURCE}"
+    )
     drawn = SiteFigure(figure, rows, f"winners-{quantity}", alt, Words(title, about, f"{notes} {CHOOSE}"))
     lines = {
         _key(row.over, row.source): [
@@ -106,11 +109,13 @@ def winners(atlas: pandas.DataFrame, works: Mapping[str, Work], quantity: str = 
         ]
         for row in each(rows)
     }
-    return with_sources(drawn, ("changed", "source", "pairs of settings", "pairs that swap", "stands in"), lines)
+    return with_sources(
+        drawn, ("changed", "source", "pairs of settings", "pairs that swap", "place in the source"), lines
+    )
 
 
-CHOOSE = "Choose a mark to see where its figures stand."
-BESIDE = "Marks of one place stand side by side; pointing at one tells its value."
+CHOOSE = "Choose a mark to see where its values come from."
+BESIDE = "Marks with equal values stand side by side; point at one to read its value."
 
 
 def with_sources(figure: SiteFigure, heads: Sequence[str], lines: Mapping[str, Sequence[str]]) -> Markup:
@@ -124,11 +129,11 @@ def with_sources(figure: SiteFigure, heads: Sequence[str], lines: Mapping[str, S
         for key, cells in lines.items()
     ]
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    table = table_of(name, head, body, f"Where the figures stand: {figure.words.title}").markup
+    table = table_of(name, head, body, f"Where the values come from: {figure.words.title}").markup
     return Markup(
         f'{figure.markup}<p class="lrcore-note lrcore-marks" data-figure="figure-{figure.name}" '
         f'data-table="table-{name}" aria-live="polite">&nbsp;</p>'
-        f"<details><summary>Where the figures stand</summary>{table}</details>"
+        f"<details><summary>Where the values come from</summary>{table}</details>"
     )
 
 
@@ -173,14 +178,14 @@ def finding_of_swaps(rows: pandas.DataFrame) -> str:
     """Which change swaps most inside a source, of those with enough pairs."""
     enough = rows[rows["pairs"] >= FEWEST_PAIRS]
     if enough.empty:
-        return "No source has enough pairs of latents to say what changes the winner"
+        return "No source has enough pairs of latent spaces to say what changes the ranking"
     parts: list[str] = []
     for over in dict.fromkeys(enough["over"]):
         shares = enough[enough["over"] == over]["share"]
         low, high = percent(shares.min(), signed=False), percent(shares.max(), signed=False)
         verb = "" if parts else " swaps"
         parts.append(f"{_CHANGES[over]}{verb} {high if low == high else f'{low[:-2]} to {high}'}")
-    parts[0] += " of the pairs of latents"
+    parts[0] += " of the pairs of latent spaces"
     where = "" if len(enough) == len(rows) else f", in sources with {FEWEST_PAIRS} pairs or more"
     return words.capital(f"{', '.join(parts)}{where}")
 
@@ -195,7 +200,11 @@ def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = corr
             setting = str(rows["generator"].iloc[0]).split(" ")[0]
             name = f"guidance-{source.replace('_', '-')}-{number}"
             found[f"{title}, {setting}"] = _with_ends(guided_figure(rows, name, title), rows, source, works)
-    return Switch(found, "Setting") if found else Markup("<p>No source has latents with and without guidance yet.</p>")
+    return (
+        Switch(found, "Setting")
+        if found
+        else Markup("<p>No source has latent spaces with and without guidance yet.</p>")
+    )
 
 
 def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
@@ -233,7 +242,7 @@ def guided_figure(rows: pandas.DataFrame, name: str, source: str) -> SiteFigure:
     alt = f"{title}. {source}. " + "; ".join(
         f"{row.canonical}: {shown(row.unguided)}, guided {shown(row.guided)}" for row in each(rows)
     )
-    about = f"gFID without guidance and with it; {source}, {rows['generator'].iloc[0]}, one training each."
+    about = f"gFID without guidance and with it: {source}, {rows['generator'].iloc[0]}, one training each."
     return SiteFigure(figure, rows, name, alt, Words(title, about, f"{CHOOSE} {SOURCE}"))
 
 
@@ -248,19 +257,19 @@ def _with_ends(figure: SiteFigure, rows: pandas.DataFrame, source: str, works: M
         ]
         for row in each(rows)
     }
-    return with_sources(figure, ("autoencoder", "without guidance", "with guidance", "stands in"), lines)
+    return with_sources(figure, ("autoencoder", "without guidance", "with guidance", "place in the source"), lines)
 
 
 def finding_of_guidance(rows: pandas.DataFrame) -> str:
     """By how much guidance narrows the distance from the best latent to the worst, and who wins."""
     spans = [float(rows[end].max() / rows[end].min()) for end in ("unguided", "guided")]
-    span = f"the worst latent's gFID is {_times(spans[0])} the best one's without guidance, {_times(spans[1])} with it"
+    span = f"the worst gFID is {_times(spans[0])} the best without guidance, {_times(spans[1])} with it"
     best = [rows.loc[rows[end] == rows[end].min(), "canonical"].tolist() for end in ("unguided", "guided")]
-    names = [words.joined(found) if len(found) <= 2 else f"{len(found)} latents" for found in best]
+    names = [words.joined(found) if len(found) <= 2 else f"{len(found)} latent spaces" for found in best]
     if best[0] == best[1]:
         wins = f"{names[0]} {_wins(best[0])} both"
     else:
-        wins = f"{names[0]} {_wins(best[0])} without, {names[1]} with it"
+        wins = f"{names[0]} {_wins(best[0])} without it, {names[1]} with it"
     return words.capital(f"{span}; {wins}")
 
 
@@ -278,7 +287,7 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work], looks: Mapping[st
     columns = ["source", "canonical", "channels_per_token", "tokens", "trainshift", "density", "label"]
     rows = rows.drop_duplicates(columns, ignore_index=True)
     if rows.empty:
-        return Markup("<p>No source tells the shift of a latent whose channels are known yet.</p>")
+        return Markup("<p>No source states the shift of a latent space whose channels are known yet.</p>")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
     looks = looks or source_looks(rows["source"])
     keys = ["source", "canonical", "channels_per_token", "trainshift"]
@@ -315,8 +324,8 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work], looks: Mapping[st
         for row in each(rows.drop_duplicates(["source", "channels_per_token", "trainshift"]))
     )
     about = (
-        "Train shifts that sources used or found best, in this project's convention; one point for each latent of each "
-        "source."
+        "Train shifts that sources used or found best, in this project's convention; one point for each latent space "
+        "of each source."
     )
     notes = f"{words.capital(statistics.EXEMPT)}. {BESIDE} {CHOOSE} {SOURCE}"
     lines = {
@@ -329,7 +338,7 @@ def shifts(atlas: pandas.DataFrame, works: Mapping[str, Work], looks: Mapping[st
         for row in each(rows)
     }
     drawn = SiteFigure(figure, rows[columns], "shifts-used", alt, Words(title, about, notes))
-    return with_sources(drawn, ("autoencoder", "channels per token", "train shift", "stands in"), lines)
+    return with_sources(drawn, ("autoencoder", "channels per token", "train shift", "place in the source"), lines)
 
 
 def _by_source(rows: pandas.DataFrame, looks: Mapping[str, Look]) -> list[tuple[int, str]]:
@@ -347,8 +356,8 @@ def finding_of_shifts(rows: pandas.DataFrame) -> str:
     modes = wide.mode()  # one of several that are as frequent is none
     often = f", most often {shown(modes.iloc[0])}" if len(modes) == 1 and wide.nunique() > 1 else ""
     return (
-        f"Tokens of up to 64 channels are trained with shifts of {_span(narrow)}, those of more than 256 with "
-        f"{_span(wide)}{often}"
+        f"Sources train tokens of up to 64 channels with shifts of {_span(narrow)}, tokens of more than 256 channels "
+        f"with {_span(wide)}{often}"
     )
 
 
@@ -360,7 +369,7 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     keys = columns[:-2]
     rows = rows.sort_values("best", ascending=False, kind="stable").drop_duplicates(keys, ignore_index=True)
     if rows.empty:
-        return Markup("<p>No source tells the guidance scale of a latent whose channels are known yet.</p>")
+        return Markup("<p>No source states the guidance scale of a latent space whose channels are known yet.</p>")
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 480})
     families = list(FAMILY_LOOKS)
     order = [
@@ -404,7 +413,7 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
     alt = f"{title}. " + "; ".join(
         f"{row.canonical}, {row.channels_per_token} channels: {shown(row.scale)} ({row.source})" for row in each(rows)
     )
-    about = "Guidance scales that sources used (hollow) or found best of those they tried (filled), by family."
+    about = "Guidance scales that sources used (hollow), or found best among those that they tried (filled)."
     notes = f"{words.capital(statistics.EXEMPT)}. {BESIDE} {CHOOSE} {SOURCE}"
     lines = {
         _key(*(getattr(row, name) for name in keys)): [
@@ -417,7 +426,7 @@ def scales(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
         for row in each(rows)
     }
     drawn_figure = SiteFigure(figure, rows[columns], "scales-used", alt, Words(title, about, notes))
-    heads = ("autoencoder", "channels per token", "guidance scale", "how", "stands in")
+    heads = ("autoencoder", "channels per token", "guidance scale", "how", "place in the source")
     return with_sources(drawn_figure, heads, lines)
 
 
@@ -430,17 +439,17 @@ def finding_of_scales(rows: pandas.DataFrame, works: Mapping[str, Work]) -> str:
     source = str(counts.index[0])
     spans = {str(family): part["scale"] for family, part in best[best["source"] == source].groupby("family")}
     first, *others = sorted(spans, key=lambda family: (-spans[family].median(), family))
-    where = f"In {short_title(source, works)} the best guidance scale of {look(first).label} latents is"
+    where = f"In {short_title(source, works)}, the best guidance scale of {look(first).label} latents is"
     told = words.joined([f"{look(family).label} ({_span(spans[family])})" for family in others])
     apart = spans[first].min() > max(spans[family].max() for family in others)
-    return f"{where} {_span(spans[first])}, {'above' if apart else 'beside'} {told}"
+    return f"{where} {_span(spans[first])}, {'above' if apart else 'compared with'} {told}"
 
 
 def reproducible(atlas: pandas.DataFrame) -> Embedded:
     """By how much figures differ that several sources state alike; exempt from groups, since it compares no latents."""
     rows = differences(atlas)
     if rows.empty:
-        return Markup("<p>No figure is stated alike by two sources yet.</p>")
+        return Markup("<p>No two sources state the same protocol for one value yet.</p>")
     order = list(rows.groupby("quantity")["difference"].median().sort_values(ascending=False).index)
     figure = go.Figure(layout={"template": style.TEMPLATE, "height": 120 + 44 * len(order), "showlegend": False})
     for at, quantity in enumerate(order):
@@ -474,14 +483,10 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
         f"{quantity_label(row.quantity)} of {row.canonical}: {shown(row.low)} to {shown(row.high)}"
         for row in each(rows)
     )
-    about = (
-        "Each point is one quantity of one autoencoder that two sources or more measured, with nothing different in "
-        "what they state of the protocol."
-    )
+    about = "Each point is one quantity of one autoencoder, from two sources or more that state the same protocol."
     notes = (
-        f"{words.capital(statistics.EXEMPT)}. Autoencoders whose checkpoint is not stated are left out, and so are "
-        "figures that one source quotes from another. LPIPS has variants, and few sources say which is theirs. "
-        f"{SOURCE}"
+        f"{words.capital(statistics.EXEMPT)}. Left out: autoencoders whose checkpoint is not stated, and values that "
+        f"one source quotes from another. LPIPS has variants, and few sources say which they use. {SOURCE}"
     )
     return SiteFigure(figure, rows, "reproducible", alt, Words(title, about, notes))
 
@@ -497,7 +502,7 @@ def finding_of_repeats(rows: pandas.DataFrame) -> str:
     medians = medians[enough >= 3] if (enough >= 3).any() else medians
     worst, best = str(medians.idxmax()), str(medians.idxmin())
     median = percent(rows["difference"].median(), signed=False)
-    title = "The same quantity, stated for the same protocol, differs by"
+    title = "The same quantity, with the same stated protocol, differs between sources by"
     if len(rows) == 1:
         return f"{title} {median}"
     if worst == best:

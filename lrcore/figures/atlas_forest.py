@@ -37,12 +37,12 @@ _LONGEST = 46
 
 _LIMITS = [-1.05, 1.05]
 SUBTITLE = (
-    f"Pearson correlation over the latents of one protocol group, with {100 * correlations.LEVEL:.0f} % intervals of a "
-    f"bootstrap over families and latents. Only groups of at least {correlations.LEAST} latents."
+    f"Pearson correlation over the latent spaces of each protocol group, with its {100 * correlations.LEVEL:.0f} % "
+    f"bootstrap interval. Groups with fewer than {correlations.LEAST} latent spaces are left out."
 )
 NOTES = (
-    "Filled: groups that count. Hollow: groups whose latents mostly stand in a group above, so that they do not count "
-    "again. Nothing is pooled. Source: data/atlas."
+    "Filled: the group counts. Hollow: it does not, because a group above already has most of its latent spaces. "
+    "No correlation pools groups. The bootstrap draws families of autoencoders, then latent spaces. Source: data/atlas."
 )
 
 
@@ -75,7 +75,7 @@ def forests(
         if x in rows
     }
     if not choices:
-        return Markup(f"<p>No protocol group has {correlations.LEAST} latents with both quantities yet.</p>")
+        return Markup(f"<p>No protocol group has {correlations.LEAST} latent spaces with both quantities yet.</p>")
     return Switch(choices, "Quantity")
 
 
@@ -129,8 +129,8 @@ def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
     ways = sorted({way for way in told if way != UNCLEAR}, key=lambda way: (-told.count(way), way))
     if not ways:
         if len(told) == 1:
-            return f"The {second} does not go clearly with {_the(x)} in the one group that counts"
-        return f"The {second} goes clearly with {_the(x)} in {numbers.part(0, len(told), 'group')}"
+            return f"The {second} shows no clear link to {_the(x)} in the one group that counts"
+        return f"The {second} shows a clear link to {_the(x)} in {numbers.part(0, len(told), 'group')}"
     where = f"The {second} is {ways[0]} where {where_more(x)}"
     if told.count(ways[0]) == len(told):
         return (
@@ -159,9 +159,9 @@ def outcome(row: Any, x: str, y: str) -> str:
 
 
 def where_more(x: str) -> str:
-    """'the rFID is better', 'channels per token are more'."""
+    """'the rFID is better', 'there are more channels per token'."""
     if x in _COUNTED:
-        return f"{quantity_label(x)} are more"
+        return f"there are more {quantity_label(x)}"
     return f"{_the(x)} is {'better' if better(x) else 'higher'}"
 
 
@@ -186,7 +186,7 @@ def group_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
         for row in each(rows)
     ]
     where = f"{words.bare(quantity_label(y))} where {where_more(x)}"
-    heads = "".join(f"<th>{head}</th>" for head in ("group", "latents", "correlation", where, "counts", "caveat"))
+    heads = "".join(f"<th>{head}</th>" for head in ("group", "latent spaces", "correlation", where, "counts", "caveat"))
     said = f"Groups with {quantity_label(x)} and {quantity_label(y)}"
     return table_of(f"{figure_name(x, y)}-groups", heads, lines, said)
 
@@ -214,7 +214,7 @@ def predictors(
     `looks` as of `forests`.
     """
     if not rows:
-        return Markup(f"<p>No protocol group has {correlations.LEAST} latents with a predictor yet.</p>")
+        return Markup(f"<p>No protocol group has {correlations.LEAST} latent spaces with a predictor yet.</p>")
     return predictor_figure(counted(rows), y, looks or _looks(rows))
 
 
@@ -279,14 +279,15 @@ def transfer(rows: pandas.DataFrame, y: str) -> str:
     found = transferring(rows)
     of = len(set(rows["predictor"]))
     single = len(found["one source"])
-    have = "has" if single == 1 or of == 1 else "have"
-    alone = f"{numbers.part(single, of, 'predictor')} {have} groups of one source only"
+    alone = (
+        f"{numbers.part(single, of, 'predictor')} {'rests' if single == 1 or of == 1 else 'rest'} on one source alone"
+    )
     names = [words.bare(quantity_label(name)) for name in found["clear"]]
     said = (
-        f"only {words.joined(names)} {'points' if len(names) == 1 else 'point'} clearly the same way" if names else ""
+        f"only {words.joined(names)} clearly {'points' if len(names) == 1 else 'point'} the same way" if names else ""
     )
-    every = "in every group, of two sources or more"
-    return words.capital(f"{said or 'no predictor points clearly the same way'} {every}; {alone}")
+    every = "in every group, over two sources or more"
+    return words.capital(f"{said or 'no predictor clearly points the same way'} {every}; {alone}")
 
 
 def _interval(row: Any, at: int, drawn: Look) -> go.Scatter:

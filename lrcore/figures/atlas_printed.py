@@ -33,7 +33,8 @@ def table(atlas: pandas.DataFrame, rows: Mapping[str, pandas.DataFrame], works: 
         for row in each(found)
     ]
     heads = "".join(
-        f"<th>{head}</th>" for head in ("predictor", "as printed", "latents", "source", "stands in", "measured with")
+        f"<th>{head}</th>"
+        for head in ("predictor", "as printed", "latent spaces", "source", "place in the source", "measured with")
     )
     return table_of("printed-correlations", heads, lines, "Correlations with the gFID as sources print them")
 

@@ -10,7 +10,7 @@ from lrcore.figures import words
 from lrcore.figures.atlas import each, quantity_label
 from lrcore.figures.atlas_forest import counted, outcome
 from lrcore.records.atlas_sources import Group
-from lrcore.results import correlations, numbers
+from lrcore.results import correlations
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows, results
 
@@ -25,9 +25,10 @@ def what_there_is(atlas: pandas.DataFrame, groups: Mapping[str, Group]) -> str:
     secondary = int(atlas["secondary"].sum())
     count = grouped["group"].nunique()
     return (
-        f"The atlas holds {len(atlas):,} figures of {atlas['source'].nunique()} sources. {len(grouped):,} of them "
-        f"stand in {count} protocol groups, {enough} of which have the {correlations.LEAST} latents that "
-        f"a correlation needs. {secondary:,} figures were not read at their source, and no statistic has them."
+        f"The atlas holds {len(atlas):,} published values from {atlas['source'].nunique()} sources. Values measured "
+        f"in the same way form a *protocol group*: {len(grouped):,} values belong to one of {count} groups. A "
+        f"correlation needs {correlations.LEAST} latent spaces, and {enough} groups have as many. {secondary:,} "
+        "values were not read at their source, so no statistic uses them."
     )
 
 
@@ -35,21 +36,21 @@ def reconstruction(rows: Mapping[str, pandas.DataFrame]) -> str:
     """Whether better reconstruction goes with better generation, over measures and groups that count (`computed`)."""
     well, badly, of = ways_of_reconstruction(rows)
     if not of:
-        return f"No protocol group has {correlations.LEAST} latents with both yet."
+        return f"No protocol group has {correlations.LEAST} latent spaces with both yet."
     rest = of - well - badly
-    where = f"of {of} pairs of a measure and a group"
+    where = f"of {of} correlation{'' if of == 1 else 's'} (one for each measure and group)"
     unclear = "" if not rest else "; the other is unclear" if rest == 1 else f"; the other {rest} are unclear"
     if well and badly:
         return (
-            f"Sometimes. Better reconstruction goes clearly with better generation in {well} and with worse generation "
+            f"Sometimes. Better reconstruction clearly goes with better generation in {well} and with worse generation "
             f"in {badly} {where}{unclear}."
         )
     if not well and not badly:
-        return f"Nothing is clear: {numbers.part(0, of, 'pair')} of a measure and a group says so."
+        return f"It is unclear. Of {of} correlation{'' if of == 1 else 's'}, none is clear in either direction."
     answer = "Yes" if well else "Yes, but the wrong way"
     answer = answer if 2 * (well + badly) >= of else f"{'In part' if well else 'In part, and the wrong way'}"
     return (
-        f"{answer}: better reconstruction goes clearly with {'better' if well else 'worse'} generation in "
+        f"{answer}: better reconstruction clearly goes with {'better' if well else 'worse'} generation in "
         f"{well + badly} {where}{unclear}."
     )
 
@@ -71,10 +72,10 @@ def strongest(rows: Mapping[str, pandas.DataFrame]) -> str:
     best = found.sort_values("value", key=abs, ascending=False, kind="stable").iloc[0]
     part = found[found["predictor"] == best["predictor"]]
     sources = part["source"].nunique()
-    whose = "Only one source has groups" if sources == 1 else f"{sources} sources have groups"
+    whose = "Only one source" if sources == 1 else f"{sources} sources"
     return (
-        "Of the groups that count, the strongest correlation is that of the "
-        f"{words.bare(quantity_label(best['predictor']))}: {shown(best['value'])} in {best['label']}. {whose} with it."
+        f"The {words.bare(quantity_label(best['predictor']))} has the strongest correlation with the gFID in any group "
+        f"that counts: {shown(best['value'])} ({best['label']}). {whose} measured it in such a group."
     )
 
 
@@ -84,12 +85,14 @@ def small_studies(studies: Mapping[str, StudyRows]) -> str:
     for name, study in results(studies).items():
         count = study.generation["ae"].nunique()
         if count < correlations.LEAST:
-            said.append(f"Study {name} has {count} autoencoders; a correlation needs {correlations.LEAST}.")
+            said.append(
+                f"Study {name} has {count} autoencoders, too few for a correlation: {correlations.LEAST} are needed."
+            )
         else:
             said.append(f"Study {name} has {count} autoencoders, and could be a group of its own.")
     if not said:
         said.append("No study of this site has rows yet.")
     return (
-        f"{' '.join(said)} Small images and short training stand beside the groups, not among them. "
-        "[Do studies agree?](agreement.qmd) judges published findings by our rows, and says where they disagree."
+        f"{' '.join(said)} Our studies use small images and short training, so they stand apart from the groups above. "
+        "[Do studies agree?](agreement.qmd) tests published findings against our measurements."
     )

@@ -45,8 +45,8 @@ FEWEST = 3
 """A quantity of fewer latents of a group is not offered."""
 
 NOTES = (
-    "Colour: family. Size: numbers that a latent holds; hollow where that is not stated. Choose a point to see where "
-    "its figures stand. Source: data/atlas."
+    "Colour shows the family of an autoencoder, size how many numbers one of its latents holds (hollow: not stated). "
+    "Choose a point to see where its values come from. Source: data/atlas."
 )
 _LOG = 8
 """An axis whose values span this ratio is logarithmic."""
@@ -91,14 +91,13 @@ def explorer(
     table = point_table(wide(every[first], x, y), x, y)
     spec = f'<script type="application/json" class="lrcore-spec">{script_json(_spec(every, groups))}</script>'
     there = set(groups) & set(atlas["group"])
-    hold = "holds" if len(every) == 1 else "hold"
     said = (
-        f"{numbers.part(len(every), len(there), 'protocol group')} {hold} two quantities, of {FEWEST} latents or more, "
-        "that are not the same for all. These can be chosen."
+        f"You can choose {numbers.part(len(every), len(there), 'protocol group')}: a choice needs two quantities that "
+        f"vary over {FEWEST} latent spaces or more."
     )
     return Markup(
         f'<div id="atlas-scatter-choice" data-figure="figure-{NAME}" data-points="atlas-points">'
-        f'<p class="lrcore-note">{words.capital(said)}</p>'
+        f'<p class="lrcore-note">{said}</p>'
         f"{_controls(every, groups, first, x, y)}{apart(spec)}</div>{figure.markup}"
         f'<p id="atlas-picked" class="lrcore-note" aria-live="polite">&nbsp;</p>'
         f'<div id="atlas-points">{table.markup}</div>'
@@ -188,7 +187,7 @@ def scatter(
     sizes = [diameter(int(numbers)) for numbers in rows["numbers"]]
     name_outermost(figure, rows["canonical"], rows["x"], rows["y"], sizes, better(x), better(y), known)
     title = finding(rows, x, y)
-    alt = f"{title} {len(rows)} latents of {group.label}; the table below has them all."
+    alt = f"{title} {len(rows)} latent spaces of {group.label}; the table below has them all."
     return SiteFigure(figure, rows, NAME, alt, Words(title, about(group), NOTES))
 
 
@@ -205,9 +204,12 @@ def finding(rows: pandas.DataFrame, x: str, y: str) -> str:
         if way := better(name):
             best = rows[end].min() if way == LOWER else rows[end].max()
             found = rows.loc[rows[end] == best, "canonical"].tolist()
-            names = words.joined(found) if len(found) < 3 else f"{len(found)} latents"
-            said.append(f"Best {quantity_label(name)}: {names}, {shown(best)}.")
-    return " ".join(said) or f"{words.capital(quantity_label(y))} against {quantity_label(x)}, {len(rows)} latents."
+            names = words.joined(found) if len(found) < 3 else f"{len(found)} latent spaces"
+            have = "has" if len(found) == 1 else "have"
+            said.append(f"{names} {have} the best {quantity_label(name)}: {shown(best)}.")
+    return (
+        " ".join(said) or f"{words.capital(quantity_label(y))} against {quantity_label(x)}, {len(rows)} latent spaces."
+    )
 
 
 def name_outermost(
@@ -268,7 +270,7 @@ def point_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
     """The points with links to where their figures stand, and to the profile of each autoencoder."""
     heads = "".join(
         f"<th>{html.escape(head)}</th>"
-        for head in ("autoencoder", "family", "numbers", quantity_label(x), quantity_label(y), "stands in")
+        for head in ("autoencoder", "family", "numbers", quantity_label(x), quantity_label(y), "place in the source")
     )
     lines = [
         f'<tr><td><a href="{profile_link(row.canonical)}">{html.escape(row.canonical)}</a></td>'
@@ -278,7 +280,7 @@ def point_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
         f"<td>{html.escape(row.y_place)}</td></tr>"
         for row in each(rows.sort_values("y", kind="stable"))
     ]
-    return table_of("atlas-points", heads, lines, "Latents of the scatter")
+    return table_of("atlas-points", heads, lines, "Latent spaces of the scatter")
 
 
 def profile_link(canonical: str) -> str:
@@ -291,7 +293,7 @@ def _controls(every: Mapping[str, pandas.DataFrame], groups: Mapping[str, Group]
     for axis in ("x", "y"):
         choices[axis] = [(name, quantity_label(name)) for name in offered(every[first])]
     selected = {"group": first, "x": x, "y": y}
-    titles = {"group": "Protocol group", "x": "Across", "y": "Up"}
+    titles = {"group": "Protocol group", "x": "Horizontal axis", "y": "Vertical axis"}
     fields = "".join(
         f'<label>{titles[field]} <select data-choice="{field}">{options(found, selected[field])}</select></label>'
         for field, found in choices.items()

@@ -50,13 +50,13 @@ def everything(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> Embedded:
         f"{_by_kind(atlas) if name == 'quantity' else _sorted_options(frame[name])}</select></label>"
         for name in _FILTERS
     )
-    said = f"All {len(frame):,} figures of the atlas"
+    said = f"All {len(frame):,} values of the atlas"
     return Markup(
         f'<div id="atlas-table" data-urls="{frame.columns.get_loc("address")}" '
         f'data-source="{frame.columns.get_loc("source")}">'
         f'<p class="lrcore-atlas-controls" style="visibility:hidden"><button type="button">'
-        f"Show all {len(frame):,} figures</button><span hidden>{selects}</span></p>"
-        f"{without_scripts('With scripts, all figures can be searched here; the download has them all.')}"
+        f"Show all {len(frame):,} values</button><span hidden>{selects}</span></p>"
+        f"{without_scripts('With scripts, you can search all values here; the download has them all.')}"
         f'<div hidden class="lrcore-table-scroll"><table data-quarto-disable-processing="true" aria-label="{said}">'
         f"<thead><tr>{heads}</tr></thead><tbody></tbody></table></div>"
         f"{apart(spec)}{apart(csv_link(with_addresses(atlas, works), NAME))}</div>"
@@ -113,7 +113,7 @@ def table_frame(atlas: pandas.DataFrame, works: Mapping[str, Work]) -> pandas.Da
             "source": [short_title(source, works) for source in atlas["source"]],
             "place": atlas["place"],
             "family": [look(family).label if family else "" for family in atlas["family"]],
-            "numbers a latent": [f"{count:,}" if count else "" for count in numbers_of(atlas)],
+            "numbers per latent": [f"{count:,}" if count else "" for count in numbers_of(atlas)],
             "protocol": [protocol(row) for row in each(atlas)],
             "remarks": [remarks(row, works) for row in each(atlas)],
             "address": with_addresses(atlas, works)["address"],
@@ -158,7 +158,7 @@ def remarks(row: Any, works: Mapping[str, Work]) -> str:
         BOUNDS.get(told["bound"], ""),
         "not read at its source" if told["secondary"] else "",
         f"quoted from {short_title(told['quoted_from'], works)}" if told["quoted_from"] else "",
-        "stands there twice" if told["repeats"] else "",
+        "repeats a value of the atlas" if told["repeats"] else "",
         told["note"],
     ]
     return "; ".join(part for part in parts if part)
@@ -195,7 +195,7 @@ def profile(rows: pandas.DataFrame, alike: pandas.DataFrame, works: Mapping[str,
     """HTML of all that was measured of one autoencoder: `rows` with `address`, and those of them `stated_alike`."""
     name, family = str(rows["canonical"].iloc[0]), str(rows["family"].iloc[0])
     sizes = sorted({int(count) for count in numbers_of(rows) if count})
-    holds = f", {words.joined([f'{count:,}' for count in sizes], 'or')} numbers a latent" if sizes else ""
+    holds = f", {words.joined([f'{count:,}' for count in sizes], 'or')} numbers per latent" if sizes else ""
     sources = rows["source"].nunique()
     apart_ = contradictions(alike, works)
     said = (
@@ -203,7 +203,7 @@ def profile(rows: pandas.DataFrame, alike: pandas.DataFrame, works: Mapping[str,
     )
     head = (
         f"<p><strong>{html.escape(name)}</strong>: {html.escape(look(family).label)}{holds}. "
-        f"{_count(len(rows), 'figure')} of {_count(sources, 'source')}, {said} between sources that state the "
+        f"{_count(len(rows), 'value')} from {_count(sources, 'source')}, {said} between sources that state the "
         "same protocol.</p>"
     )
     told = "".join(f"<li>{line}</li>" for line in apart_)
@@ -250,7 +250,7 @@ def _details(quantity: str, rows: Sequence[Any], works: Mapping[str, Work]) -> s
     heads = "".join(f"<th>{head}</th>" for head in ("value", "source", "place", "protocol", "remarks"))
     label = html.escape(quantity_label(quantity))
     return (
-        f"<details><summary>{label}: {span}, {_count(len(rows), 'figure')} of "
+        f"<details><summary>{label}: {span}, {_count(len(rows), 'value')} from "
         f"{_count(len({row.source for row in rows}), 'source')}</summary>"
         f'<div class="lrcore-table-scroll" tabindex="0" role="group" aria-label="{label}">'
         f'<table data-quarto-disable-processing="true" class="dataframe"><thead><tr>{heads}</tr></thead>'

@@ -7,31 +7,30 @@ from collections.abc import Mapping, Sequence
 
 import pandas
 
-from lrcore.figures import words
 from lrcore.figures.atlas import Work, linked, quantity_label, short_title
 from lrcore.figures.atlas_forest import table_of
 from lrcore.figures.embed import Embedded, Markup
 from lrcore.records.atlas_second_reading import Record, drawn
 from lrcore.results import atlas_verification as verification
 
-PARTS = {"a random tenth": verification.RANDOM, "figures that pages draw by themselves": verification.STATED}
+PARTS = {"a random tenth": verification.RANDOM, "values that pages show one by one": verification.STATED}
 
 
 def said(records: Sequence[Record], atlas: pandas.DataFrame) -> str:
     """What the second reading of `atlas` found, in words, and what has been drawn since; where there was none, that."""
     if not records:
-        return "No row has been held against its source a second time yet."
+        return "No row has been read again at its source yet."
     gone = sum(record.row == "" for record in records)
-    removed = f" {gone} of them was in no table of its source and is gone." if gone == 1 else ""
+    rows, are = ("One of these rows was", "is") if gone == 1 else (f"{gone} of these rows were", "are")
+    removed = f" {rows} in no table of the source and {are} gone." if gone else ""
     differed = sum("differs" in (record.value, record.protocol) for record in records)
     read = {record.row for record in records}
     since = sum(row not in read for row in drawn(atlas)["row"])
-    later = f" Added or changed since, and not read again yet: {_rows(since)}." if since else ""
-    mended = f" {words.capital(_rows(differed))} differed; all differences are corrected." if differed else ""
+    later = f" Not read again yet: {_rows(since)} that changed or came later." if since else ""
+    mended = f" In all, {_rows(differed)} differed; all differences are corrected." if differed else ""
     return (
-        f"{verification.sentence(records)} Intervals are exact (95 %, Clopper and Pearson)."
-        f"{mended}{removed} What could not be reached counts neither way."
-        f"{later}"
+        f"{verification.sentence(records)} Intervals are exact 95 % intervals (Clopper and Pearson). Rows that could "
+        f"not be checked count neither as right nor as wrong.{mended}{removed}{later}"
     )
 
 
@@ -48,7 +47,7 @@ def rates(records: Sequence[Record]) -> Embedded:
             cells = (part, label, f"{found.read:,}", f"{found.errors:,}", _interval(found))
             rest = (f"{found.unreached:,}", f"{found.unread:,}")
             lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, *rest)) + "</tr>")
-    heads = ("rows", "what", "read again", "differed", "rate, 95 % interval", "not reachable", "not read")
+    heads = ("rows", "part of a row", "read again", "differed", "rate, 95 % interval", "not reachable", "not read")
     return table_of("second-reading", _heads(heads), lines, "Error rates of the second reading")
 
 
@@ -62,9 +61,9 @@ def corrections(records: Sequence[Record], works: Mapping[str, Work]) -> Embedde
         for record in records
         if "differs" in (record.value, record.protocol)
     ]
-    heads = ("source", "figure", "read again in", "differed", "corrected")
+    heads = ("source", "value", "read again in", "differed", "corrected")
     return Markup(
-        f"<details><summary>What differed, {len(lines)} rows</summary>"
+        f"<details><summary>The {len(lines)} rows that differed</summary>"
         f"{table_of('second-reading-corrections', _heads(heads), lines, 'Rows that differed').markup}</details>"
     )
 

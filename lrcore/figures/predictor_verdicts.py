@@ -22,9 +22,9 @@ from lrcore.results.study_rows import StudyRows
 
 _HEADS = {
     REVERSED: "the other way round in",
-    EXCLUDED: "excluded by",
-    CHANCE: "no more than chance in",
-    BEYOND: "more than chance in",
+    EXCLUDED: "excluded in",
+    CHANCE: "no better than chance in",
+    BEYOND: "better than chance in",
 }
 
 
@@ -45,7 +45,7 @@ def of_groups(
 def groups_in_words(found: pandas.DataFrame) -> str:
     """Which predictors every group excludes that could, and which are more than chance somewhere."""
     if found.empty:
-        return f"No protocol group has {LEAST} latents with a predictor yet."
+        return f"No protocol group has {LEAST} latent spaces with a predictor yet."
     verdicts = found.groupby("predictor", sort=False)["verdict"].agg(set)
     names = {name: words.bare(quantity_label(name)) for name in verdicts.index}
     out = [names[name] for name, of_name in verdicts.items() if of_name <= {EXCLUDED, REVERSED}]
@@ -53,13 +53,15 @@ def groups_in_words(found: pandas.DataFrame) -> str:
     beyond = [names[name] for name, of_name in verdicts.items() if BEYOND in of_name]
     both = [name for name, of_name in verdicts.items() if BEYOND in of_name and {EXCLUDED, REVERSED} & of_name]
     count = part(len(out), len(verdicts), "predictor")
-    said = f"{words.capital(count)} {'is' if len(out) < 2 else 'are'} excluded wherever measured"
-    said += f": {words.joined(out)}. " if out else ". "
+    said = f"{words.capital(count)} {'is' if len(out) < 2 else 'are'} excluded in every group that has "
+    said += f"{'it' if len(out) == 1 else 'them'}: {words.joined(out)}. " if out else "it. "
     if other_way:
-        said += f"Clearly the other way round, in at least one group: {words.joined(other_way)}. "
+        points = "points" if len(other_way) == 1 else "point"
+        said += f"{words.capital(words.joined(other_way))} clearly {points} the other way round in at least one group. "
     if not beyond:
-        return f"{said}None is more than chance explains in any group."
-    said += f"More than chance, in at least one group: {words.joined(beyond)}."
+        return f"{said}No predictor does better than chance in any group."
+    does = "does" if len(beyond) == 1 else "do"
+    said += f"{words.capital(words.joined(beyond))} {does} better than chance in at least one group."
     if both:
         said += f" Another group excludes {words.joined([names[name] for name in both])}."
     return said
@@ -94,15 +96,17 @@ def study_in_words(study: StudyRows) -> str:
     best = found.iloc[0]
     return (
         f"Study {code(study.name)} excludes {count} as predictors{f': {words.joined(out)}' if out else ''}. Over "
-        f"{best['n']} latent spaces {bare_name(best['predictor'])} comes nearest, with a rank correlation of "
-        f"{shown(best['value'])}; in {shown(100 * best['chance'])} % of random orders the best comes as near."
+        f"{best['n']} latent spaces, {bare_name(best['predictor'])} comes nearest, with a rank correlation of "
+        f"{shown(best['value'])}. In {shown(100 * best['chance'])} % of random orders, the best property comes as near."
     )
 
 
 RULE = (
-    f"A predictor is excluded where the {100 * LEVEL:.0f} % interval of its rank correlation, in the direction that is "
-    f"expected of it, stays below {USEFUL:g}, and the other way round where it stays below 0. It is more than chance "
-    "where the interval stays above 0 and, in at most one of twenty random orders of the distances, any predictor of "
-    "its group reaches as much. That recommends none: latents of one family are alike, and chance does more with them."
+    f"The rule takes the {100 * LEVEL:.0f} % interval of each rank correlation; positive is the direction that is "
+    f"expected of the predictor. A predictor is *excluded* if its interval stays below {USEFUL:g}. It points *the "
+    "other way round* if the interval stays below 0. It does *better than chance* if the interval stays above 0, and "
+    "if in at most one of twenty random orders of the distances any predictor of the group reaches as much. Better "
+    "than chance is no recommendation: latent spaces of one family are alike, so chance can do more than this rule "
+    "assumes."
 )
 """The rule of `correlations.judged`, for readers."""

@@ -25,7 +25,7 @@ from lrcore.records.atlas_sources import Group
 from lrcore.records.atlas_vocabulary import CORRELATIONS, QUANTITIES
 from lrcore.results.correlations import LEAST, METHODS, correlated, interval
 
-EXEMPT = "over protocols: no ranking of latents"
+EXEMPT = "the points follow different protocols and do not rank latent spaces"
 """The label of what may look over groups."""
 
 SIZES = ("downsampling", "channels", "patch", "tokens", "channels_per_token", "parameters")

@@ -92,9 +92,9 @@ def sentence(records: Sequence[Record]) -> str:
     """How often the random part of the second reading found an error, by kind, with intervals and what is missing."""
     value, protocol = (rate(records, kind, RANDOM) for kind in KINDS)
     return (
-        f"Of a random tenth, {value.read + value.unreached + value.unread} rows, {value.read} were held against their "
-        f"source a second time: the value was wrong in {value}, a column of the protocol in {protocol}. "
-        f"{value.unreached} could not be reached, {value.unread} were not read."
+        f"In a second reading of a random tenth of the rows ({value.read + value.unreached + value.unread}), the "
+        f"value was wrong in {value}, and a column of the protocol in {protocol}. {value.unreached} of these rows "
+        f"could not be checked because their source was out of reach, and {value.unread} were not read."
     )
 
 

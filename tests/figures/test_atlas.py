@@ -77,9 +77,11 @@ def test_forests_name_groups_for_and_against(told):
 
 def test_a_group_that_holds_0_is_unclear(told):
     unclear = told["rfid"].assign(low=-0.5, high=0.5)
-    assert atlas_forest.finding(unclear, "rfid", "gfid") == "The gFID goes clearly with the rFID in none of 2 groups"
+    assert (
+        atlas_forest.finding(unclear, "rfid", "gfid") == "The gFID shows a clear link to the rFID in none of 2 groups"
+    )
     one = told["psnr"].assign(low=-0.5, high=0.5)
-    said = "The gFID does not go clearly with the PSNR in the one group that counts"
+    said = "The gFID shows no clear link to the PSNR in the one group that counts"
     assert atlas_forest.finding(one, "psnr", "gfid") == said
     mixed = told["rfid"].assign(low=[-0.9, -0.9, -0.5], high=[-0.1, -0.1, 0.5])
     said = "The gFID is worse where the rFID is better in 1 of 2 groups; the other is unclear"
@@ -106,7 +108,12 @@ WORSE, BETTER = "The gFID is worse where the rFID is better", "The gFID is bette
         ),
         ("psnr", "gfid", "--", "The gFID is better where the PSNR is better in both groups that count"),
         ("linear_probe", "is", "---", "The Inception score is worse where the linear probe is better in all 3 groups"),
-        ("channels_per_token", "gfid", "+0", "The gFID is higher where channels per token are more in 1 of 2 groups"),
+        (
+            "channels_per_token",
+            "gfid",
+            "+0",
+            "The gFID is higher where there are more channels per token in 1 of 2 groups",
+        ),
         ("sec_at_0.5", "gfid", "-", "The gFID is lower where the SEC@0.5 is higher in the one group that counts"),
         ("rfid", "best_cfg_scale", "-", "The best guidance scale is higher where the rFID is better in the one group"),
     ],
@@ -158,31 +165,32 @@ def test_no_line_goes_through_the_text_of_a_row(told):
 def test_what_transfers_is_clear_in_every_group_of_two_sources(told):
     rows = atlas_forest.counted(told)
     assert atlas_forest.transferring(rows) == {"clear": ["rfid"], "one source": ["psnr"], "not": []}
-    assert atlas_forest.transfer(rows, "gfid").startswith("Only rFID points clearly the same way in every group")
+    assert atlas_forest.transfer(rows, "gfid").startswith("Only rFID clearly points the same way in every group")
     turned = rows.assign(low=[0.1, *rows["low"][1:]], high=[0.9, *rows["high"][1:]])
     assert atlas_forest.transferring(turned)["not"] == ["rfid"]
-    assert "1 of 2 predictors has groups of one source only" in atlas_forest.transfer(turned, "gfid")
+    assert "1 of 2 predictors rests on one source alone" in atlas_forest.transfer(turned, "gfid")
 
 
 def test_better_reconstruction_is_counted_by_its_direction(told):
     # a lower rFID with a higher gFID, a higher PSNR with a higher gFID: better reconstruction, worse generation
     assert atlas_prose.reconstruction(told) == (
-        "Yes, but the wrong way: better reconstruction goes clearly with worse generation in 3 of 3 pairs of a measure "
-        "and a group."
+        "Yes, but the wrong way: better reconstruction clearly goes with worse generation in 3 of 3 correlations "
+        "(one for each measure and group)."
     )
-    assert atlas_prose.reconstruction({}) == "No protocol group has 8 latents with both yet."
+    assert atlas_prose.reconstruction({}) == "No protocol group has 8 latent spaces with both yet."
     strongest = atlas_prose.strongest(told)
-    assert strongest.endswith("correlation is that of the rFID: −1 in Group other. 2 sources have groups with it.")
-    assert atlas_prose.strongest({"psnr": told["psnr"]}).endswith("Only one source has groups with it.")
+    assert strongest.startswith("The rFID has the strongest correlation with the gFID")
+    assert strongest.endswith("−1 (Group other). 2 sources measured it in such a group.")
+    assert atlas_prose.strongest({"psnr": told["psnr"]}).endswith("Only one source measured it in such a group.")
 
 
 @pytest.mark.parametrize(
     ("signs", "said"),
     [
-        ("++0", "Yes: better reconstruction goes clearly with better generation in 2 of 3 pairs"),
-        ("-000", "In part, and the wrong way: better reconstruction goes clearly with worse generation in 1 of 4"),
-        ("+--", "Sometimes. Better reconstruction goes clearly with better generation in 1 and with worse"),
-        ("00", "Nothing is clear: none of 2 pairs of a measure and a group says so."),
+        ("++0", "Yes: better reconstruction clearly goes with better generation in 2 of 3 correlations (one"),
+        ("-000", "In part, and the wrong way: better reconstruction clearly goes with worse generation in 1 of 4"),
+        ("+--", "Sometimes. Better reconstruction clearly goes with better generation in 1 and with worse"),
+        ("00", "It is unclear. Of 2 correlations, none is clear in either direction."),
     ],
 )
 def test_reconstruction_is_answered_as_the_groups_say(told, signs, said):
@@ -216,12 +224,11 @@ def test_printed_correlations_stand_beside_those_of_groups(rows, told):
 def test_what_guidance_narrows_and_who_wins(rows):
     [part] = statistics.with_and_without(rows, "s", 8)
     assert atlas_findings.finding_of_guidance(part) == (
-        "The worst latent's gFID is 10 times the best one's without guidance, 8.2 times with it; "
-        "a wins without, b with it"
+        "The worst gFID is 10 times the best without guidance, 8.2 times with it; a wins without it, b with it"
     )
     tied = part.assign(unguided=1.0, guided=[2.0, 2.0, *range(3, len(part) + 1)])
     assert atlas_findings.finding_of_guidance(tied).endswith(
-        f"{len(part)} latents tie without, {' and '.join(part['canonical'].iloc[:2])} with it"
+        f"{len(part)} latent spaces tie without it, {' and '.join(part['canonical'].iloc[:2])} with it"
     )
     assert "no source" in atlas_findings.guided(rows.iloc[:5], WORKS).markup.lower()
 
@@ -229,10 +236,12 @@ def test_what_guidance_narrows_and_who_wins(rows):
 def test_swaps_are_counted_inside_a_source(rows):
     found = atlas_findings.swaps(rows)
     assert found[["over", "source", "pairs", "crossing"]].to_numpy().tolist() == [["guidance", "s", 45, 1]]
-    assert atlas_findings.finding_of_swaps(found) == "Guidance swaps 2\N{SPACE}% of the pairs of latents"
+    assert atlas_findings.finding_of_swaps(found) == "Guidance swaps 2\N{SPACE}% of the pairs of latent spaces"
     assert "No source has enough" in atlas_findings.finding_of_swaps(found.assign(pairs=3))
     few = pandas.concat([found, found.assign(source="r", pairs=4, crossing=0, share=0.0)], ignore_index=True)
-    assert atlas_findings.finding_of_swaps(few).endswith("of the pairs of latents, in sources with 10 pairs or more")
+    assert atlas_findings.finding_of_swaps(few).endswith(
+        "of the pairs of latent spaces, in sources with 10 pairs or more"
+    )
 
 
 def test_bars_stand_under_their_change_highest_first(rows, monkeypatch):
@@ -291,12 +300,12 @@ def test_shifts_carry_the_label_of_what_compares_no_latents():
         row(canonical="w", value=1.0, channels_per_token=768, trainshift=6.93),
     ]
     markup = atlas_findings.shifts(pandas.DataFrame(used), WORKS).markup
-    title = "Tokens of up to 64 channels are trained with shifts of 1, those of more than 256 with 6.93"
+    title = "Sources train tokens of up to 64 channels with shifts of 1, tokens of more than 256 channels with 6.93"
     assert title in markup and f"{title}, most" not in markup
     several = pandas.DataFrame({"channels_per_token": [16, *[768] * 4], "trainshift": [1.0, 2.0, 2.0, 6.93, 8.0]})
     assert atlas_findings.finding_of_shifts(several).endswith("with 2 to 8, most often 2")
     assert atlas_findings.finding_of_shifts(several.drop(1)).endswith("with 2 to 8")
-    assert "Over protocols: no ranking of latents." in markup
+    assert "The points follow different protocols and do not rank latent spaces." in markup
 
 
 def test_the_scatter_shows_latents_that_have_both(rows):
@@ -304,15 +313,19 @@ def test_the_scatter_shows_latents_that_have_both(rows):
     assert atlas_scatter.offered(found) == ["gfid", "psnr", "rfid"]  # sizes are the same for all
     figure = atlas_scatter.scatter(found, GROUPS["free"], "rfid", "gfid")
     assert sum(len(trace.x) for trace in figure.figure.data) == 10
-    assert figure.words.title == "Best gFID: a, 2. Best rFID: j, 0.05."
+    assert figure.words.title == "a has the best gFID: 2. j has the best rFID: 0.05."
     assert figure.figure.layout.xaxis.title.text == "rFID, lower is better, log scale"
     named = {one.text for one in figure.figure.layout.annotations}
     assert {"<b>a</b>", "<b>j</b>"} <= named
     tied = pandas.DataFrame({"canonical": ["a", "b", "c"], "x": [1.0, 1.0, 1.0], "y": [3.0, 2.0, 2.0]})
-    assert atlas_scatter.finding(tied, "rfid", "gfid") == "Best gFID: b and c, 2. Best rFID: 3 latents, 1."
-    assert atlas_scatter.finding(tied, "psnr", "is") == "Best Inception score: a, 3. Best PSNR (dB): 3 latents, 1."
-    assert atlas_scatter.finding(tied, "tokens", "gfid") == "Best gFID: b and c, 2."
-    assert atlas_scatter.finding(tied, "tokens", "lds_a") == "LDS, first column against tokens, 3 latents."
+    assert (
+        atlas_scatter.finding(tied, "rfid", "gfid")
+        == "b and c have the best gFID: 2. 3 latent spaces have the best rFID: 1."
+    )
+    said = "a has the best Inception score: 3. 3 latent spaces have the best PSNR (dB): 1."
+    assert atlas_scatter.finding(tied, "psnr", "is") == said
+    assert atlas_scatter.finding(tied, "tokens", "gfid") == "b and c have the best gFID: 2."
+    assert atlas_scatter.finding(tied, "tokens", "lds_a") == "LDS, first column against tokens, 3 latent spaces."
     assert {symbol for trace in figure.figure.data for symbol in trace.marker.symbol} == {
         "circle", "square", "star", "pentagon"
     }  # fmt: skip
@@ -424,11 +437,14 @@ def test_best_scales_are_told_by_family_in_the_source_that_searched_most():
     searched = {"tokens": 256, "quantity": "best_cfg_scale"}
     rows = [row(canonical=f"{c} {v}", family=f, channels_per_token=c, value=v, **searched) for f, c, v in made]
     other = row(canonical="o", family="kl", channels_per_token=32, value=10.0, source="r", **searched)
-    title = "In Sauce the best guidance scale of frozen encoder latents is 5 to 9, above pixels (2.5) and KL (1.5 to 2)"
+    title = (
+        "In Sauce, the best guidance scale of frozen encoder latents is 5 to 9, above pixels (2.5) and KL (1.5 to 2)"
+    )
     assert title in atlas_findings.scales(pandas.DataFrame([*rows, other]), WORKS).markup
     wider = row(canonical="w", family="pixels", channels_per_token=768, value=6.0, **searched)
     assert (
-        "is 5 to 9, beside pixels (2.5 to 6)" in atlas_findings.scales(pandas.DataFrame([*rows, wider]), WORKS).markup
+        "is 5 to 9, compared with pixels (2.5 to 6)"
+        in atlas_findings.scales(pandas.DataFrame([*rows, wider]), WORKS).markup
     )
 
 
@@ -436,10 +452,10 @@ def test_how_far_one_number_differs_is_told_by_quantity():
     told = [*(("lpips", factor - 1) for factor in (2.4, 11, 34)), *(("ssim", share) for share in (0.01, 0.02, 0.07))]
     rows = pandas.DataFrame(told, columns=["quantity", "difference"])
     assert atlas_findings.finding_of_repeats(rows) == (
-        "The same quantity, stated for the same protocol, differs by 74\N{SPACE}% in the median: LPIPS by a factor of "
-        "11 (2.4 to 34), SSIM by 2\N{SPACE}% (1 to 7\N{SPACE}%)"
+        "The same quantity, with the same stated protocol, differs between sources by 74\N{SPACE}% in the median: "
+        "LPIPS by a factor of 11 (2.4 to 34), SSIM by 2\N{SPACE}% (1 to 7\N{SPACE}%)"
     )
-    assert atlas_findings.finding_of_repeats(rows[3:]).endswith("differs by 2\N{SPACE}% in the median")
+    assert atlas_findings.finding_of_repeats(rows[3:]).endswith("differs between sources by 2\N{SPACE}% in the median")
 
 
 def test_a_profile_has_every_figure_and_its_contradictions():
@@ -453,11 +469,11 @@ def test_a_profile_has_every_figure_and_its_contradictions():
         ]
     )
     markup = atlas_table.profiles(made, WORKS).markup
-    assert "<strong>x</strong>: KL, 1,024 numbers a latent. 4 figures of 2 sources, 1 contradiction" in markup
+    assert "<strong>x</strong>: KL, 1,024 numbers per latent. 4 values from 2 sources, 1 contradiction" in markup
     line = re.search("<li>(.*?)</li>", markup)[1]
     assert re.sub("<.*?>", "", line) == "PSNR (dB), imagenet val: 20.5 (Sauce) and 21.25 (Rice)"
     assert WORKS["s"].url in line and WORKS["r"].url in line
-    assert "PSNR (dB): 20.5 to 30, 3 figures of 2 sources" in markup and "&gt;800" in markup
+    assert "PSNR (dB): 20.5 to 30, 3 values from 2 sources" in markup and "&gt;800" in markup
     assert "not read at its source" in markup and "Table 9" in markup
     kinds = re.findall('<p class="lrcore-note">(.*?)</p>', markup)
     assert kinds[-2:] == ["Samples", "Reconstruction"]
@@ -476,7 +492,10 @@ def test_groups_without_two_quantities_are_counted_and_not_offered(rows):
     more = pandas.DataFrame(of_group([1.0, 2.0, 3.0], "alone", tokens=64, channels_per_token=16))
     every = pandas.concat([rows, more], ignore_index=True)
     groups = {**GROUPS, "alone": group("alone"), "without rows": group("without rows")}
-    assert "4 of 5 protocol groups hold two quantities" in atlas_scatter.explorer(every, groups, WORKS).markup
+    assert (
+        "You can choose 4 of 5 protocol groups: a choice needs two quantities"
+        in atlas_scatter.explorer(every, groups, WORKS).markup
+    )
 
 
 def test_the_download_has_every_column_and_an_address(rows):

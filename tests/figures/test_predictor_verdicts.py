@@ -44,16 +44,16 @@ def test_only_groups_that_count_have_a_say(found: pandas.DataFrame) -> None:
 
 
 def test_words_name_the_excluded_and_what_is_more_than_chance(found: pandas.DataFrame) -> None:
-    excluded = "2 of 3 predictors are excluded wherever measured: rFID and PSNR."
-    reverse = "Clearly the other way round, in at least one group: rFID and PSNR."
-    beyond = "More than chance, in at least one group: iFID."
+    excluded = "2 of 3 predictors are excluded in every group that has them: rFID and PSNR."
+    reverse = "rFID and PSNR clearly point the other way round in at least one group."
+    beyond = "iFID does better than chance in at least one group."
     assert predictor_verdicts.groups_in_words(found) == f"{excluded} {reverse} {beyond}"
     contradicted = found.assign(verdict=[EXCLUDED if name == "other" else BEYOND for name in found["group"]])
     said = predictor_verdicts.groups_in_words(contradicted)
-    assert said.startswith("None of 3 predictors is excluded wherever measured. More than chance")
+    assert said.startswith("None of 3 predictors is excluded in every group that has it. ")
     assert said.endswith("Another group excludes rFID.")
-    assert "None is more than chance" in predictor_verdicts.groups_in_words(found.assign(verdict=EXCLUDED))
-    assert predictor_verdicts.groups_in_words(found.head(0)).startswith("No protocol group has 8 latents")
+    assert "No predictor does better than chance" in predictor_verdicts.groups_in_words(found.assign(verdict=EXCLUDED))
+    assert predictor_verdicts.groups_in_words(found.head(0)).startswith("No protocol group has 8 latent spaces")
 
 
 def test_a_row_of_the_table_leads_to_the_scatters(found: pandas.DataFrame) -> None:
@@ -76,4 +76,4 @@ def test_a_study_of_few_says_nothing_and_one_of_many_what_it_excludes() -> None:
     many = dataclasses.replace(few, generation=generation, latents=latents)
     said = predictor_verdicts.study_in_words(many)
     assert "excludes 1 of 2 properties as predictors: flip error." in said
-    assert "Over 10 latent spaces iFD comes nearest, with a rank correlation of 1" in said
+    assert "Over 10 latent spaces, iFD comes nearest, with a rank correlation of 1" in said

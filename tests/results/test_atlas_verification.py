@@ -77,10 +77,12 @@ def test_the_page_says_what_follows_from_the_file():
     atlas = read_atlas(ROOT / "data")
     assert verification.sentence(found) in shown.said(found, atlas)
     since = len(set(drawn(atlas)["row"]) - {one.row for one in found})
-    assert f"Added or changed since, and not read again yet: {since} rows." in shown.said(found, atlas)
-    assert " One row differed; all differences are corrected." in shown.said(records("agrees", "differs"), atlas)
+    assert f"Not read again yet: {since} rows that changed or came later." in shown.said(found, atlas)
+    assert " In all, one row differed; all differences are corrected." in shown.said(
+        records("agrees", "differs"), atlas
+    )
     assert "corrected" not in shown.said(records("agrees"), atlas)
-    assert "since" not in shown.said(found, atlas.iloc[:0])
+    assert "later" not in shown.said(found, atlas.iloc[:0])
     table = shown.rates(found).markup
     for part in shown.PARTS.values():
         one = verification.rate(found, "value", part)
