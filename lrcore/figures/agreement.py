@@ -52,7 +52,7 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
             "source": [{**STUDIES, **_OTHER_SOURCES}.get(claim.source, claim.source) for claim in found],
         }
     )
-    caption = f"Published findings, and what the study {name} says of each"
+    caption = f"Published findings, and what the study {name} says about each"
     return SiteTable(table, f"{name}-claims", caption, claims.as_frame(found))
 
 
@@ -97,11 +97,11 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
     first = words.leaders(words.above_zero({ae: best[ae] for ae in best if ae in set(own["ae"])}), noise)
     about = Words(
         first_places(agreement.by_setting(published).values(), first, study.name),
-        "Place of each autoencoder by its distance in every published setting and, below these, in study "
-        f"{study.name}: {words.images(study.generation).split(',')[0]}, {words.features(study.generation)}. 1 is the "
-        "lowest distance, the most learnable.",
-        "Distances follow different protocols, so only places can be compared. A setting without a name did not "
-        f"measure it; lines break there. {_unequal(agreement.by_setting(published).values())}The study's places are by "
+        f"Place of each autoencoder by its distance: published settings above, study {study.name} below "
+        f"({words.images(study.generation).split(',')[0]}, {words.features(study.generation)}). Place 1 has the "
+        "lowest distance: the most learnable latent space.",
+        "Distances follow different protocols, so only places can be compared. A line breaks where a setting did not "
+        f"measure the autoencoder. {_unequal(agreement.by_setting(published).values())}The study ranks autoencoders by "
         f"the best of {best_of(findings.mean_over_seeds(study.compared))}. {words.seed_noise(noise)} "
         f"{_sources(published)}; study {study.name}, data/generation.",
     )
@@ -114,11 +114,11 @@ def _unequal(settings: Iterable[Mapping[str, float]]) -> str:
     found = [set(distances) for distances in settings]
     every = set().union(*found)
     parts = [
-        f"{naming.ae_style(ae).label} in {count}"
+        f"{count} {'lacks' if count == 1 else 'lack'} {naming.ae_style(ae).label}"
         for ae in naming.in_order(every)
         if (count := sum(ae not in one for one in found))
     ]
-    return f"Not measured of {len(found)} published settings: {', '.join(parts)}. " if parts else ""
+    return f"Of {len(found)} published settings, {words.joined(parts)}. " if parts else ""
 
 
 def first_places(settings: Iterable[Mapping[str, float]], ours: Sequence[str], study: str) -> str:
@@ -259,8 +259,9 @@ def _lead_in_words(ahead: pandas.Series) -> str:
     if not (math.isfinite(most) and most > 0):
         return ""
     return (
-        f"A lead is relative to the better distance of the two: {numbers.percent(most)} says that the worse one is "
-        f"{shown(1 + most)} times as large. As a change from the worse one it is {numbers.percent(1 / (1 + most) - 1)}."
+        f"A lead is relative to the better distance: {numbers.percent(most)} means that the worse distance is "
+        f"{shown(1 + most)} times the better one. Taken from the worse distance, this is "
+        f"{numbers.percent(1 / (1 + most) - 1)}."
     )
 
 

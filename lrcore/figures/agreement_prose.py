@@ -30,11 +30,11 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
     for name, claims in found.items():
         of_study = [claim for claim in claims if not claim.hypothesis]
         count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
-        counts = ", ".join(f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number)
+        counts = words.joined([f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number])
         study = studies[name]
         done = f" (partial: {study.partial})" if study.partial else ""
         bullets.append(
-            f"- Study {code(name)}{done}: of {len(of_study)} findings {counts}. {_compared(study)} "
+            f"- Study {code(name)}{done}: of {len(of_study)} findings, {counts}. {_compared(study)} "
             f"{noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
         )
     return "\n".join(bullets)
@@ -45,7 +45,8 @@ def noise_in_words(study: StudyRows) -> str:
     noise = findings.noise_of_seeds(study.repeated)
     if noise.empty:
         return (
-            "No setting was trained with two seeds, so its noise is not known: differences point one way or the other."
+            "No setting was trained with two seeds, so the noise is not known: differences only point one way or the "
+            "other."
         )
     few = noise if len(noise) <= FEW else noise.sort_values("deviation").iloc[[0, -1]]
     each = (", " if len(few) == len(noise) else " to ").join(
@@ -57,23 +58,25 @@ def noise_in_words(study: StudyRows) -> str:
         freedom = int(noise["freedom"].sum())
         degrees = "one degree" if freedom == 1 else f"{freedom} degrees"
         return (
-            f"{said}, known with {degrees} of freedom alone: no difference counts before there are "
+            f"{said}, but this rests on {degrees} of freedom alone. No difference counts before there are "
             f"{findings.LEAST_FREEDOM}."
         )
     trainings = int(study.best()["seeds"].min())
     means = (
-        f", and one of autoencoders, means of {trainings} trainings, from {_percent(of_best)}" if trainings > 1 else ""
+        f", and a difference between autoencoders, which are means of {trainings} trainings, from {_percent(of_best)}"
+        if trainings > 1
+        else ""
     )
-    return f"{said}, so a difference of two trainings counts from {_percent(limit)}{means}."
+    return f"{said}. So a difference between two trainings counts from {_percent(limit)}{means}."
 
 
 def band_in_words(studies: Iterable[StudyRows]) -> str:
     """Which studies the figure of differences draws a band for, and what lies in it, or that there is none."""
     known = [code(study.name) for study in studies if 0 < study.noise < math.inf]
     if not known:
-        return "No study here has a setting of two seeds so far, so the figure cannot show which differences are noise."
+        return "No study here has trained a setting with two seeds yet, so nothing shows which differences are noise."
     where = f"study {known[0]}" if len(known) == 1 else f"the studies {words.joined(known)}"
-    return f"What lies in the grey band, drawn for {where}, could have come out the other way."
+    return f"Another seed could reverse any difference in the grey band, which is drawn for {where}."
 
 
 def disagreements(name: str, found: Sequence[Claim]) -> str:
@@ -84,7 +87,7 @@ def disagreements(name: str, found: Sequence[Claim]) -> str:
     said = [f"{count} of {len(found)} {_verb(verdict, count)}" for verdict, count in lacking.items() if count]
     waiting = f" ({', '.join(said)})" if said else ""
     if not against:
-        return f"The study {code(name)} contradicts no published finding{waiting}."
+        return f"Study {code(name)} contradicts no published finding{waiting}."
     bullets = [
         f"- **{escaped(claim.claim)}** Published [@{claim.source}]: {escaped(claim.published)}. "
         f"Here: {escaped(claim.here)}."
@@ -93,11 +96,11 @@ def disagreements(name: str, found: Sequence[Claim]) -> str:
     parts = []
     for verdict, what in (
         (verdicts.FAILS, "do not hold"),
-        (verdicts.OTHER_WAY, "point the other way, by the sign alone, as no setting has two seeds"),
+        (verdicts.OTHER_WAY, "point the other way, by their sign alone, since no setting has two seeds"),
     ):
         own = [bullet for claim, bullet in zip(against, bullets, strict=True) if claim.verdict == verdict]
         if own:
-            parts.append("\n".join([f"In the study {code(name)} these published findings {what}{waiting}:\n", *own]))
+            parts.append("\n".join([f"In study {code(name)}, these published findings {what}{waiting}:\n", *own]))
             waiting = ""
     return "\n\n".join(parts)
 
@@ -114,14 +117,14 @@ def published_agreement(published: pandas.DataFrame) -> str:
     same = int((pairs["tau"] > 1 - 1e-9).sum())
     settings = len(agreement.by_setting(published))
     text = (
-        f"The {settings} published settings make {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}; in "
-        f"{numbers.part(same, len(pairs), 'pair')} all autoencoders that both settings have stand in the same order."
+        f"The {settings} published settings rank the autoencoders that they share in the same order in "
+        f"{numbers.part(same, len(pairs), 'pair')} of settings."
     )
     others = pairs[pairs["tau"] <= 1 - 1e-9]
     if len(others):
         low = others.sort_values("tau").iloc[0]
-        between = f"{_named(low['first'])} and {_named(low['second'])}"
-        text += f" The lowest rank correlation, {tau_text(low['tau'])}, is between {between}."
+        between = f"{_named(low['first'])} against {_named(low['second'])}"
+        text += f" The lowest rank correlation between two settings is {tau_text(low['tau'])}: {between}."
     return text
 
 
@@ -131,13 +134,14 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     if len(best) < agreement.FEWEST:
         return f"Of study {code(study.name)} only {len(best)} autoencoders are measured so far: too few for an order."
     order = ", ".join(ae_name(ae) for ae in best["ae"])
-    text = f"Study {code(study.name)} puts them in the order {order}, from the most to the least learnable: "
+    text = f"Study {code(study.name)} puts the autoencoders in the order {order}, from the most to the least learnable."
     found = agreement.with_published(best, published).dropna(subset="tau")
     if found.empty:
-        return f"{text}no published setting has enough of these autoencoders to compare."
+        return f"{text} No published setting has enough of these autoencoders to compare."
     same = int((found["tau"] > 1 - 1e-9).sum())
     taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
-    text += f"that of {numbers.part(same, len(found), 'published setting')}, at rank correlations of {taus}."
+    shared = words.capital(numbers.part(same, len(found), "published setting"))
+    text += f" {shared} {'has' if same < 2 or len(found) == 1 else 'have'} this order; rank correlations are {taus}."
     noise = study.noise_of_best
     if not math.isfinite(noise):
         return text
@@ -164,11 +168,11 @@ def predictors_in_words(study: StudyRows) -> str:
     named = f": {words.joined(perfect)}" if perfect else ""
     other = f"; {words.joined(reverse)} {'has' if len(reverse) == 1 else 'have'} exactly the reverse" if reverse else ""
     by_chance = shown(len(found) / math.factorial(count))
-    tried = "one property was" if len(found) == 1 else f"{len(found)} properties were"
+    tried = "one property" if len(found) == 1 else f"{len(found)} properties"
     return (
-        f"In study {code(study.name)} {properties} {have} the order of learnability{named}{other}. Of {count} "
-        f"autoencoders one order in {math.factorial(count):,} agrees by chance, and {tried} tried: chance alone lets "
-        f"{by_chance} of them agree, and as many be the exact reverse."
+        f"In study {code(study.name)}, {properties} {have} the order of learnability{named}{other}. With {count} "
+        f"autoencoders, one order in {math.factorial(count):,} agrees by chance. So of {tried}, chance alone makes "
+        f"{by_chance} agree on average, and as many show the exact reverse."
     )
 
 
@@ -176,14 +180,15 @@ def samples_in_words(study: StudyRows) -> str:
     """How far the samples of the best settings are from real images, by precision and recall."""
     best = study.best()
     row, pool = study.compared.iloc[0], best_of(findings.mean_over_seeds(study.compared))
+    pool = pool if pool.startswith("the chosen") else f"the best of {pool}"
     ends = [
         " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
         for name in ("sample_precision", "sample_recall")
     ]
     return (
-        f"At the best of {pool} of study {code(study.name)}, after {shown(float(best['step'].max()))} steps of "
-        f"{escaped(row['model'])}, {ends[0]} of the samples lie among the real images (precision), and {ends[1]} of "
-        f"the real images among the {shown(float(row['n_samples']))} samples (recall).{_again_in_words(study)}"
+        f"In study {code(study.name)}, after {shown(float(best['step'].max()))} steps of {escaped(row['model'])}, "
+        f"{ends[0]} of the samples lie among the real images (precision), and {ends[1]} of the real images lie among "
+        f"the {shown(float(row['n_samples']))} samples (recall), at {pool}.{_again_in_words(study)}"
     )
 
 
@@ -200,7 +205,7 @@ def _again_in_words(study: StudyRows) -> str:
         for name, values in ranges.items()
     )
     samples = shown(float(rows["n_samples"].iloc[0]))
-    return f" Measured once more over {samples} samples, the autoencoders' best settings have {said}."
+    return f" Measured once more with {samples} samples, the best settings of the autoencoders have {said}."
 
 
 def _compared(study: StudyRows) -> str:
@@ -240,4 +245,4 @@ def _percent(share: float) -> str:
 
 def _named(setting: tuple[str, str, str]) -> str:
     source, conditions, quantity = setting
-    return f"{QUANTITIES[quantity]} of {STUDIES[source]} ({escaped(conditions)})"
+    return f"{STUDIES[source]}, {QUANTITIES[quantity]} ({escaped(conditions)})"

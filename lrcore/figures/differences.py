@@ -86,12 +86,12 @@ def against_noise(study: StudyRows) -> SiteFigure:
     hidden = len(every) - len(rows)
     about = Words(
         exceeding(rows, noise),
-        f"Relative differences between values of {words.bare(study.distance)} {words.features(study.generation)}, one "
-        f"point an autoencoder, log scale. {words.images(study.generation)}.",
-        f"{_BAND if noise > 0 else 'No band: the noise of the seed is not known. '}"
+        f"Relative differences in {words.bare(study.distance)}, {words.features(study.generation)}; one point per "
+        f"autoencoder, log scale. {words.images(study.generation)}.",
+        f"{_BAND if noise > 0 else 'No grey band: the noise of the seed is not known. '}"
         f"{_HOLLOW if not rows['whole'].all() else ''}"
         f"{f'{zeros(hidden)} no place on the axis. ' if hidden else ''}"
-        f"Next autoencoder: by the best of {best_of(findings.mean_over_seeds(study.compared))}. "
+        f"Next autoencoder: at the best of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.samples(study.generation)} {words.study_source(study.name, 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-against-noise", alt, words=about)
@@ -101,7 +101,7 @@ _BAND = (
     "The grey band ends at the noise of the seed that verdicts use. Two seeds: two standard deviations of their "
     "difference. "
 )
-_HOLLOW = "Hollow: of fewer values than the study has, so that the spread is at least this. "
+_HOLLOW = "Hollow: not all values of the study were tried, so the difference is at least this. "
 
 
 def zeros(count: int, what: str = "difference") -> str:
@@ -175,11 +175,12 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     left_out = _left_out(study)
     about = Words(
         wider(rows, study.name),
-        "Relative spread (worst − best) / best of the distance when one choice is varied, log scale. Published: "
-        f"ImageNet at 256 px; {words.images(study.generation)}, {words.features(study.generation)}.",
-        f"A spread grows with the number of values tried{_fewer(rows)}. Published after 300k steps, without REPA, FIDs "
-        f"above 50 left out of the sample shift; the study at its last common step. {left_out}"
-        f"{f'{zeros(hidden, _SPREAD)} no place on the axis. ' if hidden else ''}{words.published_source()[:-1]}; "
+        "Relative spread of the distance, (worst − best) / best, when one choice varies; log scale. Published: "
+        f"ImageNet at 256 px. Here: {words.images(study.generation)}, {words.features(study.generation)}.",
+        f"A spread grows with the number of values tried{_fewer(rows)}. Published spreads are after 300k steps, "
+        "without REPA; the sample shift leaves out FIDs above 50. The study's spreads are at its last common step. "
+        f"{left_out}{f'{zeros(hidden, _SPREAD)} no place on the axis. ' if hidden else ''}"
+        f"{words.published_source()[:-1]}; "
         f"study {study.name}, data/generation.",
     )
     return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt, words=about)
@@ -212,7 +213,7 @@ def _fewer(rows: pandas.DataFrame) -> str:
     """Of which choices the study tried fewer values than the published grid has, as the end of a sentence."""
     fewer = dict.fromkeys(rows.loc[rows["fewer"], "parameter"])
     names = words.joined([f"the {naming.PARAMETER_LABELS[parameter]}" for parameter in fewer]) if fewer else ""
-    return f": of {names} the study has fewer than the published grid" if fewer else ""
+    return f", and the study tried fewer values of {names} than the published grid" if fewer else ""
 
 
 def _left_out(study: StudyRows) -> str:
@@ -226,7 +227,7 @@ def _left_out(study: StudyRows) -> str:
         f"{naming.PARAMETER_LABELS[str(parameter)]} of {words.named(own['ae'], settings['ae'].nunique())}"
         for parameter, own in partly.groupby("parameter", sort=False)
     ]
-    return f"Left out, since not all values were tried yet: {words.joined(parts)}. "
+    return f"Not shown, since not all values were tried yet: {words.joined(parts)}. "
 
 
 def _pair(pair: pandas.Series, study: str) -> go.Scatter:

@@ -13,7 +13,7 @@ from lrcore.results.published import FOLLOWED
 STUDIES = {
     FOLLOWED: "FLUX.2 representation comparison",
     "leng2026diffusionbench": "DiffusionBench",
-    "xu2026ifid": "interpolated FID",
+    "xu2026ifid": "iFID paper",
 }
 QUANTITIES = {"gfid": "gFID", "ifid": "interpolated FID"}
 _KEYS = ("source", "setting", "quantity")
@@ -74,7 +74,7 @@ def board_in_words(atlas: pandas.DataFrame) -> str:
     new = both[both["value_printed"].isna()]
     other = both[both["value_printed"].notna() & (both["value"] != both["value_printed"])]
     parts = [
-        f"{naming.ae_style(ae).label} ({_told(new[new['ae'] == ae])}), which the rows above lack"
+        f"adds {naming.ae_style(ae).label} ({_told(new[new['ae'] == ae])}), which the rows above lack"
         for ae in naming.in_order(new["ae"])
     ]
     if len(other):
@@ -82,10 +82,10 @@ def board_in_words(atlas: pandas.DataFrame) -> str:
             f"{QUANTITIES[str(quantity)]} {', '.join(_changed(row) for _, row in _ordered(of).iterrows())}"
             for quantity, of in other.groupby("quantity", sort=False)
         )
-        parts.append(f"other values where the rows above are those of their repository: {changed}")
+        parts.append(f"prints other values than their repository, which the rows above quote: {changed}")
     if not parts:
         return ""
-    return f"The board of the authors of the interpolated FID [@{BOARD}] has {'; and '.join(parts)}."
+    return f"The leaderboard of the authors of the interpolated FID [@{BOARD}] {', and it '.join(parts)}."
 
 
 def _told(rows: pandas.DataFrame) -> str:

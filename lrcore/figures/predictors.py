@@ -66,8 +66,8 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"Properties of the latent that need no training, against the best {words.bare(label)} "
         f"{words.features(study.generation)} of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
-        f"{tried(taus, len(ours))}τ is Kendall's rank correlation, 1 for the order that is expected, −1 for its "
-        f"reverse. {expected(metrics)} Bars are one standard error. "
+        f"{tried(taus, len(ours))}τ is Kendall's rank correlation: 1 for the expected order, −1 for its reverse. "
+        f"{expected(metrics)} Bars are one standard error. "
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
@@ -113,14 +113,14 @@ def tried(taus: Mapping[str, float], points: int) -> str:
     if not known:
         return ""
     properties = "one property" if known == 1 else f"{known} properties"
-    return f"{points} points, {properties} tried: an order may agree by chance. "
+    return f"With {points} points and {properties} tried, an order may agree by chance. "
 
 
 def expected(metrics: Iterable[str]) -> str:
     """Which way each property is expected to go with the distance, by the signs of `agreement.PREDICTORS`."""
     names = {sign: [bare_name(name) for name in metrics if agreement.PREDICTORS[name] == sign] for sign in (1, -1)}
     parts = [f"{'low' if sign > 0 else 'high'} {words.joined(found)}" for sign, found in names.items() if found]
-    return f"Expected with a low distance: {'; '.join(parts)}."
+    return f"A low distance is expected to go with {', and with '.join(parts)}."
 
 
 def _point(point: pandas.Series) -> go.Scatter:

@@ -105,10 +105,10 @@ def features(generation: pandas.DataFrame) -> str:
 
 
 def samples(generation: pandas.DataFrame) -> str:
-    """What a distance is measured from: '2,500 samples a distance, one training each'."""
+    """What a distance is measured from: '2,500 samples per distance, one training per setting.'."""
     counts = joined([shown(float(count)) for count in sorted(generation["n_samples"].unique())], "or")
     seeds = int(generation.groupby([*findings.SETTING, "step"])["train_seed"].nunique().max())
-    return f"{counts} samples a distance, {'one training' if seeds == 1 else f'up to {seeds} trainings'} a setting."
+    return f"{counts} samples per distance, {'one training' if seeds == 1 else f'up to {seeds} trainings'} per setting."
 
 
 def seed_noise(noise: float) -> str:
@@ -117,7 +117,7 @@ def seed_noise(noise: float) -> str:
         return "No setting has two seeds, so the noise of the seed is not known."
     if math.isinf(noise):
         return "Too few settings have two seeds to know the noise of the seed, so no difference counts."
-    return f"Differences of at most {100 * noise:.0f} % may be the training's seed, and count as none."
+    return f"Differences of at most {100 * noise:.0f} % may come from the training seed, and do not count."
 
 
 def study_source(study: str, *kinds: str) -> str:

@@ -180,7 +180,8 @@ def order_of_learnability(given: Evidence) -> Claim:
     told = _published_by_ae(given, FOLLOWED, "gfid", "trade-off")
     ours = given.distances(ae for ae in given.aes if ae in told)
     return Claim(
-        f"From the most to the least learnable: {', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
+        "The order from the most to the least learnable is "
+        f"{', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
         FOLLOWED,
         f"gFID {named(told, as_printed)}",
         _order_text(given, ours, told) if ours else lacking(given, given.settings["ae"]),
@@ -218,7 +219,7 @@ def repa_helps(given: Evidence) -> Claim:
         "REPA makes every latent space more learnable.",
         "yu2025repa",
         "; ".join(f"{row['quantity']} {as_printed(row['value'])}" for _, row in told.iterrows())
-        or "no figure quoted here",
+        or "no value quoted here",
         f"{given.label} {', '.join(parts)}{so_far(given, effect.index)}" if parts else lacking(given, parts),
         of_all(given, set(effect.index), [verdict_on(turned(change), given.noise) for change in effect["paired"]]),
     )

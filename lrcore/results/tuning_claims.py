@@ -22,7 +22,7 @@ from lrcore.results.verdicts import (
 from lrcore.results.wording import named, named_choices
 from lrcore.spec.study import NO_REPA, SELF_REPA
 
-UNQUOTED = "no figure quoted here"
+UNQUOTED = "no value quoted here"
 
 
 def shift_decides(given: Evidence) -> Claim:

@@ -22,7 +22,7 @@ def test_claims_table_says_the_verdict_in_words() -> None:
     table = agreement.claims_table("toy", found)
     assert list(table.frame.columns) == ["finding", "verdict", "published", LAST, "source"]
     assert table.frame["verdict"].tolist() == [claim.verdict for claim in found]
-    assert set(table.frame["source"]) == {"FLUX.2 representation comparison", "REPA", "interpolated FID"}
+    assert set(table.frame["source"]) == {"FLUX.2 representation comparison", "REPA", "iFID paper"}
     pandas.testing.assert_frame_equal(table.rows, claims.as_frame(found))
     assert not table.frame[LAST].str.contains(r"\d %").any()  # a number and its sign on two lines
 
@@ -152,8 +152,8 @@ def test_pairs() -> None:
     assert rows["verdict"].to_dict()[("sd", "flux1")] == "within noise"  # of 40 %
     assert rows["verdict"].to_dict()[("flux2", "sd")] == "holds"
     most = rows["ahead"].abs().max()
-    assert table.note.startswith("A lead is relative to the better distance of the two: ")
-    assert table.note.endswith(f"it is {numbers.percent(1 / (1 + most) - 1)}.")
+    assert table.note.startswith("A lead is relative to the better distance: ")
+    assert table.note.endswith(f"this is {numbers.percent(1 / (1 + most) - 1)}.")
     assert agreement.pairs(begun(), PUBLISHED).note == ""
     assert set(agreement.pairs(begun(), PUBLISHED).frame["verdict"]) == {"incomplete", "no rows yet"}
 

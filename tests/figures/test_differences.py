@@ -113,11 +113,11 @@ def test_spreads_of_too_few_values_are_shown_as_at_least_that() -> None:
     found = shown.rows.set_index(["kind", "ae"])
     assert not found["whole"]["training density", "sd"] and found["whole"].sum() == len(found) - 1
     assert found["difference"]["training density", "sd"] == pytest.approx(0.5)
-    assert "Hollow: of fewer values than the study has" in shown.words.notes and "No band" in shown.words.notes
+    assert "Hollow: not all values of the study were tried" in shown.words.notes and "No grey band" in shown.words.notes
     beside = spreads_beside_published(study(lacking), PUBLISHED)
-    assert "Left out, since not all values were tried yet: training density of SD." in beside.words.notes
+    assert "Not shown, since not all values were tried yet: training density of SD." in beside.words.notes
     assert math.isnan(beside.rows.set_index(["parameter", "ae"])["here"]["trainp", "sd"])
-    assert "of the train shift and the sample shift the study has fewer" in beside.words.notes
+    assert "fewer values of the train shift and the sample shift than" in beside.words.notes
 
 
 def test_what_a_log_axis_has_no_place_for_is_said() -> None:

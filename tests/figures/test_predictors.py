@@ -23,7 +23,7 @@ def test_predictors() -> None:
     assert shown.rows["distance"].tolist() == pytest.approx([0.4 * BASE[ae] for ae in shown.rows["ae"]])
     titles = [note.text for note in shown.figure.layout.annotations]
     assert titles == ["iFD ↓<br>τ 1.00", "probe accuracy ↑<br>τ −1.00"]
-    assert shown.words.notes.startswith("4 points, 2 properties tried: an order may agree by chance.")
+    assert shown.words.notes.startswith("With 4 points and 2 properties tried, an order may agree by chance.")
     nothing = dataclasses.replace(rows, latents=latents.head(0))
     with pytest.raises(LrcoreError, match="no property of a latent space beside a distance"):
         predictors(nothing)
@@ -66,7 +66,9 @@ def test_the_title_says_what_comes_nearest(taus: dict[str, float], said: str) ->
 
 def test_what_is_expected_of_each_property_is_said() -> None:
     said = expected(["ifd", "effective_dimension", "probe_accuracy"])
-    assert said == "Expected with a low distance: low iFD and effective dimension; high probe accuracy."
-    assert expected(["ifd"]) == "Expected with a low distance: low iFD."
+    assert (
+        said == "A low distance is expected to go with low iFD and effective dimension, and with high probe accuracy."
+    )
+    assert expected(["ifd"]) == "A low distance is expected to go with low iFD."
     made = predictors(study(generation_rows()))
     assert expected(["ifd"]) in made.words.notes and made.figure.layout.yaxis.title.text == "best FD"

@@ -53,8 +53,8 @@ def test_what_was_measured() -> None:
     assert words.images(rows) == "toy at 32 px, study toy"
     assert words.images(rows.assign(dataset="cifar10/train[:9]")) == "CIFAR-10 at 32 px, study toy"
     assert words.features(rows) == "in the features of EfficientNet-Lite0"
-    assert words.samples(rows) == "64 samples a distance, one training a setting."
-    assert words.samples(with_seeds(0.1)) == "64 samples a distance, up to 2 trainings a setting."
+    assert words.samples(rows) == "64 samples per distance, one training per setting."
+    assert words.samples(with_seeds(0.1)) == "64 samples per distance, up to 2 trainings per setting."
     assert "not known" in words.seed_noise(math.nan) and "at most 12 %" in words.seed_noise(0.123)
     assert words.study_source("toy", "generation") == "Source: study toy, data/generation."
     assert words.published_source() == "Source: FLUX.2 representation comparison."

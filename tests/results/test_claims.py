@@ -75,7 +75,7 @@ def test_nothing_holds_of_a_study_that_has_hardly_begun() -> None:
 
 def test_order_of_learnability() -> None:
     found = claims.order_of_learnability(given())
-    assert found.claim == "From the most to the least learnable: RAE, FLUX.2, SD, FLUX.1."
+    assert found.claim == "The order from the most to the least learnable is RAE, FLUX.2, SD, FLUX.1."
     assert found.verdict == "holds" and "rank correlation 1.00 over 4 autoencoders (24 orders" in found.here
     assert found.published == "gFID RAE 3.10, FLUX.2 3.70, SD 7.73, FLUX.1 10.13"
     assert claims.order_of_learnability(given(scaled(10, ae="rae"))).verdict == "does not hold"
@@ -200,7 +200,7 @@ def test_train_shift_matters_most() -> None:
 def test_repa_helps() -> None:
     found = claims.repa_helps(given())
     assert found.verdict == "holds" and "RAE −20 % (median of 12 pairs)" in found.here
-    assert found.published == "no figure quoted here" and found.source == "yu2025repa"
+    assert found.published == "no value quoted here" and found.source == "yu2025repa"
     harmed = given(scaled(2.0, ae="flux1", repa="efficientnet_lite0"))
     assert claims.repa_helps(harmed).verdict == "does not hold"
     assert claims.repa_helps(given(noise=0.3)).verdict == "within noise"
