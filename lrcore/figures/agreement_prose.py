@@ -84,8 +84,8 @@ def disagreements(name: str, found: Sequence[Claim]) -> str:
     found = [claim for claim in found if not claim.hypothesis]
     against = [claim for claim in found if claim.verdict in (verdicts.FAILS, verdicts.OTHER_WAY)]
     lacking = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in _OPEN}
-    said = [f"{count} of {len(found)} {_verb(verdict, count)}" for verdict, count in lacking.items() if count]
-    waiting = f" ({', '.join(said)})" if said else ""
+    said = [f"{count} {_verb(verdict, count)}" for verdict, count in lacking.items() if count]
+    waiting = f" (of {len(found)} findings, {words.joined(said)})" if said else ""
     if not against:
         return f"Study {code(name)} contradicts no published finding{waiting}."
     bullets = [
@@ -96,7 +96,7 @@ def disagreements(name: str, found: Sequence[Claim]) -> str:
     parts = []
     for verdict, what in (
         (verdicts.FAILS, "do not hold"),
-        (verdicts.OTHER_WAY, "point the other way, by their sign alone, since no setting has two seeds"),
+        (verdicts.OTHER_WAY, "point the other way; no setting has two seeds, so only the sign is known"),
     ):
         own = [bullet for claim, bullet in zip(against, bullets, strict=True) if claim.verdict == verdict]
         if own:

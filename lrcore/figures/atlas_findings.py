@@ -483,7 +483,9 @@ def reproducible(atlas: pandas.DataFrame) -> Embedded:
         f"{quantity_label(row.quantity)} of {row.canonical}: {shown(row.low)} to {shown(row.high)}"
         for row in each(rows)
     )
-    about = "Each point is one quantity of one autoencoder, from two sources or more that state the same protocol."
+    about = (
+        "Each point is one quantity of one autoencoder, from two sources or more whose stated protocols do not differ."
+    )
     notes = (
         f"{words.capital(statistics.EXEMPT)}. Left out: autoencoders whose checkpoint is not stated, and values that "
         f"one source quotes from another. LPIPS has variants, and few sources say which they use. {SOURCE}"

@@ -257,7 +257,11 @@ def predictor_figure(rows: pandas.DataFrame, y: str, looks: Mapping[str, Look]) 
         f"{quantity_label(row.predictor)} in {row.label}: {_with_interval(row)}" for row in each(rows)
     )
     return SiteFigure(
-        figure, rows, f"predictors-{y}", alt, Words(title, SUBTITLE, "Only groups that count. Source: data/atlas.")
+        figure,
+        rows,
+        f"predictors-{y}",
+        alt,
+        Words(title, SUBTITLE, "Only groups that count are shown. Source: data/atlas."),
     )
 
 

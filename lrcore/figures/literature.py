@@ -73,10 +73,8 @@ def board_in_words(atlas: pandas.DataFrame) -> str:
     )
     new = both[both["value_printed"].isna()]
     other = both[both["value_printed"].notna() & (both["value"] != both["value_printed"])]
-    parts = [
-        f"adds {naming.ae_style(ae).label} ({_told(new[new['ae'] == ae])}), which the rows above lack"
-        for ae in naming.in_order(new["ae"])
-    ]
+    added = [f"{naming.ae_style(ae).label} ({_told(new[new['ae'] == ae])})" for ae in naming.in_order(new["ae"])]
+    parts = [f"adds {' and '.join(added)}, which the rows above lack"] if added else []
     if len(other):
         changed = "; ".join(
             f"{QUANTITIES[str(quantity)]} {', '.join(_changed(row) for _, row in _ordered(of).iterrows())}"
@@ -85,7 +83,7 @@ def board_in_words(atlas: pandas.DataFrame) -> str:
         parts.append(f"prints other values than their repository, which the rows above quote: {changed}")
     if not parts:
         return ""
-    return f"The leaderboard of the authors of the interpolated FID [@{BOARD}] {', and it '.join(parts)}."
+    return f"The leaderboard of the authors of the interpolated FID [@{BOARD}] {'. It also '.join(parts)}."
 
 
 def _told(rows: pandas.DataFrame) -> str:
@@ -100,7 +98,7 @@ _PLACE = {quantity: place for place, quantity in enumerate(QUANTITIES)}
 
 def _changed(row: pandas.Series) -> str:
     label = naming.ae_style(str(row["ae"])).label
-    return f"{as_printed(row['value'])}, not {as_printed(row['value_printed'])}, for {label}"
+    return f"{as_printed(row['value'])} instead of {as_printed(row['value_printed'])} for {label}"
 
 
 def _ordered(rows: pandas.DataFrame) -> pandas.DataFrame:

@@ -63,8 +63,8 @@ def predictors(study: StudyRows) -> SiteFigure:
     taus = {metric: float(tau.get(metric, math.nan)) for metric in metrics}
     about = Words(
         finding(taus),
-        f"Properties of the latent that need no training, against the best {words.bare(label)} "
-        f"{words.features(study.generation)} of {best_of(findings.mean_over_seeds(study.compared))}. "
+        f"Properties of the latent space that need no training, against the best {words.bare(label)}, "
+        f"{words.features(study.generation)}, of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
         f"{tried(taus, len(ours))}τ is Kendall's rank correlation: 1 for the expected order, −1 for its reverse. "
         f"{expected(metrics)} Bars are one standard error. "
@@ -83,7 +83,7 @@ def finding(taus: Mapping[str, float]) -> str:
         return "Properties of the latent space against the best distance"
     most, least = max(known.values()), min(known.values())
     order = _nearest(known, most, "the order of the distances")
-    reverse = _nearest(known, least, "its reverse" if most > 0 else "the reverse of the order of the distances")
+    reverse = _nearest(known, least, "the reverse order" if most > 0 else "the reverse of the order of the distances")
     if most <= 0:
         return reverse if least < 0 else "No property of the latent space has the order of the distances"
     return f"{order}; {reverse[:1].lower() + reverse[1:]}" if -least >= most - _EQUAL else order

@@ -43,13 +43,13 @@ def test_a_band_is_spoken_of_where_one_is_drawn() -> None:
 
 def test_disagreements_quote_both_sides() -> None:
     text = agreement_prose.disagreements("toy", claims.judged(study(generation_rows()), PUBLISHED))
-    assert text.startswith("In study `toy`, these published findings point the other way, by their sign alone")
+    assert text.startswith("In study `toy`, these published findings point the other way; no setting has two seeds, so")
     assert "- **The train shift matters most: more than the density and the sample shift.** Published" in text
     assert "[@bfl2025representation]: training density 6.8 %" in text and "Here: training density 50 %" in text
     none = agreement_prose.disagreements("toy", claims.judged(begun(), PUBLISHED))
     assert none == (
-        f"Study `toy` contradicts no published finding (9 of {len(claims.CLAIMS) - 2} are incomplete, 7 of "
-        f"{len(claims.CLAIMS) - 2} have no rows yet)."
+        f"Study `toy` contradicts no published finding (of {len(claims.CLAIMS) - 2} findings, 9 are incomplete and 7 "
+        "have no rows yet)."
     )
 
 

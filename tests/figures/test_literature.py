@@ -33,7 +33,7 @@ def test_what_the_board_has_beside_the_repository() -> None:
     atlas = atlas_rows()
     said = board_in_words(atlas)
     assert f"[@{BOARD}] adds FLUX.2 (gFID 10.18, interpolated FID 19.19), which the rows above lack" in said
-    assert "65.41, not 59.91, for SD" in said and "6.41, not 7.68, for RAE" in said
+    assert "65.41 instead of 59.91 for SD" in said and "6.41 instead of 7.68 for RAE" in said
     assert "25.91" not in said  # both print the same
     assert board_in_words(atlas[atlas["source"] != BOARD]) == ""
     without = board_in_words(atlas[~((atlas["source"] == BOARD) & (atlas["canonical"] == "FLUX.2-VAE"))])

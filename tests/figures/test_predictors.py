@@ -45,12 +45,12 @@ def test_predictors() -> None:
         ({"ifd": 0.0, "flip_error": 0.0}, "No property of the latent space has the order of the distances"),
         (
             {"probe_accuracy": 1.0, "effective_dimension": -1.0, "ifd": 0.33},
-            "Probe accuracy has the order of the distances; effective dimension has its reverse",
+            "Probe accuracy has the order of the distances; effective dimension has the reverse order",
         ),
         (
             {"probe_accuracy": 0.33, "effective_dimension": -0.67, "ifd": math.nan},
             "Probe accuracy comes nearest to the order of the distances (τ 0.33); "
-            "effective dimension comes nearest to its reverse (τ −0.67)",
+            "effective dimension comes nearest to the reverse order (τ −0.67)",
         ),
         (
             {"probe_accuracy": 0.67, "effective_dimension": -0.33},
