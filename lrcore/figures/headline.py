@@ -103,8 +103,7 @@ def _linking(count: int, way: str) -> str:
 
 def _winner(atlas: pandas.DataFrame) -> str:
     rows = atlas_findings.swaps(atlas)
-    rows = rows[rows["pairs"] >= atlas_findings.FEWEST_PAIRS]
-    swapped = bool((rows["crossing"] > 0).any())
+    swapped = bool((rows.loc[rows["pairs"] >= atlas_findings.FEWEST_PAIRS, "crossing"] > 0).any())
     lead = "The ranking depends on the protocol" if swapped else "No change of protocol has changed the ranking yet"
     return f"**{lead}.** {atlas_findings.finding_of_swaps(rows)}."
 
