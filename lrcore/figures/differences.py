@@ -175,7 +175,8 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     left_out = _left_out(study)
     about = Words(
         wider(rows, study.name),
-        "Relative spread of the distance, (worst − best) / best, when one choice varies; log scale. Published: "
+        "Relative spread of the distance, (worst − best) / best, when one choice varies around the best of all an "
+        "autoencoder's own settings; log scale. Published: "
         f"ImageNet at 256 px. Here: {words.images(study.generation)}, {words.features(study.generation)}.",
         f"A spread grows with the number of values tried{_fewer(rows)}. Published spreads are after 300k steps, "
         "without REPA; the sample shift leaves out FIDs above 50. The study's spreads are at its last common step. "

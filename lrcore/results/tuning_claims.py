@@ -27,15 +27,15 @@ UNQUOTED = "no value quoted here"
 
 def shift_decides(given: Evidence) -> Claim:
     """RAE at shifts of 1 is behind FLUX.2 at its best, and at its own best ahead of it; without REPA."""
-    both = given.settings[(given.settings["repa"] == NO_REPA) & given.settings["ae"].isin(("rae", "flux2"))]
-    untuned = _lowest(findings.no_shift(both)).get("rae", math.nan)
-    tuned = _lowest(findings.shared_settings(both, "ae")) if both["ae"].nunique() == 2 else {}
+    plain = given.settings["repa"] == NO_REPA
+    untuned = _lowest(findings.no_shift(given.settings[plain])).get("rae", math.nan)
+    tuned = _best_of_pool(given.settings, ("rae", "flux2"), {NO_REPA})
     if len(tuned) == 2 and math.isfinite(untuned):
         ways = lead(tuned["flux2"], untuned), lead(tuned["rae"], tuned["flux2"])
         verdict = overall(verdict_on_lead(ahead, given.noise) for ahead in ways)
         text = (
-            f"{given.label} of RAE without shift {numbers.shown(untuned)}; at the best of the settings that both were "
-            f"run with, without REPA, {named(tuned)}"
+            f"{given.label} of RAE without shift {numbers.shown(untuned)}; at the best of the settings that all "
+            f"autoencoders share, without REPA, {named(tuned)}"
         )
     else:
         verdict = INCOMPLETE if given.best else MISSING
@@ -111,8 +111,7 @@ def ln_with_repa_beats_raes_own(given: Evidence) -> Claim:
 def flux2_comes_nearest(given: Evidence) -> Claim:
     """FLUX.2 at its best is nearer to RAE at its own setting than SD and FLUX.1 are: the ratio is nearer to 1."""
     own = _lowest(_at_own_setting(given.settings)).get("rae", math.nan)
-    others = given.settings[given.settings["ae"].isin(("flux2", "sd", "flux1"))]
-    best = _lowest(findings.shared_settings(others, "ae")) if others["ae"].nunique() == 3 else {}
+    best = _best_of_pool(given.settings, ("flux2", "sd", "flux1"), set(given.settings["repa"]))
     known = len(best) == 3 and math.isfinite(own) and min(*best.values(), own) > 0
     verdicts = []
     if known:
@@ -122,7 +121,7 @@ def flux2_comes_nearest(given: Evidence) -> Claim:
         "FLUX.2 comes nearer to RAE's own setting than SD and FLUX.1 do.",
         FOLLOWED,
         _gfid(given, ("flux2", "sd", "flux1")),
-        f"{given.label} {named(best)} at the best of the settings that all three were run with; RAE at its own setting "
+        f"{given.label} {named(best)} at the best of the settings that all autoencoders share; RAE at its own setting "
         f"{numbers.shown(own)}"
         if known
         else "RAE was not measured at its own setting"
@@ -165,6 +164,12 @@ def _lowest(settings: pandas.DataFrame) -> dict[str, float]:
     """The lowest distance of each autoencoder."""
     lowest = settings.dropna(subset="distance").groupby("ae")["distance"].min()
     return {str(ae): float(value) for ae, value in lowest.items()}
+
+
+def _best_of_pool(settings: pandas.DataFrame, aes: tuple[str, ...], repa: set[str]) -> dict[str, float]:
+    """The lowest distance of each of `aes` over the settings that all autoencoders share, of these kinds of REPA."""
+    shared = findings.shared_settings(settings[settings["repa"].isin(repa)], "ae")
+    return _lowest(shared[shared["ae"].isin(aes)])
 
 
 def _at_own_setting(settings: pandas.DataFrame) -> pandas.DataFrame:

@@ -16,13 +16,15 @@ from lrcore.figures import (
     compactness,
     curves,
     differences,
+    learnability as learnability_figures,
     picker,
     predictors,
     prose,
     sensitivity,
     tradeoff,
 )  # fmt: skip
-from lrcore.results import claims, evidence, findings, learnability
+from lrcore.figures.embed import Embedded
+from lrcore.results import claims, evidence, findings, learnability, tuning_claims
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of
 
@@ -81,6 +83,55 @@ def test_the_other_best_has_its_name_beside_it() -> None:
     )
     shown = picker.picker(PUBLISHED, {"toy": rows.generation}).markup
     assert "the best of all its own settings" in shown and re.search(r"<td[^>]*>2\.50</td>", shown)
+
+
+def shown_of(rows: StudyRows) -> dict[str, Embedded | str]:
+    """Whatever the pages say of one study's distances: figures and tables, sentences and verdicts, by where it is from."""
+    judged = claims.judged(rows, PUBLISHED)
+    made: dict[str, Embedded | str] = {
+        "trade-off": tradeoff.of_study(rows),
+        "costs": compactness.study_costs(rows.compared, rows.reconstruction),
+        "curves": curves.distance_over_steps(rows.generation),
+        "best": best.best_parameters(rows.generation),
+        "picker": picker.picker(PUBLISHED, {"toy": rows.generation}),
+        "sensitivity": sensitivity.parameter_sensitivity(rows.generation),
+        "apart": learnability_figures.apart_from_decoder(rows),
+        "apart in words": learnability_figures.learned_in_words({"toy": rows}),
+        "best in words": prose.best_of_study(rows.compared),
+        "redundancy": prose.redundancy(rows),
+        "protocol": f"{prose.protocol(rows.generation)} {prose.measured_again(rows)}",
+        "ranks": agreement.ranks(rows, PUBLISHED),
+        "taus": agreement.rank_correlations(rows, PUBLISHED),
+        "pairs": agreement.pairs(rows, PUBLISHED),
+        "claims": agreement.claims_table("toy", judged),
+        "noise": differences.against_noise(rows),
+        "spreads": differences.spreads_beside_published(rows, PUBLISHED),
+        "predictors": predictors.predictors(rows),
+        "order": agreement_prose.order_in_words(rows, PUBLISHED),
+        "predictors in words": agreement_prose.predictors_in_words(rows),
+        "samples": agreement_prose.samples_in_words(rows),
+        "disagreements": agreement_prose.disagreements("toy", judged),
+    }
+    return made | {claim.claim: claim.here for claim in judged}
+
+
+def said(made: Embedded | str) -> str:
+    """The words of it, and the texts inside a figure; not its rows."""
+    markup = made if isinstance(made, str) else made.markup
+    return re.sub(r'href="data:[^"]*"|"(?:x|y|array)":\[[^]]*\]', "", markup)
+
+
+def test_no_page_says_the_other_best_without_its_name() -> None:
+    """RAE is at 6.00 by the shared settings, and at 2.50 by its own."""
+    texts = {where: said(made) for where, made in shown_of(partly()).items()}
+    other = {where for where, text in texts.items() if re.search(r"(?<![\d.])2\.50?(?!\d)", text)}
+    assert {"best", "picker"} <= other
+    its_name = re.compile("all (its|an autoencoder('|&#x27;)s) own settings")
+    assert [where for where in other if not its_name.search(texts[where])] == []
+    given = evidence.evidence(partly(), PUBLISHED)
+    for claim in (tuning_claims.shift_decides, tuning_claims.flux2_comes_nearest):
+        assert "2.5" not in claim(given).here
+    assert "settings that all autoencoders share, without REPA, RAE 6.00" in tuning_claims.shift_decides(given).here
 
 
 def test_the_pool_is_named_where_autoencoders_are_compared() -> None:

@@ -31,8 +31,8 @@ def test_shift_decides() -> None:
     found = claims.shift_decides(given(untuned))
     assert found.verdict == "holds" and found.published == "gFID RAE 3.10, FLUX.2 3.70, both tuned"
     assert found.here == (
-        "FD (EfficientNet-Lite0) of RAE without shift 12; at the best of the settings that both were run with, without "
-        "REPA, RAE 5.00, FLUX.2 10.0"
+        "FD (EfficientNet-Lite0) of RAE without shift 12; at the best of the settings that all autoencoders share, "
+        "without REPA, RAE 5.00, FLUX.2 10.0"
     )
     assert claims.shift_decides(given()).verdict == "does not hold"  # wins without a shift, too
     assert claims.shift_decides(given(untuned, noise=math.nan)).verdict == "points the same way"
