@@ -36,13 +36,14 @@ class Figure:
 
 
 def figures_of(path: Path) -> list[Figure]:
-    """The figures of a built page, but for those of the study that checks the machinery."""
+    """The figures of a built page, but for those of the study that checks the machinery, and those of views that no
+    page without scripts shows."""
     soup = BeautifulSoup(path.read_text(), "html.parser")
     found = []
     for holder in soup.select(".lrcore-figure"):
         name = str(holder["id"]).removeprefix("figure-")
         script = holder.select_one(":scope > .lrcore-spec")
-        if script is None or name.startswith(CHECK):
+        if script is None or name.startswith(CHECK) or holder.find_parent(class_="lrcore-scripted", hidden=True):
             continue
         kept = script.get("data-from")
         text = (path.parent / str(kept)).read_text() if kept else str(script.string)

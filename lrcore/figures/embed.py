@@ -205,8 +205,9 @@ class SiteTable(Embedded):
 class Switch(Embedded):
     """Several of the same thing, such as one figure of each study, of which the reader sees one at a time.
 
-    `choices`: by the text of the choice; the first is shown first, without scripts all are. Where a page has several
-    switches, one choice sets all that offer it. `notes`: a word after the text of a choice.
+    `choices`: by the text of the choice; the first is shown first, without scripts all are, unless they are `scripted`:
+    views of the same, of which a page without scripts has the first alone. Where a page has several switches, one
+    choice sets all that offer it. `notes`: a word after the text of a choice.
 
     Raises:
         LrcoreError: no choices.
@@ -215,6 +216,7 @@ class Switch(Embedded):
     choices: Mapping[str, Embedded]
     label: str = "Study"
     notes: Mapping[str, str] = field(default_factory=dict)
+    scripted: bool = False
 
     def __post_init__(self) -> None:
         if not self.choices:
@@ -236,8 +238,9 @@ class Switch(Embedded):
             f"{' checked' if choice == first else ''}> {html.escape(self._named(choice))}</label>"
             for choice in self.choices
         )
+        kind = "lrcore-choice lrcore-scripted" if self.scripted else "lrcore-choice"
         parts = "".join(
-            f'<div class="lrcore-choice" data-choice="{html.escape(choice)}" '
+            f'<div class="{kind}" data-choice="{html.escape(choice)}" '
             f'data-said="{html.escape(f"{self.label}: {self._named(choice)}")}"{"" if choice == first else " hidden"}>'
             f"{shown.markup if choice == first else apart(shown.markup)}</div>"
             for choice, shown in self.choices.items()
@@ -288,7 +291,8 @@ def table_options(frame: pandas.DataFrame) -> dict[str, Any]:
 
 
 def numeric_columns(frame: pandas.DataFrame) -> list[int]:
-    """The columns after the first that hold numbers alone, with their errors, units or the other end of a range."""
+    """The columns after the first that hold numbers alone, with their errors, units, the other end of a range, or
+    another number in brackets."""
     return [
         place
         for place in range(1, len(frame.columns))
@@ -297,7 +301,7 @@ def numeric_columns(frame: pandas.DataFrame) -> list[int]:
     ]
 
 
-_NUMBER = re.compile(r"[−+-]?\(?[−+-]?[\d.,]+(\s[±–]\s[−+-]?[\d.,]+)?\)?(e[−-]?\d+)?(\s%)?")
+_NUMBER = re.compile(r"[−+-]?\(?[−+-]?[\d.,]+(\s[±–]\s[−+-]?[\d.,]+)?\)?(e[−-]?\d+)?(\s%)?(\s\([\d.,]+\))?")
 
 
 def _cell(value: Any) -> str:

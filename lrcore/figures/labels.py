@@ -25,6 +25,8 @@ _GAP = 4.0
 _CORNER = 0.7
 """Along either axis, a text at a corner of its mark is nearer."""
 _SWEEPS = 4
+_TOUCHING = 20.0
+"""More than any place costs on its own."""
 _BESIDE, _WIDEST = 0.03, 760.0
 """Names of lines begin this far beside the plot, as a share of its width, which is no more than so many pixels."""
 
@@ -57,10 +59,9 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
 
     A mark that is as wide as its text may hold it.
     """
-    chosen = [0] * len(names)
     options = [[INSIDE, *_PLACES] if _fits(name) else list(_PLACES) for name in names]
 
-    def cost(at: int, option: int) -> float:
+    def cost(chosen: Sequence[int], at: int, option: int, touching: float) -> float:
         place = options[at][option]
         corner = _is_corner(place)
         total = 0.3 * option + (0.05 * names[at].size if corner else 0.0)  # beside a large mark it is less clear whose
@@ -70,14 +71,24 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
             total += sum(0.02 * 15 for part in segments for x, y in _along(part, plot) if _holds(here, x, y))
             for other, name in enumerate(names):
                 if other != at:
-                    total += 0.02 * _overlap(here, box(name, options[other][chosen[other]], plot))
-                    total += 0.01 * _overlap(here, _mark(name, plot))
+                    on_text = _overlap(here, box(name, options[other][chosen[other]], plot))
+                    on_mark = _overlap(here, _mark(name, plot))
+                    total += 0.02 * on_text + 0.01 * on_mark + touching * ((on_text > 0) + (on_mark > 0))
         return total
 
-    for _ in range(_SWEEPS):
-        for at in range(len(names)):
-            chosen[at] = min(range(len(options[at])), key=lambda option: cost(at, option))
-    return [options[at][option] for at, option in enumerate(chosen)]
+    def settled(touching: float) -> list[str]:
+        """Each text in turn goes where it costs least; to touch another text or mark at all costs `touching`."""
+        chosen = [0] * len(names)
+        for _ in range(_SWEEPS):
+            for at, own in enumerate(options):
+                chosen[at] = min(range(len(own)), key=lambda option: cost(chosen, at, option, touching))
+        return [own[option] for own, option in zip(options, chosen, strict=True)]
+
+    found = settled(0.0)
+    if apart(names, found):
+        return found
+    stricter = settled(_TOUCHING)  # a text may have preferred a corner of another to a worse place
+    return stricter if apart(names, stricter) else found
 
 
 BESIDE_MARKS = ("middle right", "middle left", "top center", "bottom center", "top right", "top left", "bottom right",

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
+from lrcore.figures import style
 from lrcore.figures.embed import SiteTable
-from lrcore.results import naming
-from lrcore.results.numbers import span, with_errors
+from lrcore.figures.markdown import ae_name, code
+from lrcore.results import agreement, findings, naming
+from lrcore.results.numbers import aligned, span, with_errors
+from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import tau_text
 
 DIAGNOSTICS = {
     "effective_dimension": "effective dimension",
@@ -51,6 +55,36 @@ def latent_diagnostics(latents: pandas.DataFrame) -> SiteTable:
             table[label] = with_errors(values["value"], values["standard_error"])
     caption = f"Diagnostics of the latent space of each autoencoder in the study {studies[0]}"
     return SiteTable(table, f"{studies[0]}-latent-diagnostics", caption, latents[latents["index"] < 0], _errors(whole))
+
+
+def spectra_in_words(study: StudyRows) -> str:
+    """How steeply the latent spectra of a study fall, and how far its encoders are from commuting with movements.
+
+    From the steepest slope to the flattest; errors as ranges with their ends named. "" where neither was measured of
+    two autoencoders. Markdown.
+    """
+    rows = study.latents[study.latents["index"] < 0]
+    found = {name: findings.by_ae(rows[rows["metric"] == name], "value") for name in _MOVED}
+    parts = []
+    slopes = found["spectrum_slope"]
+    if len(slopes) > 1:
+        each = [f"{aligned(slopes[ae])} ({ae_name(ae)})" for ae in sorted(slopes, key=lambda ae: slopes[ae])]
+        ends = each if len(each) <= style.FEW else [each[0], each[-1]]
+        tau, _ = agreement.kendall(slopes, study.channels)
+        among = f" (rank correlation with the channels per token {tau_text(tau)})" if tau == tau else ""
+        parts.append(f"the spectral slope goes from {', '.join(ends[:-1])} to {ends[-1]}{among}")
+    for name in ("flip_error", "shift_error"):
+        errors = found[name]
+        if len(errors) > 1:
+            low, high = min(errors, key=lambda ae: errors[ae]), max(errors, key=lambda ae: errors[ae])
+            parts.append(
+                f"the {_MOVED[name]} from {aligned(errors[low])} ({ae_name(low)}) to {aligned(errors[high])} "
+                f"({ae_name(high)})"
+            )
+    return f"In study {code(study.name)} {'; '.join(parts)}." if parts else ""
+
+
+_MOVED = {"spectrum_slope": "spectral slope", "flip_error": "flip error", "shift_error": "shift error"}
 
 
 def _errors(whole: pandas.DataFrame) -> str:

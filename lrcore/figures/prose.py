@@ -5,11 +5,14 @@ Each function returns Markdown text; a page shows it with `IPython.display.Markd
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.markdown import ae_name, code, escaped
-from lrcore.results import agreement, findings, naming
+from lrcore.results import agreement, findings, naming, numbers
+from lrcore.results.evidence import evidence
 from lrcore.results.numbers import aligned, shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of, tau_text
@@ -113,4 +116,32 @@ def redundancy(study: StudyRows) -> str:
         f"In study {code(study.name)} the effective dimension over the channels is {each}. The best train shift has a "
         f"rank correlation of {tau_text(tau)} with redundancy over the {count} autoencoders that were tried "
         "with all of them; the hypothesis expects 1."
+    )
+
+
+def learned_from_itself(studies: Mapping[str, StudyRows], published: pandas.DataFrame) -> str:
+    """What REPA towards the model itself changes in each study, beside REPA towards an encoder: medians over pairs.
+
+    Pairs are of trainings that differ in REPA alone, at the last common step. Of studies that have such; a sentence
+    that there is none where no study has. `published`: rows of `reading.read_published`.
+    """
+    said = [text for study in studies.values() if (text := _from_itself(study, published))]
+    return " ".join(said) or "No study here has trainings with REPA towards itself yet."
+
+
+def _from_itself(study: StudyRows, published: pandas.DataFrame) -> str:
+    settings = evidence(study, published).where("repa")
+    parts = []
+    for itself, towards in ((True, "towards itself"), (False, "towards an encoder")):
+        effect = findings.effect_of_repa(settings, itself)
+        if effect.empty:
+            continue
+        each = effect.set_index("ae")
+        changes = [f"{ae_name(ae)} {numbers.percent(each['paired'][ae])}" for ae in naming.in_order(each.index)]
+        parts.append(f"{towards} {', '.join(changes)}")
+    if not parts or not parts[0].startswith("towards itself"):
+        return ""
+    return (
+        f"In study {code(study.name)} REPA changes the {escaped(study.distance)}, by the median of pairs: "
+        f"{'; '.join(parts)}."
     )

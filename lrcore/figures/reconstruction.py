@@ -8,6 +8,7 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteTable
+from lrcore.figures.markdown import ae_name
 from lrcore.results import naming
 from lrcore.results.numbers import as_printed, with_errors
 from lrcore.results.published import FOLLOWED
@@ -33,13 +34,61 @@ def study_reconstruction(reconstruction: pandas.DataFrame) -> SiteTable:
 def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
     """The same table of the published study, from rows of `read_published`.
 
+    In brackets behind a value stands what the study quotes of others for the same.
+
     Raises:
         LrcoreError: no rows of it.
     """
     study = published[(published["source"] == FOLLOWED) & (published["table"] == "reconstruction")]
-    measured = study[~study["setting"].str.startswith("as reported")]
+    quoted = study["setting"].str.startswith(QUOTED)
+    measured = study[~quoted]
+    table = _wide(measured, PUBLISHED_METRICS, _printed)
+    for _, row in study[quoted].iterrows():
+        column = _column(str(row["quantity"]))
+        at = table["autoencoder"] == naming.ae_style(str(row["ae"])).label
+        table.loc[at, column] += f" ({as_printed(row['value'])})"
     caption = "Published reconstruction metrics of each autoencoder on ImageNet at 256 pixels, with standard errors"
-    return SiteTable(_wide(measured, PUBLISHED_METRICS, _printed), "published-reconstruction", caption, measured)
+    shown = study[study["ae"].isin(measured["ae"])]
+    return SiteTable(table, "published-reconstruction", caption, shown)
+
+
+QUOTED = "as reported"
+"""How the setting of a figure begins that the published study quotes of others."""
+
+
+def quoted_in_words(atlas: pandas.DataFrame) -> str:
+    """Whose the values are that `published_reconstruction` has in brackets, and who prints the same: Markdown.
+
+    "" where there are none. `atlas`: rows of `read_atlas`.
+    """
+    study = atlas[(atlas["source"] == FOLLOWED) & (atlas["table"] == "reconstruction")]
+    measured = set(study.loc[~study["setting"].str.startswith(QUOTED), "ae"])
+    rows = study[study["setting"].str.startswith(QUOTED) & study["ae"].isin(measured) & (study["quoted_from"] != "")]
+    parts = []
+    for ae in naming.in_order(rows["ae"]):
+        row = rows[rows["ae"] == ae].iloc[0]
+        alike = atlas[(atlas["canonical"] == row["canonical"]) & (atlas["quantity"] == row["quantity"])]
+        alike = alike[(alike["value"] == row["value"]) & ~alike["secondary"] & ~alike["repeats"]]
+        others = sorted(set(alike["source"]) - {FOLLOWED, row["quoted_from"]})
+        too = f" (also in {', '.join(f'@{key}' for key in others)})" if others else ""
+        parts.append(f"{ae_name(ae)}'s from @{row['quoted_from']}{too}")
+    return f"In brackets stands the rFID that the study quotes of others: {', '.join(parts)}." if parts else ""
+
+
+def reptok_in_words(published: pandas.DataFrame) -> str:
+    """What the published study quotes of RepTok, the autoencoder of one token, and what that is; "" where it does not.
+
+    Markdown. `published`: rows of `read_published`.
+    """
+    study = published[published["source"] == FOLLOWED]
+    rows = study[(study["ae"] == "reptok") & (study["quantity"] == "rfid")]
+    if rows.empty:
+        return ""
+    return (
+        f"It also names RepTok [@gui2025reptok], rFID {as_printed(rows['value'].iloc[0])}. RepTok makes a whole image "
+        "one token: the class token of a self-supervised encoder, fine-tuned so that a flow-matching decoder can draw "
+        "the image from it."
+    )
 
 
 def latent_sizes(reconstruction: pandas.DataFrame) -> SiteTable:
@@ -83,10 +132,14 @@ def _wide(
     table = pandas.DataFrame({"autoencoder": [naming.ae_style(ae).label for ae in aes]})
     for metric in (metric for metric in metrics if metric in set(rows["quantity"])):
         of_metric = rows[rows["quantity"] == metric].set_index("ae").reindex(aes)
-        label = naming.metric_style(metric).label
-        arrow = "↑" if naming.metric_style(metric).higher_is_better else "↓"
-        table[f"{label} {arrow}"] = written(of_metric["value"], of_metric["standard_error"])
+        table[_column(metric)] = written(of_metric["value"], of_metric["standard_error"])
     return table
+
+
+def _column(metric: str) -> str:
+    """What heads the column of a metric: 'rFID ↓'."""
+    look = naming.metric_style(metric)
+    return f"{look.label} {'↑' if look.higher_is_better else '↓'}"
 
 
 def _printed(values: Iterable[float], errors: Iterable[float]) -> list[str]:

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.labels import Name, Segment, apart, name_points, places
 from lrcore.results import above_noise, findings, naming, numbers
 from lrcore.results.numbers import as_printed, shown
@@ -49,7 +49,21 @@ def published_tradeoff(published: pandas.DataFrame, metric: str = "lpips", basel
         "ImageNet at 256 px.",
         f"{_reading(points, baseline)} {words.published_source()}",
     )
-    return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", "published-tradeoff", about, as_printed)
+    name = "published-tradeoff" if baseline == "sd" else f"published-tradeoff-from-{baseline}"
+    return _draw(points, "gFID", metric, baseline, "ImageNet 256 (published)", name, about, as_printed)
+
+
+def published_by_baseline(published: pandas.DataFrame, metric: str = "lpips") -> Switch:
+    """`published_tradeoff` with a choice of the autoencoder that arrows and relative changes start from, SD first.
+
+    Raises:
+        LrcoreError: as `published_tradeoff`.
+    """
+    first = published_tradeoff(published, metric)
+    others = [str(ae) for ae in first.rows["ae"] if ae != "sd"]
+    figures = {"sd": first, **{ae: published_tradeoff(published, metric, baseline=ae) for ae in others}}
+    named = {naming.ae_style(ae).label: figure for ae, figure in figures.items()}
+    return Switch(named, label="Changes relative to", scripted=True)
 
 
 def of_study(study: StudyRows, metric: str = "lpips_vgg", baseline: str = "sd") -> SiteFigure:

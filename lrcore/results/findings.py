@@ -328,14 +328,14 @@ def spreads(settings: pandas.DataFrame, step: int, repa: str = NO_REPA, outlier:
     return found.assign(whole=found["tried"] == found["of"])
 
 
-def effect_of_repa(settings: pandas.DataFrame) -> pandas.DataFrame:
-    """What REPA towards an encoder changes for each ae and step: `best`, of the best settings with it to those without,
-    relative.
+def effect_of_repa(settings: pandas.DataFrame, itself: bool = False) -> pandas.DataFrame:
+    """What REPA towards an encoder, or towards the model `itself`, changes for each ae and step: `best`, of the best
+    settings with it to those without, relative.
 
     `paired` is the median over the `pairs` of runs that differ in REPA alone. Negative where REPA helps; steps and
     autoencoders without both are left out. Columns ae, step, best, paired, pairs.
     """
-    settings = settings[settings["repa"] != SELF_REPA]
+    settings = settings[(settings["repa"] == NO_REPA) | ((settings["repa"] == SELF_REPA) == itself)]
     on = settings["repa"] != NO_REPA
     held = ["ae", "step", *PARAMETERS]
     both = (

@@ -24,6 +24,37 @@ def published_comparison(published: pandas.DataFrame, ae: str, baseline: str) ->
     return f"{names[0]} against {names[1]}: gFID {numbers.percent(gfid)}, LPIPS {numbers.percent(lpips)}"
 
 
+def changes_from(published: pandas.DataFrame, baseline: str) -> str:
+    """How gFID and LPIPS of every other autoencoder of the published study change from `baseline`.
+
+    'FLUX.1 gFID +31 %, LPIPS −64 %; FLUX.2 ...'
+
+    Raises:
+        LrcoreError: as `published_comparison`.
+    """
+    return "; ".join(_change(published, ae, baseline, ae) for ae in _compared(published) if ae != baseline)
+
+
+def changes_to(published: pandas.DataFrame, ae: str) -> str:
+    """How gFID and LPIPS of `ae` differ from those of every other autoencoder: 'SD gFID −52 %, LPIPS −72 %; ...'.
+
+    Raises:
+        LrcoreError: as `published_comparison`.
+    """
+    return "; ".join(_change(published, ae, other, other) for other in _compared(published) if other != ae)
+
+
+def _compared(published: pandas.DataFrame) -> list[str]:
+    """The autoencoders whose gFID and LPIPS the published study has, in the order of the figures."""
+    study = published[published["source"] == FOLLOWED]
+    with_both = (set(study.loc[study["quantity"] == quantity, "ae"]) for quantity in ("gfid", "lpips"))
+    return naming.in_order(set.intersection(*with_both))
+
+
+def _change(published: pandas.DataFrame, ae: str, baseline: str, named: str) -> str:
+    return f"{naming.ae_style(named).label} {published_comparison(published, ae, baseline).split(': ', 1)[1]}"
+
+
 def published_spreads(published: pandas.DataFrame) -> str:
     """The relative spreads that the published study reports for each parameter, lowest and highest autoencoder.
 

@@ -201,6 +201,12 @@ def test_a_switch_shows_its_first_choice_and_holds_the_others() -> None:
     assert other["name"] != buttons[0]["name"]
 
 
+def test_views_that_only_a_script_shows_are_marked() -> None:
+    views = soup_of(Switch({"a": make_figure(name="one"), "b": make_figure(name="two")}, scripted=True))
+    assert len(views.select(".lrcore-choice.lrcore-scripted")) == 2
+    assert not soup_of(Switch({"a": make_figure(name="one"), "b": make_figure(name="two")})).select(".lrcore-scripted")
+
+
 def test_a_switch_of_one_is_the_thing_itself() -> None:
     assert Switch({"a": make_figure()}).markup == make_figure().markup
     with pytest.raises(LrcoreError, match="at least one choice"):
@@ -247,6 +253,8 @@ def test_columns_of_numbers_are_marked() -> None:
             "none": ["–"] * 3,
         }
     )
+    quoted = pandas.DataFrame({"name": ["a"], "rfid": ["0.6451 (0.62)"], "of": ["0.5 (rough)"]})
+    assert numeric_columns(quoted) == [1]
     assert numeric_columns(frame) == [1, 2, 3, 4, 5]
     soup = BeautifulSoup(SiteTable(frame, "some", "Some numbers").markup, "html.parser")
     rows = [[cell.get("class") == ["lrcore-number"] for cell in row.select("th, td")] for row in soup.select("tr")]

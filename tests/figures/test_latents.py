@@ -4,10 +4,11 @@ import dataclasses
 
 import pandas
 import pytest
+from figure_rows import generation_rows, study
 from sample_data import latent_rows
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.latents import latent_diagnostics
+from lrcore.figures.latents import latent_diagnostics, spectra_in_words
 
 
 def rows(*aes, study="smoke"):
@@ -50,3 +51,20 @@ def test_refusals():
         latent_diagnostics(rows("sd").head(0))
     with pytest.raises(LrcoreError, match="rows of the studies mine, smoke"):
         latent_diagnostics(pandas.concat([rows("sd"), rows("sd", study="mine")]))
+
+
+def test_spectra_and_movements_in_words():
+    """The widest latent has the flattest spectrum, as a published work found of others."""
+    slopes = {"sd": -2.0, "flux1": -1.5, "flux2": -1.2, "rae": -0.5}
+    errors = {"sd": 0.1, "flux1": 0.05, "flux2": 0.2, "rae": 0.3}
+    told = [("spectrum_slope", slopes), ("flip_error", errors), ("shift_error", {"sd": 0.4})]
+    found = [("toy", ae, metric, -1, value, float("nan")) for metric, by in told for ae, value in by.items()]
+    columns = ["study", "ae", "metric", "index", "value", "standard_error"]
+    toy = dataclasses.replace(study(generation_rows()), latents=pandas.DataFrame(found, columns=columns))
+    assert spectra_in_words(toy) == (
+        "In study `toy` the spectral slope goes from −2.00 (SD), −1.50 (FLUX.1), −1.20 (FLUX.2) to −0.50 (RAE) (rank "
+        "correlation with the channels per token 1.00); the flip error from 0.050 (FLUX.1) to 0.30 (RAE)."
+    )
+    two = dataclasses.replace(toy, latents=toy.latents[toy.latents["ae"].isin(("sd", "rae"))])
+    assert "−2.00 (SD) to −0.50 (RAE); the flip error" in spectra_in_words(two)
+    assert spectra_in_words(dataclasses.replace(toy, latents=toy.latents.head(0))) == ""

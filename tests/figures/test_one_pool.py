@@ -16,7 +16,6 @@ from lrcore.figures import (
     compactness,
     curves,
     differences,
-    learnability as learnability_figures,
     picker,
     predictors,
     prose,
@@ -24,6 +23,7 @@ from lrcore.figures import (
     tradeoff,
 )  # fmt: skip
 from lrcore.figures.embed import Embedded
+from lrcore.figures.learnability import apart_from_decoder, learned_in_words
 from lrcore.results import claims, evidence, findings, learnability, tuning_claims
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of
@@ -86,7 +86,7 @@ def test_the_other_best_has_its_name_beside_it() -> None:
 
 
 def shown_of(rows: StudyRows) -> dict[str, Embedded | str]:
-    """Whatever the pages say of one study's distances: figures and tables, sentences and verdicts, by where it is from."""
+    """Whatever the pages say of one study's distances: figures, tables, sentences and verdicts, by where it is from."""
     judged = claims.judged(rows, PUBLISHED)
     made: dict[str, Embedded | str] = {
         "trade-off": tradeoff.of_study(rows),
@@ -95,8 +95,8 @@ def shown_of(rows: StudyRows) -> dict[str, Embedded | str]:
         "best": best.best_parameters(rows.generation),
         "picker": picker.picker(PUBLISHED, {"toy": rows.generation}),
         "sensitivity": sensitivity.parameter_sensitivity(rows.generation),
-        "apart": learnability_figures.apart_from_decoder(rows),
-        "apart in words": learnability_figures.learned_in_words({"toy": rows}),
+        "apart": apart_from_decoder(rows),
+        "apart in words": learned_in_words({"toy": rows}),
         "best in words": prose.best_of_study(rows.compared),
         "redundancy": prose.redundancy(rows),
         "protocol": f"{prose.protocol(rows.generation)} {prose.measured_again(rows)}",

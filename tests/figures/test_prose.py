@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import pandas
 import pytest
-from figure_rows import diverged, generation_rows, study, two_networks, with_choice
+from figure_rows import diverged, generation_rows, published_rows, study, two_networks, with_choice
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose
@@ -68,3 +69,18 @@ def test_redundancy_is_held_against_the_best_shifts() -> None:
     assert prose.redundancy(dataclasses.replace(filled, latents=own.head(0))) == ""
     few = filled.generation[~(filled.generation["ae"].isin(("sd", "rae")) & (filled.generation["trainshift"] == 1.78))]
     assert prose.redundancy(dataclasses.replace(filled, generation=few)) == ""  # of two alone all shifts were tried
+
+
+def test_what_was_learned_without_outside_features() -> None:
+    rows, published = generation_rows(), published_rows()
+    none = "No study here has trainings with REPA towards itself yet."
+    assert prose.learned_from_itself({"toy": study(rows)}, published) == none
+    own = rows[rows["repa"] != "none"].assign(repa="self", fid=0.5 * rows["fid"])
+    both = study(pandas.concat([rows, own]))
+    assert prose.learned_from_itself({"toy": both}, published) == (
+        "In study `toy` REPA changes the FD (EfficientNet-Lite0), by the median of pairs: towards itself SD −60 %, "
+        "FLUX.1 −60 %, FLUX.2 −60 %, RAE −60 %; towards an encoder SD −20 %, FLUX.1 −20 %, FLUX.2 −20 %, RAE −20 %."
+    )
+    alone = study(pandas.concat([rows[rows["repa"] == "none"], own[own["ae"] == "sd"]]))
+    said = prose.learned_from_itself({"a": study(rows), "toy": alone}, published)
+    assert said.endswith("towards itself SD −60 %.") and "encoder" not in said

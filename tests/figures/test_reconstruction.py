@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pandas
 import pytest
-from figure_rows import published_rows, reconstruction_rows
+from figure_rows import atlas_rows, published_rows, reconstruction_rows
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.reconstruction import latent_sizes, published_reconstruction, study_reconstruction
+from lrcore.figures.embed import numeric_columns
+from lrcore.figures.reconstruction import (
+    latent_sizes,
+    published_reconstruction,
+    quoted_in_words,
+    reptok_in_words,
+    study_reconstruction,
+)
 
 
 def test_study_table() -> None:
@@ -29,8 +36,23 @@ def test_only_inception_features_make_an_rfid() -> None:
 def test_published_table() -> None:
     table = published_reconstruction(published_rows()).frame.set_index("autoencoder")
     assert list(table.index) == ["SD", "FLUX.1", "FLUX.2", "RAE"]
-    assert table.loc["SD", "rFID ↓"] == "0.6451"
+    assert table["rFID ↓"].to_dict() == {
+        "SD": "0.6451 (0.62)", "FLUX.1": "0.1761", "FLUX.2": "0.1124", "RAE": "0.6107 (0.57)"
+    }  # fmt: skip
     assert table.loc["FLUX.2", "LPIPS ↓"] == "0.2668 ± 0.0017"
+
+
+def test_what_the_published_table_quotes_is_credited() -> None:
+    made = published_reconstruction(published_rows())
+    assert numeric_columns(made.frame) == [1, 2, 3, 4]  # a number in brackets is one, too
+    assert made.rows is not None and set(made.rows["ae"]) == {"sd", "flux1", "flux2", "rae"}
+    assert quoted_in_words(atlas_rows()) == (
+        "In brackets stands the rFID that the study quotes of others: SD's from @yu2025repa (also in @zheng2025rae), "
+        "RAE's from @zheng2025rae."
+    )
+    assert quoted_in_words(atlas_rows().assign(quoted_from="")) == ""
+    said = reptok_in_words(published_rows())
+    assert "RepTok [@gui2025reptok], rFID 1.85." in said and reptok_in_words(published_rows().head(0)) == ""
 
 
 def test_a_metric_that_is_missing_stays_empty() -> None:

@@ -14,7 +14,14 @@ from lrcore.errors import LrcoreError
 from lrcore.figures.embed import SiteFigure
 from lrcore.figures.labels import PLOTS
 from lrcore.figures.style import FEW
-from lrcore.figures.tradeoff import finding, of_study, published_tradeoff, shares_of_axes, study_tradeoff
+from lrcore.figures.tradeoff import (
+    finding,
+    of_study,
+    published_by_baseline,
+    published_tradeoff,
+    shares_of_axes,
+    study_tradeoff,
+)
 from lrcore.results import naming
 
 
@@ -44,6 +51,25 @@ def test_published_rfid_is_that_of_one_protocol() -> None:
     assert traces["SD"].x[0] == 0.6451  # not the 0.62 that its authors report
     higher = published_tradeoff(published_rows(), "psnr")
     assert higher.figure.layout.xaxis.title.text == "PSNR (dB), higher is better"
+
+
+def test_any_autoencoder_is_the_baseline_of_the_published_figure() -> None:
+    switch = published_by_baseline(published_rows())
+    assert list(switch.choices) == ["SD", "FLUX.1", "FLUX.2", "RAE"] and switch.scripted
+    made = dict(switch.choices)
+    assert all(isinstance(one, SiteFigure) for one in made.values())
+    assert made["SD"].markup == published_tradeoff(published_rows()).markup  # its picture and name stay
+    assert len({one.name for one in made.values()}) == 4
+    from_rae = markers(made["RAE"])
+    assert from_rae["FLUX.2"].text[0] == "<b>FLUX.2</b><br>gFID +19 %<br>LPIPS −84 %"
+    assert from_rae["RAE"].text[0] == "<b>RAE</b>"
+    assert {(trace.x[0], trace.y[0]) for trace in made["RAE"].figure.data if not trace.name} == {(1.6737, 3.103955)}
+    for name, one in made.items():
+        assert f"Arrows lead from {name}, with relative changes." in one.words.notes
+        shares, notes = shares_of_axes(one.figure, one.rows), one.figure.layout.annotations
+        for plot in PLOTS:
+            assert not overlapping([covered(note, *share, plot) for note, share in zip(notes, shares, strict=True)])
+    assert made["FLUX.1"].words.title == "FLUX.2 beats FLUX.1 on both axes"
 
 
 def test_study_takes_the_best_over_the_grid() -> None:

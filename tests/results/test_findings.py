@@ -234,6 +234,16 @@ def test_effect_of_repa() -> None:
     assert findings.effect_of_repa(findings.mean_over_seeds(rows.query("repa == 'none'"))).empty
 
 
+def test_effect_of_repa_towards_itself_is_apart() -> None:
+    rows = generation_rows()
+    own = rows[rows["repa"] != "none"].assign(repa="self", fid=0.5 * rows["fid"])
+    settings = findings.mean_over_seeds(pandas.concat([rows, own]))
+    itself, encoder = (findings.effect_of_repa(settings, itself) for itself in (True, False))
+    assert itself["paired"].tolist() == pytest.approx([-0.6] * 8) and set(itself["pairs"]) == {12}
+    assert encoder["paired"].tolist() == pytest.approx([-0.2] * 8)
+    assert findings.effect_of_repa(findings.mean_over_seeds(rows), itself=True).empty
+
+
 def test_noise_of_seeds() -> None:
     """Of logarithms, at the last step, a training once however often it was sampled."""
     rows = generation_rows(aes=("sd", "rae"))

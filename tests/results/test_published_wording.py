@@ -23,3 +23,13 @@ def test_published_sentences() -> None:
             refused(rows.head(0))
     with pytest.raises(LrcoreError, match="no gfid of 'reptok'"):
         published_wording.published_comparison(rows, "reptok", "sd")
+
+
+def test_changes_from_and_to() -> None:
+    rows = published_rows()
+    assert published_wording.changes_from(rows, "sd") == (
+        "FLUX.1 gFID +31 %, LPIPS −64 %; FLUX.2 gFID −52 %, LPIPS −72 %; RAE gFID −60 %, LPIPS +76 %"
+    )
+    assert published_wording.changes_to(rows, "flux2") == (
+        "SD gFID −52 %, LPIPS −72 %; FLUX.1 gFID −63 %, LPIPS −21 %; RAE gFID +19 %, LPIPS −84 %"
+    )

@@ -1,0 +1,100 @@
+"""The square root of the ratio of channels as a rule for the train shift: a table, and what it says in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas
+
+from lrcore.errors import LrcoreError
+from lrcore.figures import words
+from lrcore.figures.embed import SiteTable
+from lrcore.figures.markdown import ae_name, code
+from lrcore.figures.studies import PUBLISHED
+from lrcore.results import naming, numbers
+from lrcore.results.root_rule import Prediction
+
+
+def root_table(found: Sequence[Prediction]) -> SiteTable:
+    """A row for each latent space of `results.root_rule.predictions`: the predicted train shift beside the best ones.
+
+    Raises:
+        LrcoreError: no rows.
+    """
+    if not found:
+        raise LrcoreError("no rows: no latent space has channels per token and a best train shift")
+    table = pandas.DataFrame(
+        {
+            "autoencoder": [naming.ae_style(one.ae).label for one in found],
+            "study": [one.study or PUBLISHED for one in found],
+            "channels per token": [one.channels for one in found],
+            "predicted shift": [f"{one.predicted:.2f}" for one in found],
+            "nearest of the grid": [f"{one.nearest:.2f}" for one in found],
+            "best without REPA": [_values(one.without) or "–" for one in found],
+            "best with REPA": [_values(one.with_repa) or "–" for one in found],
+            "agrees": [_agreement(one) for one in found],
+        }
+    )
+    caption = "Train shifts that the root of the ratio of channels predicts, beside the best ones"
+    return SiteTable(table, "root-rule", caption, note=_note(found))
+
+
+def root_in_words(found: Sequence[Prediction]) -> str:
+    """Where the root predicts the best train shift, and what is best where it does not: a paragraph of the published
+    study, and one of each of ours."""
+    published = [one for one in found if not one.study]
+    parts = [_said(published, "the published best train shift")] if published else []
+    for study in dict.fromkeys(one.study for one in found if one.study):
+        own = [one for one in found if one.study == study]
+        parts.append(f"In study {code(study)}: {_said(own, 'the best train shift')}")
+    return "\n\n".join(f"{words.capital(part)}." for part in parts)
+
+
+def _said(found: Sequence[Prediction], what: str) -> str:
+    known = [one for one in found if one.agrees]
+    if not known:
+        return "no latent space was tried with all train shifts yet"
+    right = [ae_name(one.ae) for one in known if all(one.agrees.values())]
+    parts = [f"the root predicts {what} of {words.joined(right) if right else 'none'}"]
+    parts += [_missed(one) for one in known if not all(one.agrees.values())]
+    open_ones = [ae_name(one.ae) for one in found if not one.agrees]
+    if open_ones:
+        parts.append(f"of {words.joined(open_ones)} not all shifts were tried yet")
+    return "; ".join(parts)
+
+
+def _missed(one: Prediction) -> str:
+    """'FLUX.2 prefers 4.63 to 2.83 (2.95 on the grid)'."""
+    name, wanted = ae_name(one.ae), f"{one.predicted:.2f}"
+    wanted += f" ({one.nearest:.2f} on the grid)" if f"{one.nearest:.2f}" != wanted else ""
+    if any(one.agrees.values()):
+        right = next(kind for kind, agrees in one.agrees.items() if agrees)
+        wrong = next(kind for kind, agrees in one.agrees.items() if not agrees)
+        other = one.with_repa if wrong == "with REPA" else one.without
+        return f"{name} has the predicted {wanted} {right} and {_values(other)} {wrong}"
+    best = dict.fromkeys([*one.without, *one.with_repa])
+    return f"{name} prefers {_values(tuple(best))} to {wanted}"
+
+
+def _agreement(one: Prediction) -> str:
+    if not one.agrees:
+        return "–"
+    if all(one.agrees.values()):
+        return "yes"
+    right = [kind for kind, agrees in one.agrees.items() if agrees]
+    return f"{right[0]} only" if right else "no"
+
+
+def _values(values: Sequence[float]) -> str:
+    return " or ".join(numbers.value_text(float(value)) for value in values)
+
+
+def _note(found: Sequence[Prediction]) -> str:
+    """What a dash and an "or" mean, where there are any."""
+    best = [values for one in found for values in (one.without, one.with_repa)]
+    parts = []
+    if any(not values for values in best):
+        parts.append("–: not all train shifts were tried.")
+    if any(len(values) > 1 for values in best):
+        parts.append("“Or”: the noise of the seed does not tell them apart.")
+    return " ".join(parts)

@@ -1,0 +1,87 @@
+"""lrcore.figures.published_settings: the published best settings, what is observed there, and what is likely a slip."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from figure_rows import atlas_rows, generation_rows, published_rows, study
+
+from lrcore.errors import LrcoreError
+from lrcore.figures.agreement import judged
+from lrcore.figures.published_settings import best_table, observations, slips
+
+ATLAS, PUBLISHED = atlas_rows(), published_rows()
+
+
+def said(**changed: object) -> dict[str, str]:
+    """The bullets, by their title."""
+    studies = {"toy": study(generation_rows().assign(**changed))}
+    text = observations(ATLAS, PUBLISHED, studies, judged(studies, PUBLISHED))
+    pairs = (line.removeprefix("- **").split(".** ", 1) for line in text.splitlines())
+    return dict(pairs)  # type: ignore[arg-type]
+
+
+def test_table() -> None:
+    made = best_table(ATLAS)
+    assert made.frame["autoencoder"].tolist() == ["SD", "SD", "FLUX.1", "FLUX.1", "FLUX.2", "FLUX.2", "RAE", "RAE"]
+    assert made.frame["REPA"].tolist() == ["no", "yes"] * 4
+    assert made.frame.loc[0].tolist() == ["SD", "no", "12.40", "pln", "1.00", "2.95", "700,000"]
+    assert made.frame.loc[7].tolist() == ["RAE", "yes", "3.10", "ln", "6.93", "6.93", "700,000"]
+    assert made.note.startswith("Those without REPA were read in somebody else's notes")
+    assert best_table(ATLAS.assign(secondary=False)).note == ""
+    with pytest.raises(LrcoreError, match="no rows"):
+        best_table(ATLAS.head(0))
+
+
+def test_what_is_observed() -> None:
+    found = said()
+    assert found["The best density is never `ts`"] == (
+        "Published: `ln` in 6 of 8 rows, `pln` in 2, `ts` in none. "
+        "Ours: [points the same way](agreement.qmd#sec-findings) in study `toy`."
+    )
+    grows = found["The best train shift grows with the channels"]
+    assert "1.78 or 1.00 for FLUX.1 (64 channels), 4.63 for FLUX.2" in grows
+    assert "Published: so in all 8 rows." in found["The best sample shift is at least the best train shift"]
+    lowered = found["REPA lowers the best train shift, or keeps it"]
+    assert "lower for FLUX.1 (1.78 to 1.00), the same for SD, FLUX.2 and RAE." in lowered
+    early = found["Early in training, a best shift may differ"]
+    assert "the best train shift of SD after 200k steps is 1.78, elsewhere 1.00" in early
+    assert "in study `toy` a best shift moves between steps in none of 16 cases" in early
+    assert "looks at one step so far" in said(step=200)["Early in training, a best shift may differ"]
+
+
+def test_verdicts_are_those_of_the_page_on_agreement() -> None:
+    studies = {"toy": study(generation_rows())}
+    found = judged(studies, PUBLISHED)
+    words = observations(ATLAS, PUBLISHED, studies, found)
+    told = {claim.claim: claim.verdict for claim in found["toy"]}
+    assert f"[{told['REPA lowers the best train shift.']}]" in words
+    turned = {"toy": [dataclasses.replace(claim, verdict="holds") for claim in found["toy"]]}
+    assert observations(ATLAS, PUBLISHED, studies, turned).count("[holds](agreement.qmd#sec-findings)") == 4
+
+
+def test_a_grid_that_does_better_elsewhere_later_is_said_to_move() -> None:
+    rows = generation_rows()
+    worse = (rows["step"] == 100) & (rows["trainshift"] == 1.78) & (rows["ae"] == "sd")
+    studies = {"toy": study(rows.assign(fid=rows["fid"].mask(worse, 9 * rows["fid"])))}
+    text = observations(ATLAS, PUBLISHED, studies, judged(studies, PUBLISHED))
+    assert "a best shift moves between steps in 2 of 16 cases" in text  # with REPA and without
+
+
+def test_rows_that_say_otherwise_change_the_words() -> None:
+    """Nothing is written down that the rows do not hold."""
+    other = ATLAS.assign(density="ts", trainshift=9.0, sampleshift=1.0)
+    studies = {"toy": study(generation_rows())}
+    text = observations(other, PUBLISHED, studies, judged(studies, PUBLISHED))
+    assert "Published: `ts` in 8 of 8 rows." in text and "so in none of 8 rows" in text
+    assert "the same for SD, FLUX.1, FLUX.2 and RAE" in text
+
+
+def test_slips() -> None:
+    assert slips(ATLAS, PUBLISHED).splitlines() == [
+        "- Its LPIPS, 0.9519 for SD, is likely the unweighted variant: it would be about 0.13 on the usual scale.",
+        "- It prints the predicted shift of FLUX.2 as 2.82; the root of 128 / 16 rounds to 2.83.",
+    ]
+    right = ATLAS.assign(value=ATLAS["value"].mask(ATLAS["quantity"] == "predicted_shift", 2.83))
+    assert "predicted" not in slips(right, PUBLISHED) and slips(ATLAS.head(0), PUBLISHED.head(0)) == ""
