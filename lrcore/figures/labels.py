@@ -27,6 +27,7 @@ _CORNER = 0.7
 _SWEEPS = 4
 _TOUCHING = 20.0
 """More than any place costs on its own."""
+_CROSSED = 0.3
 _BESIDE, _WIDEST = 0.03, 760.0
 """Names of lines begin this far beside the plot, as a share of its width, which is no more than so many pixels."""
 
@@ -61,14 +62,14 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
     """
     options = [[INSIDE, *_PLACES] if _fits(name) else list(_PLACES) for name in names]
 
-    def cost(chosen: Sequence[int], at: int, option: int, touching: float) -> float:
+    def cost(chosen: Sequence[int], at: int, option: int, touching: float, crossed: float) -> float:
         place = options[at][option]
         corner = _is_corner(place)
         total = 0.3 * option + (0.05 * names[at].size if corner else 0.0)  # beside a large mark it is less clear whose
         for plot in PLOTS:
             here = box(names[at], place, plot)
             total += 0.05 * _outside(here, plot)
-            total += sum(0.02 * 15 for part in segments for x, y in _along(part, plot) if _holds(here, x, y))
+            total += sum(crossed for part in segments for x, y in _along(part, plot) if _holds(here, x, y))
             for other, name in enumerate(names):
                 if other != at:
                     on_text = _overlap(here, box(name, options[other][chosen[other]], plot))
@@ -76,18 +77,19 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
                     total += 0.02 * on_text + 0.01 * on_mark + touching * ((on_text > 0) + (on_mark > 0))
         return total
 
-    def settled(touching: float) -> list[str]:
-        """Each text in turn goes where it costs least; to touch another text or mark at all costs `touching`."""
+    def settled(touching: float, crossed: float) -> list[str]:
+        """Each text in turn goes where it costs least; to touch another text or mark at all costs `touching`, every ten
+        pixels of a line under it `crossed`."""
         chosen = [0] * len(names)
         for _ in range(_SWEEPS):
             for at, own in enumerate(options):
-                chosen[at] = min(range(len(own)), key=lambda option: cost(chosen, at, option, touching))
+                chosen[at] = min(range(len(own)), key=lambda option: cost(chosen, at, option, touching, crossed))
         return [own[option] for own, option in zip(options, chosen, strict=True)]
 
-    found = settled(0.0)
+    found = settled(0.0, _CROSSED)
     if apart(names, found):
         return found
-    stricter = settled(_TOUCHING)  # a text may have preferred a corner of another to a worse place
+    stricter = settled(_TOUCHING, 2 * _CROSSED)  # a text may have preferred a corner of another to a worse place
     return stricter if apart(names, stricter) else found
 
 

@@ -71,7 +71,7 @@ def spectra_in_words(study: StudyRows) -> str:
         each = [f"{aligned(slopes[ae])} ({ae_name(ae)})" for ae in sorted(slopes, key=lambda ae: slopes[ae])]
         ends = each if len(each) <= style.FEW else [each[0], each[-1]]
         tau, _ = agreement.kendall(slopes, study.channels)
-        among = f" (rank correlation with the channels per token {tau_text(tau)})" if tau == tau else ""
+        among = f", with a rank correlation of {tau_text(tau)} with the channels per token" if tau == tau else ""
         parts.append(f"the spectral slope goes from {', '.join(ends[:-1])} to {ends[-1]}{among}")
     for name in ("flip_error", "shift_error"):
         errors = found[name]

@@ -149,7 +149,7 @@ def _early(published: pandas.DataFrame) -> str:
     for _, row in choices[choices["condition"].str.fullmatch(_STEPS)].iterrows():
         same = choices[(choices["ae"] == row["ae"]) & (choices["parameter"] == row["parameter"])]
         later = same.loc[same["condition"].str.startswith("all steps but"), "value"]
-        rest = f", elsewhere {numbers.value_text(later.iloc[0])}" if len(later) else ""
+        rest = f", at all other steps {numbers.value_text(later.iloc[0])}" if len(later) else ""
         parts.append(
             f"the best {naming.PARAMETER_LABELS[row['parameter']]} of {naming.ae_style(row['ae']).label} after "
             f"{row['condition']} is {numbers.value_text(row['value'])}{rest}"

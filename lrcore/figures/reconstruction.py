@@ -70,9 +70,9 @@ def quoted_in_words(atlas: pandas.DataFrame) -> str:
         alike = atlas[(atlas["canonical"] == row["canonical"]) & (atlas["quantity"] == row["quantity"])]
         alike = alike[(alike["value"] == row["value"]) & ~alike["secondary"] & ~alike["repeats"]]
         others = sorted(set(alike["source"]) - {FOLLOWED, row["quoted_from"]})
-        too = f" (also in {', '.join(f'@{key}' for key in others)})" if others else ""
+        too = f", also in {', '.join(f'@{key}' for key in others)}" if others else ""
         parts.append(f"{ae_name(ae)}'s from @{row['quoted_from']}{too}")
-    return f"In brackets stands the rFID that the study quotes of others: {', '.join(parts)}." if parts else ""
+    return f"In brackets stands the rFID that the study quotes of others: {'; '.join(parts)}." if parts else ""
 
 
 def reptok_in_words(published: pandas.DataFrame) -> str:

@@ -80,8 +80,8 @@ def _of_study(study: StudyRows, published: pandas.DataFrame) -> list[Prediction]
         if repa != SELF_REPA:
             values.setdefault((ae, NO_REPA if repa == NO_REPA else "with"), tuple(found))
     measured = set(given.settings["ae"])
-    channels = {ae: count for ae, count in given.channels.items() if ae in measured}
-    return _predicted(study.name, channels, tried, values)
+    channels = {ae: given.channels[ae] for ae in given.aes}  # the narrowest may have no rows yet
+    return [one for one in _predicted(study.name, channels, tried, values) if one.ae in measured]
 
 
 def _predicted(

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
+import pandas
 import pytest
 from figure_rows import atlas_rows, generation_rows, published_rows, study
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.agreement import judged
 from lrcore.figures.published_settings import best_table, observations, slips
+from lrcore.results.claim_parts import Claim
 
 ATLAS, PUBLISHED = atlas_rows(), published_rows()
 
 
-def said(**changed: object) -> dict[str, str]:
-    """The bullets, by their title."""
-    studies = {"toy": study(generation_rows().assign(**changed))}
-    text = observations(ATLAS, PUBLISHED, studies, judged(studies, PUBLISHED))
+@functools.cache
+def verdicts() -> dict[str, list[Claim]]:
+    return judged({"toy": study(generation_rows())}, PUBLISHED)
+
+
+def said(rows: pandas.DataFrame | None = None, atlas: pandas.DataFrame = ATLAS) -> dict[str, str]:
+    """The bullets on a study of these rows, by their title."""
+    studies = {"toy": study(generation_rows() if rows is None else rows)}
+    text = observations(atlas, PUBLISHED, studies, verdicts())
     pairs = (line.removeprefix("- **").split(".** ", 1) for line in text.splitlines())
     return dict(pairs)  # type: ignore[arg-type]
 
@@ -46,17 +54,16 @@ def test_what_is_observed() -> None:
     lowered = found["REPA lowers the best train shift, or keeps it"]
     assert "lower for FLUX.1 (1.78 to 1.00), the same for SD, FLUX.2 and RAE." in lowered
     early = found["Early in training, a best shift may differ"]
-    assert "the best train shift of SD after 200k steps is 1.78, elsewhere 1.00" in early
+    assert "the best train shift of SD after 200k steps is 1.78, at all other steps 1.00" in early
     assert "in study `toy` a best shift moves between steps in none of 16 cases" in early
-    assert "looks at one step so far" in said(step=200)["Early in training, a best shift may differ"]
+    once = said(generation_rows().query("step == 200"))
+    assert "looks at one step so far" in once["Early in training, a best shift may differ"]
 
 
 def test_verdicts_are_those_of_the_page_on_agreement() -> None:
-    studies = {"toy": study(generation_rows())}
-    found = judged(studies, PUBLISHED)
-    words = observations(ATLAS, PUBLISHED, studies, found)
+    studies, found = {"toy": study(generation_rows())}, verdicts()
     told = {claim.claim: claim.verdict for claim in found["toy"]}
-    assert f"[{told['REPA lowers the best train shift.']}]" in words
+    assert f"[{told['REPA lowers the best train shift.']}]" in said()["REPA lowers the best train shift, or keeps it"]
     turned = {"toy": [dataclasses.replace(claim, verdict="holds") for claim in found["toy"]]}
     assert observations(ATLAS, PUBLISHED, studies, turned).count("[holds](agreement.qmd#sec-findings)") == 4
 
@@ -64,18 +71,17 @@ def test_verdicts_are_those_of_the_page_on_agreement() -> None:
 def test_a_grid_that_does_better_elsewhere_later_is_said_to_move() -> None:
     rows = generation_rows()
     worse = (rows["step"] == 100) & (rows["trainshift"] == 1.78) & (rows["ae"] == "sd")
-    studies = {"toy": study(rows.assign(fid=rows["fid"].mask(worse, 9 * rows["fid"])))}
-    text = observations(ATLAS, PUBLISHED, studies, judged(studies, PUBLISHED))
-    assert "a best shift moves between steps in 2 of 16 cases" in text  # with REPA and without
+    found = said(rows.assign(fid=rows["fid"].mask(worse, 9 * rows["fid"])))
+    early = found["Early in training, a best shift may differ"]
+    assert "a best shift moves between steps in 2 of 16 cases" in early  # with REPA and without
 
 
 def test_rows_that_say_otherwise_change_the_words() -> None:
     """Nothing is written down that the rows do not hold."""
-    other = ATLAS.assign(density="ts", trainshift=9.0, sampleshift=1.0)
-    studies = {"toy": study(generation_rows())}
-    text = observations(other, PUBLISHED, studies, judged(studies, PUBLISHED))
-    assert "Published: `ts` in 8 of 8 rows." in text and "so in none of 8 rows" in text
-    assert "the same for SD, FLUX.1, FLUX.2 and RAE" in text
+    found = said(atlas=ATLAS.assign(density="ts", trainshift=9.0, sampleshift=1.0))
+    assert found["The best density is never `ts`"].startswith("Published: `ts` in 8 of 8 rows.")
+    assert "so in none of 8 rows" in found["The best sample shift is at least the best train shift"]
+    assert "the same for SD, FLUX.1, FLUX.2 and RAE" in found["REPA lowers the best train shift, or keeps it"]
 
 
 def test_slips() -> None:

@@ -47,7 +47,7 @@ def test_what_the_published_table_quotes_is_credited() -> None:
     assert numeric_columns(made.frame) == [1, 2, 3, 4]  # a number in brackets is one, too
     assert made.rows is not None and set(made.rows["ae"]) == {"sd", "flux1", "flux2", "rae"}
     assert quoted_in_words(atlas_rows()) == (
-        "In brackets stands the rFID that the study quotes of others: SD's from @yu2025repa (also in @zheng2025rae), "
+        "In brackets stands the rFID that the study quotes of others: SD's from @yu2025repa, also in @zheng2025rae; "
         "RAE's from @zheng2025rae."
     )
     assert quoted_in_words(atlas_rows().assign(quoted_from="")) == ""

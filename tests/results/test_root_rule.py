@@ -43,6 +43,12 @@ def test_of_a_study() -> None:
     assert found["toy", "sd"].nearest == 1.0 and not any(found["toy", "sd"].agrees.values())
 
 
+def test_the_narrowest_counts_before_it_has_rows() -> None:
+    found = found_in({"toy": study(generation_rows(aes=("flux2", "rae")))})
+    assert [ae for name, ae in found if name] == ["flux2", "rae"]
+    assert round(found["toy", "rae"].predicted, 2) == 5.29  # of the 4 channels of SD
+
+
 def test_what_was_not_tried_with_all_shifts_is_not_known() -> None:
     rows = generation_rows()
     rows = rows[(rows["ae"] != "flux1") | (rows["trainshift"] == 1.0)]
