@@ -89,7 +89,7 @@ def places(names: Sequence[Name], segments: Sequence[Segment] = ()) -> list[str]
     found = settled(0.0, _CROSSED)
     if apart(names, found):
         return found
-    stricter = settled(_TOUCHING, 2 * _CROSSED)  # a text may have preferred a corner of another to a worse place
+    stricter = settled(_TOUCHING, 4 * _CROSSED)  # a text may have preferred a corner of another to a worse place
     return stricter if apart(names, stricter) else found
 
 
