@@ -43,10 +43,9 @@ def published_reconstruction(published: pandas.DataFrame) -> SiteTable:
     quoted = study["setting"].str.startswith(QUOTED)
     measured = study[~quoted]
     table = _wide(measured, PUBLISHED_METRICS, _printed)
-    for _, row in study[quoted].iterrows():
-        column = _column(str(row["quantity"]))
+    for _, row in study[quoted & study["quantity"].isin(measured["quantity"])].iterrows():
         at = table["autoencoder"] == naming.ae_style(str(row["ae"])).label
-        table.loc[at, column] += f" ({as_printed(row['value'])})"
+        table.loc[at, _column(str(row["quantity"]))] += f" ({as_printed(row['value'])})"
     caption = "Published reconstruction metrics of each autoencoder on ImageNet at 256 pixels, with standard errors"
     shown = study[study["ae"].isin(measured["ae"])]
     return SiteTable(table, "published-reconstruction", caption, shown)

@@ -51,6 +51,9 @@ def test_what_the_published_table_quotes_is_credited() -> None:
         "RAE's from @zheng2025rae."
     )
     assert quoted_in_words(atlas_rows().assign(quoted_from="")) == ""
+    rows = published_rows()
+    without = rows[(rows["quantity"] != "rfid") | rows["setting"].str.startswith("as reported")]
+    assert "rFID ↓" not in published_reconstruction(without[without["table"] == "reconstruction"]).frame
     said = reptok_in_words(published_rows())
     assert "RepTok [@gui2025reptok], rFID 1.85." in said and reptok_in_words(published_rows().head(0)) == ""
 
