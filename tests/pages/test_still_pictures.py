@@ -42,7 +42,7 @@ def test_readers_without_scripts_see_them(browser: Browser, made_up_site: Path) 
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     with served(made_up_site) as address:
-        page.goto(f"{address}/index.html")
+        page.goto(f"{address}/posts/representation-comparison.html")
         picture = page.locator(f"#figure-{PUBLISHED} img")
         picture.scroll_into_view_if_needed()
         assert picture.is_visible() and "FLUX.2" in (picture.get_attribute("alt") or "")
