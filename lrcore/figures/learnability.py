@@ -20,6 +20,10 @@ from lrcore.results.study_rows import StudyRows
 _GREY = "rgb(128,128,128)"
 _ROW_HEIGHT = 34
 
+LOWEST = -1.0
+"""A G below this, of samples twice as far away as a Gaussian's, is an arrow at the edge of the figure: drawn to scale,
+it would leave the others no room."""
+
 _ANCHORS = {
     "reconstructions": ("their reconstructions", "line-ns-open"),
     "gaussian": ("decoded Gaussian latents", "x-thin-open"),
@@ -27,8 +31,8 @@ _ANCHORS = {
 }
 """Name and symbol of the anchors that differ between autoencoders."""
 
-
-_AT_BEST = "without REPA at the best setting that all autoencoders share, or at the chosen one measured anew"
+AT_BEST = "without REPA at the best setting that all autoencoders share, or at the chosen one measured anew"
+"""Of which samples G is."""
 
 
 def has_shares(study: StudyRows) -> bool:
@@ -37,7 +41,7 @@ def has_shares(study: StudyRows) -> bool:
 
 
 def apart_from_decoder(study: StudyRows) -> Switch:
-    """The share that was learned, a point a training; or the distances behind it, each between its anchors.
+    """Distances to the images, each between its floor and its anchors; or the share learned, a point a training.
 
     Raises:
         LrcoreError: no row has a distance to reconstructions.
@@ -47,7 +51,7 @@ def apart_from_decoder(study: StudyRows) -> Switch:
         raise LrcoreError(f"no rows: study {study.name} has no distance of samples to reconstructions")
     means = learnability.mean_of_trainings(trainings)
     return Switch(
-        {"share learned": _shares(study, trainings, means), "distances": _distances(study, means)}, label="Shown"
+        {"distances": _distances(study, means), "share learned": _shares(study, trainings, means)}, label="Shown"
     )
 
 
@@ -66,16 +70,21 @@ def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
 
 
 def _in_words(name: str, trainings: pandas.DataFrame) -> str:
-    means = learnability.mean_of_trainings(trainings)
+    every = learnability.mean_of_trainings(trainings)
+    means, untold = every[every["told"]], escaped(learnability.not_told_in_words(every))
+    if means.empty:
+        return f"In study {code(name)} {untold}"
     most, least = means.iloc[0], means.iloc[-1]
-    text = f"In study {code(name)} {escaped(_named(most))} is learned best apart from its decoder"
+    text = f"In study {code(name)} {escaped(share_named(most))} is learned best apart from its decoder"
     if len(means) > 1:
-        text += f", {escaped(_named(least))} least"
+        text += f", {escaped(share_named(least))} least"
     grid = means[means["measured"] == learnability.GRID]
     if grid.empty:
-        return f"{text}: by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
-    which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
-    return f"{text}; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
+        text += f": by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
+    else:
+        which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
+        text += f"; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
+    return f"{text} {untold}".rstrip()
 
 
 def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFrame) -> SiteFigure:
@@ -83,55 +92,65 @@ def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFra
     figure = go.Figure()
     labels = [naming.ae_style(ae).label for ae in means["ae"]]
     for _, mean in means.iterrows():
-        look, own = naming.ae_style(str(mean["ae"])), trainings[trainings["ae"] == mean["ae"]]
-        common = {"name": look.label, "mode": "markers", "showlegend": False}
-        figure.add_trace(
-            go.Scatter(
-                x=own["g_kid"].tolist(),
-                y=[look.label] * len(own),
-                marker={"color": look.colour, "symbol": "line-ns-open", "size": 16, "line": {"width": 2}},
-                customdata=own["train_seed"].tolist(),
-                hovertemplate=f"{look.label}, seed %{{customdata}}: G %{{x:.3f}}<extra></extra>",
-                **common,
-            )
-        )
+        look = naming.ae_style(str(mean["ae"]))
+        if not mean["told"]:
+            figure.add_annotation(x=LOWEST, y=look.label, text="cannot be told", showarrow=False, xanchor="left")
+            continue
+        own = trainings[trainings["ae"] == mean["ae"]]
+        each = {"symbol": "line-ns-open", "size": 16, "line": {"width": 2, "color": look.colour}}
+        said = [f"{look.label}, seed {seed}" for seed in own["train_seed"]]
+        figure.add_trace(_to_the_edge(look, own["g_kid"].tolist(), said, each))
         for column, symbol, size in (("g_fid", "circle-open", 9), ("g_kid", look.symbol, 13)):
-            figure.add_trace(
-                go.Scatter(
-                    x=[mean[column]],
-                    y=[look.label],
-                    marker={"color": look.colour, "symbol": symbol, "size": size},
-                    hovertemplate=f"{look.label}, mean by {_NAMES[column]}: G %{{x:.3f}}<extra></extra>",
-                    **common,
-                )
-            )
+            said = [f"{look.label}, mean by {_NAMES[column]}"]
+            figure.add_trace(_to_the_edge(look, [float(mean[column])], said, {"symbol": symbol, "size": size}))
     for name, symbol in (("mean, by KID", "circle"), ("one training", "line-ns-open"), ("mean, by FID", "circle-open")):
         figure.add_trace(style.legend_entry(name, symbol, _GREY))
-    values = [0.0, 1.0, *trainings["g_kid"], *means["g_fid"].dropna()]
+    values = [0.0, 1.0, *trainings["g_kid"].dropna(), *means["g_fid"].dropna()]
+    if (out := min(values) < LOWEST) or not means["told"].all():
+        values = [LOWEST, *(max(value, LOWEST) for value in values)]
+    if out:
+        figure.add_trace(style.legend_entry("below the axis", "arrow-left", _GREY))
     _upright(figure, 0, "Gaussian", "center")
-    # ends there, where a narrow screen does; a line higher, where G far below 0 brings both together
-    _upright(figure, 1, "reconstructions", "right", raised=1)
+    _upright(figure, 1, "reconstructions", "right", raised=1)  # ends there, where a narrow screen does; a line higher
     figure.update_xaxes(title="share learned G, higher is better", range=style.padded(values, 0.12))
     _lay_out(figure, labels)
-    said = "; ".join(_named(mean) for _, mean in means.iterrows())
-    alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said}."
+    said_of_all = "; ".join(share_named(mean) for _, mean in means.iterrows())
+    alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said_of_all}."
     about = Words(
         best_and_least(means),
         f"Share G of what a Gaussian leaves that the transformer learned, by KID {words.features(study.generation)}, "
-        f"{_AT_BEST}. 1: samples are as good as reconstructions; 0: as decoded "
+        f"{AT_BEST}. 1: samples are as good as reconstructions; 0: as decoded "
         f"Gaussian latents. {words.images(study.generation)}.",
-        _notes(study, means),
+        notes(study, means),
     )
     return SiteFigure(figure, trainings, f"{study.name}-share-learned", alt, words=about)
+
+
+def _to_the_edge(look: naming.AeStyle, values: list[float], said: list[str], marker: dict[str, object]) -> go.Scatter:
+    """Marks of G in the row of an autoencoder; an arrow at the edge for each that is `LOWEST` or less."""
+    symbols = ["arrow-left" if value < LOWEST else marker["symbol"] for value in values]
+    return go.Scatter(
+        x=[max(value, LOWEST) for value in values],
+        y=[look.label] * len(values),
+        name=look.label,
+        mode="markers",
+        showlegend=False,
+        marker={"color": look.colour, **marker, "symbol": symbols},
+        customdata=[[about, shown(value)] for about, value in zip(said, values, strict=True)],
+        hovertemplate="%{customdata[0]}: G %{customdata[1]}<extra></extra>",
+    )
 
 
 def best_and_least(means: pandas.DataFrame) -> str:
     """Whose latent space is learned best and least apart from its decoder: rows of `learnability.mean_of_trainings`.
 
     Those share a place whose means lie within two standard errors of their difference, where trainings tell them.
+    Those whose G cannot be told have no place.
     """
-    shares = findings.by_ae(means, "g_kid")
-    errors = findings.by_ae(means.assign(error=means["deviation"] / means["trainings"] ** 0.5), "error")
+    means = means.dropna(subset="g_kid")
+    shares, errors = findings.by_ae(means, "g_kid"), standard_errors(means)
+    if not shares:
+        return "What was learned apart from the decoder cannot be told of any latent space"
     best, least = (words.leaders(shares, errors=errors, highest=highest) for highest in (True, False))
     named = [words.named(found, len(shares)) for found in (best, least)]
     if len(shares) < 2:
@@ -140,6 +159,11 @@ def best_and_least(means: pandas.DataFrame) -> str:
         return "No latent space is clearly learned better apart from its decoder"
     verb, whose = ("is", "its") if len(best) == 1 else ("are", "their")
     return f"{named[0]} {verb} learned best apart from {whose} decoder, {named[1]} least"
+
+
+def standard_errors(means: pandas.DataFrame) -> dict[str, float]:
+    """Of G by autoencoder, over trainings: NaN of one training."""
+    return findings.by_ae(means.assign(error=means["deviation"] / means["trainings"] ** 0.5), "error")
 
 
 def floors_in_words(means: pandas.DataFrame) -> str:
@@ -157,11 +181,12 @@ def floors_in_words(means: pandas.DataFrame) -> str:
     return f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
 
 
-def _notes(study: StudyRows, means: pandas.DataFrame, *more: str) -> str:
-    """How many samples and trainings there are, and where they are from."""
+def notes(study: StudyRows, means: pandas.DataFrame, *more: str) -> str:
+    """How many samples and trainings there are, of which G cannot be told, and where the rows are from."""
     trainings = int(means["trainings"].max())
     seeds = "one training each" if trainings == 1 else f"up to {trainings} trainings each"
-    return f"{_samples(means)} samples a distance, {seeds}. {words.study_source(study.name, 'generation', *more)}"
+    said = [f"{_samples(means)} samples a distance, {seeds}.", learnability.not_told_in_words(means)]
+    return " ".join(filter(None, [*said, words.study_source(study.name, "generation", *more)]))
 
 
 def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
@@ -184,7 +209,8 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     test = rows.loc[rows["anchor"] == "test", "distance"]
     if len(test):
         _upright(figure, test.mean(), "test images", "center")
-    figure.update_xaxes(title=f"{label}, lower is better")
+    # without the features, which the subtitle has: a narrow screen would cut the title
+    figure.update_xaxes(title=f"{label.split(' (')[0]}, lower is better")
     _lay_out(figure, labels)
     said = "; ".join(
         f"{naming.ae_style(str(mean['ae'])).label} reconstructions {shown(KID_SCALE * mean['floor_kid'])}, samples "
@@ -195,10 +221,10 @@ def _distances(study: StudyRows, means: pandas.DataFrame) -> SiteFigure:
     columns = ["ae", "anchor", "distance", "n_samples"]
     about = Words(
         floors_in_words(means),
-        f"{words.bare(label)} to the reference images {words.features(study.generation)}: of samples {_AT_BEST}, and "
+        f"{words.bare(label)} to the reference images {words.features(study.generation)}: of samples {AT_BEST}, and "
         f"of anchors. {words.images(study.generation)}.",
         "The coloured line is what a perfect transformer would gain. All are of as many images as samples. "
-        f"{_notes(study, means, 'anchors')}",
+        f"{notes(study, means, 'anchors')}",
     )
     alt = f"{label} to the reference: {said}."
     return SiteFigure(figure, made[columns], f"{study.name}-anchors", alt, words=about)
@@ -250,9 +276,11 @@ def _lay_out(figure: go.Figure, labels: list[str]) -> None:
     )
 
 
-def _named(mean: pandas.Series) -> str:
-    """'FLUX.2 (G 0.83 ± 0.02)'."""
+def share_named(mean: pandas.Series) -> str:
+    """'FLUX.2 (G 0.83 ± 0.02)', or that G cannot be told."""
     label = naming.ae_style(str(mean["ae"])).label
+    if not mean["told"]:
+        return f"{label} (G cannot be told)"
     spread = "" if pandas.isna(mean["deviation"]) else f" ± {mean['deviation']:.2f}"
     return f"{label} (G {mean['g_kid']:.2f}{spread})".replace("-", "\N{MINUS SIGN}")
 

@@ -10,21 +10,10 @@ from lrcore.figures.embed import SiteTable
 from lrcore.results import learnability, naming
 from lrcore.results.study_rows import StudyRows
 
-CONFIDENCE = 0.95
-
 
 def shares(study: StudyRows) -> pandas.DataFrame:
-    """The rows of `learnability.mean_of_trainings` with `g_low` and `g_high`, the ends of G's interval.
-
-    A Student interval of `CONFIDENCE` over the trainings, which differ in their seed: NaN of one training. It does not
-    hold what other samples of the same trainings would change.
-    """
-    from scipy.special import stdtrit  # here, since it takes a while, which reports without G would wait for
-
-    means = learnability.mean_of_trainings(learnability.learned(study))
-    count = means["trainings"].astype(float)
-    reach = stdtrit((count - 1).where(count > 1), (1 + CONFIDENCE) / 2) * means["deviation"] / count**0.5
-    return means.assign(g_low=means["g_kid"] - reach, g_high=means["g_kid"] + reach)
+    """The rows of `learnability.mean_of_trainings`."""
+    return learnability.mean_of_trainings(learnability.learned(study))
 
 
 def table(study: StudyRows, means: pandas.DataFrame) -> SiteTable:
@@ -32,7 +21,7 @@ def table(study: StudyRows, means: pandas.DataFrame) -> SiteTable:
     frame = pandas.DataFrame(
         {
             "autoencoder": [naming.ae_style(str(ae)).label for ae in means["ae"]],
-            "G (KID) ↑": [share_text(value) for value in means["g_kid"]],
+            "G (KID) ↑": [share_text(g) if told else _NOT_TOLD for g, told in means[["g_kid", "told"]].to_numpy()],
             "95 % interval": [interval_text(row) for _, row in means.iterrows()],
             "trainings": means["trainings"],
             "samples": means["n_samples"],
@@ -42,11 +31,14 @@ def table(study: StudyRows, means: pandas.DataFrame) -> SiteTable:
     )
     caption = f"Share learned of each latent space in the study {study.name}, apart from the decoder"
     rows = means.drop(columns=["deviation"]).assign(deviation_of_trainings=means["deviation"])
-    return SiteTable(frame, f"{study.name}-g", caption, rows, _INTERVAL)
+    note = " ".join(filter(None, (_INTERVAL, learnability.not_told_in_words(means))))
+    return SiteTable(frame, f"{study.name}-g", caption, rows, note)
 
 
 def interval_text(row: pandas.Series) -> str:
-    """'0.79 to 0.87', or that one training tells none."""
+    """'0.79 to 0.87', or that one training tells none; '–' where G itself is not told."""
+    if not row["told"]:
+        return "–"
     if math.isnan(row["g_low"]):
         return "one training: not known"
     return f"{share_text(row['g_low'])} to {share_text(row['g_high'])}"
@@ -57,6 +49,7 @@ def share_text(share: float) -> str:
     return "–" if math.isnan(share) else f"{share:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
+_NOT_TOLD = "cannot be told"
 _FROM = {learnability.CHOICE: "chosen, measured anew", learnability.GRID: "best of the grid, which flatters a little"}
 _INTERVAL = (
     "The interval is over trainings that differ in their seed (Student, 95 %); it does not hold what other samples of "

@@ -162,7 +162,8 @@ def _led(best: Sequence[str], count: int) -> str:
 def _shares(subject: Subject, told: bool) -> str:
     """Whose latent space is learned best apart from its decoder, as a sentence with a space before it."""
     trainings = learnability.learned(subject.study)
-    return f" {best_and_least(learned.shares(subject.study))}." if told and trainings["ae"].nunique() > 1 else ""
+    several = trainings.loc[trainings["told"].astype(bool), "ae"].nunique() > 1
+    return f" {best_and_least(learned.shares(subject.study))}." if told and several else ""
 
 
 def _share(subject: Subject) -> str:
@@ -171,5 +172,7 @@ def _share(subject: Subject) -> str:
         return ""
     means = learned.shares(subject.study)
     row = means[means["ae"] == subject.ae].iloc[0]
+    if not row["told"]:
+        return f" {learnability.not_told_in_words(means[means['ae'] == subject.ae])}"
     interval = "" if math.isnan(row["g_low"]) else f" ({learned.interval_text(row)})"
     return f" Apart from the decoder its share learned is G {learned.share_text(row['g_kid'])}{interval}."

@@ -23,6 +23,7 @@ deviation was 0.022 (kernel distance, 400 samples, CIFAR-10). Where there are se
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from statistics import NormalDist
 
 import pandas
@@ -97,6 +98,18 @@ def assumed_deviation(n_samples: int) -> float:
     return ASSUMED_DEVIATION * max(1.0, math.sqrt(ASSUMED_SAMPLES / n_samples))
 
 
+def deviations_by_samples(study: StudyRows, counts: Iterable[int]) -> list[float]:
+    """The relative deviation between seeds of distances of so many samples each, as `above_noise` takes it to be.
+
+    Raises:
+        LrcoreError: as `findings.require_one_protocol`.
+    """
+    known = relative_deviation(study.repeated)
+    least = 0.0 if _freedom(study.repeated) >= findings.LEAST_FREEDOM else 1.0
+    assumed = [least * assumed_deviation(int(count)) for count in counts]
+    return [other if math.isnan(known) else max(known, other) for other in assumed]
+
+
 def above_noise(study: StudyRows) -> pandas.DataFrame:
     """How the best of each autoencoder (`StudyRows.best`) stands to its anchors; in the order of `StudyRows.best`.
 
@@ -108,7 +121,6 @@ def above_noise(study: StudyRows) -> pandas.DataFrame:
         LrcoreError: as `StudyRows.best`.
     """
     best, compared = study.best(), study.compared
-    known = relative_deviation(study.repeated)
     pool = findings.pool(findings.mean_over_seeds(compared))
     sizes = pool.dropna(subset="distance").groupby("ae").size()
     anew = compared is not study.generation
@@ -116,9 +128,7 @@ def above_noise(study: StudyRows) -> pandas.DataFrame:
     rows, run = study.anchors, compared.iloc[0]
     beside = [_anchors(rows, run, str(ae), int(count)) for ae, count in zip(best["ae"], best["n_samples"], strict=True)]
     found = found.assign(**{name: [anchors[name] for anchors in beside] for name in ANCHORS})
-    least = 0.0 if _freedom(study.repeated) >= findings.LEAST_FREEDOM else 1.0
-    assumed = [least * assumed_deviation(int(count)) for count in found["n_samples"]]
-    deviation = [other if math.isnan(known) else max(known, other) for other in assumed]
+    known, deviation = relative_deviation(study.repeated), deviations_by_samples(study, found["n_samples"])
     found = found.assign(deviation=deviation, assumed=[one > verdicts.known(known) for one in deviation])
     return found.assign(standing=[_standing(row) for _, row in found.iterrows()])
 

@@ -134,6 +134,8 @@ def _said(standings: pandas.DataFrame, label: str, learned: pandas.DataFrame, an
     lines += above_noise.sentences(standings, label)
     if without := [str(ae) for ae in standings["ae"] if ae not in set(learned["ae"])]:
         lines.append(f"No G of {', '.join(without)}: no distance of samples to reconstructions in these rows.")
+    if len(learned) and (note := learnability.not_told_in_words(learnability.mean_of_trainings(learned))):
+        lines.append(note)
     if not anew and standings["tried"].max() > 1:
         lines.append("The samples that chose the settings measure them, too: the lowest of many flatters a little.")
     return lines

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas
@@ -33,8 +33,8 @@ class StudyRows:
 
     `generation`: of the grid, by which the study chose the best setting of each autoencoder; `confirmed`: of the
     settings that were chosen, and of what was tried there, measured by other samples or in another network (often
-    none). Both are of the study's own transformer; `widths` is of other widths and of ways around it. So are `losses`.
-    `planned`: how much it is to hold, where that is known.
+    none). Both are of the study's own transformer, and so are `losses`; `widths` and `width_losses` are of other widths
+    and of ways around it. `planned`: how much it is to hold, where that is known.
     """
 
     name: str
@@ -46,6 +46,7 @@ class StudyRows:
     anchors: pandas.DataFrame
     widths: pandas.DataFrame
     planned: Planned | None = None
+    width_losses: pandas.DataFrame = field(default_factory=pandas.DataFrame)
 
     @property
     def partial(self) -> str:
@@ -197,16 +198,18 @@ def study_of(name: str, own: Mapping[str, pandas.DataFrame], planned: Planned | 
     rows = findings.completed(own["generation"])
     plain = findings.of_own_transformer(rows)
     screen, confirmed = _apart(rows[plain]) if plain.any() else (rows.head(0), rows.head(0))
+    losses, of_widths = _plain_losses(own["losses"], screen) if len(screen) else (own["losses"], own["losses"].head(0))
     return StudyRows(
         name,
         screen,
         confirmed,
         own["reconstruction"],
         own["latents"],
-        _plain_losses(own["losses"], screen) if len(screen) else own["losses"],
+        losses,
         own["anchors"],
         rows[~plain],
         planned,
+        of_widths,
     )
 
 
@@ -229,10 +232,11 @@ def _settings(rows: pandas.DataFrame) -> int:
     return len(rows[findings.SETTING].drop_duplicates())
 
 
-def _plain_losses(losses: pandas.DataFrame, generation: pandas.DataFrame) -> pandas.DataFrame:
-    """Those of the transformer that `generation` is of."""
+def _plain_losses(losses: pandas.DataFrame, generation: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """Those of the transformer that `generation` is of, and those of others."""
     width, skip = generation["width"].iloc[0], generation["skip"].iloc[0]
-    return losses[losses["width"].fillna(width).eq(width) & losses["skip"].replace("", skip).eq(skip)]
+    plain = losses["width"].fillna(width).eq(width) & losses["skip"].replace("", skip).eq(skip)
+    return losses[plain], losses[~plain]
 
 
 def _place(name: str) -> tuple[float, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import pandas
@@ -11,6 +12,7 @@ import sample_data
 from figure_rows import BASE, generation_rows, study, with_choice
 
 from lrcore.errors import LrcoreError
+from lrcore.figures import labels, share_tradeoff
 from lrcore.figures.learnability import (
     apart_from_decoder,
     best_and_least,
@@ -50,6 +52,25 @@ def test_samples_stand_between_their_anchors(measured: StudyRows) -> None:
     assert shown.figure.layout.xaxis.title.text == "KID × 1000, lower is better"
     assert shown.words.title.startswith("Reconstructions alone are at 18 % (FLUX.2) to 41 % (SD)")
     assert set(shown.rows["anchor"]) == {"samples", "test", "reconstructions", "gaussian", "noise"}
+
+
+def test_thirteen_names_of_the_scatter_lie_on_nothing(measured: StudyRows) -> None:
+    shown = share_tradeoff.share_against_fidelity(measured)
+    (left, right), (low, high) = shown.figure.layout.xaxis.range, shown.figure.layout.yaxis.range
+    named = [note for note in shown.figure.layout.annotations if note.text.startswith("<b>")]
+    in_legend = {trace.name for trace in shown.figure.data if trace.name and trace.showlegend is not False}
+    texts = {note.text[3:-4] for note in named}
+    assert len(shown.rows) == 13 and len(texts | in_legend) >= 13 and not texts & in_legend
+    places = {("center", "bottom"): "top center", ("center", "top"): "bottom center"}
+    for plot in labels.PLOTS:
+        boxes = []
+        for note in named:
+            x, y = (note.x - left) / (right - left), (note.y - low) / (high - low)
+            side = {"left": "right", "right": "left", "center": "center"}[note.xanchor]
+            above = {"bottom": "top", "top": "bottom", "middle": "middle"}[note.yanchor]
+            place = places.get((note.xanchor, note.yanchor), f"{above} {side}")
+            boxes.append(labels.box(labels.Name(x, y, [note.text[3:-4]], 17), place, plot))
+        assert not [pair for pair in itertools.combinations(boxes, 2) if labels._overlap(*pair)]
 
 
 def test_words_say_by_which_samples() -> None:
@@ -100,3 +121,30 @@ def test_titles_say_no_more_than_trainings_tell() -> None:
     rows = pandas.DataFrame({"ae": ["sd", "rae"], "floor_kid": [1.0, 1.0], "kid": [-1.0, 4.0]})
     assert floors_in_words(rows) == "Reconstructions alone are at 25 % (RAE) of the samples' distance"
     assert floors_in_words(rows.head(1)) == "Distances of samples, and of what they can be held against"
+
+
+def test_what_cannot_be_told_has_no_mark_and_is_named() -> None:
+    rows = generation_rows()
+    gaussian = rows["gaussian_kid"].mask(rows["ae"] == "rae", 1e-6).mask(rows["ae"] == "sd", 0.006)
+    some = study(rows.assign(gaussian_kid=gaussian))
+    shares = apart_from_decoder(some).choices["share learned"]
+    assert not [trace for trace in shares.figure.data if trace.name == "RAE"]
+    assert [note.y for note in shares.figure.layout.annotations if note.text == "cannot be told"] == ["RAE"]
+    sd = [trace for trace in shares.figure.data if trace.name == "SD"]
+    assert [trace.x[0] for trace in sd[:1]] == [-1.0] and sd[0].marker.symbol == ("arrow-left",)
+    assert sd[0].customdata[0][1] == "\N{MINUS SIGN}2"
+    assert shares.figure.layout.xaxis.range[0] > -1.5
+    assert shares.words.title == "FLUX.2 is learned best apart from its decoder, SD least"
+    assert "G cannot be told of RAE" in shares.words.notes and "RAE (G cannot be told)" in shares.alt
+    assert learned_in_words({"toy": some}).endswith("is not clearly more than noise there.")
+    none = study(rows.assign(gaussian_kid=1e-6))
+    assert learned_in_words({"toy": none}).startswith("In study `toy` G cannot be told of SD, FLUX.1, FLUX.2, RAE:")
+    title = apart_from_decoder(none).choices["share learned"].words.title
+    assert title == "What was learned apart from the decoder cannot be told of any latent space"
+
+
+def test_the_title_of_an_axis_leaves_the_features_to_the_subtitle() -> None:
+    """They would be cut on a narrow screen."""
+    shown = apart_from_decoder(study(generation_rows())).choices["distances"]
+    assert shown.figure.layout.xaxis.title.text == "KD × 1000, lower is better"
+    assert "EfficientNet-Lite0" in shown.words.subtitle

@@ -134,3 +134,21 @@ def begun() -> StudyRows:
     """A study with a single training of one autoencoder."""
     rows = generation_rows(aes=("sd",))
     return study(rows[(rows["trainp"] == "ln") & (rows["trainshift"] == 1.0) & (rows["repa"] == "none")])
+
+
+def with_anchors(rows: StudyRows, noise: float = 0.3, test: float = 1e-4) -> StudyRows:
+    """The study with anchors in the features of its grid, at every number of samples.
+
+    `noise`: kernel distance of decoded noise; `test`: that of test images to the reference.
+    """
+    same = {"feature_network": "efficientnet_lite0", "feature_protocol": "toy", "n_reference": 1024}
+    made = [
+        {"ae": ae, "anchor": anchor, "target": target, "n_samples": count, "kid": kid, "fid": 1000 * kid, **same}
+        for ae in rows.generation["ae"].unique()
+        for count in (64, 128)
+        for anchor, target, kid in (
+            ("test", "reference", test), ("noise", "reconstructions", noise), ("gaussian", "reconstructions", 0.25),
+            ("reconstructions", "reference", 0.002), ("gaussian", "reference", 0.25), ("noise", "reference", noise),
+        )
+    ]  # fmt: skip
+    return dataclasses.replace(rows, anchors=pandas.DataFrame(made))
