@@ -97,7 +97,8 @@ def means_in_words(measured: pandas.DataFrame) -> str:
     count = measured["image"].nunique()
     images = "this image" if count == 1 else f"these {count} images"
     if exact := [ae for ae in means if measured.loc[measured["ae"] == ae, "identical"].all()]:
-        return f"{words.named(exact, len(means))} {'loses' if len(exact) == 1 else 'lose'} nothing of {images}"
+        verb = "loses" if len(exact) == 1 else "lose"
+        return words.capital(f"{words.named(exact, len(means))} {verb} nothing of {images}")
     most, least = words.leaders(means, highest=True), words.leaders(means)
     if len(means) < 2 or set(most) & set(least):
         return f"What reconstructions keep of {images}"

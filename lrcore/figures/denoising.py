@@ -66,13 +66,13 @@ def finding(rows: pandas.DataFrame) -> str:
     if lowest["ratio"] + 2 * lowest["standard_error"] >= 1:
         return "No model is clearly better than a linear denoiser"
     found = words.leaders(findings.by_ae(each, "ratio"), errors=findings.by_ae(each, "standard_error"))
-    share = numbers.percent(1 - lowest["ratio"], signed=False)
-    where = f"{share} at t {lowest['t_low']:.1f} to {lowest['t_high']:.1f}"
+    share, named = numbers.percent(1 - lowest["ratio"], signed=False), words.capital(words.named(found, count))
+    where = f", at t {lowest['t_low']:.1f} to {lowest['t_high']:.1f}"
     if count == 1:
-        return f"{words.named(found, count)} is up to {where} below a linear denoiser"
+        return f"{named} is up to {share} below a linear denoiser{where}"
     if len(found) == 1:
-        return f"{words.named(found, count)} is furthest below a linear denoiser: {where}"
-    return f"{words.named(found, count)} are furthest below a linear denoiser: up to {where}"
+        return f"{named} is furthest below a linear denoiser: by {share}{where}"
+    return f"{named} are furthest below a linear denoiser: by up to {share}{where}"
 
 
 def _extremes(rows: pandas.DataFrame) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pandas
 
 from lrcore.errors import LrcoreError
+from lrcore.figures import style
 from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.results import agreement, findings, naming, numbers
 from lrcore.results.evidence import evidence
@@ -79,18 +80,29 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
     label = escaped(findings.label(settings))
-    named = [
-        f"{ae_name(row['ae'])} ({aligned(row['distance'])}; {escaped(row['trainp'])}, train shift "
-        f"{row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}, "
-        f"{naming.repa_label(row['repa'])}, step {row['step']:,})"
+    said = [
+        [
+            escaped(row["trainp"]),
+            f"train shift {row['trainshift']:.2f}",
+            f"sample shift {row['sampleshift']:.2f}",
+            naming.repa_label(row["repa"]),
+            f"step {row['step']:,}",
+        ]
         for _, row in best.iterrows()
     ]
+    # what many have in common is said once
+    common = [part for part in said[0] if len(said) > style.FEW and all(part in parts for parts in said)]
+    named = []
+    for (_, row), parts in zip(best.iterrows(), said, strict=True):
+        own = ", ".join(part for part in parts if part not in common)
+        named.append(f"{ae_name(row['ae'])} ({aligned(row['distance'])}{f'; {own}' if own else ''})")
+    of_all = f" All are at {', '.join(common)}." if common else ""
     study = str(generation["study"].iloc[0])
     seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
     trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
     return (
         f"Study {code(study)}, {label} of {trainings}, the best of {best_of(settings)}, lowest first: "
-        f"{', '.join(named)}."
+        f"{', '.join(named)}.{of_all}"
     )
 
 
