@@ -292,7 +292,17 @@ def _spreads(study: StudyRows, published: pandas.DataFrame) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["parameter", "ae", "published", "here", "fewer"])
 
 
+_MOST_TICKS = 7
+"""So many percentages stand beside one another on a narrow screen."""
+
+
 def _ticks(limits: Sequence[float]) -> list[float]:
-    """1, 2 and 5 in every decade of a log axis whose range is given in log10."""
+    """1, 2 and 5, or where these are too many 1 and 3, in every decade of a log axis whose range is given in log10.
+
+    >>> _ticks([-2.1, -0.9])[:4], _ticks([-3, -0.4])[:4]
+    ([0.001, 0.002, 0.005, 0.01], [0.001, 0.003, 0.01, 0.03])
+    """
     decades = range(math.floor(limits[0]), math.ceil(limits[1]) + 1)
-    return [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    several, few = ([digit * 10.0**decade for decade in decades for digit in digits] for digits in ((1, 2, 5), (1, 3)))
+    inside = [tick for tick in several if limits[0] <= math.log10(tick) <= limits[1]]
+    return several if len(inside) <= _MOST_TICKS else few

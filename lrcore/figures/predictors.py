@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import pandas
@@ -36,7 +37,9 @@ def predictors(study: StudyRows) -> SiteFigure:
     if not metrics:
         raise LrcoreError(f"no rows: study {study.name} has no property of a latent space beside a distance")
     tau = agreement.of_predictors(best, latents).set_index("predictor")["tau"]
-    titles = [f"{DIAGNOSTICS[metric]}<br>τ {tau_text(float(tau.get(metric, math.nan)))}" for metric in metrics]
+    titles = [
+        f"{_in_lines(DIAGNOSTICS[metric])}<br>τ {tau_text(float(tau.get(metric, math.nan)))}" for metric in metrics
+    ]
     lines = math.ceil(len(metrics) / 2)
     figure = make_subplots(
         lines, 2, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.42 / lines, horizontal_spacing=0.06
@@ -71,6 +74,16 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
+
+
+_PANEL = 21
+"""Letters of a title that a panel of two has room for on a narrow screen."""
+
+
+def _in_lines(title: str) -> str:
+    """The title, in lines if it is a long one; an arrow stays with its word."""
+    whole = title.replace(" ↓", "\N{NO-BREAK SPACE}↓").replace(" ↑", "\N{NO-BREAK SPACE}↑")
+    return title if len(title) <= _PANEL else "<br>".join(textwrap.wrap(whole, _PANEL, break_on_hyphens=False))
 
 
 def finding(taus: Mapping[str, float]) -> str:

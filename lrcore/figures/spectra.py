@@ -102,7 +102,10 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
     groups = rows.groupby(["metric", "ae"])
     rows = rows.assign(rank=(groups.cumcount() + 0.5) / groups["value"].transform("size"))
     titles = [name for metric, name in CHANNEL_METRICS.items() if metric in set(rows["metric"])]
-    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=0.12)
+    # many lines need the width, and their legend that of the screen: one panel stands below the other
+    stacked = rows["ae"].nunique() > MOST_LINES and len(titles) > 1
+    lines, columns = (len(titles), 1) if stacked else (1, len(titles))
+    figure = make_subplots(lines, columns, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=0.16)
     for column, (metric, name) in enumerate(CHANNEL_METRICS.items(), start=1):
         for ae in naming.in_order(rows.loc[rows["metric"] == metric, "ae"]):
             look, part = naming.ae_style(ae), rows[(rows["metric"] == metric) & (rows["ae"] == ae)]
@@ -118,11 +121,15 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
                 text=part["index"],
                 hovertemplate=f"{look.label}, channel %{{text}}: {name} %{{y:.3g}}<extra></extra>",
             )
-            figure.add_trace(trace, 1, column)
+            figure.add_trace(trace, *((column, 1) if stacked else (1, column)))
     study = str(rows["study"].iloc[0])
     figure.update_layout(template=style.TEMPLATE, height=380, margin={"t": 30, "b": 90}, legend=style.LEGEND_BELOW)
     figure.update_annotations(font_size=12)
     figure.update_xaxes(title="channels, sorted", tickformat=".0%", range=[0, 1])
+    if stacked:
+        figure.update_xaxes(title="", row=1)
+        figure.update_layout(height=620)
+        style.legend_of_many(figure, rows["ae"].nunique())
     ends = groups["value"].agg(["min", "max"])
     said = "; ".join(
         f"{naming.ae_style(ae).label} {CHANNEL_METRICS[metric]} {shown(float(low))} to {shown(float(high))}"
@@ -135,7 +142,7 @@ def channel_statistics(latents: pandas.DataFrame) -> SiteFigure:
         f"Normal noise has standard deviation 1 and excess kurtosis 0. {words.study_source(study, 'latents')}",
     )
     alt = f"Values of every channel. {said}."
-    return SiteFigure(figure, rows, f"{study}-channels", alt, words=about, min_width=520)
+    return SiteFigure(figure, rows, f"{study}-channels", alt, words=about, min_width=0 if stacked else 520)
 
 
 def uneven(rows: pandas.DataFrame) -> str:

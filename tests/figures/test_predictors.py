@@ -10,7 +10,8 @@ import pytest
 from figure_rows import BASE, generation_rows, study
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.predictors import expected, finding, predictors
+from lrcore.figures.latents import DIAGNOSTICS
+from lrcore.figures.predictors import _in_lines, expected, finding, predictors
 
 
 def test_predictors() -> None:
@@ -72,3 +73,9 @@ def test_what_is_expected_of_each_property_is_said() -> None:
     assert expected(["ifd"]) == "A low distance is expected to go with low iFD."
     made = predictors(study(generation_rows()))
     assert expected(["ifd"]) in made.words.notes and made.figure.layout.yaxis.title.text == "best FD"
+
+
+def test_long_titles_of_panels_break() -> None:
+    assert _in_lines("iFD, great circles ↓") == "iFD, great circles ↓"
+    assert _in_lines("high-frequency energy ↓") == "high-frequency<br>energy\N{NO-BREAK SPACE}↓"
+    assert all(len(line) <= 21 for name in DIAGNOSTICS.values() for line in _in_lines(name).split("<br>"))

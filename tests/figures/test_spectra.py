@@ -6,6 +6,7 @@ from sample_data import CHANNELS, latent_rows
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.spectra import channel_statistics, power_spectrum, steepest, uneven
+from lrcore.results import naming
 
 
 @pytest.fixture
@@ -30,6 +31,14 @@ def test_channels_are_sorted_and_stand_at_their_rank(rows):
     assert (list(deviation.y), list(deviation.x)) == ([0.9, 1.1], [0.25, 0.75])
     assert list(kurtosis.y) == [-0.3, 0.2] and list(kurtosis.text) == [1, 0]
     assert "SD standard deviation 0.9 to 1.1" in made.alt
+
+
+def test_panels_of_many_lines_stand_below_one_another():
+    rows = pandas.DataFrame([row.__dict__ for ae in naming.AES for row in latent_rows(ae)]).assign(study="toy")
+    made = channel_statistics(rows)
+    first, second = made.figure.layout.yaxis.domain, made.figure.layout.yaxis2.domain
+    assert made.figure.layout.xaxis.domain == made.figure.layout.xaxis2.domain == (0, 1) and first[0] > second[1]
+    assert made.min_width == 0 and len({trace.name for trace in made.figure.data}) == 13
 
 
 def test_nothing_measured_is_said(rows):

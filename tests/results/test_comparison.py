@@ -24,7 +24,7 @@ def tables(name: str, aes: tuple[str, ...], anchored: bool = True, **changed: ob
         [
             {"study": name, "ae": ae, "anchor": anchor, "target": "reference", "fid": fid, "kid": fid / 1000,
              "n_samples": 64, "feature_network": "efficientnet_lite0", "feature_protocol": "toy",
-             "reference": "toy/train"}
+             "reference": "toy/train", "n_reference": 1024}
             for ae in aes for anchor, fid in (("noise", 60.0), ("gaussian", 32.0), *ENDS)
         ]
     )  # fmt: skip
