@@ -237,7 +237,8 @@ def _name(figure: go.Figure, points: pandas.DataFrame, edge: float) -> None:
         taken += _name_line(figure, text, (y - low) / (high - low), y, taken)
     order = sorted(range(len(every)), key=lambda one: not points["front"].iloc[one])
     places = dict(zip(order, roomy([every[one] for one in order], taken), strict=True))
-    named = [one for one in order if places[one]]
+    # at a corner of its mark, it may be nearer to another one
+    named = [one for one in order if places[one] in ("middle right", "middle left", "top center", "bottom center")]
     name_points(figure, [every[one] for one in named], [places[one] for one in named], **style.ON_PAGE)
     shown_names = {every[one].lines[0] for one in named}
     figure.for_each_trace(lambda trace: trace.update(showlegend=trace.name not in shown_names) if trace.name else None)
