@@ -37,13 +37,14 @@ GAUSSIAN, RECONSTRUCTIONS = "Gaussian latents", "reconstructions"
 
 
 def tradeoff_of(study: StudyRows, metric: str = "lpips_vgg", baseline: str = "sd") -> Embedded:
-    """The figure that shows a study's learnability: G where its rows have one, and the plain distance.
+    """The figure that shows a study's learnability: G where its rows have one beside `metric`, and the plain distance.
 
     Raises:
-        LrcoreError: as `tradeoff.of_study` and `share_against_fidelity`.
+        LrcoreError: as `tradeoff.of_study`.
     """
     plain = tradeoff.of_study(study, metric, baseline)
-    if not learnability.has_shares(study):
+    kept = study.reconstruction.loc[study.reconstruction["metric"] == metric, "ae"]
+    if not set(shares.learned(study)["ae"]) & set(kept):
         return plain
     return Switch({"share learned": share_against_fidelity(study, metric), "distance": plain}, label="Learnability by")
 

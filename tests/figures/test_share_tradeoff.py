@@ -119,5 +119,11 @@ def test_a_study_without_g_shows_the_plain_distance() -> None:
     old = study(generation_rows().assign(reconstruction_kid=math.nan))
     plain = share_tradeoff.tradeoff_of(old)
     assert isinstance(plain, SiteFigure) and plain.name == "toy-tradeoff"
+    some = study(
+        generation_rows().assign(reconstruction_kid=lambda rows: rows["reconstruction_kid"].where(rows["ae"] == "sd"))
+    )
+    without_sd = dataclasses.replace(some, reconstruction=some.reconstruction.query("ae != 'sd'"))
+    assert isinstance(share_tradeoff.tradeoff_of(some), Switch)
+    assert isinstance(share_tradeoff.tradeoff_of(without_sd), SiteFigure)
     with pytest.raises(LrcoreError, match="no autoencoder has both a distance of samples to reconstructions and lpips"):
         share_tradeoff.share_against_fidelity(old)
