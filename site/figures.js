@@ -126,9 +126,10 @@
   function inTheDark({ data, layout }) {
     const traces = data.map((trace) => {
       const marker = recoloured(trace.marker);
-      const shown = { ...trace, marker, line: recoloured(trace.line), textfont: recoloured(trace.textfont) };
+      const shown = { ...trace, marker };
+      for (const part of ["line", "textfont", "error_x", "error_y"]) shown[part] = recoloured(trace[part]);
       if (marker?.opacity < 1) shown.marker = { ...marker, opacity: Math.min(1, marker.opacity + FAINT) };
-      for (const part of ["marker", "line", "textfont"]) if (shown[part] === undefined) delete shown[part];
+      for (const part of Object.keys(shown)) if (shown[part] === undefined) delete shown[part];
       return shown;
     });
     const annotations = layout.annotations?.map((one) => (one.font ? { ...one, font: recoloured(one.font) } : one));

@@ -182,12 +182,13 @@ def _marker(point: pandas.Series, metric: naming.Metric, edge: float) -> go.Scat
         y=[point["g_kid"] if inside else edge],
         name=look.label,
         mode="markers",
+        # an open symbol's line has its colour, which a dark page lightens
         marker={
             "color": look.colour,
             "symbol": symbol,
             "size": _SIZE,
             "opacity": 1,
-            "line": {"width": 2, "color": look.colour},
+            "line": {"width": 2 if symbol.endswith("-open") else 0},
         },
         error_y={"array": ends[:1], "arrayminus": ends[1:], "color": look.colour, "thickness": 1.5, "width": 3}
         if known
