@@ -38,7 +38,7 @@ from lrcore.stages.autoencoder import autoencoder_folder, needs_training
 from lrcore.stages.comparing import comparison, described
 from lrcore.stages.custom import unknown_until_run
 from lrcore.stages.diagnostics import diagnostics_done
-from lrcore.stages.generation import evaluations_done, row_recipe
+from lrcore.stages.evaluations import counted, evaluations_done, row_recipe
 from lrcore.stages.reconstruction import reconstruction_done
 from lrcore.stages.training import diverged, state_path, steps_left
 from lrcore.stages.workspace import Workspace
@@ -112,7 +112,8 @@ def status_of(work: Workspace, now: float) -> Status:
     losses = read_losses(work.folders.data)
     losses = losses[losses.study == study.name]
     wanted = len(study.training.evaluate_at) * len(study.evaluation.sampleshifts)
-    done = {cell: _evaluations_done(work, cell, rows) for cell in study.cells}
+    grid = counted(work)
+    done = {cell: _evaluations_done(grid, cell, rows) for cell in study.cells}
     trained = [ae for ae in aes if study.autoencoders[ae].origin == "trained"]
     untrained = [ae for ae in trained if needs_training(work, ae)]
     known = [ae for ae in aes if _recipe_known(work, ae)]

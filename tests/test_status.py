@@ -30,7 +30,7 @@ from lrcore.runtime.heartbeat import (
 from lrcore.runtime.interruption import StopRequest
 from lrcore.runtime.tensor_files import save_tensors
 from lrcore.stages.autoencoder import autoencoder_folder
-from lrcore.stages.generation import row_recipe
+from lrcore.stages.evaluations import row_recipe
 from lrcore.stages.training import snapshot_path, state_path, training_folder
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study

@@ -26,7 +26,8 @@ from lrcore.runtime.files import write_json
 
 SAMPLING, SAMPLING_GRAPH = "sampling", "sampling graph"
 TRAINING, TRAINING_GRAPH = "training", "training graph"
-PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH)
+JUDGE = "judge"
+PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH, JUDGE)
 """What can pass by itself; a graph is of use only where its part has passed, too."""
 
 CHUNK_TOKENS = 16_384

@@ -12,6 +12,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
 from lrcore.figures.markdown import ae_name, code, escaped
+from lrcore.records import paired
 from lrcore.results import agreement, findings, naming, numbers
 from lrcore.results.evidence import evidence
 from lrcore.results.numbers import aligned, shown
@@ -21,7 +22,8 @@ from lrcore.spec.study import NO_REPA
 
 
 def protocol(generation: pandas.DataFrame) -> str:
-    """How the distances of one study were measured: samples, sampler, features, reference.
+    """How the distances of one study were measured: samples, sampler, features, reference, and how far features in
+    half precision move a distance.
 
     Raises:
         LrcoreError: no rows, or two protocols.
@@ -42,7 +44,21 @@ def protocol(generation: pandas.DataFrame) -> str:
     )
     if findings.label(generation) != "FID":
         text += " It is not FID, and must not be compared with any published FID."
-    return text
+    return text + _half_precision(generation)
+
+
+def _half_precision(generation: pandas.DataFrame) -> str:
+    """What half precision costs, by the pairs of the rows; "" of rows in float32."""
+    if not paired.is_half(generation).any():
+        return ""
+    apart = generation["apart"].dropna() if "apart" in generation else pandas.Series(dtype=float)
+    text = " Features are in half precision. "
+    if apart.empty:
+        return text + "No evaluation has been measured in float32 beside it yet."
+    return text + (
+        f"Of {len(apart)} evaluations the same samples were measured in float32, too: the distance differs by at most "
+        f"{100 * apart.max():.2g} %. Float32 decides which setting is best."
+    )
 
 
 def measured_again(study: StudyRows) -> str:

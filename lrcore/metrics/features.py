@@ -42,7 +42,8 @@ ROWS = 2048
 class FeatureNetwork:
     """A frozen network: uint8 images (B, 3, H, W) to float32 features (B, dim), on its device.
 
-    `sha256` is that of the file the weights came from; `protocol` says what happens before the network.
+    `sha256` is that of the file the weights came from; `protocol` says what happens before the network, and in which
+    number format it runs where that is not float32; `chunk` images go through it at a time.
     """
 
     name: str
@@ -51,6 +52,7 @@ class FeatureNetwork:
     protocol: str
     device: torch.device
     extract: Callable[[Tensor], Tensor]
+    chunk: int = CHUNK
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Features of one batch, without gradients.
@@ -111,12 +113,13 @@ def check_feature_network(name: str) -> None:
 def statistics(network: FeatureNetwork, batches: Iterable[Tensor]) -> GaussianStatistics:
     """Mean and covariance of the features of uint8 batches (B, 3, H, W) of one image size.
 
-    The images are cut anew into chunks of `CHUNK`, so the result is the same, bit for bit, however they were batched.
+    The images are cut anew into chunks of the network's size, so the result is the same, bit for bit, however they were
+    batched.
     """
     # float64 does not exist on every accelerator.
     device = network.device if network.device.type == "cuda" else "cpu"
     collected = GaussianStatistics(network.dim, device)
-    for features in in_rows((network(chunk) for chunk in in_rows(batches, CHUNK)), ROWS):
+    for features in in_rows((network(chunk) for chunk in in_rows(batches, network.chunk)), ROWS):
         collected.update(features)
     return collected
 
@@ -125,7 +128,7 @@ def all_features(network: FeatureNetwork, batches: Iterable[Tensor]) -> Tensor:
     """Features (N, dim), float32, of uint8 batches as for `statistics`; on the network's device, which is not waited
     for."""
     none = torch.empty(0, network.dim, device=network.device)
-    return torch.cat([none, *(network(chunk) for chunk in in_rows(batches, CHUNK))])
+    return torch.cat([none, *(network(chunk) for chunk in in_rows(batches, network.chunk))])
 
 
 def in_rows(batches: Iterable[Tensor], size: int) -> Iterator[Tensor]:
@@ -140,6 +143,16 @@ def in_rows(batches: Iterable[Tensor], size: int) -> Iterator[Tensor]:
                 waiting = [joined[size:]]
     if sum(map(len, waiting)):
         yield torch.cat(waiting)
+
+
+def beside(a: FeatureNetwork, b: FeatureNetwork) -> FeatureNetwork:
+    """Both networks of one device as one: the features of `a`, then those of `b`, each as if it were alone."""
+
+    def extract(pixels: Tensor) -> Tensor:
+        return torch.cat([all_features(network, [pixels]) for network in (a, b)], dim=1)
+
+    protocol = f"{a.protocol}; {b.protocol}"
+    return FeatureNetwork(a.name, a.dim + b.dim, a.sha256, protocol, a.device, extract, max(a.chunk, b.chunk))
 
 
 def statistics_of(features: Tensor) -> GaussianStatistics:

@@ -19,8 +19,8 @@ from lrcore.stages import choice
 from lrcore.stages.autoencoder import uses_features
 from lrcore.stages.custom import unknown_until_run
 from lrcore.stages.engine import left_to_do
+from lrcore.stages.evaluations import evaluations_done, evaluations_missing
 from lrcore.stages.features import features_are_stored
-from lrcore.stages.generation import evaluations_done, evaluations_missing
 from lrcore.stages.latent_shape import has_posterior, latent_shape
 from lrcore.stages.latent_shards import ShardPlan
 from lrcore.stages.latents import shard_plan, shard_settings

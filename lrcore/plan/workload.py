@@ -20,7 +20,8 @@ from lrcore.spec.study import Cell, Evaluation, needs_encoder
 from lrcore.stages import anchors, choice, diagnostics, samples
 from lrcore.stages.autoencoder import normalisation_path, taef2_moments_path, training_checkpoint, uses_features
 from lrcore.stages.diagnostics import Part
-from lrcore.stages.generation import evaluations_done, evaluations_missing, stacks
+from lrcore.stages.evaluations import evaluations_done, evaluations_missing
+from lrcore.stages.generation import stacks
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.scale import GUARDED_IMAGES, scale_path
 from lrcore.stages.todo import Todo

@@ -33,6 +33,11 @@ def losses_folder(data: Path, study: str) -> Path:
     return Path(data) / "losses" / f"study={_checked_name(study)}"
 
 
+def paired_folder(data: Path, study: str) -> Path:
+    """`<data>/paired/study=<study>`."""
+    return Path(data) / "paired" / f"study={_checked_name(study)}"
+
+
 def planned_path(data: Path, study: str) -> Path:
     """`<data>/planned/study=<study>/planned.json`."""
     return Path(data) / "planned" / f"study={_checked_name(study)}" / "planned.json"

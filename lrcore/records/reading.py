@@ -57,6 +57,11 @@ def read_anchors(data: Path | str = "data") -> pandas.DataFrame:
     return _read(Path(data) / "anchors", AnchorRow, partitioned=True)
 
 
+def read_paired(data: Path | str = "data") -> pandas.DataFrame:
+    """Evaluations of samples both in half precision and in float32, see `records.paired`; with the column `study`."""
+    return _read(Path(data) / "paired", GenerationRow, partitioned=True)
+
+
 def read_losses(data: Path | str = "data") -> pandas.DataFrame:
     """The training losses of every study, with the column `study`."""
     return _read(Path(data) / "losses", LossRow, partitioned=True)

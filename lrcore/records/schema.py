@@ -3,6 +3,7 @@
     data/generation/study=<name>/<run>.parquet        one row per evaluation
     data/reconstruction/study=<name>/<ae>.parquet     one row per autoencoder and metric
     data/latents/study=<name>/<ae>.parquet            one row per autoencoder, latent metric and channel or frequency
+    data/paired/study=<name>/<run>.parquet            evaluations in half precision, the same samples in float32
     data/anchors/study=<name>/<ae>.parquet            one row per autoencoder, anchor, and way of measuring
     data/losses/study=<name>/<run>.parquet            one row per training run, interval of steps and bin of t
     data/atlas/<source>.parquet                       figures from the literature, made from data/atlas/sources/*.csv
@@ -92,6 +93,9 @@ class GenerationRow:
     lrcore_version: str
     schema_version: int = SCHEMA_VERSION
 
+
+HALF_PRECISION = "; convolutions in half precision"
+"""In a `feature_protocol`: behind it stand the number format and what was done about its rounding."""
 
 DISTANCE_PROTOCOL = (
     "dataset", "resolution", "feature_network", "feature_sha256", "feature_protocol", "score", "n_samples",
@@ -309,6 +313,7 @@ TABLES: Mapping[str, tuple[type, Sequence[str]]] = {
     "latents": (LatentRow, LATENTS_KEY),
     "losses": (LossRow, LOSSES_KEY),
     "anchors": (AnchorRow, ANCHORS_KEY),
+    "paired": (GenerationRow, GENERATION_KEY),
 }
 """What studies measure: the folder under `data/`, its row class, and the columns that no two of its rows share."""
 

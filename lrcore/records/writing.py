@@ -22,6 +22,7 @@ from lrcore.records.paths import (
     generation_folder,
     latents_folder,
     losses_folder,
+    paired_folder,
     reconstruction_folder,
 )
 from lrcore.records.reading import read_rows
@@ -106,6 +107,11 @@ def _comparable(value: Any) -> Any:
 def write_generation(data: Path, study: str, run: str, rows: Sequence[GenerationRow]) -> None:
     """Add the rows of training run `run` (a file name without its ending)."""
     upsert(generation_folder(data, study) / f"{run}.parquet", rows, GENERATION_KEY)
+
+
+def write_paired(data: Path, study: str, run: str, rows: Sequence[GenerationRow]) -> None:
+    """Add rows of pairs of training run `run`, all in one precision: a file is of one recipe."""
+    upsert(paired_folder(data, study) / f"{run}.parquet", rows, GENERATION_KEY)
 
 
 def write_reconstruction(data: Path, study: str, ae: str, rows: Sequence[ReconstructionRow]) -> None:

@@ -18,7 +18,7 @@ import pandas
 
 from lrcore.errors import LrcoreError, unknown
 from lrcore.flow.shapes import SHAPES
-from lrcore.records import schema
+from lrcore.records import paired, schema
 from lrcore.results.numbers import value_text
 from lrcore.spec.study import NO_REPA, NO_SKIP, SELF_REPA
 
@@ -114,7 +114,8 @@ def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
     """One row per setting and step: `SETTING`, step, seeds, distance, `SCORES`, feature_network, score, n_samples.
 
     `distance` is the one that decides (`deciding`). It and the scores are means over training and sampling seeds,
-    `seeds` their number; NaN where one of them diverged. Sorted.
+    `seeds` their number; NaN where one of them diverged. Rows in half precision have theirs in float32, too, `whole`
+    (`records.paired`). Sorted.
 
     Raises:
         LrcoreError: as `require_one_protocol`.
@@ -124,12 +125,14 @@ def mean_over_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
     groups = rows.assign(distance=deciding(rows)).groupby([*SETTING, "step"])
     found = pandas.DataFrame({name: groups[name].agg(_mean_or_nan) for name in ("distance", *SCORES)})
     alike = {name: rows[name].iloc[0] for name in ("feature_network", "score", "n_samples")}
+    if "whole" in rows:
+        found["whole"] = groups["whole"].agg(_mean_or_nan)
     return found.assign(seeds=groups.size()).reset_index().assign(**alike)
 
 
 def best_settings(settings: pandas.DataFrame) -> pandas.DataFrame:
     """The setting of lowest distance for each ae, repa and step; groups that diverged throughout are left out."""
-    return _lowest(settings, ["ae", "repa", "step"])
+    return lowest(settings, ["ae", "repa", "step"])
 
 
 def pool(settings: pandas.DataFrame) -> pandas.DataFrame:
@@ -148,7 +151,7 @@ def best_per_ae(settings: pandas.DataFrame) -> pandas.DataFrame:
     Those are of the last step at which it has a finite distance.
     """
     shared = pool(settings)
-    return _lowest(_at_own_last_step(settings) if shared.empty else shared, ["ae"])
+    return lowest(_at_own_last_step(settings) if shared.empty else shared, ["ae"])
 
 
 def whole_groups(settings: pandas.DataFrame, parameter: str) -> set[tuple[str, str]]:
@@ -178,7 +181,7 @@ def best_at_each_step(settings: pandas.DataFrame) -> pandas.DataFrame:
     parts = []
     for _, same in settings.groupby(["repa", "step"]):
         shared = shared_settings(same, "ae")
-        parts.append(_lowest(same if shared.empty else shared, ["ae"]))
+        parts.append(lowest(same if shared.empty else shared, ["ae"]))
     return pandas.concat(parts, ignore_index=True) if parts else settings
 
 
@@ -212,7 +215,7 @@ def comparable_best(settings: pandas.DataFrame) -> pandas.DataFrame:
         LrcoreError: as `last_common_step`.
     """
     last_common_step(settings)
-    return _lowest(pool(settings), ["ae"])
+    return lowest(pool(settings), ["ae"])
 
 
 def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
@@ -224,7 +227,7 @@ def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
     group = ["ae", "repa", "step"]
     shared = [shared_settings(part, parameter) for _, part in settings.groupby(group)]
     kept = pandas.concat(shared) if shared else settings
-    found = _lowest(kept, [*group, parameter]).sort_values([*group, "distance"], ignore_index=True)
+    found = lowest(kept, [*group, parameter]).sort_values([*group, "distance"], ignore_index=True)
     found["behind"] = relative_change(found["distance"], found.groupby(group)["distance"].transform("min"))
     return found.rename(columns={parameter: "value"})[[*group, "value", "distance", "behind"]]
 
@@ -237,7 +240,7 @@ def sensitivity(settings: pandas.DataFrame, step: int, repa: str = NO_REPA) -> p
     """
     at = settings[(settings["step"] == step) & (settings["repa"] == repa)]
     pieces = []
-    for _, best in _lowest(at, ["ae"]).iterrows():
+    for _, best in lowest(at, ["ae"]).iterrows():
         for parameter in PARAMETERS:
             held = [name for name in SETTING if name != parameter]
             swept = at[(at[held] == best[held]).all(axis=1)].sort_values(parameter)
@@ -263,7 +266,7 @@ def winning_densities(settings: pandas.DataFrame) -> pandas.DataFrame:
     worse, relative; NaN and "" where there is one density only.
     """
     group = ["ae", "repa", "step"]
-    ordered = _lowest(settings, [*group, "trainp"]).sort_values("distance")
+    ordered = lowest(settings, [*group, "trainp"]).sort_values("distance")
     groups = ordered.groupby(group)
     found = groups[["trainp", "distance"]].nth(0).join(ordered[group]).sort_values(group)
     seconds = ordered.assign(place=groups.cumcount()).query("place == 1").set_index(["ae", "repa", "step"])
@@ -451,9 +454,15 @@ def _at_own_last_step(settings: pandas.DataFrame) -> pandas.DataFrame:
     return finite[finite["step"] == finite.groupby("ae")["step"].transform("max")]
 
 
-def _lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
+def lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
+    """The setting of lowest distance of each of the groups, those of finite distances; float32 decides between those
+    of half precision that may be the lowest (`records.paired.ranking`)."""
     finite = settings.dropna(subset="distance")
-    return finite.loc[finite.groupby(groups)["distance"].idxmin()].reset_index(drop=True)
+    ranked = finite["distance"]
+    if "whole" in finite and len(finite):
+        parts = [paired.ranking(part["distance"], part["whole"]) for _, part in finite.groupby(groups)]
+        ranked = pandas.concat(parts).reindex(finite.index)
+    return finite.loc[ranked.groupby([finite[name] for name in groups]).idxmin()].reset_index(drop=True)
 
 
 def _mean_or_nan(values: pandas.Series) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.records import reading
+from lrcore.records import paired, reading
 from lrcore.records.planned import Planned, read_planned
 from lrcore.records.schema import TABLES
 from lrcore.results import findings
@@ -34,7 +34,8 @@ class StudyRows:
     `generation`: of the grid, by which the study chose the best setting of each autoencoder; `confirmed`: of the
     settings that were chosen, and of what was tried there, measured by other samples or in another network (often
     none). Both are of the study's own transformer, and so are `losses`; `widths` and `width_losses` are of other widths
-    and of ways around it. `planned`: how much it is to hold, where that is known.
+    and of ways around it. `paired`: evaluations in half precision and the same samples in float32 (`records.paired`),
+    none where the grid is in float32. `planned`: how much it is to hold, where that is known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StudyRows:
     latents: pandas.DataFrame
     losses: pandas.DataFrame
     anchors: pandas.DataFrame
+    paired: pandas.DataFrame
     widths: pandas.DataFrame
     planned: Planned | None = None
     width_losses: pandas.DataFrame = field(default_factory=pandas.DataFrame)
@@ -88,12 +90,10 @@ class StudyRows:
         plain = self.confirmed[self.confirmed["repa"] == NO_REPA]
         if plain.empty:
             return []
-        tried = findings.mean_over_seeds(self.generation)[[*findings.SETTING, "step", "distance"]]
-        tried = tried.rename(columns={"distance": "then"}).dropna(subset="then")
-        at = plain.merge(tried, on=[*findings.SETTING, "step"])
+        setting = [*findings.SETTING, "step"]
+        tried = findings.mean_over_seeds(self.generation).merge(plain[setting].drop_duplicates(), on=setting)
         # of what was tried there beside, such as other densities, the choice did best in the grid
-        chosen = at.loc[at.groupby("ae")["then"].idxmin(), [*findings.SETTING, "step"]]
-        rows = at.merge(chosen, on=list(chosen)).drop(columns="then")
+        rows = plain.merge(findings.lowest(tried, ["ae"])[setting], on=setting)
         return sorted(_protocols(rows), key=lambda part: (len(part), part["n_samples"].iloc[0]), reverse=True)
 
     @property
@@ -195,7 +195,7 @@ def results(studies: Mapping[str, StudyRows]) -> dict[str, StudyRows]:
 
 def study_of(name: str, own: Mapping[str, pandas.DataFrame], planned: Planned | None = None) -> StudyRows:
     """The rows of one study, given by their kind ("generation", "reconstruction", ...), put in order."""
-    rows = findings.completed(own["generation"])
+    rows = paired.with_whole(paired.counting(findings.completed(own["generation"])), own["paired"])
     plain = findings.of_own_transformer(rows)
     screen, confirmed = _apart(rows[plain]) if plain.any() else (rows.head(0), rows.head(0))
     losses, of_widths = _plain_losses(own["losses"], screen) if len(screen) else (own["losses"], own["losses"].head(0))
@@ -207,6 +207,7 @@ def study_of(name: str, own: Mapping[str, pandas.DataFrame], planned: Planned | 
         own["latents"],
         losses,
         own["anchors"],
+        own["paired"],
         rows[~plain],
         planned,
         of_widths,

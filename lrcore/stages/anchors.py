@@ -86,7 +86,7 @@ def missing(work: Workspace, ae: str) -> list[int]:
 def measure_anchors(work: Workspace, ae: str) -> None:
     """Write the rows of `ae` that are missing."""
     for count in missing(work, ae):
-        write_anchors(work.folders.data, work.study.name, ae, _rows(work, ae, count))
+        write_anchors(work.folders.data, work.study.name, work.in_precision(ae), _rows(work, ae, count))
 
 
 def load_anchors(work: Workspace, ae: str) -> Anchors | None:
@@ -95,7 +95,7 @@ def load_anchors(work: Workspace, ae: str) -> Anchors | None:
     if count not in counts(work):
         return None
     measure_anchors(work, ae)
-    return work.keep(f"anchors of {count}", anchors_recipe(work, ae), lambda: _read(work, ae, count))
+    return work.keep(work.in_precision(f"anchors of {count}"), anchors_recipe(work, ae), lambda: _read(work, ae, count))
 
 
 def _read(work: Workspace, ae: str, count: int) -> Anchors:

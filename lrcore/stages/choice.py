@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from lrcore.records.paired import ranking
 from lrcore.records.planned import Planned
-from lrcore.records.reading import read_generation
 from lrcore.records.writing import write_generation
 from lrcore.runtime.files import exclusive
 from lrcore.spec.study import NO_REPA, NO_SKIP, Cell, Study
-from lrcore.stages.generation import Done, draw_samples, evaluations_done, evaluations_missing, measured, row_recipe
+from lrcore.stages.evaluations import Done, evaluations_done, evaluations_missing, grid_rows
+from lrcore.stages.generation import draw_samples, measured
 from lrcore.stages.training import ensure_trained, state_path, trained
 from lrcore.stages.workspace import Workspace
 from lrcore.training.checkpoints import saved_step
@@ -92,14 +93,13 @@ def candidates(work: Workspace, ae: str) -> list[Cell]:
 
 def best_setting(work: Workspace, ae: str) -> Best | None:
     """The best candidate and shift at the last step, all of them being measured; None where all diverged."""
-    study, rows = work.study, read_generation(work.folders.data)
-    rows = rows[(rows.study == study.name) & (rows.step == study.training.evaluate_at[-1])]
-    cells = {row_recipe(work, cell): cell for cell in candidates(work, ae)}
-    rows = rows[rows.recipe.isin(cells)].dropna(subset=study.evaluation.score)
+    study, rows = work.study, grid_rows(work, candidates(work, ae))
+    rows = rows[rows.step == study.training.evaluate_at[-1]].dropna(subset=study.evaluation.score)
     if rows.empty:
         return None
-    best = rows.iloc[int(rows[study.evaluation.score].argmin())]
-    return Best(cells[best.recipe], float(best.sampleshift))
+    distances = rows[study.evaluation.score]
+    best = rows.iloc[int((ranking(distances, rows.whole) if "whole" in rows else distances).argmin())]
+    return Best(best.cell, float(best.sampleshift))
 
 
 def choosable(work: Workspace, ae: str, coming: set[Cell], done: Done | None = None) -> bool:

@@ -19,7 +19,7 @@ from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Study, written
 from lrcore.stages import choice
 from lrcore.stages.anchors import anchors_recipe
-from lrcore.stages.generation import row_recipe
+from lrcore.stages.evaluations import counted, row_recipe
 from lrcore.stages.latent_shape import latent_shape
 from lrcore.stages.matched_tokens import matched
 from lrcore.stages.workspace import Workspace
@@ -189,12 +189,13 @@ def _of_weights(folders: Sequence[str]) -> str:
 def own_rows(work: Workspace) -> dict[str, pandas.DataFrame]:
     """Rows of the study of `work` as it is now, by table; those that an earlier state of it left are not among them."""
     study = work.study
-    current = {row_recipe(work, cell) for cell in study.cells}
+    grid = counted(work)
+    current = {row_recipe(grid, cell) for cell in study.cells}
     for task in choice.tasks(work, list(study.autoencoders)):
         if choice.choosable(work, task.ae, set()) and (best := choice.best_setting(work, task.ae)) is not None:
             cell = choice.cell_of(task, best)
             current |= {row_recipe(choice.measuring(work, task, best, count), cell) for count in task.n_samples}
-    own = {anchors_recipe(work, ae) for ae in study.autoencoders}
+    own = {anchors_recipe(way, ae) for way in (work, grid) for ae in study.autoencoders}
     rows = read_tables(work.folders.data, study.name)
     return rows | {
         "generation": rows["generation"][rows["generation"]["recipe"].isin(current)],

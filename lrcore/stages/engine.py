@@ -40,7 +40,8 @@ from lrcore.stages.autoencoder import (
     uses_features,
 )
 from lrcore.stages.diagnostics import diagnostics_done, diagnostics_recipe, measure_latents
-from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, run_cells, stacks
+from lrcore.stages.evaluations import disagreed, evaluations_done, evaluations_missing, row_recipe, unpaired
+from lrcore.stages.generation import run_cells, stacks
 from lrcore.stages.latent_shape import require_wide_enough
 from lrcore.stages.precision import require_quick_precision
 from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done, reconstruction_recipe
@@ -62,8 +63,10 @@ def left_to_do(work: Workspace, stages: Sequence[object], aes: Sequence[str], ce
     """What of the stages, autoencoders and cells asked for has no rows yet, and the autoencoders that this needs."""
     reconstruct = [ae for ae in aes if "reconstruction" in stages and not reconstruction_done(work, ae)]
     diagnose = [ae for ae in aes if "diagnostics" in stages and not diagnostics_done(work, ae)]
-    done = evaluations_done(work)
-    generate = [cell for cell in cells if "generation" in stages and evaluations_missing(work, cell, done)]
+    done, lone = evaluations_done(work), unpaired(work)
+    generate = [
+        cell for cell in cells if "generation" in stages and (cell in lone or evaluations_missing(work, cell, done))
+    ]
     anchor = [ae for ae in aes if "anchors" in stages and not anchors_done(work, ae)]
     wanted = choice.tasks(work, list({cell.ae for cell in cells})) if "choice" in stages else []
     choose = [
@@ -244,8 +247,8 @@ def _trainings(work: Workspace, cells: Sequence[Cell], train: Callable[[], None]
 
 
 def _all_measured(work: Workspace, cells: Sequence[Cell]) -> bool:
-    measured = evaluations_done(work)
-    return not any(evaluations_missing(work, cell, measured) for cell in cells)
+    measured, lone = evaluations_done(work), unpaired(work)
+    return not any(cell in lone or evaluations_missing(work, cell, measured) for cell in cells)
 
 
 def _steps(units: Sequence[Unit]) -> int:
@@ -367,8 +370,10 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         require_reference(work)
     require_wide_enough(work, {*(cell.ae for cell in todo.generate), *(task.ae for task in todo.choose)})
     stop.listen()
-    began = time.monotonic()
+    began, before = time.monotonic(), disagreed(work)
     diverged = execute(job, todo, stop)
+    if disagreed(work) and not before:  # what was measured in half precision is to be measured once more
+        diverged |= execute(job, left_to_do(work, job.stages, aes, cells), stop)
     for message in diverged.values():
         print(f"error: {message}; nothing of it was measured", file=sys.stderr)
     seconds = time.monotonic() - began

@@ -12,12 +12,16 @@ from lrcore.datasets.images import to_float
 from lrcore.errors import LrcoreError
 from lrcore.metrics.features import FeatureNetwork, load_features, statistics
 from lrcore.metrics.frechet import GaussianStatistics
+from lrcore.metrics.half_precision import CALIBRATION_IMAGES, in_half_precision
 from lrcore.metrics.shipped import shipped_statistics
 from lrcore.runtime.files import exclusive, make_missing
 from lrcore.runtime.tensor_files import load_tensors, save_tensors
 from lrcore.stages.workspace import Workspace, recipe
 
 CHUNK = 64
+
+HALF = "features in half precision"
+"""What recipes say of them."""
 
 PART_IMAGES = 4096
 """Images of a file of patch features: several processes make them together, and little is lost with one of them."""
@@ -97,10 +101,19 @@ def _stored(path: Path) -> Tensor:
 
 
 def load_network(work: Workspace) -> FeatureNetwork:
-    """The study's feature network, on its device."""
+    """The study's feature network, on its device; in half precision it is adapted to the first training images."""
     wanted = work.study.evaluation
     named = wanted.feature_network, work.device, wanted.feature_weights
-    return work.keep("feature network", named, lambda: load_features(*named))
+    network = work.keep("feature network", named, lambda: load_features(*named))
+    if not work.half_features:
+        return network
+    key = *named, work.data_recipe
+    return work.keep("feature network in half precision", key, lambda: in_half_precision(network, _calibration(work)))
+
+
+def _calibration(work: Workspace) -> Tensor:
+    images: Tensor = work.images.train.first(CALIBRATION_IMAGES)[:]
+    return images
 
 
 def measured_statistics(work: Workspace, split: str, images: int) -> GaussianStatistics:
@@ -110,7 +123,7 @@ def measured_statistics(work: Workspace, split: str, images: int) -> GaussianSta
     """
     name = work.study.evaluation.feature_network
     shipped = shipped_statistics(work.study.data.dataset, split, images, name)
-    if shipped is not None:
+    if shipped is not None and not work.half_features:
         return shipped.gaussian
     pixels = work.images.train if split == "train" else work.images.validation
     return cached_statistics(
@@ -138,7 +151,8 @@ def cached_statistics(work: Workspace, path: Path, make: Callable[[], GaussianSt
 def network_recipe(work: Workspace, *images: object) -> str:
     """What features of `images` in the study's feature network depend on."""
     evaluation = work.study.evaluation
-    return recipe(evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights), *images)
+    half = [HALF, work.data_recipe] if work.half_features else []
+    return recipe(evaluation.feature_network, work.sha256_of_file(evaluation.feature_weights), *images, *half)
 
 
 def watched(work: Workspace, images: Tensor, what: str = "in the feature network") -> Iterator[Tensor]:

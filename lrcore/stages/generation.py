@@ -6,6 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,20 +19,29 @@ from lrcore.flow.guidance import Guidance, guided
 from lrcore.flow.path_shape import PathShape
 from lrcore.flow.sampling import LABEL_RULE, integrate, sampler_grid
 from lrcore.flow.transformer import DiffusionTransformer, parameter_count
+from lrcore.metrics.features import beside
 from lrcore.metrics.pairs import FeatureSet
 from lrcore.metrics.trace_roots import TraceRoots
-from lrcore.records.reading import read_generation
+from lrcore.records.paired import TOLERANCE
 from lrcore.records.schema import GenerationRow
-from lrcore.records.writing import write_generation
+from lrcore.records.writing import write_generation, write_paired
 from lrcore.runtime.files import exclusive
 from lrcore.runtime.numerical_path import numerical_path
 from lrcore.spec.study import Cell, needs_encoder
 from lrcore.stages.anchors import load_anchors, sample_seed
 from lrcore.stages.autoencoder import ensure_autoencoder
+from lrcore.stages.evaluations import (
+    disagreed,
+    evaluations_done,
+    evaluations_missing,
+    judges_in_half,
+    row_recipe,
+    unpaired,
+)
 from lrcore.stages.features import features_are_stored, training_features
-from lrcore.stages.judge import Distance, Scores, load_judge, trace_roots
+from lrcore.stages.judge import Distance, Judge, Scores, load_judge, trace_roots
 from lrcore.stages.latents import training_latents
-from lrcore.stages.reference import reference_fingerprint, reference_name
+from lrcore.stages.reference import reference_name
 from lrcore.stages.starts import starts
 from lrcore.stages.together import drawn_together, draws_together, groups
 from lrcore.stages.training import (
@@ -41,40 +51,9 @@ from lrcore.stages.training import (
     new_transformer,
     state_path,
     trained_on,
-    training_recipe,
 )
-from lrcore.stages.workspace import Workspace, recipe
+from lrcore.stages.workspace import Workspace
 from lrcore.training.loop import DivergedError
-
-
-def row_recipe(work: Workspace, cell: Cell) -> str:
-    """What the rows of a cell depend on, beside the step and the sampling shift that stand in them."""
-    evaluation = dataclasses.replace(
-        work.study.evaluation, sampleshifts=(), batch_size=0, reference="", n_interpolated=0
-    )
-    reference = reference_fingerprint(work)
-    return recipe(training_recipe(work, cell), evaluation, *([reference] if reference else []))
-
-
-Done = dict[str, set[tuple[int, float]]]
-"""(step, sampleshift) pairs that have a row, by the recipe of their cell."""
-
-
-def evaluations_done(work: Workspace) -> Done:
-    """What of the study has been measured, read once for many cells."""
-    rows = read_generation(work.folders.data)
-    rows = rows[rows.study == work.study.name]
-    done: Done = {}
-    for recipe_of_row, step, shift in zip(rows.recipe, rows.step, rows.sampleshift, strict=True):
-        done.setdefault(recipe_of_row, set()).add((int(step), float(shift)))
-    return done
-
-
-def evaluations_missing(work: Workspace, cell: Cell, measured: Done) -> list[tuple[int, float]]:
-    """(step, sampleshift) pairs of the cell that have no row yet, in order; `measured`: from `evaluations_done`."""
-    done = measured.get(row_recipe(work, cell), set())
-    wanted = [(step, shift) for step in work.study.training.evaluate_at for shift in work.study.evaluation.sampleshifts]
-    return [pair for pair in wanted if pair not in done]
 
 
 def stacks(work: Workspace, cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -100,18 +79,53 @@ def run_cells(work: Workspace, cells: Sequence[Cell]) -> None:
         locks.enter_context(work.heartbeats.of(names, work.study.training.evaluate_at[-1]))
         if world.size > 1:
             work.stop.apart(lambda: _prepare(work, cells))
-        # by the first process alone: of storage that several machines share, others may see an older state
-        measured = evaluations_done(work) if world.first else {}
-        missing = world.agreed({cell: evaluations_missing(work, cell, measured) for cell in cells if world.first})
-        for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
-            due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
-            ensure_trained(work, [cell for cell in due if due[cell]], step)
-            for cell, row in evaluated(work, due, step):
-                if world.first:
-                    write_generation(work.folders.data, work.study.name, cell.name, [row])
+        half = judges_in_half(work)
+        _measure(work, cells, half)
+        if half:
+            _measure_pairs(work, cells)
+            if disagreed(work):
+                print(
+                    f"half precision changes a distance by more than {TOLERANCE:g}: study '{work.study.name}' goes on "
+                    "in float32",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                _measure(work, cells)
         for cell in cells if world.first else ():
             # later steps can only come from the start then; the averaged weights of the evaluated steps stay
             state_path(work, cell).unlink(missing_ok=True)
+
+
+def _measure(work: Workspace, cells: Sequence[Cell], half: bool = False) -> None:
+    """Train the cells and write the rows that they lack, with features in half precision or not."""
+    world = work.world
+    # by the first process alone: of storage that several machines share, others may see an older state
+    measured = evaluations_done(work) if world.first else {}
+    missing = world.agreed({cell: evaluations_missing(work, cell, measured) for cell in cells if world.first})
+    for step in sorted({step for pairs in missing.values() for step, _ in pairs}):
+        due = {cell: [shift for at, shift in pairs if at == step] for cell, pairs in missing.items()}
+        ensure_trained(work, [cell for cell in due if due[cell]], step)
+        judged = work.with_half_features() if half else work
+        for cell, row in evaluated(judged, due, step):
+            if world.first:
+                write_generation(work.folders.data, work.study.name, judged.in_precision(cell.name), [row])
+
+
+def _measure_pairs(work: Workspace, cells: Sequence[Cell]) -> None:
+    """Draw what is `unpaired` of the cells once more, and write what it is worth in both precisions."""
+    half, wanted = work.with_half_features(), unpaired(work)
+    networks = load_judge(half).network, load_judge(work).network
+    both = dataclasses.replace(load_judge(work), network=beside(*networks))
+    due = {cell: wanted[cell] for cell in cells if cell in wanted}
+    for cell, step in sorted({(cell, step) for cell, pairs in due.items() for step, _ in pairs}):
+        ensure_trained(work, [cell], step)
+        shifts = [shift for at, shift in due[cell] if at == step]
+        for _, shift, drawn in _all_drawn(work, {cell: shifts}, step, both):
+            parts = drawn.features.split([network.dim for network in networks], dim=1) if drawn else (None, None)
+            for way, features in zip((half, work), parts, strict=True):
+                own = dataclasses.replace(drawn, features=features) if drawn else None
+                row = measured(way, cell, step, shift, own)
+                write_paired(work.folders.data, work.study.name, way.in_precision(cell.name), [row])
 
 
 def _lock(work: Workspace, cells: Sequence[Cell], locks: contextlib.ExitStack) -> None:
@@ -149,17 +163,19 @@ def evaluated(work: Workspace, due: Mapping[Cell, Sequence[float]], step: int) -
 
 
 def _all_drawn(
-    work: Workspace, due: Mapping[Cell, Sequence[float]], step: int
+    work: Workspace, due: Mapping[Cell, Sequence[float]], step: int, judge: Judge | None = None
 ) -> Iterator[tuple[Cell, float, Drawn | None]]:
-    """The samples of all cells and shifts that are `due`, several at once where the device may do so."""
+    """The samples of all cells and shifts that are `due`, several at once where the device may do so, in the features
+    of `judge`, that of the study if it is not given."""
     if not draws_together(work):
-        yield from ((cell, shift, draw_samples(work, cell, step, shift)) for cell in due for shift in due[cell])
+        yield from ((cell, shift, draw_samples(work, cell, step, shift, judge)) for cell in due for shift in due[cell])
         return
     lost = {cell for cell in due if diverged(work, cell)}
     yield from ((cell, shift, None) for cell in due if cell in lost for shift in due[cell])
-    for cells, shifts in groups(work, {cell: due[cell] for cell in due if cell not in lost}):
+    judge = judge or load_judge(work)
+    for cells, shifts in groups(work, {cell: due[cell] for cell in due if cell not in lost}, judge.network.dim):
         models = [load_snapshot(work, cell, step) for cell in cells]
-        found = drawn_together(work, cells[0].ae, models, shifts, own_batches(work))
+        found = drawn_together(work, cells[0].ae, models, shifts, own_batches(work), judge)
         for cell, of_cell in zip(cells, found, strict=True):
             path = _numerical_path(work, cell, step, len(cells), fast=True)
             for shift, pair in zip(shifts, of_cell, strict=True):
@@ -180,12 +196,15 @@ class Drawn:
         return dataclasses.replace(self, features=self.features[:count], paths=self.paths[:count])
 
 
-def draw_samples(work: Workspace, cell: Cell, step: int, sampleshift: float) -> Drawn | None:
-    """The samples of a cell at `step`; none where it diverged or its weights are past use."""
+def draw_samples(
+    work: Workspace, cell: Cell, step: int, sampleshift: float, judge: Judge | None = None
+) -> Drawn | None:
+    """The samples of a cell at `step`, in the features of `judge` as for `_all_drawn`; none where it diverged or its
+    weights are past use."""
     world = work.world
     if world.agreed(diverged(work, cell)):
         return None
-    model, judge = load_snapshot(work, cell, step), load_judge(work)
+    model, judge = load_snapshot(work, cell, step), judge or load_judge(work)
     # a process may have none to draw
     paths = [torch.empty(0, 2, dtype=torch.float64, device=work.device)]
     finite = torch.tensor(True, device=work.device)

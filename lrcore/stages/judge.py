@@ -87,7 +87,7 @@ def judge_recipe(work: Workspace) -> str:
 
 def load_judge(work: Workspace) -> Judge:
     """The study's feature network and reference, made once for all ways of measuring that share them."""
-    return work.keep("judge", judge_recipe(work), lambda: _judge(work))
+    return work.keep(work.in_precision("judge"), judge_recipe(work), lambda: _judge(work))
 
 
 def trace_roots(work: Workspace) -> TraceRoots | None:

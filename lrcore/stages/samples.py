@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas
 import torch
 
 from lrcore.datasets.images import png_text, save_png
-from lrcore.records.reading import read_generation
+from lrcore.records.paired import ranking
 from lrcore.runtime.files import exclusive, sweep_leftovers
 from lrcore.spec.study import NO_REPA, NO_SKIP, Cell
 from lrcore.stages.anchors import sample_seed
-from lrcore.stages.generation import evaluations_done, evaluations_missing, row_recipe, sample
+from lrcore.stages.evaluations import evaluations_done, evaluations_missing, grid_rows, row_recipe
+from lrcore.stages.generation import sample
 from lrcore.stages.training import ensure_trained, load_snapshot, state_path
 from lrcore.stages.workspace import Workspace, recipe
 
@@ -48,11 +50,10 @@ def shown_settings(work: Workspace, ae: str) -> list[Shown]:
     """What to show of an autoencoder of which all is measured, one for each kind of REPA; none where no setting has all
     kinds of it.
     """
-    cells = {row_recipe(work, cell): cell for cell in group_cells(work, ae)}
-    rows = read_generation(work.folders.data)
-    rows = rows[(rows.study == work.study.name) & (rows.step == work.study.training.evaluate_at[-1])]
-    rows = rows[rows.recipe.isin(cells)]
-    kinds = sorted({cell.repa for cell in cells.values()}, key=lambda repa: (repa != NO_REPA, repa))
+    cells = group_cells(work, ae)
+    rows = grid_rows(work, cells)
+    rows = rows[rows.step == work.study.training.evaluate_at[-1]]
+    kinds = sorted({cell.repa for cell in cells}, key=lambda repa: (repa != NO_REPA, repa))
     settings = (
         rows.pivot(index=SHARED, columns="repa", values=work.study.evaluation.score)
         .reindex(columns=kinds)
@@ -61,8 +62,14 @@ def shown_settings(work: Workspace, ae: str) -> list[Shown]:
     )
     if settings.empty:
         return []
-    best = settings.sort_values(kinds[0]).iloc[0]
-    wanted = [cell for cell in cells.values() if (cell.trainp, cell.trainshift) == (best.trainp, best.trainshift)]
+    distances = settings[kinds[0]]
+    if "whole" in rows:
+        whole = rows[rows.repa == kinds[0]].set_index(SHARED)["whole"]
+        distances = ranking(
+            distances, whole.reindex(pandas.MultiIndex.from_frame(settings[SHARED])).set_axis(settings.index)
+        )
+    best = settings.assign(distance=distances).sort_values("distance").iloc[0]
+    wanted = [cell for cell in cells if (cell.trainp, cell.trainshift) == (best.trainp, best.trainshift)]
     wanted.sort(key=lambda cell: kinds.index(cell.repa))
     return [Shown(cell, float(best.sampleshift)) for cell in wanted]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas
 
 from lrcore.flow.shapes import SHAPES
-from lrcore.records.reading import read_anchors, read_generation, read_latents, read_reconstruction
+from lrcore.records.paired import counting, ranking, with_whole
+from lrcore.records.reading import read_anchors, read_generation, read_latents, read_paired, read_reconstruction
 from lrcore.records.schema import DISTANCE_PROTOCOL
 from lrcore.spec.study import Cell
 
@@ -40,6 +41,7 @@ def anchors_line(data: Path, study: str, ae: str) -> str:
     if rows.empty:
         return ""
     rows = rows[rows.n_samples == rows.n_samples.max()]
+    rows = rows[rows.feature_protocol == rows.feature_protocol.iloc[0]]
     values = ", ".join(f"{anchor} {fid:.4g}" for anchor, fid in zip(rows.anchor, rows.fid, strict=True))
     first = rows.iloc[0]
     return f"{ae}: {_distance(first)} of {values}; {first.n_samples} images, {_where(first)}"
@@ -47,7 +49,7 @@ def anchors_line(data: Path, study: str, ae: str) -> str:
 
 def training_lines(data: Path, study: str, cells: Iterable[Cell]) -> str:
     """The last step of each training, at its best sampling shift."""
-    rows, lines = _of(read_generation(data), study, None), []
+    rows, lines = _generation(data, study, None), []
     for cell in cells:
         own = rows
         for key in ("ae", "repa", "trainp", "trainshift", "train_seed", "skip"):
@@ -68,7 +70,7 @@ def tables(data: Path, study: str, aes: Sequence[str], bests: bool = True) -> st
     reconstruction = reconstruction_table(_of(read_reconstruction(data), study, aes))
     latents = _of(read_latents(data), study, aes)
     latents = latents[latents["index"] < 0]
-    generation = _generation_tables(_of(read_generation(data), study, aes)) if bests else []
+    generation = _generation_tables(_generation(data, study, aes)) if bests else []
     found = [reconstruction, _pivoted("latents", latents), *generation]
     return "\n\n".join(filter(None, found))
 
@@ -76,6 +78,10 @@ def tables(data: Path, study: str, aes: Sequence[str], bests: bool = True) -> st
 def reconstruction_table(rows: pandas.DataFrame) -> str:
     """Metrics of reconstruction by autoencoder, with standard errors."""
     return _pivoted("reconstruction", rows)
+
+
+def _generation(data: Path, study: str, aes: Sequence[str] | None) -> pandas.DataFrame:
+    return with_whole(counting(_of(read_generation(data), study, aes)), read_paired(data))
 
 
 def _of(rows: pandas.DataFrame, study: str, aes: Sequence[str] | None) -> pandas.DataFrame:
@@ -121,7 +127,10 @@ def _best(rows: pandas.DataFrame) -> pandas.DataFrame:
     """The row with the smallest distance; any of those that diverged where all did."""
     score = rows.score.iloc[0]
     measured = rows.dropna(subset=score)
-    return rows.head(1) if measured.empty else measured.nsmallest(1, score)
+    if measured.empty:
+        return rows.head(1)
+    ranked = ranking(measured[score], measured["whole"]) if "whole" in measured else measured[score]
+    return measured.loc[[ranked.idxmin()]]
 
 
 def _plain(table: pandas.DataFrame) -> str:

@@ -16,7 +16,7 @@ from lrcore.flow.sampling import sampler_grid
 from lrcore.flow.transformer import DiffusionTransformer
 from lrcore.spec.study import Cell
 from lrcore.stages.autoencoder import ensure_autoencoder
-from lrcore.stages.judge import load_judge
+from lrcore.stages.judge import Judge
 from lrcore.stages.starts import starts
 from lrcore.stages.workspace import Workspace
 
@@ -38,13 +38,18 @@ def draws_together(work: Workspace) -> bool:
     return work.fast.has(SAMPLING) and work.world.size == 1 and work.study.evaluation.sampler == "euler"
 
 
-def groups(work: Workspace, due: Mapping[Cell, Sequence[float]]) -> Iterator[tuple[list[Cell], tuple[float, ...]]]:
-    """The cells and shifts that are `due` in groups to draw together: every cell of a group at every shift of it."""
+def groups(
+    work: Workspace, due: Mapping[Cell, Sequence[float]], dim: int
+) -> Iterator[tuple[list[Cell], tuple[float, ...]]]:
+    """The cells and shifts that are `due` in groups to draw together: every cell of a group at every shift of it.
+
+    `dim`: features of a sample.
+    """
     alike: dict[tuple[float, ...], list[Cell]] = {}
     for cell, due_shifts in due.items():
         if due_shifts:
             alike.setdefault(tuple(due_shifts), []).append(cell)
-    features = work.study.evaluation.n_samples * load_judge(work).network.dim * 4
+    features = work.study.evaluation.n_samples * dim * 4
     most = max(1, FEATURES // features)
     for shifts, cells in alike.items():
         members = max(1, most // len(shifts))
@@ -60,13 +65,15 @@ def drawn_together(
     models: Sequence[DiffusionTransformer],
     shifts: Sequence[float],
     batches: Iterable[Sequence[int]],
+    judge: Judge,
 ) -> list[list[Pair]]:
-    """The samples whose numbers come in `batches`, of every model (outer list) at every shift (inner list).
+    """The samples whose numbers come in `batches`, of every model (outer list) at every shift (inner list), in the
+    features of `judge`.
 
     Raises:
         StudyInterrupted: asked to stop.
     """
-    autoencoder, evaluation, judge = ensure_autoencoder(work, ae), work.study.evaluation, load_judge(work)
+    autoencoder, evaluation = ensure_autoencoder(work, ae), work.study.evaluation
     grids = [sampler_grid(evaluation.sampler, evaluation.sampling_steps, shift) for shift in shifts]
     guidance = Guidance(evaluation.guidance, *evaluation.guidance_interval)
     precision, chunk, graphed = work.study.training.precision, work.fast.chunk_tokens, work.fast.has(SAMPLING_GRAPH)

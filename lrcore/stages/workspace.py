@@ -41,6 +41,8 @@ class Workspace:
     """
 
     runs_code: bool = True
+    half_features: bool = False
+    """Whether the study's feature network runs in half precision (`lrcore.metrics.half_precision`)."""
 
     def __init__(
         self,
@@ -115,6 +117,16 @@ class Workspace:
         shared = copy.copy(self)
         shared.world, shared.stop = world, SharedStop(self.stop, world)
         return shared
+
+    def with_half_features(self) -> Workspace:
+        """The same with the feature network in half precision; what is loaded is shared."""
+        shared = copy.copy(self)
+        shared.half_features = True
+        return shared
+
+    def in_precision(self, name: str) -> str:
+        """The name of a file of rows: those in half precision have one of their own, which no autoencoder's can be."""
+        return f"{name}.half" if self.half_features else name
 
     @property
     def runs(self) -> Path:

@@ -96,7 +96,7 @@ def study(generation: pandas.DataFrame, interpolated: dict[str, float] | None = 
         columns=["study", "ae", "metric", "index", "value", "standard_error"],
     )
     none, no_anchors = generation.head(0), reading.read_anchors("no such folder")
-    return StudyRows("toy", generation, none, reconstruction, latents, pandas.DataFrame(), no_anchors, none)
+    return StudyRows("toy", generation, none, reconstruction, latents, pandas.DataFrame(), no_anchors, none, none)
 
 
 def without(**where: object) -> pandas.DataFrame:

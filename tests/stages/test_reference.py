@@ -15,8 +15,8 @@ from lrcore.metrics.reference_files import FeatureStatistics, write_statistics
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import reference
+from lrcore.stages.evaluations import row_recipe
 from lrcore.stages.features import load_network, measured_statistics
-from lrcore.stages.generation import row_recipe
 from lrcore.stages.reference import compared_features, reference_fingerprint, reference_name, reference_statistics
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study

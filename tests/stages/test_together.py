@@ -13,6 +13,7 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import generation, together
 from lrcore.stages.generation import evaluated, sample
+from lrcore.stages.judge import load_judge
 from lrcore.stages.together import drawn_together, draws_together, groups
 from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Workspace
@@ -70,9 +71,9 @@ def test_pixels_are_those_of_samples_one_by_one(done, passed, monkeypatch):
     work = opened(done)
     cells, shifts = work.study.cells, work.study.evaluation.sampleshifts
     models, images = [load_snapshot(work, cell, 6) for cell in cells], []
-    judge = together.load_judge(work)
+    judge = load_judge(work)
     monkeypatch.setattr(type(judge), "features", lambda judge, batches: images.extend(batches) or torch.zeros(5, 1))
-    drawn_together(work, "pixels", models, shifts, [range(5)])
+    drawn_together(work, "pixels", models, shifts, [range(5)], judge)
     pairs = ((cell, model, shift) for cell, model in zip(cells, models, strict=True) for shift in shifts)
     expected = [sample(work, *pair, range(5))[0] for pair in pairs]
     apart = (torch.stack(images).int() - torch.stack(expected).int()).abs()
@@ -138,15 +139,15 @@ def test_a_training_that_diverged_or_gives_no_numbers_leaves_the_others_alone(do
 
 
 def test_groups_are_rectangles_that_fit_in_memory(done, passed, monkeypatch):
-    work = opened(done)
+    work, dim = opened(done), 64
     a, b = work.study.cells
     c = replace(a, trainshift=2.95)
-    assert [*groups(work, {a: [1.0, 2.0], b: [2.0], c: [1.0, 2.0]})] == [([a, c], (1.0, 2.0)), ([b], (2.0,))]
-    assert [*groups(work, {a: [], b: [2.0]})] == [([b], (2.0,))]
-    of_one = work.study.evaluation.n_samples * together.load_judge(work).network.dim * 4
+    assert [*groups(work, {a: [1.0, 2.0], b: [2.0], c: [1.0, 2.0]}, dim)] == [([a, c], (1.0, 2.0)), ([b], (2.0,))]
+    assert [*groups(work, {a: [], b: [2.0]}, dim)] == [([b], (2.0,))]
+    of_one = work.study.evaluation.n_samples * dim * 4
     monkeypatch.setattr(together, "FEATURES", 2 * of_one)
-    assert [*groups(work, {a: [1.0, 2.0, 3.0], b: [1.0, 2.0, 3.0]})] == [
+    assert [*groups(work, {a: [1.0, 2.0, 3.0], b: [1.0, 2.0, 3.0]}, dim)] == [
         ([cell], shifts) for cell in (a, b) for shifts in ((1.0, 2.0), (3.0,))
     ]
     monkeypatch.setattr(together, "FEATURES", 1)
-    assert len([*groups(work, {a: [1.0, 2.0], b: [1.0, 2.0]})]) == 4
+    assert len([*groups(work, {a: [1.0, 2.0], b: [1.0, 2.0]}, dim)]) == 4

@@ -1,0 +1,66 @@
+"""Evaluations in half precision beside the same samples in float32: how far they are apart, and what ranks by what.
+
+A study's table `paired` holds both rows of every pair; `generation` those of the whole grid, in one precision. The
+distances are Frechet distances: half precision is for studies that decide by them.
+"""
+
+from __future__ import annotations
+
+import pandas
+
+from lrcore.records.schema import GENERATION_KEY, HALF_PRECISION
+
+TOLERANCE = 2e-3
+"""Relative difference of a distance in half precision from that in float32 above which a study goes on in float32."""
+
+_SAME = ["study", *(name for name in GENERATION_KEY if name != "feature_protocol")]
+
+
+def is_half(rows: pandas.DataFrame) -> pandas.Series:
+    """Which generation rows have features in half precision."""
+    return rows["feature_protocol"].astype(str).str.contains(HALF_PRECISION, regex=False)
+
+
+def counting(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """Generation rows of one precision: those in half precision only where a study has no others measured alike."""
+    half = is_half(rows)
+    alike = ["study", "feature_network", "n_samples", "sample_seed"]
+    others = pandas.MultiIndex.from_frame(rows.loc[~half, alike])
+    return rows[~half | ~pandas.MultiIndex.from_frame(rows[alike]).isin(others)] if half.any() else rows
+
+
+def pairs(paired: pandas.DataFrame) -> pandas.DataFrame:
+    """Rows of the table `paired` two by two: what names them, `whole`, the distance in float32, and `apart`, the
+    relative difference |half - whole| / whole of that in half precision."""
+    half = is_half(paired)
+    both = paired.loc[half, [*_SAME, "fid"]].merge(
+        paired.loc[~half, [*_SAME, "fid"]].rename(columns={"fid": "whole"}), on=_SAME
+    )
+    return both.assign(apart=(both["fid"] - both["whole"]).abs() / both["whole"]).drop(columns="fid")
+
+
+def largest_difference(paired: pandas.DataFrame) -> float:
+    """The largest `apart` of `pairs`; NaN of none."""
+    return float(pairs(paired)["apart"].max())
+
+
+def with_whole(rows: pandas.DataFrame, paired: pandas.DataFrame) -> pandas.DataFrame:
+    """Generation rows with the columns `whole` and `apart` of their `pairs`, NaN where they have none; without rows in
+    half precision, as they are."""
+    if not is_half(rows).any():
+        return rows
+    return rows.merge(pairs(paired), on=_SAME, how="left").set_axis(rows.index)
+
+
+def contenders(distances: pandas.Series) -> pandas.Series:
+    """Which of these distances in half precision might be the lowest in float32: two of them may be wrong by
+    `TOLERANCE` each."""
+    found: pandas.Series = distances <= distances.min() * (1 + 2 * TOLERANCE)
+    return found
+
+
+def ranking(distances: pandas.Series, whole: pandas.Series) -> pandas.Series:
+    """What the best of settings has the lowest of: `whole`, their distances in float32, where all `contenders` have
+    one, NaN for the others; else `distances`."""
+    near = contenders(distances)
+    return whole.where(near) if whole[near].notna().all() else distances
