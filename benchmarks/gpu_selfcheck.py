@@ -6,27 +6,37 @@
 Tolerances, against the slow path with the same weights and randomness: losses of 20 steps to 1e-5 (relative) in
 float32, to 1e-3 in bfloat16; of samples in float32, rounded to 8 bits, 99 % equal and 0.1 % apart by more than 1; in
 bfloat16 at most 1.5 times as far from float32 as the slow path. A CUDA graph is held against the step that it was
-captured from. A part that fails, or cannot run, stays on the slow path; the others do not depend on it.
+captured from. Inception in half precision: the Frechet distance of 512 images to 2e-3 (relative) of that in float32. A
+part that fails, or cannot run, stays on the slow path; the others do not depend on it.
+
+The last line foretells, from what was measured, how many minutes the grid of the study `cifar10` takes: its trainings x
+steps x the time of a step of one of a stack + its evaluations x (samples + features + scores). Decoding is not in it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
 
+from lrcore.assets import cache
+from lrcore.datasets import cifar10
 from lrcore.fast.capabilities import (
     CHUNK_TOKENS,
+    JUDGE,
     SAMPLING,
     SAMPLING_GRAPH,
+    STACKED_MODEL,
     TRAINING,
     TRAINING_GRAPH,
     Capabilities,
@@ -42,28 +52,44 @@ from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import stack
 from lrcore.flow.timesteps import density, sampling_grid
 from lrcore.flow.transformer import DiffusionTransformer, RepaProjector
+from lrcore.metrics.features import FeatureNetwork, all_features, load_features, statistics_of
+from lrcore.metrics.frechet import FrechetReference
+from lrcore.metrics.half_precision import CALIBRATION_IMAGES, in_half_precision
+from lrcore.metrics.pairs import FeatureSet, compared
+from lrcore.records.paired import TOLERANCE
 from lrcore.runtime.seeds import generator
+from lrcore.studies.loading import load_study
 from lrcore.training.checkpoints import TrainingState
 from lrcore.training.loss_log import LossLog
 
 CHANNELS, CLASSES, FEATURES, STEPS = 16, 10, 32, 20
 DENSITIES = [density("ln", 1.0), density("pln", 2.95), density("ts", 6.93)]
 SAMPLESHIFTS = (1.0, 2.95, 6.93)
+STACKS = (2, 3, 5, 15)
+STRETCH = 13
+"""Minutes of a stretch of work whose trainings are foretold."""
+
 CHUNKS = (CHUNK_TOKENS // 4, CHUNK_TOKENS, CHUNK_TOKENS * 4)
 
 
 @dataclass(frozen=True)
 class Size:
-    """What is computed: the transformer, tokens a side, images of a batch and of the samples, sampling steps."""
+    """What is computed: the transformer, tokens a side, images of a batch and of the samples, sampling steps; images a
+    judge sees, and features that scores are made of, of so many samples and reference images."""
 
     model: str
     side: int
     batch: int
     samples: int
     sampling_steps: int
+    judged: int
+    scored: int
+    reference: int
+    dim: int
 
 
-LARGE, SMALL = Size("DiT-Ti", 8, 128, 256, 50), Size("DiT-Nano", 2, 8, 6, 5)
+LARGE = Size(STACKED_MODEL, 8, 128, 256, 50, 512, 2500, 10_000, 2048)
+SMALL = Size("DiT-Nano", 2, 8, 6, 5, 8, 24, 32, 8)
 
 
 @dataclass(frozen=True)
@@ -74,11 +100,13 @@ class Check:
     size: Size
     taken: dict[tuple[str, bool, int], float] = field(default_factory=dict)
     """Seconds of samples, by number format, whether graphed, and size of a chunk."""
+    seen: dict[str, float] = field(default_factory=dict)
+    """Seconds of the features of an image, by number format of the network."""
 
-    def models(self, drawn: bool) -> list[DiffusionTransformer]:
-        """One a density; `drawn`: all weights at random, so that outputs depend on all of them."""
+    def models(self, drawn: bool, runs: int = len(DENSITIES)) -> list[DiffusionTransformer]:
+        """One a run; `drawn`: all weights at random, so that outputs depend on all of them."""
         found = []
-        for seed in range(len(DENSITIES)):
+        for seed in range(runs):
             torch.manual_seed(seed)
             side = self.size.side
             model = DiffusionTransformer(SHAPES[self.size.model], CHANNELS, (side, side), CLASSES)
@@ -87,14 +115,14 @@ class Check:
             found.append(model.to(self.device))
         return found
 
-    def state(self, precision: str) -> TrainingState[FlowMatching]:
+    def state(self, precision: str, runs: int = len(DENSITIES)) -> TrainingState[FlowMatching]:
         """A stack before its first step."""
         width = SHAPES[self.size.model].width
-        runs = [
+        members = [
             FlowMatching(model, RepaProjector(width, FEATURES, width), 2, 0.5, precision)
-            for model in self.models(drawn=False)
+            for model in self.models(drawn=False, runs=runs)
         ]
-        return TrainingState.start(stack(runs).to(self.device), 1e-3, 0.99)
+        return TrainingState.start(stack(members).to(self.device), 1e-3, 0.99)
 
     def batch(self, step: int) -> Batch:
         """That of a step, drawn on the CPU."""
@@ -128,6 +156,52 @@ class Check:
             found.append(steps.losses.clone())
         steps.require_finite()
         return torch.stack(found)
+
+    def step_of_stack(self, runs: int, graphed: bool) -> float:
+        """Milliseconds of a step of one of a stack of so many runs, in the number format of trainings on a GPU."""
+        densities = [DENSITIES[number % len(DENSITIES)] for number in range(runs)]
+        log, first = LossLog(runs, device=self.device), self.batch(0)
+        steps = StackSteps(self.state("bfloat16", runs), densities, log, first, graphed=graphed)
+        drawn = self.randomness(first, 0)
+        steps.advance(first, drawn)
+        started = self.clock()
+        for _ in range(STEPS):
+            steps.advance(first, drawn)
+        return 1000 * (self.clock() - started) / STEPS / runs
+
+    def images(self) -> tuple[Tensor, Tensor]:
+        """Two sets of uint8 images (`size.judged`, 3, 32, 32): of CIFAR-10 where it is there, the second ones blurred;
+        else smooth noise of two kinds."""
+        if cache.is_present("cifar10"):
+            a, b = (cifar10.load(split, self.size.judged)[0] for split in ("train", "test"))
+        else:
+            a, b = (smooth_noise(self.size.judged, seed) for seed in (0, 1))
+        blurred = avg_pool2d(b.float(), 3, 1, 1, count_include_pad=False).round().to(torch.uint8)
+        return a.to(self.device), blurred.to(self.device)
+
+    @torch.no_grad()
+    def distance(self, name: str, network: FeatureNetwork) -> float:
+        """Between the two sets of images in a network's features; tells how long features take."""
+        sets = self.images()
+        network(sets[0][: network.chunk])  # kernels are chosen at the first batch
+        started = self.clock()
+        a, b = (all_features(network, [images]) for images in sets)
+        self.seen[name] = (self.clock() - started) / (len(a) + len(b))
+        told({"phase": "features", "network": name, "ms_an_image": 1000 * self.seen[name]})
+        return FrechetReference(statistics_of(a)).distance(statistics_of(b))
+
+    def scores(self) -> float:
+        """Seconds of the scores of an evaluation whose features are there, with eigenvalues in this process."""
+        source, size = generator("self-check scores"), self.size
+        samples, real = (torch.randn(count, size.dim, generator=source) for count in (size.scored, size.reference))
+        reference = FeatureSet(real.to(self.device))
+        frechet = FrechetReference(reference.moments)
+        compared(FeatureSet(samples[: size.scored // 2].to(self.device), "sample"), reference)  # what is kept of both
+        started = self.clock()
+        found = FeatureSet(samples.to(self.device), "sample")
+        frechet.distance(found.moments)
+        compared(found, reference)
+        return self.clock() - started
 
     def timed_steps(self, way: str, precision: str) -> Iterator[int]:
         """The steps; tells how long one takes, those of the first half left out."""
@@ -227,12 +301,31 @@ def sampling_graph(check: Check) -> tuple[bool, dict[str, float]]:
     return apart <= 1e-4, {"float32": apart}
 
 
+def judge(check: Check) -> tuple[bool, dict[str, float]]:
+    """How far half precision moves a Frechet distance; on a GPU TF32, too, which no judge uses."""
+    whole = load_features("inception2015", check.device)
+    expected = check.distance("float32", whole)
+    found = {}
+    if check.device.type == "cuda":
+        found["tf32"] = check.distance("tf32", dataclasses.replace(whole, extract=in_tf32(whole)))
+    half = in_half_precision(whole, check.images()[0][:CALIBRATION_IMAGES])
+    found["half"] = check.distance("half", half)
+    apart = {name: abs(distance - expected) / expected for name, distance in found.items()}
+    return apart["half"] <= TOLERANCE, {"distance": expected, **apart}
+
+
 def relative(found: Tensor, expected: Tensor) -> float:
     """The largest difference."""
     return ((found - expected) / expected).abs().max().item()
 
 
-PARTS = {SAMPLING: sampling, TRAINING: training, SAMPLING_GRAPH: sampling_graph, TRAINING_GRAPH: training_graph}
+PARTS = {
+    SAMPLING: sampling,
+    TRAINING: training,
+    SAMPLING_GRAPH: sampling_graph,
+    TRAINING_GRAPH: training_graph,
+    JUDGE: judge,
+}
 
 
 def run(device: torch.device, size: Size) -> None:
@@ -252,8 +345,58 @@ def run(device: torch.device, size: Size) -> None:
         told({"phase": part, **said, "seconds": time.perf_counter() - started})
         passed |= {part} if good else set()
     chunk = fastest_chunk(check, SAMPLING_GRAPH in passed) if SAMPLING in passed else CHUNK_TOKENS
-    if device.type == "cuda":
-        told({"phase": "record", "path": str(record(device, Capabilities(frozenset(passed), chunk)))})
+    each = stacks(check, TRAINING_GRAPH in passed) if TRAINING in passed else {}
+    best = min(each, key=lambda runs: each[runs]) if each else 1
+    if device.type == "cuda":  # before what is only told: a run that is cut off has left what it found
+        told({"phase": "record", "path": str(record(device, Capabilities(frozenset(passed), chunk, best)))})
+    if each and SAMPLING in passed and check.seen:
+        seconds = check.scores()
+        told({"phase": "scores", "seconds_an_evaluation": seconds})
+        samples = check.taken["bfloat16", SAMPLING_GRAPH in passed, chunk]
+        told(prediction(check, each[best], samples, check.seen["half" if JUDGE in passed else "float32"], seconds))
+
+
+def stacks(check: Check, graphed: bool) -> dict[int, float]:
+    """Milliseconds of a step of one run, by the number of runs of a stack."""
+    found = {}
+    for runs in STACKS:
+        found[runs] = check.step_of_stack(runs, graphed)
+        told({"phase": "stack", "runs": runs, "ms_a_run_step": found[runs]})
+    return found
+
+
+def prediction(check: Check, step: float, samples: float, image: float, scores: float) -> dict[str, Any]:
+    """How long the grid of `cifar10` takes: all its evaluations, and those of the last step alone.
+
+    `step`: milliseconds of one of a run; seconds: `samples`, of all that were drawn, `image`, of the features of one,
+    `scores` of an evaluation.
+    """
+    study = load_study("cifar10")
+    trainings, shifts = len(study.cells), len(study.evaluation.sampleshifts)
+    training = study.training.evaluate_at[-1] * step / 1000
+    drawn = len(DENSITIES) * len(SAMPLESHIFTS) * check.size.samples
+    evaluation = study.evaluation.n_samples * (samples / drawn + image) + scores
+    whole, last = ((training + shifts * steps * evaluation) / 60 for steps in (len(study.training.evaluate_at), 1))
+    return {"phase": "prediction", "study": study.name, "minutes": trainings * whole,
+            "minutes_of_last_step_alone": trainings * last, "stretch_minutes": STRETCH,
+            "trainings_in_a_stretch": int(STRETCH / whole),
+            "trainings_in_a_stretch_of_last_step_alone": int(STRETCH / last)}  # fmt: skip
+
+
+def smooth_noise(count: int, seed: int) -> Tensor:
+    """uint8 images (`count`, 3, 32, 32)."""
+    rough = torch.randn(count, 3, 8, 8, generator=generator("self-check images", seed))
+    return (128 + 50 * interpolate(rough, size=(32, 32), mode="bilinear")).round().clamp(0, 255).to(torch.uint8)
+
+
+def in_tf32(network: FeatureNetwork) -> Callable[[Tensor], Tensor]:
+    """What a feature network does, with convolutions of 10 bits: it sets all bits itself before it is called."""
+
+    def extract(pixels: Tensor) -> Tensor:
+        torch.backends.cudnn.allow_tf32 = True
+        return network.extract(pixels)
+
+    return extract
 
 
 def fastest_chunk(check: Check, graphed: bool) -> int:

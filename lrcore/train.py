@@ -25,9 +25,10 @@ from lrcore.command_line import Parser, as_given, chosen, device_of, folders_of,
 from lrcore.errors import LrcoreError
 from lrcore.executors.options import add_options, executor_of
 from lrcore.executors.torchrun import run_together
+from lrcore.fast.capabilities import capabilities
 from lrcore.plan.report import plan
 from lrcore.results.comparison import compared, comparison_table
-from lrcore.runtime.distributed import joined
+from lrcore.runtime.distributed import joined, started_by_torchrun
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Cell, Study
@@ -60,8 +61,9 @@ def parser() -> Parser:
     line.add_argument("--only", nargs="+", default=[], metavar="STAGE", help=f"only these stages: {', '.join(STAGES)}")
     add_options(line)
     line.add_argument(
-        "--stack", type=int, default=1, metavar="N",
-        help="train up to N runs of a latent space together, as one; same results to rounding (default: 1)",
+        "--stack", type=int, metavar="N",
+        help="train up to N runs of a latent space together, as one; same results to rounding (default: what the "
+        "self-check of this device found fastest, else 1)",
     )  # fmt: skip
     line.add_argument(
         "--compile", action="store_true", help="compile the transformers' blocks; same results to rounding"
@@ -96,12 +98,14 @@ def _run(options: argparse.Namespace, stop: StopRequest) -> int:
     aes = [ae for ae in study.autoencoders if any(cell.ae == ae for cell in cells)]
     stages = chosen("value of --only", options.only, STAGES)
     require_measurable(study, stages)
-    if options.stack < 1:
+    if options.stack is not None and options.stack < 1:
         raise LrcoreError(f"--stack must be at least 1, got {options.stack}")
     execute = executor_of(options)
     as_written = options.precision == "study"
     device = device_of(options)
-    job = Job(study, folders, device, stages, aes, cells, options.stack, options.compile, as_written, planned)
+    elsewhere = started_by_torchrun() or getattr(execute, "picks_device", False)
+    stack = options.stack or (1 if elsewhere else capabilities(device).stack_of(study.training.model))
+    job = Job(study, folders, device, stages, aes, cells, stack, options.compile, as_written, planned)
     if found is not None:
         print(described(dataclasses.replace(found, study=study), options.study) + "\n", flush=True)
     if options.plan:

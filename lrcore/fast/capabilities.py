@@ -30,20 +30,29 @@ JUDGE = "judge"
 PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH, JUDGE)
 """What can pass by itself; a graph is of use only where its part has passed, too."""
 
+STACKED_MODEL = "DiT-Ti"
+"""The transformer whose stacks the self-check measures; of another, a stack may not fit in memory."""
+
 CHUNK_TOKENS = 16_384
 """Tokens of all rows that are sampled at once; a chunk's activations should stay in the cache of the device."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The parts that `passed`, some of `PARTS`, and the size of a chunk of samples (positive)."""
+    """The parts that `passed`, some of `PARTS`, the size of a chunk of samples, and how many trainings of
+    `STACKED_MODEL` as a stack take the least time each (both positive)."""
 
     passed: frozenset[str] = frozenset()
     chunk_tokens: int = CHUNK_TOKENS
+    stack: int = 1
 
     def has(self, part: str) -> bool:
         """Whether this part may be used."""
         return part in self.passed
+
+    def stack_of(self, model: str) -> int:
+        """How many trainings of a transformer to stack where nobody says: 1 unless that was measured."""
+        return self.stack if self.has(TRAINING) and model == STACKED_MODEL else 1
 
 
 def record(device: torch.device, found: Capabilities) -> Path:
@@ -74,12 +83,12 @@ def identity(device: torch.device) -> dict[str, str]:
 
 
 def _checked(found: Mapping[str, Any], now: Mapping[str, str]) -> Capabilities:
-    chunk, passed = found["chunk_tokens"], found["passed"]
+    chunk, stack, passed = found["chunk_tokens"], found["stack"], found["passed"]
     if any(found[key] != value for key, value in now.items()):
         return Capabilities()
-    if type(chunk) is not int or chunk < 1 or not isinstance(passed, list):
+    if any(type(size) is not int or size < 1 for size in (chunk, stack)) or not isinstance(passed, list):
         raise ValueError("a record says other than it should")
-    return Capabilities(frozenset(passed) & frozenset(PARTS), chunk)
+    return Capabilities(frozenset(passed) & frozenset(PARTS), chunk, stack)
 
 
 def _path(device: torch.device) -> Path:

@@ -10,7 +10,7 @@ from lrcore.fast import capabilities as module
 from lrcore.fast.capabilities import PARTS, SAMPLING, TRAINING, Capabilities, capabilities, record
 
 CPU = torch.device("cpu")
-FOUND = Capabilities(frozenset({SAMPLING}), 4096)
+FOUND = Capabilities(frozenset({SAMPLING}), 4096, 5)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,8 @@ def test_a_new_version_starts_without(monkeypatch):
 
 @pytest.mark.parametrize(
     "said", ["", "{", "[]", "3", "{}", "missing", "\xff", *({key: value} for key, value in
-             [("chunk_tokens", 0), ("chunk_tokens", "many"), ("chunk_tokens", True), ("passed", "sampling"),
+             [("stack", 0), ("stack", "5"),
+              ("chunk_tokens", 0), ("chunk_tokens", "many"), ("chunk_tokens", True), ("passed", "sampling"),
               ("passed", None), ("passed", [["sampling"]])])]
 )  # fmt: skip
 def test_a_damaged_record_counts_for_nothing(said):
@@ -57,3 +58,9 @@ def test_a_damaged_record_counts_for_nothing(said):
 def test_parts_that_this_version_does_not_know_are_passed_over():
     record(CPU, Capabilities(frozenset({SAMPLING, "teleport"})))
     assert capabilities(CPU).passed == {SAMPLING}
+
+
+def test_a_stack_is_chosen_where_it_was_measured():
+    found = Capabilities(frozenset({TRAINING}), stack=5)
+    assert (found.stack_of("DiT-Ti"), found.stack_of("DiT-XL")) == (5, 1)
+    assert Capabilities(frozenset({SAMPLING}), stack=5).stack_of("DiT-Ti") == 1

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrcore.fast import capabilities
+from lrcore.fast import capabilities, sampling
 from lrcore.fast.capabilities import SAMPLING, Capabilities, record
 from lrcore.runtime.folders import Folders
-from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import generation, together
 from lrcore.stages.generation import evaluated, sample
 from lrcore.stages.judge import load_judge
@@ -105,6 +105,23 @@ def test_a_row_is_made_of_them(done, passed):
     ((of, row),) = evaluated(work, {cell: [4.63]}, 6)
     assert (of, row.sampleshift, row.status, row.sampler) == (cell, 4.63, "ok", "euler")
     assert row.fid > 0 and row.numerical_path.endswith(", fast path") and "stack of" in row.numerical_path
+
+
+def test_a_stop_is_heard_at_the_next_step_of_the_sampler(done, passed, drawn, monkeypatch):
+    passed(SAMPLING)
+    work, steps = opened(done), []
+    work.stop = StopRequest()
+    advance = sampling._EulerStep._advance
+
+    def spent(step, guided):
+        steps.append(guided)
+        work.stop.deadline = 0.0
+        advance(step, guided)
+
+    monkeypatch.setattr(sampling._EulerStep, "_advance", spent)
+    with pytest.raises(StudyInterrupted):
+        drawn(work, {work.study.cells[0]: [1.0, 4.63]})
+    assert len(steps) == 1
 
 
 def test_what_it_cannot_do_goes_the_slow_way(done, passed, drawn, monkeypatch):

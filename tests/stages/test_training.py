@@ -9,7 +9,7 @@ from no_sync import NoSync
 
 from lrcore.fast.capabilities import TRAINING, Capabilities
 from lrcore.runtime.folders import Folders
-from lrcore.runtime.interruption import StopRequest
+from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import training
 from lrcore.stages.training import (
     ensure_trained,
@@ -22,7 +22,7 @@ from lrcore.stages.training import (
 )
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
-from lrcore.training.checkpoints import TrainingState
+from lrcore.training.checkpoints import TrainingState, saved_step
 
 STUDY = f"""
 extends = "{Path(__file__).parents[1] / "tiny.toml"}"
@@ -126,6 +126,33 @@ def test_a_training_that_diverges_is_noticed_on_both_ways(work, way, monkeypatch
     monkeypatch.setattr(training, "new_transformer", broken)
     ensure_trained(work, [cell], 3)
     assert training.diverged(work, cell) and not snapshot_path(work, cell, 3).exists()
+
+
+def test_on_the_fast_path_a_stop_is_heard_at_the_next_step_and_the_stack_goes_on_to_the_same_bits(work, monkeypatch):
+    """Between checkpoints; the steps after it read what was saved, not what the first process had in its buffers."""
+    cells = [replace(work.study.cells[0], trainshift=shift) for shift in (1.0, 2.95)]
+    work.stack = 2
+    monkeypatch.setattr(work, "fast", Capabilities(frozenset({TRAINING})))
+    ensure_trained(work, cells, 6)
+    expected = [load_snapshot(work, cell, 6).state_dict() for cell in cells]
+    for cell in cells:
+        snapshot_path(work, cell, 6).unlink()
+    taken = []
+
+    def spend(steps):
+        taken.append(steps)
+        if len(taken) == 3:
+            work.stop.deadline = 0.0
+
+    work.on_steps = spend
+    with pytest.raises(StudyInterrupted, match="time budget spent"):
+        ensure_trained(work, cells, 6)
+    assert taken == [2, 2, 2] and {saved_step(state_path(work, cell)) for cell in cells} == {3}
+    work.stop, work.on_steps = StopRequest(), lambda steps: None
+    ensure_trained(work, cells, 6)
+    for cell, weights in zip(cells, expected, strict=True):
+        found = load_snapshot(work, cell, 6).state_dict()
+        assert all(torch.equal(found[name], weight) for name, weight in weights.items())
 
 
 def test_alignment_with_itself_goes_the_slow_way(work, monkeypatch):
