@@ -103,12 +103,15 @@ def grid_rows(work: Workspace, cells: Collection[Cell]) -> pandas.DataFrame:
 
 
 def unpaired(work: Workspace) -> dict[Cell, list[tuple[int, float]]]:
-    """(step, sampleshift) pairs of cells that have a row in half precision and are to be measured in float32, too."""
-    if not is_half(_own(read_generation(work.folders.data), work)).any():
+    """(step, sampleshift) pairs of cells that have a row in half precision and are to be measured in float32, too; none
+    where the device does not judge in half precision."""
+    if not judges_in_half(work):
         return {}
     cells = work.study.cells
     rows = grid_rows(work, cells)
     rows = rows[is_half(rows)].dropna(subset="fid")
+    if rows.empty:
+        return {}
     paired = _own(read_paired(work.folders.data), work)
     known = pandas.MultiIndex.from_frame(paired[["recipe", "step", "sampleshift"]])
     whole = rows.cell.map({cell: row_recipe(work, cell) for cell in cells})

@@ -41,7 +41,7 @@ def anchors_line(data: Path, study: str, ae: str) -> str:
     if rows.empty:
         return ""
     rows = rows[rows.n_samples == rows.n_samples.max()]
-    rows = rows[rows.feature_protocol == rows.feature_protocol.iloc[0]]
+    rows = rows.drop_duplicates("anchor")  # of two precisions one is enough
     values = ", ".join(f"{anchor} {fid:.4g}" for anchor, fid in zip(rows.anchor, rows.fid, strict=True))
     first = rows.iloc[0]
     return f"{ae}: {_distance(first)} of {values}; {first.n_samples} images, {_where(first)}"

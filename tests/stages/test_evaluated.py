@@ -21,7 +21,7 @@ def told(monkeypatch):
     """What happens, in order; sampling is interrupted where `told` says so."""
     found = SimpleNamespace(events=[], stop_at=None, error=StudyInterrupted("asked to"))
 
-    def draw(work, cell, step, shift):
+    def draw(work, cell, step, shift, judge):
         if found.stop_at == (cell, shift):
             raise found.error
         found.events.append(("drawn", cell, shift))
