@@ -17,9 +17,18 @@ import sys
 from pathlib import Path
 
 import yaml
-from bs4 import BeautifulSoup
 from playwright.sync_api import Page, sync_playwright
-from still_pictures import DRAWN, digest_of, figures_of, served, with_digest
+from still_pictures import (
+    CARDS,
+    DRAWN,
+    card_digest,
+    card_words,
+    digest_of,
+    figures_of,
+    marked_card,
+    served,
+    with_digest,
+)
 
 from lrcore.runtime.files import atomic_path
 
@@ -69,17 +78,14 @@ def draw_page(page: Page, path: Path, folder: Path) -> list[str]:
 
 def draw_card(page: Page, built: Path, source: Path, figure: str, site: str) -> None:
     """Draw the card of the page `source`, with the figure's title and picture, in the blank page that is open."""
-    front = yaml.safe_load(source.read_text().split("\n---\n", 1)[0])
-    holder = BeautifulSoup(built.read_text(), "html.parser").select_one(f"#figure-{figure}")
-    said = {part: holder.select_one(f".lrcore-{part}").text for part in ("title", "subtitle")}
-    words = {"names": site if front["title"] == site else f"{site} · {front['title']}", **said}
+    words = card_words(built, source, figure, site)
     svg = (DRAWN / f"{figure}.svg").read_text()
     page.set_viewport_size({"width": CARD[0], "height": CARD[1]})
     page.set_content(
         CARD_PAGE.format(width=CARD[0], height=CARD[1], svg=svg, **{k: html.escape(v) for k, v in words.items()})
     )
-    with atomic_path(Path("site/cards") / f"{source.stem}.png") as temporary:
-        temporary.write_bytes(page.screenshot())
+    with atomic_path(CARDS / f"{source.stem}.png") as temporary:
+        temporary.write_bytes(marked_card(page.screenshot(), figure, card_digest(words, svg)))
 
 
 def _rounded(svg: str) -> str:
@@ -100,7 +106,7 @@ def main() -> None:
     if not (site / "index.html").is_file():
         sys.exit(f"draw_figures: '{site}' is no built site: run `make site` first")
     DRAWN.mkdir(parents=True, exist_ok=True)
-    Path("site/cards").mkdir(exist_ok=True)
+    CARDS.mkdir(exist_ok=True)
     name = yaml.safe_load(Path("_quarto.yml").read_text())["website"]["title"]
     drawn: list[str] = []
     carded: set[str] = set()

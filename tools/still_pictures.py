@@ -7,19 +7,24 @@ import contextlib
 import functools
 import hashlib
 import http.server
+import io
 import json
 import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy
+import yaml
 from bs4 import BeautifulSoup
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-DRAWN = Path("site/drawn")
+DRAWN, CARDS = Path("site/drawn"), Path("site/cards")
+CARD_MARK = "figure"
 CHECK = "smoke-"
 """Names of figures of the study that checks the machinery; its rows are not committed."""
 _DIGITS = 4
@@ -73,6 +78,36 @@ def digest_in(svg: str) -> str:
     """The mark of a picture; empty where it has none."""
     found = re.search(r"<!-- (\w{16}) -->", svg)
     return found[1] if found else ""
+
+
+def card_words(built: Path, source: Path, figure: str, site: str) -> dict[str, str]:
+    """What stands on the card of the page `source`, built as `built`, beside its `figure`: names, title, subtitle."""
+    front = yaml.safe_load(source.read_text().split("\n---\n", 1)[0])
+    holder = BeautifulSoup(built.read_text(), "html.parser").select_one(f"#figure-{figure}")
+    assert holder is not None, f"{built} has no figure {figure}"
+    found = {part: holder.select_one(f".lrcore-{part}") for part in ("title", "subtitle")}
+    said = {part: one.text if one else "" for part, one in found.items()}
+    return {"names": site if front["title"] == site else f"{site} · {front['title']}", **said}
+
+
+def card_digest(words: Mapping[str, str], svg: str) -> str:
+    """What a card is marked with: 16 hexadecimal digits of its words and of the mark of its picture."""
+    return hashlib.sha256(json.dumps([dict(words), digest_in(svg)], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def marked_card(png: bytes, figure: str, digest: str) -> bytes:
+    """The card with its figure's name and its mark in its metadata."""
+    kept, written = PngInfo(), io.BytesIO()
+    kept.add_text(CARD_MARK, f"{figure} {digest}")
+    Image.open(io.BytesIO(png)).save(written, "png", pnginfo=kept, optimize=True)
+    return written.getvalue()
+
+
+def card_mark(path: Path) -> tuple[str, str]:
+    """The figure on a card, and its mark; empty where it has none."""
+    with Image.open(path) as card:
+        figure, _, digest = str(card.info.get(CARD_MARK, "")).partition(" ")
+    return figure, digest
 
 
 @contextlib.contextmanager

@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import yaml
 from browser import served
 from draw_figures import _rounded
 from playwright.sync_api import Browser
 from sample_data import STUDIES
-from still_pictures import DRAWN, digest_in, digest_of, figures_of, with_digest
+from still_pictures import (
+    CARDS,
+    DRAWN,
+    card_digest,
+    card_mark,
+    card_words,
+    digest_in,
+    digest_of,
+    figures_of,
+    with_digest,
+)
 
 PROJECT = Path(__file__).parents[2]
 PUBLISHED = "published-tradeoff"
@@ -23,6 +34,25 @@ def test_none_is_out_of_date(site: Path, pages: list[str]) -> None:
     kept = {path.stem: digest_in(path.read_text()) for path in (PROJECT / DRAWN).glob("*.svg")}
     stale = [name for name, figure in figures.items() if kept.get(name) != digest_of(figure.spec)]
     stale += [] if made_up else sorted(kept.keys() - figures.keys())
+    assert not stale, f"draw them anew with tools/draw_figures.py: {', '.join(stale)}"
+
+
+def test_no_card_is_out_of_date(site: Path, pages: list[str]) -> None:
+    """Its words are those of its figure's page, and its picture is the one that is kept; as above of made-up data."""
+    made_up = () if os.environ.get("LRCORE_SITE") else tuple(f"{name}-" for name in STUDIES)
+    name = yaml.safe_load((PROJECT / "_quarto.yml").read_text())["website"]["title"]
+    stale, looked_at = [], 0
+    for page in (page for page in pages if figures_of(site / page)):
+        card, source = PROJECT / CARDS / f"{Path(page).stem}.png", (PROJECT / page).with_suffix(".qmd")
+        figure, digest = card_mark(card)
+        if figure.startswith(made_up) and made_up:
+            continue
+        svg = PROJECT / DRAWN / f"{figure}.svg"
+        there = {one.name for one in figures_of(site / page)}
+        if figure not in there or digest != card_digest(card_words(site / page, source, figure, name), svg.read_text()):
+            stale.append(card.name)
+        looked_at += 1
+    assert looked_at >= 3
     assert not stale, f"draw them anew with tools/draw_figures.py: {', '.join(stale)}"
 
 
