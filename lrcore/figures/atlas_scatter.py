@@ -138,10 +138,19 @@ def wide(found: pandas.DataFrame, x: str, y: str) -> pandas.DataFrame:
     return pandas.DataFrame(told)
 
 
+PAD = 0.08
+"""Of an axis' span, what is free at either end."""
+
+
 def scatter(
-    found: pandas.DataFrame, group: Group, x: str, y: str, known: Mapping[str, str] = MappingProxyType({})
+    found: pandas.DataFrame,
+    group: Group,
+    x: str,
+    y: str,
+    known: Mapping[str, str] = MappingProxyType({}),
+    pad: float = PAD,
 ) -> SiteFigure:
-    """`y` against `x` over the latents of a group; `known`: see `name_outermost`.
+    """`y` against `x` over the latents of a group; `known`: see `name_outermost`; `pad`: see `PAD`.
 
     Raises:
         LrcoreError: a quantity that no latent has, or no latent has both.
@@ -181,7 +190,7 @@ def scatter(
             )
         )
     for update, name, end in ((figure.update_xaxes, x, "x"), (figure.update_yaxes, y, "y")):
-        drawn_axis = axis(rows[end])
+        drawn_axis = axis(rows[end], pad)
         update(title_text=axis_title(name, drawn_axis["type"] == "log"), **drawn_axis)
     figure.update_layout(showlegend=True, legend=style.LEGEND_BELOW, margin={"b": 100})
     sizes = [diameter(int(numbers)) for numbers in rows["numbers"]]
@@ -254,16 +263,12 @@ def diameter(numbers: int) -> float:
     return round(min(28.0, max(7.0, 9 + 2 * math.log2(numbers / 1024))), 1) if numbers else 9.0
 
 
-def axis(values: Sequence[float] | pandas.Series) -> dict[str, Any]:
+def axis(values: Sequence[float] | pandas.Series, pad: float = PAD) -> dict[str, Any]:
     """A linear axis; a logarithmic one, with ticks at 1, 2 and 5, where all are above 0 and span a wide ratio."""
     if min(values) > 0 and max(values) / min(values) >= _LOG:
-        limits = style.padded([math.log10(value) for value in values], _PAD)
+        limits = style.padded([math.log10(value) for value in values], pad)
         return {"type": "log", "dtick": "D2", "tickformat": "~g", "range": limits}
-    return {"type": "linear", "range": style.padded(values, _PAD)}
-
-
-_PAD = 0.08
-"""Of an axis' span, what is free at either end."""
+    return {"type": "linear", "range": style.padded(values, pad)}
 
 
 def point_table(rows: pandas.DataFrame, x: str, y: str) -> Markup:
@@ -336,7 +341,7 @@ def _spec(every: Mapping[str, pandas.DataFrame], groups: Mapping[str, Group]) ->
         "labels": {name: quantity_label(name) for name in names},
         "better": {name: better(name) for name in names},
         "room": labels.room(),
-        "pad": _PAD,
+        "pad": PAD,
         "families": {name: [look.label, look.colour, look.symbol] for name, look in FAMILY_LOOKS.items()},
         "log": _LOG,
         "page": PAGE,

@@ -21,6 +21,9 @@ NOTES = (
     "Colour shows the family of an autoencoder, size how many numbers one of its latents holds (hollow: not stated). "
     "Source: data/atlas."
 )
+_PAD = 0.16
+"""Of an axis' span, what is free at either end: room for the names of the outermost autoencoders."""
+
 _TITLES = {
     "worse": "Latent spaces with better reconstructions tend to have worse samples",
     "better": "Latent spaces with better reconstructions tend to have better samples, too",
@@ -46,7 +49,7 @@ def picture(
     shared = atlas[atlas["ae"] != ""].drop_duplicates("canonical")
     known = {name: naming.ae_style(ae).label for name, ae in zip(shared["canonical"], shared["ae"], strict=True)}
     points = atlas_scatter.points(atlas, groups, works, row.group)
-    drawn = atlas_scatter.scatter(points, groups[row.group], measure, "gfid", known)
+    drawn = atlas_scatter.scatter(points, groups[row.group], measure, "gfid", known, _PAD)
     title = _TITLES[atlas_forest.outcome(row, measure, "gfid")]
     about = (
         f"gFID of samples against {quantity_label(measure)} of reconstructions: {row.n} published latent spaces, one "
