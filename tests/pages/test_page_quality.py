@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser import IS_DRAWN, WAIT, cannot_test, visit
+from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page
 
 TOOLS = Path(__file__).parents[1] / "page_tools"
@@ -96,6 +97,32 @@ def test_pages_are_whole_and_nothing_stands_in_a_reader_s_way(
     assert not problems, "\n".join(problems)
     if width != BETWEEN and axe is None:
         cannot_test("axe-core is not installed: the accessibility of the pages is NOT tested (needs npm)")
+
+
+def test_heads_and_links_say_what_a_page_is(site: Path, pages: list[str]) -> None:
+    """What search engines and shared links show of it, and what a link leads to."""
+    problems, titles = [], []
+    for name in (name for name in pages if name != "404.html"):
+        text = (site / name).read_text()
+        page = BeautifulSoup(text, "html.parser")
+        titles.append(page.title.text.strip() if page.title else "")
+        lacking = {
+            "doctype": text.lstrip()[:15].lower() == "<!doctype html>",
+            "language": page.html is not None and page.html.get("lang"),
+            "character set": page.select_one("meta[charset]"),
+            "viewport": page.select_one("meta[name=viewport][content*='width=device-width']"),
+            "description": page.select_one("meta[name=description][content]:not([content=''])"),
+            "text of every picture": not page.select("img:not([alt])"),
+            "links that say where they lead": not [
+                link for link in page.select("main a[href]") if link.text.strip().lower() in SAYS_NOTHING
+            ],
+        }
+        problems += [f"{name}: {what}" for what, there in lacking.items() if not there]
+    assert not problems, "\n".join(problems)
+    assert all(titles) and len({*titles}) == len(titles)
+
+
+SAYS_NOTHING = {"here", "click here", "this", "go", "more", "learn more", "read more", "link", "start", "right here"}
 
 
 def test_axe_finds_what_is_wrong(browser: Browser, address: str) -> None:
