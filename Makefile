@@ -32,7 +32,10 @@ check: $(VENV)/installed
 
 # Wheel, sources, the built site and the committed data, in dist/.
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lrcore/__init__.py)
-release: site
+release: export LRCORE_NO_DATA = 1
+release:
+	git diff --quiet HEAD || { echo "commit first: the data are those of HEAD, wheel and site those of the files"; exit 1; }
+	$(MAKE) site
 	$(RUN) -m pip install --quiet --disable-pip-version-check build
 	rm -rf dist build
 	$(RUN) -m build --outdir dist

@@ -35,7 +35,7 @@ print("at", there, lrcore.__version__)
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The folder that a wheel of this checkout is installed in; nothing of the checkout is on its path."""
+    """The folder that a wheel of this checkout's source distribution is installed in; nothing of the checkout is on its path."""
     source, wheels, there = (tmp_path / name for name in ("source", "wheels", "there"))
     source.mkdir()
     for name in (*PACKED, *TEXTS):
@@ -46,7 +46,12 @@ def installed(tmp_path: Path) -> Path:
         else:
             shutil.copyfile(PROJECT / name, target)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True)
+    # as releases are made: what the source distribution leaves out, the wheel lacks
+    made = f"import setuptools.build_meta as backend; backend.build_sdist({str(wheels)!r})"
+    wheels.mkdir()
+    subprocess.run([sys.executable, "-c", made], cwd=source, check=True, stdout=subprocess.DEVNULL)
+    (packed,) = wheels.glob("*.tar.gz")
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, packed], check=True)
     (wheel,) = wheels.glob("*.whl")
     assert wheel.name == f"lrcore-{lrcore.__version__}-py3-none-any.whl"
     subprocess.run([*pip, "install", "--no-deps", "--target", there, wheel], check=True)

@@ -68,14 +68,14 @@ def observations(
     """
     table = best_settings(atlas)
     seen = (
-        (claims.best_density, "The best density is never `ts`.", _densities(table)),
-        (claims.train_shift_grows, "The best train shift grows with the channels.", _growing(table, published)),
+        (claims.best_density, "Training density.", _densities(table)),
+        (claims.train_shift_grows, "Train shift by channels.", _growing(table, published)),
         (
             tuning_claims.sample_shift_is_larger,
-            "The best sample shift is at least the best train shift.",
+            "Sample shift against train shift.",
             _larger(table),
         ),
-        (tuning_claims.repa_lowers_the_train_shift, "REPA lowers the best train shift, or keeps it.", _lowered(table)),
+        (tuning_claims.repa_lowers_the_train_shift, "Train shift with REPA.", _lowered(table)),
     )
     by_claim = {
         name: dict(zip((judge.claim for judge in claims.CLAIMS), found, strict=True)) for name, found in judged.items()
@@ -85,7 +85,7 @@ def observations(
         for claim, title, told in seen
     ]
     if early := _early(published):
-        lines.append(f"- **Early in training, a best shift may differ.** {early} {_own_early(studies)}".rstrip())
+        lines.append(f"- **Early in training.** {early} {_own_early(studies)}".rstrip())
     return "\n".join(lines)
 
 

@@ -53,13 +53,16 @@ def root_in_words(found: Sequence[Prediction]) -> str:
 def _said(found: Sequence[Prediction], what: str) -> str:
     known = [one for one in found if one.agrees]
     if not known:
-        return "no latent space was tried with all train shifts yet"
+        return "no latent space was tried with all train shifts, and with the predicted one"
     right = [ae_name(one.ae) for one in known if all(one.agrees.values())]
     parts = [f"the root predicts {what} of {words.joined(right) if right else 'none'}"]
     parts += [_missed(one) for one in known if not all(one.agrees.values())]
-    open_ones = [ae_name(one.ae) for one in found if not one.agrees]
-    if open_ones:
-        parts.append(f"of {words.joined(open_ones)} not all shifts were tried yet")
+    beyond = [f"{ae_name(one.ae)} ({one.predicted:.2f})" for one in found if not one.tried]
+    partly = [ae_name(one.ae) for one in found if one.tried and not one.agrees]
+    if beyond:
+        parts.append(f"no shift near the predicted one was tried of {words.joined(beyond)}")
+    if partly:
+        parts.append(f"not all shifts were tried of {words.joined(partly)}")
     return "; ".join(parts)
 
 
@@ -93,8 +96,8 @@ def _note(found: Sequence[Prediction]) -> str:
     """What a dash and an "or" mean, where there are any."""
     best = [values for one in found for values in (one.without, one.with_repa)]
     parts = []
-    if any(not values for values in best):
-        parts.append("–: not all train shifts were tried.")
+    if any(not values for values in best) or any(not one.tried for one in found):
+        parts.append("–: not all train shifts were tried, or none near the predicted one.")
     if any(len(values) > 1 for values in best):
         parts.append("“Or”: the noise of the seed does not tell them apart.")
     return " ".join(parts)

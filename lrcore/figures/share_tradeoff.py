@@ -298,7 +298,7 @@ def _notes(study: StudyRows, points: pandas.DataFrame) -> str:
     front = points[points["front"]]
     if len(front) > 1:
         named = ", ".join(labels(naming.in_order(front["ae"])))
-        said.append(f"Dotted: the front, than which no other is better on both axes: {named}.")
+        said.append(f"Dotted: the front, than which no other is as good on both axes and better on one: {named}.")
     out: Mapping[str, float] = findings.by_ae(points[points["g_kid"] < learnability.LOWEST], "g_kid")
     if out:
         named = ", ".join(f"{label} {shown(out[ae])}" for ae, label in zip(out, labels(out), strict=True))

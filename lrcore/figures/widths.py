@@ -58,7 +58,9 @@ def widths_in_words(studies: Mapping[str, StudyRows]) -> str:
 def _in_words(name: str, study: StudyRows) -> str:
     rows, distance = widths.by_width(study), words.bare(study.distance)
     noise = widths.noise(study, rows)
-    said = [f"{widths.finding(rows, noise, distance)}.", widths.numbers_in_words(rows, noise, study.distance)]
+    # where no width is judged, the numbers are all that there is to say
+    said = [f"{widths.finding(rows, noise, distance)}."] if widths.judge(rows, noise) else []
+    said.append(widths.numbers_in_words(rows, noise, study.distance))
     said += [widths.loss_in_words(rows), words.seed_noise(noise)]
     return f"Study {code(name)}: {escaped(' '.join(filter(None, said)))}"
 

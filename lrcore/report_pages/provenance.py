@@ -57,7 +57,7 @@ def row_versions(subject: Subject) -> list[str]:
 def protocol(subject: Subject) -> tuple[Block, ...]:
     """Each thing that moves a number, as rows have it."""
     blocks: list[Block] = []
-    if len(rows := subject.study.generation):
+    if len(rows := _own(subject, "generation")):
         first = findings.completed(rows).iloc[0]
         facts = [Fact(key, label, _text(first[key]), plain(first[key])) for key, label in _GENERATION.items()]
         facts.append(Fact("distance", "distance that decides", findings.label(rows), findings.label(rows)))

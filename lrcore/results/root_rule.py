@@ -8,6 +8,7 @@ the one of fewest, which needs none (`findings.predicted_shifts`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ from lrcore.spec.study import NO_REPA, SELF_REPA
 class Prediction:
     """What the root predicts for the latent space `ae` of a study ("" for the published one), and what was best there.
 
-    `predicted`: the shift; `nearest`: of those tried the one nearest to it, on a logarithmic scale; `without` and
+    `predicted`: the shift; `nearest`: of those tried the one nearest to it, on a logarithmic scale; `tried`: whether it
+    lies among them, or beyond the last by less than half a step, without which nothing can agree; `without` and
     `with_repa`: the best train shift, and after it those that noise does not tell from it; none where not all were
     tried.
     """
@@ -35,13 +37,14 @@ class Prediction:
     channels: int
     predicted: float
     nearest: float
+    tried: bool
     without: tuple[float, ...]
     with_repa: tuple[float, ...]
 
     @property
     def agrees(self) -> dict[str, bool]:
         """For "without REPA" and "with REPA", as far as known, whether the nearest shift is the best, or as good."""
-        known = {"without REPA": self.without, "with REPA": self.with_repa}
+        known = {"without REPA": self.without, "with REPA": self.with_repa} if self.tried else {}
         return {kind: self.nearest in best for kind, best in known.items() if best}
 
 
@@ -84,6 +87,14 @@ def _of_study(study: StudyRows, published: pandas.DataFrame) -> list[Prediction]
     return [one for one in _predicted(study.name, channels, tried, values) if one.ae in measured]
 
 
+def _within(shift: float, tried: list[float]) -> bool:
+    """Whether a shift lies among those tried, which rise, or beyond the last by less than half a step."""
+    if len(tried) < 2:
+        return shift in tried
+    low, high = math.sqrt(tried[1] / tried[0]), math.sqrt(tried[-1] / tried[-2])
+    return tried[0] / low <= shift <= tried[-1] * high
+
+
 def _predicted(
     study: str, channels: Mapping[str, int], tried: list[float], values: Mapping[tuple[str, str], tuple[float, ...]]
 ) -> list[Prediction]:
@@ -95,6 +106,7 @@ def _predicted(
             channels[ae],
             predicted[ae],
             findings.nearest_shift(tried, predicted[ae]),
+            _within(predicted[ae], tried),
             values.get((ae, NO_REPA), ()),
             values.get((ae, "with"), ()),
         )

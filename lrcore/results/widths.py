@@ -236,12 +236,16 @@ def _kind(gap: float, closed: float, left: float, noise: float, helped: bool) ->
         return SKIP_HELPS_ALL
     if better:
         return BOTH if worse else RANK
-    return CAPACITY if worse else UNCLEAR
+    # a skip that hurts tells nothing of rank, nor does one that noise lets close half of the gap
+    little = 0 <= closed and math.log1p(closed) + noise < math.log1p(gap) / 2
+    return CAPACITY if worse and little else UNCLEAR
 
 
 def _also_helped(rows: pandas.DataFrame, width: float, closed: float, noise: float) -> tuple[str, ...]:
     """The autoencoders whose tokens fit the width, and whom the skip there clearly helps by at least half as much."""
-    found = []
+    found: list[str] = []
+    if not _clear(closed, noise):
+        return ()
     for ae, own in rows[rows["channels_per_token"] <= width].groupby("ae", sort=False):
         helps = verdicts.lead(_at(own, width, skip=True), _at(own, width))
         if _clear(helps, noise) and math.log1p(helps) >= math.log1p(closed) / 2:
@@ -256,7 +260,11 @@ def _of_capacity(rows: pandas.DataFrame, noise: float, distance: str) -> str:
     first, last, name = own.iloc[0], own.iloc[-1], naming.ae_style(str(own["ae"].iloc[0])).label
     gain = verdicts.lead(float(last["distance"]), float(first["distance"]))
     ends = f"from width {first['width']:.0f} to {last['width']:.0f}"
-    if math.isnan(gain) or not (_clear(gain, noise) or _clear(-gain, noise)):
+    if math.isnan(gain):
+        return f"{distance} of {name} is not known {ends}: trainings diverged"
+    if not math.isfinite(noise):
+        return f"Whether {distance} of {name} changes {ends} cannot be told: its noise is not known"
+    if not (_clear(gain, noise) or _clear(-gain, noise)):
         return f"{distance} of {name} does not clearly change {ends}"
     return f"{distance} of {name} {'falls' if gain > 0 else 'rises'} by {_much(abs(gain))} {ends}"
 

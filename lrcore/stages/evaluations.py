@@ -5,7 +5,8 @@ by the Frechet distance in Inception's features is measured with it. Some of its
 from the same samples, too, and stand in the table `paired`: those of the first training of each autoencoder, those of
 one training in fifty, and all that may be the best of their kind, which float32 decides. Should a pair be further apart
 than `records.paired.TOLERANCE`, the grid is measured in float32, from the beginning; what was measured stays in its
-files. So it is where the grid has rows in float32.
+files. So it is where the grid has rows in float32, and where a device without such a judge goes on with a grid that is
+not whole.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def evaluations_done(work: Workspace) -> Done:
     """What of the study has been measured, read once for many cells."""
     rows = _own(read_generation(work.folders.data), work)
     half = is_half(rows)
-    if half.any() and not half_counts(work):
+    if half.any() and not (half_counts(work) and (judges_in_half(work) or _whole(work, rows))):
         rows = rows[~half]
     done: Done = {}
     for recipe_of_row, step, shift in zip(rows.recipe, rows.step, rows.sampleshift, strict=True):
@@ -62,6 +63,15 @@ def evaluations_missing(work: Workspace, cell: Cell, measured: Done) -> list[tup
     )
     wanted = [(step, shift) for step in work.study.training.evaluate_at for shift in work.study.evaluation.sampleshifts]
     return [pair for pair in wanted if pair not in done]
+
+
+def _whole(work: Workspace, rows: pandas.DataFrame) -> bool:
+    """Whether every evaluation of the grid has a row in half precision: a device without that judge adds none then."""
+    evaluation = work.study.evaluation
+    wanted = {(step, shift) for step in work.study.training.evaluate_at for shift in evaluation.sampleshifts}
+    there = {recipe: {*zip(own.step.astype(int), own.sampleshift.astype(float), strict=True)}
+             for recipe, own in rows.groupby("recipe")}  # fmt: skip
+    return all(wanted <= there.get(recipe, set()) for recipe in _recipes(work.with_half_features()))
 
 
 def half_counts(work: Workspace) -> bool:

@@ -39,10 +39,10 @@ def test_a_study_stands_below_with_what_is_not_known() -> None:
     made = root_table(found)
     own = made.frame[made.frame["study"] == "toy"].set_index("autoencoder")
     assert own.loc["FLUX.1", ["best without REPA", "best with REPA", "agrees"]].tolist() == ["–"] * 3
-    assert made.note == "–: not all train shifts were tried."
+    assert made.note == "–: not all train shifts were tried, or none near the predicted one."
     assert root_in_words(found).split("\n\n")[1] == (
-        "In study `toy`: the root predicts the best train shift of FLUX.2 and RAE; SD prefers 1.78 to 1.00; of FLUX.1 "
-        "not all shifts were tried yet."
+        "In study `toy`: the root predicts the best train shift of none; SD prefers 1.78 to 1.00; no shift near the "
+        "predicted one was tried of FLUX.2 (2.83) and RAE (5.29); not all shifts were tried of FLUX.1."
     )
 
 
@@ -50,7 +50,7 @@ def test_none_agrees_and_nothing_is_known() -> None:
     wrong = [dataclasses.replace(one, without=(9.0,), with_repa=()) for one in PUBLISHED]
     assert root_in_words(wrong).startswith("The root predicts the published best train shift of none; SD prefers 9.00")
     blank = [dataclasses.replace(one, without=(), with_repa=()) for one in PUBLISHED]
-    assert root_in_words(blank) == "No latent space was tried with all train shifts yet."
+    assert root_in_words(blank) == "No latent space was tried with all train shifts, and with the predicted one."
     several = root_table([dataclasses.replace(PUBLISHED[0], without=(1.0, 1.78))])
     assert several.frame["best without REPA"].tolist() == ["1.00 or 1.78"] and "noise" in several.note
 

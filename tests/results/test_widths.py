@@ -95,7 +95,18 @@ def test_capacity_alone_is_told_where_every_width_has_room() -> None:
     flat = widths.by_width(with_widths({("sd", 64, "none"): 101, ("sd", 192, "none"): 99}))
     assert widths.finding(flat, NOISE, "FID") == "FID of SD does not clearly change from width 64 to 192"
     lost = widths.by_width(with_widths({("sd", 64, "none"): math.nan, ("sd", 192, "none"): 99}))
-    assert widths.finding(lost, NOISE, "FID") == "FID of SD does not clearly change from width 64 to 192"
+    assert widths.finding(lost, NOISE, "FID") == "FID of SD is not known from width 64 to 192: trainings diverged"
+    assert widths.finding(flat, math.nan, "FID").endswith("cannot be told: its noise is not known")
+
+
+def test_a_skip_that_hurts_tells_nothing_of_rank() -> None:
+    """By however much, and whether it helps another autoencoder or not."""
+    for skip in (200, 400, 40_000):
+        rows = widths.by_width(with_widths({
+            ("rae", 64, "none"): 140, ("rae", 64, "linear"): skip, ("sd", 64, "none"): 140, ("sd", 64, "linear"): 100,
+        }))  # fmt: skip
+        (judged,) = widths.judge(rows, NOISE)
+        assert judged.kind == widths.UNCLEAR
 
 
 def test_losses_near_noise_are_those_of_the_same_trainings() -> None:
