@@ -35,7 +35,7 @@ print("at", there, lrcore.__version__)
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The folder that a wheel of this checkout's source distribution is installed in; nothing of the checkout is on its path."""
+    """The folder of a wheel of this checkout's source distribution; nothing of the checkout is on its path."""
     source, wheels, there = (tmp_path / name for name in ("source", "wheels", "there"))
     source.mkdir()
     for name in (*PACKED, *TEXTS):

@@ -237,7 +237,7 @@ def _kind(gap: float, closed: float, left: float, noise: float, helped: bool) ->
     if better:
         return BOTH if worse else RANK
     # a skip that hurts tells nothing of rank, nor does one that noise lets close half of the gap
-    little = 0 <= closed and math.log1p(closed) + noise < math.log1p(gap) / 2
+    little = closed >= 0 and math.log1p(closed) + noise < math.log1p(gap) / 2
     return CAPACITY if worse and little else UNCLEAR
 
 
