@@ -342,14 +342,12 @@
   }
 
   // Other switches choose a view of what is shown, such as what the area of points stands for.
-  const legendOf = (holder) => holder.querySelector(":scope > fieldset > legend").textContent;
-  const isOfStudies = (holder) => legendOf(holder) === "Study";
+  const isOfStudies = (holder) => holder.querySelector(":scope > fieldset > legend").textContent === "Study";
 
   const offers = (holder, choice) =>
     [...holder.querySelectorAll(":scope > fieldset input")].some((button) => button.value === choice);
 
-  // One choice of a study sets all switches that offer it, so that a page speaks of one study at a time; a choice of
-  // what a figure shows is that figure's own.
+  // One choice sets all switches that offer it, so that a page speaks of one study at a time.
   function startSwitches() {
     const switches = [...document.querySelectorAll(".lrcore-switch")];
     const asked = new URL(location.href).searchParams.get("study");
@@ -357,8 +355,7 @@
     for (const holder of switches) {
       holder.querySelector(":scope > fieldset").addEventListener("change", ({ target }) => {
         const before = holder.getBoundingClientRect().top;
-        const alike = isOfStudies(holder) ? switches.filter(isOfStudies) : [holder];
-        alike.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
+        switches.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
         if (isOfStudies(holder)) note(target.value);
         // what changed height above must not carry the reader away from the button
         scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });
