@@ -99,13 +99,13 @@ def marked_card(png: bytes, figure: str, digest: str) -> bytes:
     """The card with its figure's name and its mark in its metadata."""
     kept, written = PngInfo(), io.BytesIO()
     kept.add_text(CARD_MARK, f"{figure} {digest}")
-    Image.open(io.BytesIO(png)).save(written, "png", pnginfo=kept, optimize=True)
+    Image.open(io.BytesIO(png), formats=["PNG"]).save(written, "png", pnginfo=kept, optimize=True)
     return written.getvalue()
 
 
 def card_mark(path: Path) -> tuple[str, str]:
     """The figure on a card, and its mark; empty where it has none."""
-    with Image.open(path) as card:
+    with Image.open(path, formats=["PNG"]) as card:
         figure, _, digest = str(card.info.get(CARD_MARK, "")).partition(" ")
     return figure, digest
 

@@ -74,10 +74,7 @@ def _in_words(name: str, trainings: pandas.DataFrame) -> str:
     means, untold = every[every["told"]], escaped(learnability.not_told_in_words(every))
     if means.empty:
         return f"In study {code(name)} {untold}"
-    most, least = means.iloc[0], means.iloc[-1]
-    text = f"In study {code(name)} {escaped(share_named(most))} is learned best apart from its decoder"
-    if len(means) > 1:
-        text += f", {escaped(share_named(least))} least"
+    text = f"In study {code(name)} {escaped(_placed(means))}"
     grid = means[means["measured"] == learnability.GRID]
     if grid.empty:
         text += f": by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
@@ -85,6 +82,23 @@ def _in_words(name: str, trainings: pandas.DataFrame) -> str:
         which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
         text += f"; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
     return f"{text} {untold}".rstrip()
+
+
+def _placed(means: pandas.DataFrame) -> str:
+    """Who was learned best and least, with G, of rows of `learnability.mean_of_trainings` with a told G."""
+    by_ae = {str(mean["ae"]): share_named(mean) for _, mean in means.iterrows()}
+    best, least = _best_and_least(means)
+    if len(by_ae) == 1:
+        return f"G is known of {by_ae[best[0]]} alone"
+    if set(best) & set(least):
+        most, *_, fewest = by_ae.values()
+        return (
+            f"no latent space is clearly learned better apart from its decoder: G is highest of {most} and lowest of "
+            f"{fewest}"
+        )
+    verb, whose = ("is", "its") if len(best) == 1 else ("are", "their")
+    named = [words.joined([by_ae[ae] for ae in group]) for group in (best, least)]
+    return f"{named[0]} {verb} learned best apart from {whose} decoder, {named[1]} least"
 
 
 def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFrame) -> SiteFigure:
@@ -148,10 +162,10 @@ def best_and_least(means: pandas.DataFrame) -> str:
     Those whose G cannot be told have no place.
     """
     means = means.dropna(subset="g_kid")
-    shares, errors = findings.by_ae(means, "g_kid"), standard_errors(means)
+    shares = findings.by_ae(means, "g_kid")
     if not shares:
         return "What was learned apart from the decoder cannot be told of any latent space"
-    best, least = (words.leaders(shares, errors=errors, highest=highest) for highest in (True, False))
+    best, least = _best_and_least(means)
     named = [words.named(found, len(shares)) for found in (best, least)]
     if len(shares) < 2:
         return f"What was learned of the latent space of {named[0]} apart from its decoder"
@@ -159,6 +173,12 @@ def best_and_least(means: pandas.DataFrame) -> str:
         return "No latent space is clearly learned better apart from its decoder"
     verb, whose = ("is", "its") if len(best) == 1 else ("are", "their")
     return f"{named[0]} {verb} learned best apart from {whose} decoder, {named[1]} least"
+
+
+def _best_and_least(means: pandas.DataFrame) -> tuple[list[str], list[str]]:
+    shares, errors = findings.by_ae(means, "g_kid"), standard_errors(means)
+    best, least = (words.leaders(shares, errors=errors, highest=highest) for highest in (True, False))
+    return best, least
 
 
 def standard_errors(means: pandas.DataFrame) -> dict[str, float]:

@@ -65,8 +65,10 @@ def clearly_better(best: float, anchor: float, deviation: float, tried: int = 1)
     return anchor - best > deviations(tried) * deviation * math.hypot(best, anchor)
 
 
-def relative_deviation(rows: pandas.DataFrame) -> float:
+def relative_deviation(rows: pandas.DataFrame, column: str = "") -> float:
     """How much of a distance another seed of the training moves: sqrt(sum of variances / sum of squared means).
+
+    `column`: of the distance; the one that decides, if it is not given.
 
     Over the settings and steps of generation rows of one protocol that were trained with several seeds, each weighted
     by its degrees of freedom. Of sums, not the mean of shares: kernel distances near 0 are all noise, and say nothing
@@ -76,7 +78,7 @@ def relative_deviation(rows: pandas.DataFrame) -> float:
         LrcoreError: as `findings.require_one_protocol`.
     """
     findings.require_one_protocol(rows)
-    rows = rows.assign(distance=findings.deciding(rows)).dropna(subset="distance")
+    rows = rows.assign(distance=rows[column] if column else findings.deciding(rows)).dropna(subset="distance")
     groups = rows.groupby([*findings.SETTING, "step"])["distance"]
     each = pandas.DataFrame({"mean": groups.mean(), "variance": groups.var(), "freedom": groups.size() - 1})
     each = each[each["freedom"] > 0]
@@ -98,16 +100,23 @@ def assumed_deviation(n_samples: int) -> float:
     return ASSUMED_DEVIATION * max(1.0, math.sqrt(ASSUMED_SAMPLES / n_samples))
 
 
-def deviations_by_samples(study: StudyRows, counts: Iterable[int]) -> list[float]:
+def deviations_by_samples(study: StudyRows, counts: Iterable[int], column: str = "") -> list[float]:
     """The relative deviation between seeds of distances of so many samples each, as `above_noise` takes it to be.
+
+    `column` as for `relative_deviation`. What rows tell of more samples grows with the root of their ratio.
 
     Raises:
         LrcoreError: as `findings.require_one_protocol`.
     """
-    known = relative_deviation(study.repeated)
     least = 0.0 if _freedom(study.repeated) >= findings.LEAST_FREEDOM else 1.0
-    assumed = [least * assumed_deviation(int(count)) for count in counts]
-    return [other if math.isnan(known) else max(known, other) for other in assumed]
+    counts = [int(count) for count in counts]
+    known = [verdicts.known(one) for one in _known_deviations(study, counts, column)]
+    return [max(one, least * assumed_deviation(count)) for one, count in zip(known, counts, strict=True)]
+
+
+def _known_deviations(study: StudyRows, counts: Iterable[int], column: str = "") -> list[float]:
+    known, measured = relative_deviation(study.repeated, column), int(study.repeated["n_samples"].max())
+    return [known * math.sqrt(max(1.0, measured / count)) for count in counts]
 
 
 def above_noise(study: StudyRows) -> pandas.DataFrame:
@@ -128,8 +137,9 @@ def above_noise(study: StudyRows) -> pandas.DataFrame:
     rows, run = study.anchors, compared.iloc[0]
     beside = [_anchors(rows, run, str(ae), int(count)) for ae, count in zip(best["ae"], best["n_samples"], strict=True)]
     found = found.assign(**{name: [anchors[name] for anchors in beside] for name in ANCHORS})
-    known, deviation = relative_deviation(study.repeated), deviations_by_samples(study, found["n_samples"])
-    found = found.assign(deviation=deviation, assumed=[one > verdicts.known(known) for one in deviation])
+    deviation, told = deviations_by_samples(study, found["n_samples"]), _known_deviations(study, found["n_samples"])
+    assumed = [one > verdicts.known(known) for one, known in zip(deviation, told, strict=True)]
+    found = found.assign(deviation=deviation, assumed=assumed)
     return found.assign(standing=[_standing(row) for _, row in found.iterrows()])
 
 

@@ -16,8 +16,9 @@ G is *told* only where D(decoded Gaussian latents) is above both
 
 - t s(n): what two sets of n images of one distribution are apart (`noise_of_zero`), t the 97.5th percentile of
   Student's distribution with the degrees of freedom that s is known with;
-- two deviations that a seed moves the larger of both distances by (`above_noise.deviations_by_samples`): beyond, noise
-  alone moves G by as much as lies between a Gaussian and reconstructions.
+- two deviations that a seed moves D(samples) by, of the kernel distance to reconstructions itself
+  (`above_noise.deviations_by_samples`): beyond, noise alone moves G by as much as lies between a Gaussian and
+  reconstructions.
 
     trainings = learned(load_studies("data")["cifar10-cpu"])
     mean_of_trainings(trainings)
@@ -157,13 +158,15 @@ def _told(study: StudyRows, rows: pandas.DataFrame) -> pandas.Series:
     """Of which rows of `learned` the denominator of G is clearly above noise: the rule of the module."""
     if rows.empty:
         return pandas.Series(dtype=bool)
-    scale, samples = rows["gaussian_kid"], rows.groupby("ae")["reconstruction_kid"].transform("mean")
+    alike = [*findings.SETTING, *findings.TRANSFORMER, "step"]
+    samples = rows.groupby(alike, dropna=False)["reconstruction_kid"].transform("mean")
+    scale = rows["gaussian_kid"]
     apart = {}
     for count in rows["n_samples"].unique():
         noise, freedom = noise_of_zero(study, int(count))
         apart[count] = _student(freedom, 0.975) * noise if freedom else 0.0
-    seeds = pandas.Series(above_noise.deviations_by_samples(study, rows["n_samples"]), index=rows.index)
-    moved = above_noise.deviations(1) * seeds * pandas.concat([scale, samples], axis=1).max(axis=1)
+    seeds = above_noise.deviations_by_samples(study, rows["n_samples"], "reconstruction_kid")
+    moved = above_noise.deviations(1) * samples.clip(lower=0) * seeds
     return (scale > 0) & (scale > rows["n_samples"].map(apart)) & (scale > moved)
 
 

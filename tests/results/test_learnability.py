@@ -99,6 +99,17 @@ def test_g_is_told_where_its_denominator_is_clearly_above_noise(gaussian: float,
     assert said == "" if told else said.startswith("G cannot be told of SD, FLUX.1, FLUX.2, RAE: the distance of")
 
 
+def test_the_noise_is_that_of_the_distance_to_reconstructions() -> None:
+    """Seeds that hardly move the distance that decides may move the one that G is made of by far more."""
+    chosen = with_choice(study(generation_rows()))
+    for apart, told in ((0.0, True), (0.9, False)):
+        factor = chosen.confirmed["train_seed"].map({0: 1 - apart, 1: 1.0, 2: 1 + apart})
+        mean = chosen.confirmed["reconstruction_kid"]
+        moved = chosen.confirmed.assign(reconstruction_kid=mean * factor, gaussian_kid=mean)
+        found = learnability.learned(dataclasses.replace(chosen, confirmed=moved))
+        assert set(found["told"]) == {told}
+
+
 def test_some_may_be_told_and_others_not() -> None:
     rows = generation_rows()
     rows = rows.assign(gaussian_kid=rows["gaussian_kid"].mask(rows["ae"] == "rae", 1e-6))
