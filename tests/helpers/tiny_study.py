@@ -4,6 +4,19 @@ from pathlib import Path
 
 TINY = str(Path(__file__).parents[1] / "tiny.toml")
 
+PIXELS = f"""
+extends = "{TINY}"
+[autoencoders.pixels]
+family = "patches"
+patch = 4
+[[grid]]
+ae = ["pixels"]
+trainp = ["ln", "ts"]
+trainshift = [1.0]
+repa = ["none"]
+"""
+"""A study of two trainings in a latent space that takes no training."""
+
 
 def arguments(folder, *more):
     return [TINY, *(f"--{name}={folder / name}" for name in ("data", "imgs", "runs")), *more]

@@ -2,10 +2,10 @@
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from tiny_study import PIXELS
 from torch.nn.functional import avg_pool2d
 
 from lrcore.fast import capabilities
@@ -27,19 +27,7 @@ from lrcore.stages.samples import shown_settings
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
-STUDY = f"""
-extends = "{Path(__file__).parents[1] / "tiny.toml"}"
-[autoencoders.pixels]
-family = "patches"
-patch = 4
-[training]
-evaluate_at = [3]
-[[grid]]
-ae = ["pixels"]
-trainp = ["ln", "ts"]
-trainshift = [1.0]
-repa = ["none"]
-"""
+STUDY = f"{PIXELS}[training]\nevaluate_at = [3]\n"
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from tiny_study import PIXELS
 
 from lrcore.fast import capabilities, sampling
 from lrcore.fast.capabilities import SAMPLING, Capabilities, record
@@ -19,25 +19,13 @@ from lrcore.stages.training import ensure_trained, load_snapshot
 from lrcore.stages.workspace import Workspace
 from lrcore.studies.loading import load_study
 
-STUDY = f"""
-extends = "{Path(__file__).parents[1] / "tiny.toml"}"
-[autoencoders.pixels]
-family = "patches"
-patch = 4
-[[grid]]
-ae = ["pixels"]
-trainp = ["ln", "ts"]
-trainshift = [1.0]
-repa = ["none"]
-"""
-
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """Trained the slow way."""
     folder = tmp_path_factory.mktemp("together")
     path = folder / "pixels.toml"
-    path.write_text(STUDY)
+    path.write_text(PIXELS)
     folders = Folders(*(folder / name for name in ("data", "imgs", "runs")))
     work = Workspace(load_study(str(path)), folders, StopRequest(), lambda steps: None, stack=2)
     ensure_trained(work, work.study.cells, 6)
