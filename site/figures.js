@@ -40,8 +40,12 @@
     } else {
       spec = JSON.parse(holder.textContent);
     }
-    specs.set(element, spec);
+    keep(element, spec);
     return spec;
+  }
+  function keep(element, spec) {
+    specs.set(element, spec);
+    element.dataset.loaded = ""; // printing it need not wait any more
   }
 
   // ---- figures -------------------------------------------------------------------------------------------------
@@ -263,9 +267,10 @@
   function startPrinting(figures) {
     const visible = () => figures.filter((figure) => figure.checkVisibility());
     const prepare = () => Promise.allSettled([loadPlotly(), ...visible().map(specOf)]);
-    const idle = window.requestIdleCallback ?? setTimeout;
-    addEventListener("load", () => idle(prepare));
-    addEventListener("change", () => idle(prepare)); // another study has figures of its own
+    const BUSY = 2000; // milliseconds: longer than this a page that is always busy does not put it off
+    const soon = () => (window.requestIdleCallback ? requestIdleCallback(prepare, { timeout: BUSY }) : setTimeout(prepare));
+    addEventListener("load", soon);
+    addEventListener("change", soon); // another study has figures of its own
     addEventListener("beforeprint", () => {
       onPaper = true;
       for (const figure of visible()) {
@@ -367,7 +372,7 @@
 
   // For scripts of single pages: draws something else in a figure, or a table where there was none.
   window.lrcoreShow = (element, spec) => {
-    specs.set(element, spec);
+    keep(element, spec);
     return element.matches(".lrcore-figure") ? draw(element) : startTables();
   };
 

@@ -14,7 +14,7 @@ from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.figures.predictors import bare_name
 from lrcore.figures.style import FEW
 from lrcore.records import schema
-from lrcore.results import agreement, findings, numbers, verdicts
+from lrcore.results import agreement, findings, numbers, seed_noise, verdicts
 from lrcore.results.claim_parts import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -42,7 +42,7 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
 
 def noise_in_words(study: StudyRows) -> str:
     """How far another training seed moves a distance of this study, and from what size a difference counts."""
-    noise = findings.noise_of_seeds(study.repeated)
+    noise = seed_noise.noise_of_seeds(study.repeated)
     if noise.empty:
         return (
             "No setting was trained with two seeds, so the noise is not known: differences only point one way or the "
@@ -59,7 +59,7 @@ def noise_in_words(study: StudyRows) -> str:
         degrees = "one degree" if freedom == 1 else f"{freedom} degrees"
         return (
             f"{said}, but this rests on {degrees} of freedom alone. No difference counts before there are "
-            f"{findings.LEAST_FREEDOM}."
+            f"{seed_noise.LEAST_FREEDOM}."
         )
     trainings = int(study.best()["seeds"].min())
     means = (

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
-from lrcore.results import findings, naming
+from lrcore.results import findings, naming, seed_noise
 from lrcore.results.numbers import shown
 from lrcore.results.published import RAES_OWN, UNTUNED
 from lrcore.spec.study import NO_REPA, SELF_REPA
@@ -69,7 +69,7 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
         figure.update_yaxes(**kind, row=row)
     figure.update_yaxes(title=label, col=1)
     about = Words(
-        finding(settings, findings.noise_of_difference(generation)),
+        finding(settings, seed_noise.noise_of_difference(generation)),
         f"{words.bare(label)} of samples {words.features(generation)} over training steps"
         f"{', without and with REPA' if len(columns) > 1 else ''}. {words.images(generation)}.",
         f"{_above(columns)}Below, bold: the best at each step of the settings that all "

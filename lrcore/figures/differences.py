@@ -16,7 +16,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
-from lrcore.results import findings, naming, numbers
+from lrcore.results import findings, naming, numbers, seed_noise
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of
 
@@ -253,7 +253,7 @@ def _differences(study: StudyRows) -> pandas.DataFrame:
     """kind, ae, difference, and whether it is of all values that the study has (`whole`): see `against_noise`."""
     settings = findings.mean_over_seeds(study.generation)
     step = findings.last_common_step(settings)
-    noise = findings.noise_of_seeds(study.repeated)
+    noise = seed_noise.noise_of_seeds(study.repeated)
     parts = [pandas.DataFrame({"kind": _TWO_SEEDS, "ae": noise["ae"], "difference": 2 * 2**0.5 * noise["deviation"]})]
     spread = findings.spreads(settings, step)
     for parameter in findings.PARAMETERS:

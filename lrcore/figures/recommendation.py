@@ -18,7 +18,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.studies import PUBLISHED
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
-from lrcore.results import findings, naming, numbers
+from lrcore.results import findings, naming, numbers, seed_noise
 from lrcore.results.published import FOLLOWED, best_choices
 from lrcore.spec.study import NO_REPA
 
@@ -117,7 +117,7 @@ def study_evidence(name: str, generation: pandas.DataFrame) -> Evidence:
     Raises:
         LrcoreError: as `study_rows`.
     """
-    found = latents(study_rows(name, generation), findings.noise_of_difference(generation))
+    found = latents(study_rows(name, generation), seed_noise.noise_of_difference(generation))
     return Evidence(found, {parameter: tuple(sorted(generation[parameter].unique())) for parameter in _SHIFTS})
 
 

@@ -12,7 +12,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Words
 from lrcore.flow.timesteps import TRAINING_DENSITIES
-from lrcore.results import findings, naming, numbers, verdicts
+from lrcore.results import findings, naming, numbers, seed_noise, verdicts
 from lrcore.spec.study import NO_REPA
 
 _PANEL_HEIGHT = 180
@@ -77,7 +77,7 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     )
     figure.update_annotations(font_size=12)
     about = Words(
-        finding(spread, words.bare(label), findings.noise_of_difference(generation)),
+        finding(spread, words.bare(label), seed_noise.noise_of_difference(generation)),
         f"{words.bare(label)} of samples {words.features(generation)} when one choice is varied around the best of all "
         f"an autoencoder's own settings {naming.repa_label(repa)}, at step {step:,}. {words.images(generation)}.",
         "Full symbols vary one choice, the ring is that best setting, faint points are all other settings. Spread: "

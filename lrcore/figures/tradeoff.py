@@ -16,7 +16,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.labels import Name, Segment, apart, name_points, places
-from lrcore.results import above_noise, findings, naming, numbers
+from lrcore.results import above_noise, findings, naming, numbers, seed_noise
 from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
@@ -98,7 +98,7 @@ def study_tradeoff(
     study, look, noise = (
         str(generation["study"].iloc[0]),
         naming.metric_style(metric),
-        findings.noise_of_difference(generation),
+        seed_noise.noise_of_difference(generation),
     )
     about = Words(
         finding(points, label, look, baseline, noise),

@@ -6,6 +6,8 @@ distances are Frechet distances: half precision is for studies that decide by th
 
 from __future__ import annotations
 
+import math
+
 import pandas
 
 from lrcore.records.schema import GENERATION_KEY, HALF_PRECISION
@@ -14,6 +16,8 @@ TOLERANCE = 2e-3
 """Relative difference of a distance in half precision from that in float32 above which a study goes on in float32."""
 
 _SAME = ["study", *(name for name in GENERATION_KEY if name != "feature_protocol")]
+_HALF = [*_SAME, "feature_protocol", "recipe"]
+"""What names a row in half precision: one of another recipe was measured another way."""
 
 
 def is_half(rows: pandas.DataFrame) -> pandas.Series:
@@ -30,13 +34,15 @@ def counting(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def pairs(paired: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of the table `paired` two by two: what names them, `whole`, the distance in float32, and `apart`, the
-    relative difference |half - whole| / whole of that in half precision."""
+    """Rows of the table `paired` two by two: what names that in half precision, `whole`, the distance in float32, and
+    `apart`, the relative difference |half - whole| / whole of the two; infinite where one of them is no number."""
     half = is_half(paired)
-    both = paired.loc[half, [*_SAME, "fid"]].merge(
+    both = paired.loc[half, [*_HALF, "fid"]].merge(
         paired.loc[~half, [*_SAME, "fid"]].rename(columns={"fid": "whole"}), on=_SAME
     )
-    return both.assign(apart=(both["fid"] - both["whole"]).abs() / both["whole"]).drop(columns="fid")
+    apart = (both["fid"] - both["whole"]).abs() / both["whole"]
+    apart = apart.mask(both["fid"].isna() != both["whole"].isna(), math.inf)
+    return both.assign(apart=apart).drop(columns="fid")
 
 
 def largest_difference(paired: pandas.DataFrame) -> float:
@@ -49,7 +55,7 @@ def with_whole(rows: pandas.DataFrame, paired: pandas.DataFrame) -> pandas.DataF
     half precision, as they are."""
     if not is_half(rows).any():
         return rows
-    return rows.merge(pairs(paired), on=_SAME, how="left").set_axis(rows.index)
+    return rows.merge(pairs(paired), on=_HALF, how="left").set_axis(rows.index)
 
 
 def contenders(distances: pandas.Series) -> pandas.Series:

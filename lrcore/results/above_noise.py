@@ -17,7 +17,7 @@ Gaussian latents, for which second moments of the latents are enough. It is *cle
 Where nothing was trained with two seeds, r is not known from the rows. It is then taken to be 0.04, or more for fewer
 than 400 samples, as sampling noise grows: the largest deviation in 48 pairs of trainings of this project, whose pooled
 deviation was 0.022 (kernel distance, 400 samples, CIFAR-10). Where there are second seeds, but fewer than
-`findings.LEAST_FREEDOM` degrees of freedom, r is not taken to be less than that.
+`seed_noise.LEAST_FREEDOM` degrees of freedom, r is not taken to be less than that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from statistics import NormalDist
 
 import pandas
 
-from lrcore.results import findings, naming, verdicts
+from lrcore.results import findings, naming, seed_noise, verdicts
 from lrcore.results.numbers import percent, shown
 from lrcore.results.study_rows import StudyRows
 
@@ -88,7 +88,7 @@ def relative_deviation(rows: pandas.DataFrame, column: str = "") -> float:
 
 def _freedom(rows: pandas.DataFrame) -> int:
     """Degrees of freedom of what generation rows tell of the noise of seeds."""
-    return int(findings.noise_of_seeds(rows)["freedom"].sum())
+    return int(seed_noise.noise_of_seeds(rows)["freedom"].sum())
 
 
 def assumed_deviation(n_samples: int) -> float:
@@ -108,7 +108,7 @@ def deviations_by_samples(study: StudyRows, counts: Iterable[int], column: str =
     Raises:
         LrcoreError: as `findings.require_one_protocol`.
     """
-    least = 0.0 if _freedom(study.repeated) >= findings.LEAST_FREEDOM else 1.0
+    least = 0.0 if _freedom(study.repeated) >= seed_noise.LEAST_FREEDOM else 1.0
     counts = [int(count) for count in counts]
     known = [verdicts.known(one) for one in _known_deviations(study, counts, column)]
     return [max(one, least * assumed_deviation(count)) for one, count in zip(known, counts, strict=True)]

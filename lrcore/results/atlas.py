@@ -16,6 +16,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas
@@ -405,12 +406,10 @@ def _settings(
     rows = rows.assign(epochs=_epochs(rows))
     rows = rows[~rows[column].isin(["", 0])]  # what is not stated may be anything
     others = [name for name in _SETTING if name != column]
+    rows = rows.dropna(subset=others)
     found: list[tuple[str, object, object, pandas.DataFrame]] = []
-    for shared, group in rows.groupby(others, sort=False):
-        if group[column].nunique() < 2:
-            continue
-        parts = {value: _latents(part) for value, part in group.groupby(column)}
-        for low, high in itertools.combinations(parts, 2):
+    for shared, parts in _latents(rows, others, column).items():
+        for low, high in itertools.combinations(sorted(parts), 2):
             both = [latent for latent in parts[low] if latent in parts[high]]
             if len(both) < 2:
                 continue
@@ -420,13 +419,25 @@ def _settings(
     return found
 
 
-def _latents(rows: pandas.DataFrame) -> dict[tuple[object, ...], tuple[float, str]]:
-    """Value and family of each latent of one setting; those with two values are left out."""
-    found: dict[tuple[object, ...], set[tuple[float, str]]] = {}
-    for *latent, value, family in rows[[*_LATENT, "value", "family"]].itertuples(index=False):
-        key = tuple(None if part != part else part for part in latent)  # NaN is not itself
-        found.setdefault(key, set()).add((value, family))
-    return {latent: next(iter(told)) for latent, told in found.items() if len(told) == 1}
+_Key = tuple[object, ...]
+
+
+def _latents(
+    rows: pandas.DataFrame, others: Sequence[str], column: str
+) -> dict[_Key, dict[Any, dict[_Key, tuple[float, str]]]]:
+    """By the values of `others`, by that of `column`, by latent: its value and family; one with two is left out."""
+    told: dict[_Key, dict[Any, dict[_Key, set[tuple[float, str]]]]] = {}
+    keys = (rows[list(names)].itertuples(index=False, name=None) for names in (others, _LATENT, ("value", "family")))
+    for shared, at, latent, figures in zip(next(keys), rows[column], next(keys), next(keys), strict=True):
+        known = tuple(None if part != part else part for part in latent)  # NaN is not itself
+        told.setdefault(shared, {}).setdefault(at, {}).setdefault(known, set()).add(figures)
+    return {
+        shared: {
+            at: {latent: next(iter(figures)) for latent, figures in latents.items() if len(figures) == 1}
+            for at, latents in parts.items()
+        }
+        for shared, parts in told.items()
+    }
 
 
 def _labels(latents: Sequence[tuple[object, ...]]) -> list[str]:

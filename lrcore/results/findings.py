@@ -227,8 +227,7 @@ def by_value(settings: pandas.DataFrame, parameter: str) -> pandas.DataFrame:
     group = ["ae", "repa", "step"]
     shared = [shared_settings(part, parameter) for _, part in settings.groupby(group)]
     kept = pandas.concat(shared) if shared else settings
-    found = lowest(kept, [*group, parameter]).sort_values([*group, "distance"], ignore_index=True)
-    found["behind"] = relative_change(found["distance"], found.groupby(group)["distance"].transform("min"))
+    found = _in_order(lowest(kept, [*group, parameter]), group)
     return found.rename(columns={parameter: "value"})[[*group, "value", "distance", "behind"]]
 
 
@@ -266,14 +265,12 @@ def winning_densities(settings: pandas.DataFrame) -> pandas.DataFrame:
     worse, relative; NaN and "" where there is one density only.
     """
     group = ["ae", "repa", "step"]
-    ordered = lowest(settings, [*group, "trainp"]).sort_values("distance")
-    groups = ordered.groupby(group)
-    found = groups[["trainp", "distance"]].nth(0).join(ordered[group]).sort_values(group)
-    seconds = ordered.assign(place=groups.cumcount()).query("place == 1").set_index(["ae", "repa", "step"])
-    second = seconds.reindex(pandas.MultiIndex.from_frame(found[["ae", "repa", "step"]]))
-    margin = relative_change(second["distance"], found.set_index(["ae", "repa", "step"])["distance"])
-    found = found.assign(runner_up=second["trainp"].fillna("").to_numpy(), margin=margin.to_numpy())
-    return found[["ae", "repa", "step", "trainp", "distance", "runner_up", "margin"]].reset_index(drop=True)
+    ordered = _in_order(lowest(settings, [*group, "trainp"]), group)
+    place = ordered.groupby(group).cumcount()
+    second = ordered[place == 1].rename(columns={"trainp": "runner_up", "behind": "margin"})
+    found = ordered[place == 0].merge(second[[*group, "runner_up", "margin"]], on=group, how="left")
+    found = found.assign(runner_up=found["runner_up"].fillna(""))
+    return found[[*group, "trainp", "distance", "runner_up", "margin"]]
 
 
 def shifts_and_prediction(settings: pandas.DataFrame, channels: Mapping[str, int]) -> pandas.DataFrame:
@@ -357,66 +354,6 @@ def effect_of_repa(settings: pandas.DataFrame, itself: bool = False) -> pandas.D
     return found.reset_index()
 
 
-def noise_of_seeds(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """How far a training with another seed moves the distance: columns ae, trainings, freedom, deviation.
-
-    `deviation` is the standard deviation of the logarithm of a distance between trainings that differ in their seed
-    alone, at the last step at which some do: 0.05 is about 5 %. It is pooled over an autoencoder's `trainings` with
-    `freedom`, their number less that of their means. Samples of one training at several sampling shifts are no further
-    trainings: their variances are averaged. No rows where nothing was trained with two seeds.
-
-    Raises:
-        LrcoreError: as `require_one_protocol`.
-    """
-    require_one_protocol(rows)
-    rows = rows.assign(distance=deciding(rows))
-    rows = rows[rows["distance"] > 0]  # an unbiased distance may be 0 or less: of no size
-    rows = rows.assign(log=rows["distance"].map(math.log))
-    training = [name for name in SETTING if name != "sampleshift"]
-    once = rows.groupby([*SETTING, "step", "train_seed"])["log"].mean().groupby([*SETTING, "step"])
-    each = pandas.DataFrame({"variance": once.var(), "seeds": once.size()}).query("seeds > 1").reset_index()
-    each = each[each["step"] == each["step"].max()]
-    found = []
-    for ae, group in each.groupby("ae"):
-        of_training = group.groupby(training).agg(variance=("variance", "mean"), seeds=("seeds", "max"))
-        freedom = of_training["seeds"] - 1
-        deviation = ((freedom * of_training["variance"]).sum() / freedom.sum()) ** 0.5
-        found.append((ae, int(of_training["seeds"].sum()), int(freedom.sum()), deviation))
-    return pandas.DataFrame(found, columns=["ae", "trainings", "freedom", "deviation"])
-
-
-LEAST_FREEDOM = 8
-"""Degrees of freedom below which a deviation between seeds is not known well enough to call a difference more."""
-
-
-def noise_of_difference(rows: pandas.DataFrame, trainings: int = 1, samples: int = 0) -> float:
-    """How large a relative difference has to be to be more than the seed, of means over so many `trainings` each.
-
-    `samples` of each distance that is compared, where they are fewer than those of `rows`: the deviation is then taken
-    to grow as that of a mean of so many does, which is too much for the part that is of the training.
-
-    Logarithms of distances differ by more than t s sqrt(2 / `trainings`) in one case of twenty where nothing but the
-    seed differs: s is the deviation of `noise_of_seeds`, pooled over autoencoders, and t the 97.5th percentile of
-    Student's distribution with its degrees of freedom. As a relative difference that is exp(...) - 1. NaN where nothing
-    was trained with two seeds; infinite with fewer than `LEAST_FREEDOM` degrees of freedom: then no difference counts.
-
-    Raises:
-        LrcoreError: as `require_one_protocol`.
-    """
-    from scipy.special import stdtrit  # pages whose studies have no seeds need not wait for it
-
-    noise = noise_of_seeds(rows)
-    if noise.empty:
-        return math.nan
-    freedom = int(noise["freedom"].sum())
-    if freedom < LEAST_FREEDOM:
-        return math.inf
-    pooled = math.sqrt(float((noise["freedom"] * noise["deviation"] ** 2).sum()) / freedom)
-    if samples:
-        pooled *= math.sqrt(max(1.0, int(rows["n_samples"].iloc[0]) / samples))
-    return math.expm1(float(stdtrit(freedom, 0.975)) * pooled * math.sqrt(2 / trainings))
-
-
 def relative_spread(distances: Iterable[float]) -> float:
     """(worst - best) / best of the finite distances; NaN for fewer than two of them, or if the best is not above 0."""
     finite = [distance for distance in distances if math.isfinite(distance)]
@@ -463,6 +400,20 @@ def lowest(settings: pandas.DataFrame, groups: list[str]) -> pandas.DataFrame:
         parts = [paired.ranking(part["distance"], part["whole"]) for _, part in finite.groupby(groups)]
         ranked = pandas.concat(parts).reindex(finite.index)
     return finite.loc[ranked.groupby([finite[name] for name in groups]).idxmin()].reset_index(drop=True)
+
+
+def _in_order(rows: pandas.DataFrame, group: list[str]) -> pandas.DataFrame:
+    """By group, the best row of each first, and `behind`, by how much a row is worse than that, relative; float32
+    decides as in `lowest`, and then tells by how much."""
+    parts = []
+    for _, part in rows.groupby(group):
+        ranked = paired.ranking(part["distance"], part["whole"]) if "whole" in part else part["distance"]
+        best = part["distance"].iloc[ranked.argmin()]
+        behind = relative_change(ranked, pandas.Series(ranked.min(), part.index))
+        others = relative_change(part["distance"], pandas.Series(best, part.index))
+        order = part.assign(first=ranked, behind=behind.where(ranked.notna(), others))
+        parts.append(order.sort_values(["first", "distance"]).drop(columns="first"))
+    return pandas.concat(parts, ignore_index=True) if parts else rows.assign(behind=math.nan)
 
 
 def _mean_or_nan(values: pandas.Series) -> float:

@@ -16,7 +16,7 @@ from lrcore.errors import LrcoreError
 from lrcore.records import paired, reading
 from lrcore.records.planned import Planned, read_planned
 from lrcore.records.schema import TABLES
-from lrcore.results import findings
+from lrcore.results import findings, seed_noise
 from lrcore.results.naming import in_order
 from lrcore.spec.study import NO_REPA
 
@@ -123,26 +123,26 @@ class StudyRows:
     @property
     def repeated(self) -> pandas.DataFrame:
         """The rows that tell how far another training seed moves a distance: the grid's, unless they have one seed."""
-        one = findings.noise_of_seeds(self.generation).empty
+        one = seed_noise.noise_of_seeds(self.generation).empty
         decided = self.decided
         return decided if one and len(decided) else self.generation
 
     @property
     def noise(self) -> float:
-        """`findings.noise_of_difference` of two settings of the grid, or of what was tried at the chosen ones."""
+        """`seed_noise.noise_of_difference` of two settings of the grid, or of what was tried at the chosen ones."""
         samples = [int(rows["n_samples"].min()) for rows in (self.generation, self.varied) if len(rows)]
-        return findings.noise_of_difference(self.repeated, samples=min(samples))
+        return seed_noise.noise_of_difference(self.repeated, samples=min(samples))
 
     @property
     def noise_of_best(self) -> float:
-        """`findings.noise_of_difference` of two rows of `best`: of means over as many trainings as all of them have.
+        """`seed_noise.noise_of_difference` of two rows of `best`: of means over as many trainings as all of them have.
 
         NaN where there is none.
         """
         best = self.best()
         if best.empty:
             return math.nan
-        return findings.noise_of_difference(self.repeated, int(best["seeds"].min()), int(best["n_samples"].min()))
+        return seed_noise.noise_of_difference(self.repeated, int(best["seeds"].min()), int(best["n_samples"].min()))
 
     def best(self) -> pandas.DataFrame:
         """One row for each autoencoder, of `findings.mean_over_seeds`, where all can be compared.

@@ -1,7 +1,7 @@
 """What one study's numbers say of a published finding, the training seed considered: one rule for all findings.
 
 A finding rests on relative differences between distances, and each of these on trainings, which differ a little where
-nothing but their seed does. So each is compared with `findings.noise_of_difference`. A finding
+nothing but their seed does. So each is compared with `seed_noise.noise_of_difference`. A finding
 
 - *holds* where every difference that it rests on points its way by more than the noise,
 - *does not hold* where one of them points against it by more than the noise,

@@ -7,8 +7,8 @@ fewer weights, too. What tells: a linear map around the transformer gives it the
     rows = by_width(load_studies("data")["cifar10-cpu"])
     judge(rows, noise(study, rows))
 
-A difference counts where it exceeds `findings.noise_of_difference` of as many trainings and samples; where that is not
-known, none does.
+A difference counts where it exceeds `seed_noise.noise_of_difference` of as many trainings and samples; where that is
+not known, none does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import pandas
 
-from lrcore.results import findings, learnability, naming, numbers, verdicts
+from lrcore.results import findings, learnability, naming, numbers, seed_noise, verdicts
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import labels
 from lrcore.spec.study import NO_REPA, NO_SKIP
@@ -65,9 +65,9 @@ def by_width(study: StudyRows) -> pandas.DataFrame:
 
 
 def noise(study: StudyRows, rows: pandas.DataFrame) -> float:
-    """`findings.noise_of_difference` of two rows of `by_width`: NaN where no seed was repeated."""
+    """`seed_noise.noise_of_difference` of two rows of `by_width`: NaN where no seed was repeated."""
     trainings, samples = int(rows["trainings"].min()), int(rows["n_samples"].min())
-    return findings.noise_of_difference(study.repeated, trainings, samples)
+    return seed_noise.noise_of_difference(study.repeated, trainings, samples)
 
 
 @dataclass(frozen=True)

@@ -119,14 +119,14 @@ def unpaired(work: Workspace) -> dict[Cell, list[tuple[int, float]]]:
         return {}
     cells = work.study.cells
     rows = grid_rows(work, cells)
-    rows = rows[is_half(rows)].dropna(subset="fid")
+    rows = rows[is_half(rows) & (rows.status == "ok")]
     if rows.empty:
         return {}
     paired = _own(read_paired(work.folders.data), work)
     known = pandas.MultiIndex.from_frame(paired[["recipe", "step", "sampleshift"]])
-    whole = rows.cell.map({cell: row_recipe(work, cell) for cell in cells})
-    there = pandas.MultiIndex.from_arrays([whole, rows.step, rows.sampleshift]).isin(known)
-    due = rows[(rows.cell.isin(_sampled(work.study)) | _may_be_best(rows, work.study)) & ~there]
+    there = pandas.MultiIndex.from_frame(rows[known.names]).isin(known)
+    wanted = rows.cell.isin(_sampled(work.study)) | _may_be_best(rows, work.study) | rows.fid.isna()
+    due = rows[wanted & ~there]
     found: dict[Cell, list[tuple[int, float]]] = {}
     for cell, step, shift in zip(due.cell, due.step, due.sampleshift, strict=True):
         found.setdefault(cell, []).append((int(step), float(shift)))

@@ -114,7 +114,8 @@ def _measure(work: Workspace, cells: Sequence[Cell], half: bool = False) -> None
 def _measure_pairs(work: Workspace, cells: Sequence[Cell]) -> None:
     """Draw what is `unpaired` of the cells once more, and write what it is worth in both precisions."""
     half, wanted = work.with_half_features(), unpaired(work)
-    networks = load_judge(half).network, load_judge(work).network
+    ways = (work, half)  # the row in half precision, by whose recipe a pair is known, comes last
+    networks = tuple(load_judge(way).network for way in ways)
     both = dataclasses.replace(load_judge(work), network=beside(*networks))
     due = {cell: wanted[cell] for cell in cells if cell in wanted}
     for cell, step in sorted({(cell, step) for cell, pairs in due.items() for step, _ in pairs}):
@@ -122,7 +123,7 @@ def _measure_pairs(work: Workspace, cells: Sequence[Cell]) -> None:
         shifts = [shift for at, shift in due[cell] if at == step]
         for _, shift, drawn in _all_drawn(work, {cell: shifts}, step, both):
             parts = drawn.features.split([network.dim for network in networks], dim=1) if drawn else (None, None)
-            for way, features in zip((half, work), parts, strict=True):
+            for way, features in zip(ways, parts, strict=True):
                 own = dataclasses.replace(drawn, features=features) if drawn else None
                 row = measured(way, cell, step, shift, own)
                 write_paired(work.folders.data, work.study.name, way.in_precision(cell.name), [row])

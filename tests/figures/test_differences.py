@@ -10,7 +10,7 @@ from figure_rows import BASE, begun, generation_rows, published_rows, study, wit
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.differences import against_noise, exceeding, spreads_beside_published, wider
-from lrcore.results import findings
+from lrcore.results import seed_noise
 
 PUBLISHED = published_rows()
 
@@ -26,7 +26,7 @@ def test_differences_beside_the_noise() -> None:
         assert found["training density", ae] == pytest.approx(0.5)
     assert found["next autoencoder"].to_dict() == pytest.approx({"rae": 1.0, "flux2": 1.0, "sd": 0.25})
     band = shown.figure.layout.shapes[0]
-    assert band.x1 == pytest.approx(findings.noise_of_difference(rows))
+    assert band.x1 == pytest.approx(seed_noise.noise_of_difference(rows))
     assert math.log1p(band.x1) == pytest.approx(2.1199 * math.log(1.1 / 0.9), rel=1e-4)  # t of 16 degrees of freedom
     assert "Noise that verdicts use: 53 %" in shown.alt
 

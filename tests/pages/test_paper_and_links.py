@@ -19,9 +19,12 @@ FIGURES = """() => [...document.querySelectorAll('.lrcore-figure')].filter(one =
     .map(one => [one.id, one.dataset.drawn, one.querySelector('.main-svg')?.getBoundingClientRect().width])"""
 
 
+CAN_PRINT = """() => window.Plotly && [...document.querySelectorAll('.lrcore-figure')]
+    .every(one => 'loaded' in one.dataset || !one.checkVisibility())"""
+
+
 def ready_to_print(page: Page) -> None:
-    page.wait_for_function("() => window.Plotly", timeout=WAIT)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(CAN_PRINT, timeout=WAIT)
 
 
 def test_paper_has_every_figure_in_its_own_width_and_colours(browser: Browser, made_up_address: str) -> None:
@@ -29,8 +32,7 @@ def test_paper_has_every_figure_in_its_own_width_and_colours(browser: Browser, m
         page = opened.page
         ready_to_print(page)
         page.locator(".lrcore-switch > fieldset input[value=narrow]").first.check()
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(500)
+        ready_to_print(page)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         printed = page.evaluate(FIGURES)
         assert len(printed) > 5 and all(theme == "light" and width == PAPER for _, theme, width in printed), printed

@@ -44,6 +44,20 @@ def test_pairs_are_of_the_same_samples_and_the_largest_difference_is_of_float32(
     assert math.isnan(largest_difference(rows(1.0))) and math.isnan(largest_difference(rows(1.0, half=False)))
 
 
+def test_one_that_is_no_number_in_one_precision_is_as_far_apart_as_can_be():
+    nan = math.nan
+    assert list(pairs(both((nan, 1.0, nan), (10.0, nan, nan))).apart.fillna(-1)) == [math.inf, math.inf, -1]
+    assert largest_difference(both((10.01, nan), (10.0, 10.0))) == math.inf > TOLERANCE
+
+
+def test_a_row_in_half_precision_is_paired_by_what_measured_it():
+    grid, pair = rows(10.03, 10.0), both((10.03, 10.0), (10.01, 10.02))
+    assert list(with_whole(grid, pair).whole) == [10.01, 10.02]
+    assert with_whole(grid, pair.assign(recipe="older")).whole.isna().all()
+    other = rows(10.5, 10.5, feature_protocol=f"pool{HALF_PRECISION} (bfloat16)")
+    assert list(with_whole(grid, pandas.concat([pair, other])).whole) == [10.01, 10.02]
+
+
 def test_rows_in_half_precision_count_until_a_study_has_others_measured_alike():
     half, whole = rows(1.0, 2.0), rows(1.0, half=False)
     assert len(counting(half)) == 2 and len(counting(whole)) == 1
@@ -64,6 +78,16 @@ def test_float32_decides_between_those_that_may_be_the_lowest():
     assert ranking(half, whole).idxmin() == "a"
     # as long as one of them is not known in float32, half precision has to do
     assert ranking(half, whole.where(whole.index != "a")).idxmin() == "b"
+
+
+def test_values_are_ranked_by_float32_at_their_distances_in_half_precision():
+    """Of shifts 0 and 1 the better one in half precision is the worse one in float32; 2 has no say."""
+    settings = findings.mean_over_seeds(with_whole(rows(10.03, 10.0, 12.0), both((10.03, 10.0), (10.01, 10.02))))
+    found = findings.by_value(settings, "sampleshift")
+    assert found[["value", "distance"]].to_numpy().tolist() == [[0.0, 10.03], [1.0, 10.0], [2.0, 12.0]]
+    assert list(found.behind) == pytest.approx([0, 0.01 / 10.01, 1.97 / 10.03])
+    densities = settings.assign(trainp=["ln", "pln", "ts"])
+    assert findings.winning_densities(densities)[["trainp", "runner_up"]].to_numpy().tolist() == [["ln", "pln"]]
 
 
 def test_the_best_of_a_page_is_that_of_float32_at_its_distance_in_half_precision():

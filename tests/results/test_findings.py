@@ -10,7 +10,7 @@ import pytest
 from figure_rows import BASE, diverged, generation_rows, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.results import findings, numbers
+from lrcore.results import findings, numbers, seed_noise
 
 
 def test_of_study_names_the_nearest() -> None:
@@ -56,7 +56,7 @@ def test_the_score_decides() -> None:
     assert findings.label(settings) == "KID × 1000"
     best = findings.best_per_ae(settings)
     assert set(best["trainp"]) == {"ts"} and best["distance"].tolist() == pytest.approx((1000 - best["fid"]).tolist())
-    noise = findings.noise_of_seeds(
+    noise = seed_noise.noise_of_seeds(
         pandas.concat([rows, rows.assign(train_seed=1, fid=2 * rows["fid"])]).assign(score="kid")
     )
     assert set(noise["deviation"]) == {0.0}
@@ -244,22 +244,6 @@ def test_effect_of_repa_towards_itself_is_apart() -> None:
     assert findings.effect_of_repa(findings.mean_over_seeds(rows), itself=True).empty
 
 
-def test_noise_of_seeds() -> None:
-    """Of logarithms, at the last step, a training once however often it was sampled."""
-    rows = generation_rows(aes=("sd", "rae"))
-    some = rows[(rows["ae"] == "sd") & (rows["trainp"] == "ln")]
-    factors = {1: math.exp(0.1), 2: math.exp(-0.1)}
-    seeds = [some.assign(train_seed=seed, fid=some["fid"] * factor) for seed, factor in factors.items()]
-    found = findings.noise_of_seeds(pandas.concat([rows, *seeds]))
-    trainings = len(some[["repa", "trainshift"]].drop_duplicates())  # at two sampling shifts and two steps each
-    assert len(some) == 4 * trainings
-    assert found[["ae", "trainings", "freedom"]].to_numpy().tolist() == [["sd", 3 * trainings, 2 * trainings]]
-    assert found["deviation"].iloc[0] == pytest.approx(0.1)  # of -0.1, 0 and 0.1
-    early = [part.assign(fid=part["fid"] * (1 + 9 * (part["step"] == 100) * part["train_seed"])) for part in seeds]
-    assert findings.noise_of_seeds(pandas.concat([rows, *early]))["deviation"].iloc[0] == pytest.approx(0.1)
-    assert findings.noise_of_seeds(rows).empty
-
-
 def partly(rows: pandas.DataFrame, **missing: object) -> pandas.DataFrame:
     """The rows without those that have all the given values."""
     return rows[~(rows[list(missing)] == pandas.Series(missing)).all(axis=1)]
@@ -303,24 +287,6 @@ def test_by_value_compares_values_at_what_they_share() -> None:
 def test_predicted_shifts() -> None:
     assert findings.predicted_shifts(["sd", "rae"], {"sd": 16, "flux1": 4, "rae": 64}) == {"sd": 1.0, "rae": 2.0}
     assert findings.predicted_shifts([], {}) == {}
-
-
-def test_noise_of_difference_pools_the_autoencoders() -> None:
-    rows = generation_rows(aes=("sd", "rae"))
-    some = rows[rows["trainp"] == "ln"]  # 4 trainings of each
-    # two seeds e^0.1 to either side of their mean deviate by sqrt(2) times that
-    seeds = [some.assign(train_seed=seed, fid=some["fid"] * math.exp(by)) for seed, by in ((0, -0.1), (1, 0.1))]
-    t_of_8 = 2.306004135  # the 97.5th percentile of Student's distribution, of the usual tables
-    limit = findings.noise_of_difference(pandas.concat(seeds))
-    assert limit == pytest.approx(math.expm1(t_of_8 * 0.1 * 2**0.5 * 2**0.5), rel=1e-6)
-    of_means = findings.noise_of_difference(pandas.concat(seeds), trainings=4)
-    assert math.log1p(of_means) == pytest.approx(math.log1p(limit) / 2)
-    calm = [part.assign(fid=part["fid"].where(part["ae"] == "sd", some["fid"])) for part in seeds]
-    halved = findings.noise_of_difference(pandas.concat(calm))  # half of them have none
-    assert math.log1p(halved) == pytest.approx(math.log1p(limit) / 2**0.5)
-    assert math.isnan(findings.noise_of_difference(rows))
-    few = pandas.concat(part[part["ae"] == "sd"] for part in seeds)
-    assert math.isinf(findings.noise_of_difference(few))  # 4 degrees of freedom
 
 
 def test_narrow_transformers_are_named_by_both_widths() -> None:
