@@ -14,7 +14,7 @@ from lrcore.figures import style
 from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.records import paired
 from lrcore.results import agreement, findings, naming, numbers
-from lrcore.results.evidence import evidence
+from lrcore.results.evidence import best_values, evidence
 from lrcore.results.numbers import aligned, shown
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of, tau_text
@@ -125,25 +125,23 @@ def best_of_study(generation: pandas.DataFrame) -> str:
 def redundancy(study: StudyRows) -> str:
     """What the latents say of the hypothesis that autoencoders with redundant channels want larger shifts.
 
-    Little of a token is redundant where its effective dimension is near its channels. Of the autoencoders that were
-    tried with all train shifts; "" of fewer than three.
+    Little of a token is redundant where its effective dimension is near its channels. Of the autoencoders whose best
+    train shift is known (`results.evidence.best_values`); "" of fewer than three.
     """
     rows = study.latents[(study.latents["metric"] == "effective_dimension") & (study.latents["index"] == -1)]
     filled = {ae: value / study.channels[ae] for ae, value in findings.by_ae(rows, "value").items()}
     settings = findings.mean_over_seeds(study.generation)
     settings = settings[(settings["repa"] == NO_REPA) & (settings["step"] == findings.last_common_step(settings))]
-    whole = findings.whole_groups(settings, "trainshift")
-    found = findings.by_value(settings, "trainshift")
-    best = findings.by_ae(found[found["behind"] == 0], "value")
-    aes = [ae for ae in naming.in_order(filled) if ae in best and (ae, NO_REPA) in whole]
+    best = {ae: values[0] for (ae, _), values in best_values(settings, "trainshift", study.noise).items()}
+    aes = [ae for ae in naming.in_order(filled) if ae in best]
     if len(aes) < agreement.FEWEST:
         return ""
     tau, count = agreement.kendall({ae: best[ae] for ae in aes}, {ae: -filled[ae] for ae in aes})
     each = ", ".join(f"{aligned(filled[ae])} for {ae_name(ae)}" for ae in aes)
     return (
         f"In study {code(study.name)} the effective dimension over the channels is {each}. The best train shift has a "
-        f"rank correlation of {tau_text(tau)} with redundancy over the {count} autoencoders that were tried "
-        "with all of them; the hypothesis expects 1."
+        f"rank correlation of {tau_text(tau)} with redundancy over the {count} autoencoders whose best is "
+        "known; the hypothesis expects 1."
     )
 
 

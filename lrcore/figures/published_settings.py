@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,7 @@ from lrcore.figures.embed import SiteTable
 from lrcore.figures.markdown import code
 from lrcore.results import claims, findings, naming, numbers, tuning_claims
 from lrcore.results.claim_parts import Claim
+from lrcore.results.evidence import best_values
 from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED, best_choices, best_settings
 from lrcore.results.study_rows import StudyRows
@@ -170,17 +172,16 @@ def _moved(name: str, study: StudyRows) -> str:
     settings = findings.shared_settings(settings, "step")
     moved, cases = 0, 0
     for parameter in ("trainshift", "sampleshift"):
-        if settings[parameter].nunique() < 2:
-            continue
-        best = findings.by_value(settings, parameter)
-        best = best[best["behind"] == 0].drop_duplicates(["ae", "repa", "step"])
-        for _, group in best.groupby(["ae", "repa"]):
-            if len(group) > 1:
+        steps = [best_values(part, parameter, study.noise) for _, part in settings.groupby("step")]
+        for group in {key: None for found in steps for key in found}:
+            best = [set(found[group]) for found in steps if group in found]
+            if len(best) > 1:
                 cases += 1
-                moved += int(group.sort_values("step")["value"].nunique() > 1)
+                moved += not set.intersection(*best)
     if not cases:
         return f"study {code(name)} has no best shift at two steps yet"
-    return f"in study {code(name)} a best shift moves between steps in {numbers.part(moved, cases, 'case')}"
+    beyond = "" if math.isnan(study.noise) else ", by more than the noise of the seed,"
+    return f"in study {code(name)} a best shift moves between steps{beyond} in {numbers.part(moved, cases, 'case')}"
 
 
 def _shift(value: float) -> str:

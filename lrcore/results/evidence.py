@@ -46,17 +46,36 @@ class Evidence:
         return self.settings if self.settings[parameter].nunique() > 1 else self.varied
 
     def values(self, parameter: str) -> dict[tuple[str, str], list[float]]:
-        """For each ae and repa the values of `parameter` that no noise tells from the best one, which comes first.
+        """`best_values` of the settings, as the noise of the study allows."""
+        return best_values(self.settings, parameter, self.noise)
 
-        Groups that were tried with fewer values than others, or with a single one, are left out: the best may be among
-        those that are missing.
-        """
-        if self.settings[parameter].nunique() < 2:
-            return {}
-        whole = findings.whole_groups(self.settings, parameter)
-        found = findings.by_value(self.settings, parameter)
-        near = found[within(found["behind"], self.noise)].groupby(["ae", "repa"])["value"]
-        return {(str(ae), str(repa)): values.tolist() for (ae, repa), values in near if (ae, repa) in whole}
+
+def best_values(settings: pandas.DataFrame, parameter: str, noise: float) -> dict[tuple[str, str], list[float]]:
+    """For each ae and repa the values of `parameter` that no noise tells from the best one, which comes first.
+
+    `settings`: of `findings.mean_over_seeds`, of one step; `noise`: relative, NaN where it is not known. Where the best
+    may be a value that others were tried with and this group was not, it is left out; so are all where a single value
+    was tried. A shift beyond one that was tried and is worse than the best is taken to be worse, too.
+    """
+    every = {*settings[parameter]}
+    if len(every) < 2:
+        return {}
+    tried = settings.groupby(["ae", "repa"])[parameter].agg(set)
+    found = findings.by_value(settings, parameter)
+    near = found[within(found["behind"], noise)]
+    best: dict[tuple[str, str], list[float]] = {}
+    for ae, repa, value in near[["ae", "repa", "value"]].itertuples(index=False, name=None):
+        best.setdefault((str(ae), str(repa)), []).append(value)
+    return {group: values for group, values in best.items() if _settled(values, tried[group], every)}
+
+
+def _settled(best: list[float], tried: set[float], every: set[float]) -> bool:
+    """Whether no value that was not tried may be the best: each lies beyond one that was, on its side of `best`."""
+    missing = every - tried
+    if missing and isinstance(best[0], str):
+        return False
+    low, high = min(best), max(best)
+    return all(any(value < other < low or high < other < value for other in tried) for value in missing)
 
 
 def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
