@@ -173,8 +173,12 @@ def forest(
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     told = atlas[atlas["quantity"].isin([x, y])]  # few of all rows, which every group is looked for in
+    with_y = {*told.loc[told["quantity"] == y, "group"]}
+    with_x = with_y if x in SIZES else {*told.loc[told["quantity"] == x, "group"]}
     found = []
     for name in groups:
+        if name not in with_y or with_x.isdisjoint((name, groups[name].autoencoders)):
+            continue
         of_one = of_group(told, groups, name)
         if can_correlate(of_one, name, x, y):
             found.append(correlation(of_one, x, y, method))
@@ -405,6 +409,8 @@ def _settings(
     rows = rows[(rows["quantity"] == quantity) & (rows["canonical"] != "")]
     rows = rows.assign(epochs=_epochs(rows))
     rows = rows[~rows[column].isin(["", 0])]  # what is not stated may be anything
+    if rows[column].nunique() < 2:
+        return []
     others = [name for name in _SETTING if name != column]
     rows = rows.dropna(subset=others)
     found: list[tuple[str, object, object, pandas.DataFrame]] = []

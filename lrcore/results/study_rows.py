@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas
@@ -81,7 +82,7 @@ class StudyRows:
         rows = self.reconstruction
         return dict(zip(rows["ae"], rows["channels_per_token"].astype(int), strict=True))
 
-    @property
+    @cached_property
     def again(self) -> list[pandas.DataFrame]:
         """The rows of `confirmed` at the settings that were chosen, apart by protocol: the one of most trainings first.
 
@@ -96,17 +97,17 @@ class StudyRows:
         rows = plain.merge(findings.lowest(tried, ["ae"])[setting], on=setting)
         return sorted(_protocols(rows), key=lambda part: (len(part), part["n_samples"].iloc[0]), reverse=True)
 
-    @property
+    @cached_property
     def decided(self) -> pandas.DataFrame:
         """The rows that decide at the settings that were chosen: the first of `again`; none where there are none."""
         return next(iter(self.again), self.confirmed.head(0))
 
-    @property
+    @cached_property
     def varied(self) -> pandas.DataFrame:
         """The rows of `confirmed` of one protocol, that in which the most was tried at the chosen settings."""
         return max(_protocols(self.confirmed), key=_settings, default=self.confirmed)
 
-    @property
+    @cached_property
     def compared(self) -> pandas.DataFrame:
         """The rows by which autoencoders are compared: `decided` where it has all that were measured, else the grid's.
 
@@ -120,20 +121,20 @@ class StudyRows:
         """Whether `compared` was measured anew."""
         return self.compared is not self.generation
 
-    @property
+    @cached_property
     def repeated(self) -> pandas.DataFrame:
         """The rows that tell how far another training seed moves a distance: the grid's, unless they have one seed."""
         one = seed_noise.noise_of_seeds(self.generation).empty
         decided = self.decided
         return decided if one and len(decided) else self.generation
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """`seed_noise.noise_of_difference` of two settings of the grid, or of what was tried at the chosen ones."""
         samples = [int(rows["n_samples"].min()) for rows in (self.generation, self.varied) if len(rows)]
         return seed_noise.noise_of_difference(self.repeated, samples=min(samples))
 
-    @property
+    @cached_property
     def noise_of_best(self) -> float:
         """`seed_noise.noise_of_difference` of two rows of `best`: of means over as many trainings as all of them have.
 
