@@ -20,7 +20,7 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.stages import evaluations, features
 from lrcore.stages.choice import best_setting
-from lrcore.stages.engine import left_to_do
+from lrcore.stages.engine import Job, in_this_process, left_to_do, run_study
 from lrcore.stages.evaluations import counted, disagreed, judges_in_half, row_recipe, unpaired
 from lrcore.stages.generation import run_cells
 from lrcore.stages.samples import shown_settings
@@ -134,6 +134,24 @@ def test_pairs_too_far_apart_turn_the_study_to_float32(opened, halved, passed, t
     rows = load_study_rows("pixels", work.folders.data).generation
     assert len(rows) == 4 and not is_half(rows).any()
     assert left_to_do(work, ["generation"], ["pixels"], work.study.cells).empty
+
+
+def test_one_command_measures_again_what_half_precision_got_wrong(opened, halved, passed, tmp_path, monkeypatch):
+    """Of its two trainings the second shows it, when the first is measured."""
+    monkeypatch.setattr(evaluations, "largest_difference", lambda paired: float((paired.trainp == "ts").any()))
+    passed(JUDGE)
+    study, folders = opened(tmp_path / "data").study, opened(tmp_path / "data").folders
+    done = []
+
+    def execute(job, todo, stop):
+        done.append(len(todo.generate))
+        return in_this_process(job, todo, stop)
+
+    job = Job(study, folders, torch.device("cpu"), ["generation"], ["pixels"], study.cells)
+    assert run_study(job, StopRequest(), execute) == 0
+    assert done == [2, 1]
+    rows = load_study_rows("pixels", folders.data).generation
+    assert len(rows) == 4 and not is_half(rows).any()
 
 
 def test_a_grid_that_has_rows_in_float32_goes_on_in_float32(opened, halved, passed, tmp_path):
