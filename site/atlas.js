@@ -1,4 +1,4 @@
-// What `lrcore.figures.atlas_scatter`, `atlas_table` and `atlas_findings` put on a page: the scatter of a chosen group, the
+// What `lrcore.figures.atlas_scatter`, `atlas_table` and `atlas_marks` put on a page: the scatter of a chosen group, the
 // table of everything, the profile of a chosen autoencoder, and where the figures of a chosen mark stand. What is chosen
 // is fetched then, and stands in the address.
 "use strict";

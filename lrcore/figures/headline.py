@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas
 
-from lrcore.figures import atlas_findings, atlas_forest, atlas_prose, atlas_scatter
+from lrcore.figures import atlas_forest, atlas_prose, atlas_scatter, atlas_swaps
 from lrcore.figures.atlas import Work, each, quantity_label
 from lrcore.figures.embed import Embedded, Markup, Words
 from lrcore.records.atlas_sources import Group
@@ -105,10 +105,10 @@ def _linking(count: int, way: str) -> str:
 
 
 def _winner(atlas: pandas.DataFrame) -> str:
-    rows = atlas_findings.swaps(atlas)
-    swapped = bool((rows.loc[rows["pairs"] >= atlas_findings.FEWEST_PAIRS, "crossing"] > 0).any())
+    rows = atlas_swaps.swaps(atlas)
+    swapped = bool((rows.loc[rows["pairs"] >= atlas_swaps.FEWEST_PAIRS, "crossing"] > 0).any())
     lead = "The ranking depends on the protocol" if swapped else "No change of protocol has changed the ranking yet"
-    return f"**{lead}.** {atlas_findings.finding_of_swaps(rows)}."
+    return f"**{lead}.** {atlas_swaps.finding_of_swaps(rows)}."
 
 
 def _timesteps(published: pandas.DataFrame) -> str:

@@ -181,3 +181,8 @@ def _shortest(value: float) -> str:
 
 def _with_minus(text: str) -> str:
     return text.replace("-", _MINUS)
+
+
+def factor(ratio: float) -> str:
+    """A ratio as a reader says it: '1.4', '11'."""
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"

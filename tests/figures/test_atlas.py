@@ -13,7 +13,18 @@ from atlas_rows import COMMIT, GROUPS, WORKS, atlas_rows, group, of_group, row
 from foreign_text import FOREIGN
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import atlas, atlas_findings, atlas_forest, atlas_printed, atlas_prose, atlas_scatter, atlas_table
+from lrcore.figures import (
+    atlas,
+    atlas_forest,
+    atlas_guidance,
+    atlas_printed,
+    atlas_prose,
+    atlas_repeats,
+    atlas_scatter,
+    atlas_shifts_and_scales,
+    atlas_swaps,
+    atlas_table,
+)
 from lrcore.figures.beside import STEP, side_by_side
 from lrcore.figures.embed import table_options
 from lrcore.records.atlas_vocabulary import KINDS, QUANTITIES
@@ -223,25 +234,23 @@ def test_printed_correlations_stand_beside_those_of_groups(rows, told):
 
 def test_what_guidance_narrows_and_who_wins(rows):
     [part] = statistics.with_and_without(rows, "s", 8)
-    assert atlas_findings.finding_of_guidance(part) == (
+    assert atlas_guidance.finding_of_guidance(part) == (
         "The worst gFID is 10 times the best without guidance, 8.2 times with it; a wins without it, b with it"
     )
     tied = part.assign(unguided=1.0, guided=[2.0, 2.0, *range(3, len(part) + 1)])
-    assert atlas_findings.finding_of_guidance(tied).endswith(
+    assert atlas_guidance.finding_of_guidance(tied).endswith(
         f"{len(part)} latent spaces tie without it, {' and '.join(part['canonical'].iloc[:2])} with it"
     )
-    assert "no source" in atlas_findings.guided(rows.iloc[:5], WORKS).markup.lower()
+    assert "no source" in atlas_guidance.guided(rows.iloc[:5], WORKS).markup.lower()
 
 
 def test_swaps_are_counted_inside_a_source(rows):
-    found = atlas_findings.swaps(rows)
+    found = atlas_swaps.swaps(rows)
     assert found[["over", "source", "pairs", "crossing"]].to_numpy().tolist() == [["guidance", "s", 45, 1]]
-    assert atlas_findings.finding_of_swaps(found) == "Guidance swaps 2\N{SPACE}% of the pairs of latent spaces"
-    assert "No source has enough" in atlas_findings.finding_of_swaps(found.assign(pairs=3))
+    assert atlas_swaps.finding_of_swaps(found) == "Guidance swaps 2\N{SPACE}% of the pairs of latent spaces"
+    assert "No source has enough" in atlas_swaps.finding_of_swaps(found.assign(pairs=3))
     few = pandas.concat([found, found.assign(source="r", pairs=4, crossing=0, share=0.0)], ignore_index=True)
-    assert atlas_findings.finding_of_swaps(few).endswith(
-        "of the pairs of latent spaces, in sources with 10 pairs or more"
-    )
+    assert atlas_swaps.finding_of_swaps(few).endswith("of the pairs of latent spaces, in sources with 10 pairs or more")
 
 
 def test_bars_stand_under_their_change_highest_first(rows, monkeypatch):
@@ -250,8 +259,8 @@ def test_bars_stand_under_their_change_highest_first(rows, monkeypatch):
         [(over, source, 1, pairs, swap, swap / pairs, "") for over, source, swap, pairs in told],
         columns=["over", "source", "settings", "pairs", "crossing", "share", "places"],
     )
-    monkeypatch.setattr(atlas_findings, "swaps", lambda *_: found)
-    spec = json.loads(re.search(r'class="lrcore-spec">([^<]*)<', atlas_findings.winners(rows, WORKS).markup)[1])
+    monkeypatch.setattr(atlas_swaps, "swaps", lambda *_: found)
+    spec = json.loads(re.search(r'class="lrcore-spec">([^<]*)<', atlas_swaps.winners(rows, WORKS).markup)[1])
     names = spec["layout"]["yaxis"]["ticktext"]
     assert names == ["<b>Guidance</b>", "Rice", "Sauce", "<b>Network</b>", "Rice", "Sauce"]
     assert [trace["y"] for trace in spec["data"]] == [[1, 2], [4, 5]]
@@ -288,7 +297,7 @@ def test_every_latent_of_every_source_has_a_mark_of_its_own():
     made = [
         row(canonical=name, source=source, **wide, tokens=t) for source in "sr" for name in "abc" for t in (64, 256)
     ]
-    for figure in (atlas_findings.shifts, atlas_findings.scales):
+    for figure in (atlas_shifts_and_scales.shifts, atlas_shifts_and_scales.scales):
         spec = json.loads(re.search(r'class="lrcore-spec">([^<]*)<', figure(pandas.DataFrame(made), WORKS).markup)[1])
         points = [point for trace in spec["data"] for point in zip(trace["x"], trace["y"], strict=True)]
         assert len(set(points)) == len(points) == 6
@@ -299,12 +308,12 @@ def test_shifts_carry_the_label_of_what_compares_no_latents():
         row(canonical="n", value=1.0, channels_per_token=16, trainshift=1.0),
         row(canonical="w", value=1.0, channels_per_token=768, trainshift=6.93),
     ]
-    markup = atlas_findings.shifts(pandas.DataFrame(used), WORKS).markup
+    markup = atlas_shifts_and_scales.shifts(pandas.DataFrame(used), WORKS).markup
     title = "Sources train tokens of up to 64 channels with shifts of 1, tokens of more than 256 channels with 6.93"
     assert title in markup and f"{title}, most" not in markup
     several = pandas.DataFrame({"channels_per_token": [16, *[768] * 4], "trainshift": [1.0, 2.0, 2.0, 6.93, 8.0]})
-    assert atlas_findings.finding_of_shifts(several).endswith("with 2 to 8, most often 2")
-    assert atlas_findings.finding_of_shifts(several.drop(1)).endswith("with 2 to 8")
+    assert atlas_shifts_and_scales.finding_of_shifts(several).endswith("with 2 to 8, most often 2")
+    assert atlas_shifts_and_scales.finding_of_shifts(several.drop(1)).endswith("with 2 to 8")
     assert "The points follow different protocols and do not rank latent spaces." in markup
 
 
@@ -411,10 +420,10 @@ def test_every_mark_leads_to_its_sources(rows):
         ]
     )
     figures = {
-        "winners": (atlas_findings.winners(made, WORKS), 1),
-        "guided": (atlas_findings.guided(made, WORKS, 8), 2),
-        "shifts": (atlas_findings.shifts(made, WORKS), 1),
-        "scales": (atlas_findings.scales(made, WORKS), 1),
+        "winners": (atlas_swaps.winners(made, WORKS), 1),
+        "guided": (atlas_guidance.guided(made, WORKS, 8), 2),
+        "shifts": (atlas_shifts_and_scales.shifts(made, WORKS), 1),
+        "scales": (atlas_shifts_and_scales.scales(made, WORKS), 1),
     }
     for name, (figure, links) in figures.items():
         drawn, lines = marks(figure.markup)
@@ -440,22 +449,22 @@ def test_best_scales_are_told_by_family_in_the_source_that_searched_most():
     title = (
         "In Sauce, the best guidance scale of frozen encoder latents is 5 to 9, above pixels (2.5) and KL (1.5 to 2)"
     )
-    assert title in atlas_findings.scales(pandas.DataFrame([*rows, other]), WORKS).markup
+    assert title in atlas_shifts_and_scales.scales(pandas.DataFrame([*rows, other]), WORKS).markup
     wider = row(canonical="w", family="pixels", channels_per_token=768, value=6.0, **searched)
     assert (
         "is 5 to 9, compared with pixels (2.5 to 6)"
-        in atlas_findings.scales(pandas.DataFrame([*rows, wider]), WORKS).markup
+        in atlas_shifts_and_scales.scales(pandas.DataFrame([*rows, wider]), WORKS).markup
     )
 
 
 def test_how_far_one_number_differs_is_told_by_quantity():
     told = [*(("lpips", factor - 1) for factor in (2.4, 11, 34)), *(("ssim", share) for share in (0.01, 0.02, 0.07))]
     rows = pandas.DataFrame(told, columns=["quantity", "difference"])
-    assert atlas_findings.finding_of_repeats(rows) == (
+    assert atlas_repeats.finding_of_repeats(rows) == (
         "The same quantity, with the same stated protocol, differs between sources by 74\N{SPACE}% in the median: "
         "LPIPS by a factor of 11 (2.4 to 34), SSIM by 2\N{SPACE}% (1 to 7\N{SPACE}%)"
     )
-    assert atlas_findings.finding_of_repeats(rows[3:]).endswith("differs between sources by 2\N{SPACE}% in the median")
+    assert atlas_repeats.finding_of_repeats(rows[3:]).endswith("differs between sources by 2\N{SPACE}% in the median")
 
 
 def test_a_profile_has_every_figure_and_its_contradictions():
@@ -510,11 +519,11 @@ def test_without_rows_pages_say_so(rows):
     shown = [
         atlas_forest.forests({}, ["rfid"]),
         atlas_forest.predictors({}),
-        atlas_findings.winners(none, WORKS),
-        atlas_findings.guided(none, WORKS),
-        atlas_findings.shifts(none, WORKS),
-        atlas_findings.scales(none, WORKS),
-        atlas_findings.reproducible(none),
+        atlas_swaps.winners(none, WORKS),
+        atlas_guidance.guided(none, WORKS),
+        atlas_shifts_and_scales.shifts(none, WORKS),
+        atlas_shifts_and_scales.scales(none, WORKS),
+        atlas_repeats.reproducible(none),
         atlas_scatter.explorer(none, {}, WORKS),
         atlas_table.everything(none, WORKS),
         atlas_table.profiles(none, WORKS),
