@@ -13,8 +13,7 @@ from lrcore.figures.atlas import Work, address, each, linked, look, short_title
 from lrcore.figures.atlas_marks import CHOOSE, SOURCE, with_sources
 from lrcore.figures.atlas_scatter import profile_link
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
-from lrcore.results import atlas as statistics
-from lrcore.results import correlations
+from lrcore.results import atlas_order, correlations
 from lrcore.results.numbers import factor, shown
 
 
@@ -23,7 +22,7 @@ def guided(atlas: pandas.DataFrame, works: Mapping[str, Work], least: int = corr
     found = {}
     by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == "gfid"].groupby("source")}
     for source, of_source in by_source.items():
-        for number, rows in enumerate(statistics.with_and_without(of_source, source, least)):
+        for number, rows in enumerate(atlas_order.with_and_without(of_source, source, least)):
             title = short_title(source, works)
             setting = str(rows["generator"].iloc[0]).split(" ")[0]
             name = f"guidance-{source.replace('_', '-')}-{number}"

@@ -12,7 +12,7 @@ from lrcore.figures import style, words
 from lrcore.figures.atlas import Work, each, linked, quantity_label, short_title
 from lrcore.figures.atlas_marks import CHOOSE, SOURCE, mark_key, source_address, with_sources
 from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words
-from lrcore.results import atlas as statistics
+from lrcore.results import atlas_order
 from lrcore.results.numbers import percent
 
 FEWEST_PAIRS = 10
@@ -107,9 +107,9 @@ def swaps(atlas: pandas.DataFrame, quantity: str = "gfid") -> pandas.DataFrame:
     """
     found = []
     by_source = {str(source): rows for source, rows in atlas[atlas["quantity"] == quantity].groupby("source")}
-    for over in statistics.OVER:
+    for over in atlas_order.OVER:
         for source, rows in by_source.items():
-            told = statistics.rank_agreement(rows, source, over, quantity)
+            told = atlas_order.rank_agreement(rows, source, over, quantity)
             pairs, crossing = int(told["pairs"].sum()), int(told["crossing"].sum())
             if pairs >= 3:
                 places = _places(atlas[(atlas["source"] == source) & (atlas["quantity"] == quantity)]["place"])

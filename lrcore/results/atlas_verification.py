@@ -14,7 +14,7 @@ import pandas
 
 from lrcore.errors import unknown
 from lrcore.records.atlas_second_reading import Record, with_identity
-from lrcore.results.atlas import with_and_without
+from lrcore.results.atlas_order import with_and_without
 from lrcore.results.atlas_repeats import stated_alike
 
 KINDS = {"value": "values", "protocol": "protocol columns"}

@@ -28,7 +28,7 @@ from lrcore.figures import (
 from lrcore.figures.beside import STEP, side_by_side
 from lrcore.figures.embed import table_options
 from lrcore.records.atlas_vocabulary import KINDS, QUANTITIES
-from lrcore.results import atlas as statistics
+from lrcore.results import atlas_order
 from lrcore.results.atlas_predictors import PREDICTORS
 from lrcore.results.naming import METRICS
 
@@ -233,7 +233,7 @@ def test_printed_correlations_stand_beside_those_of_groups(rows, told):
 
 
 def test_what_guidance_narrows_and_who_wins(rows):
-    [part] = statistics.with_and_without(rows, "s", 8)
+    [part] = atlas_order.with_and_without(rows, "s", 8)
     assert atlas_guidance.finding_of_guidance(part) == (
         "The worst gFID is 10 times the best without guidance, 8.2 times with it; a wins without it, b with it"
     )

@@ -1,4 +1,4 @@
-"""lrcore.results.atlas: statistics over rows whose answers are known, and what it refuses to compute."""
+"""lrcore.results.atlas and atlas_order: statistics over rows whose answers are known, and what they refuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrcore.errors import LrcoreError
 from lrcore.records.atlas_sources import Group, read_groups
 from lrcore.records.reading import read_atlas
 from lrcore.records.schema import AtlasRow
-from lrcore.results import atlas
+from lrcore.results import atlas, atlas_order
 
 DATA = Path(__file__).parents[2] / "data"
 EMPTY = {"str": "", "int": 0, "float": math.nan, "bool": False}
@@ -124,9 +124,9 @@ def test_unknown_words_are_named():
     with pytest.raises(LrcoreError, match="unknown group 'x'"):
         atlas.of_group(both(), groups("g"), "x")
     with pytest.raises(LrcoreError, match="unknown change 'seed'; allowed: guidance, generator, steps, epochs"):
-        atlas.crossings(both(), "s", "seed")
+        atlas_order.crossings(both(), "s", "seed")
     with pytest.raises(LrcoreError, match="unknown source 'S'"):
-        atlas.crossings(both(), "S", "steps")
+        atlas_order.crossings(both(), "S", "steps")
 
 
 def test_secondary_rows_and_bounds_are_in_no_statistic():
@@ -212,30 +212,30 @@ def test_nothing_pools():
 
 SETTING = {"generator": "SiT-XL", "steps": 25, "images_seen": 80 * atlas.IMAGENET, "guidance": "none", "n": 50000}
 CHANGES = {"guidance": "cfg_best", "generator": "DiT-XL", "steps": 250, "epochs": 800 * atlas.IMAGENET}
-COLUMN = {**atlas.OVER, "epochs": "images_seen"}
+COLUMN = {**atlas_order.OVER, "epochs": "images_seen"}
 
 
-@pytest.mark.parametrize("over", atlas.OVER)
+@pytest.mark.parametrize("over", atlas_order.OVER)
 def test_ranks_cross_where_one_thing_changes(over):
     changed = {**SETTING, COLUMN[over]: CHANGES[over]}
     rows = frame(
         *group_of([1, 2, 3, 4], **SETTING), *group_of([2, 1, 3, 4], **changed), *group_of([9, 8], source="t", **changed)
     )
-    found = atlas.crossings(rows, "s", over)
+    found = atlas_order.crossings(rows, "s", over)
     (swap,) = found.to_dict("records")
     assert {swap["first"], swap["second"]} == {"a", "b"}
     assert (swap["first_low"] - swap["second_low"]) * (swap["first_high"] - swap["second_high"]) < 0
     assert swap["first_low"] < swap["second_low"]
-    (agreement,) = atlas.rank_agreement(rows, "s", over).to_dict("records")
+    (agreement,) = atlas_order.rank_agreement(rows, "s", over).to_dict("records")
     assert (agreement["latents"], agreement["pairs"], agreement["crossing"]) == (4, 6, 1)
     assert math.isnan(agreement["spearman"])  # of four
-    for other in set(atlas.OVER) - {over}:
-        assert atlas.crossings(rows, "s", other).empty
+    for other in set(atlas_order.OVER) - {over}:
+        assert atlas_order.crossings(rows, "s", other).empty
 
 
 def test_rank_agreement_of_eight_and_more():
     rows = frame(*group_of(RFID, **SETTING), *group_of(GFID, **{**SETTING, "guidance": "cfg"}))
-    (found,) = atlas.rank_agreement(rows, "s", "guidance").to_dict("records")
+    (found,) = atlas_order.rank_agreement(rows, "s", "guidance").to_dict("records")
     assert found["spearman"] == pytest.approx(stats.spearmanr(RFID, GFID).statistic)
     assert found["spearman_low"] < found["spearman"] < found["spearman_high"]
     discordant = sum(
@@ -256,29 +256,31 @@ def test_rank_agreement_of_eight_and_more():
 )
 def test_ranks_do_not_cross_where_more_than_one_thing_changes(second):
     rows = frame(*group_of([1, 2], **SETTING), *group_of([2, 1], **{**SETTING, **second}))
-    assert atlas.crossings(rows, "s", "guidance").empty and atlas.rank_agreement(rows, "s", "guidance").empty
+    assert (
+        atlas_order.crossings(rows, "s", "guidance").empty and atlas_order.rank_agreement(rows, "s", "guidance").empty
+    )
 
 
 def test_steps_that_make_the_same_epochs_are_no_change():
     by_steps = {**SETTING, "images_seen": 100_000 * 1024}
     rows = frame(*group_of([1, 2], **SETTING), *group_of([2, 1], **by_steps))
-    assert atlas.crossings(rows, "s", "epochs").empty
+    assert atlas_order.crossings(rows, "s", "epochs").empty
     assert len(atlas.spread(frame(row(canonical="a", value=1.0, **by_steps)), "a", "gfid", epochs=80).rows) == 1
 
 
 def test_ties_and_latents_with_two_values_do_not_cross():
     later = {**SETTING, "steps": 50}
     tied = frame(*group_of([1, 1, 2], **SETTING), *group_of([2, 1, 3], **later))
-    assert atlas.crossings(tied, "s", "steps").empty
+    assert atlas_order.crossings(tied, "s", "steps").empty
     double = frame(*group_of([1, 2, 3], **SETTING), *group_of([5], **SETTING), *group_of([3, 2, 1], **later))
-    assert set(atlas.crossings(double, "s", "steps")["first"]) == {"b"}
+    assert set(atlas_order.crossings(double, "s", "steps")["first"]) == {"b"}
 
 
 def test_densities_of_one_latent_are_told_apart_where_nothing_else_does():
     first = [row(canonical="a", value=value, density=name, **SETTING) for name, value in (("ts", 1.0), ("ln", 2.0))]
     later = {**SETTING, "generator": "DiT-XL"}
     second = [row(canonical="a", value=value, density=name, **later) for name, value in (("ts", 2.0), ("ln", 1.0))]
-    (swap,) = atlas.crossings(frame(*first, *second), "s", "generator").to_dict("records")
+    (swap,) = atlas_order.crossings(frame(*first, *second), "s", "generator").to_dict("records")
     assert {swap["first"], swap["second"]} == {"a · ts", "a · ln"}
 
 
@@ -286,7 +288,7 @@ def test_decoders_of_one_latent_are_two():
     first = [row(canonical="a", value=value, decoder=name, **SETTING) for name, value in (("p", 1.0), ("q", 2.0))]
     later = {**SETTING, "steps": 50}
     second = [row(canonical="a", value=value, decoder=name, **later) for name, value in (("p", 2.0), ("q", 1.0))]
-    (swap,) = atlas.crossings(frame(*first, *second), "s", "steps").to_dict("records")
+    (swap,) = atlas_order.crossings(frame(*first, *second), "s", "steps").to_dict("records")
     assert {swap["first"], swap["second"]} == {"a · p", "a · q"}
 
 
@@ -345,7 +347,7 @@ def test_rfid_does_not_order_generators(committed):
 
 
 def test_guidance_changes_the_order_of_seventeen_latents(committed):
-    found = atlas.rank_agreement(committed[0], "leng2026diffusionbench", "guidance")
+    found = atlas_order.rank_agreement(committed[0], "leng2026diffusionbench", "guidance")
     whole = found.loc[found["latents"].idxmax()]
     assert (whole["latents"], round(whole["spearman"], 2), whole["crossing"]) == (17, 0.42, 46)
 
@@ -358,7 +360,12 @@ def test_one_latent_at_one_budget_has_several_figures(committed):
 
 def test_sources_can_be_asked_for_crossings(committed):
     for source in ("li2025jit", "zheng2025rae"):
-        assert set(atlas.crossings(committed[0], source, "generator").columns) >= {"first", "second", "low", "high"}
+        assert set(atlas_order.crossings(committed[0], source, "generator").columns) >= {
+            "first",
+            "second",
+            "low",
+            "high",
+        }
 
 
 def test_every_ranked_group_of_the_committed_atlas_can_be_ranked(committed):
