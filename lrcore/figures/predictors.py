@@ -70,7 +70,7 @@ def predictors(study: StudyRows) -> SiteFigure:
         f"{words.features(study.generation)}, of {best_of(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
         f"{tried(taus, len(ours))}τ is Kendall's rank correlation: 1 for the expected order, −1 for its reverse. "
-        f"{expected(metrics)} Bars are one standard error. "
+        f"{expected(metrics)} {_bars(rows)}"
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
@@ -134,6 +134,16 @@ def expected(metrics: Iterable[str]) -> str:
     names = {sign: [bare_name(name) for name in metrics if agreement.PREDICTORS[name] == sign] for sign in (1, -1)}
     parts = [f"{'low' if sign > 0 else 'high'} {words.joined(found)}" for sign, found in names.items() if found]
     return f"A low distance is expected to go with {', and with '.join(parts)}."
+
+
+def _bars(rows: pandas.DataFrame) -> str:
+    """What the bars are, and which properties have none; "" where no property has."""
+    known = rows["standard_error"].notna().groupby(rows["metric"], sort=False).any()
+    if not known.any():
+        return ""
+    without = [bare_name(str(metric)) for metric in known.index[~known]]
+    lacking = f"; {words.joined(without)} {'has' if len(without) == 1 else 'have'} none" if without else ""
+    return f"Bars are one standard error, and may be shorter than the mark{lacking}. "
 
 
 def _point(point: pandas.Series) -> go.Scatter:

@@ -25,6 +25,9 @@ def test_predictors() -> None:
     titles = [note.text for note in shown.figure.layout.annotations]
     assert titles == ["iFD ↓<br>τ 1.00", "probe accuracy ↑<br>τ −1.00"]
     assert shown.words.notes.startswith("With 4 points and 2 properties tried, an order may agree by chance.")
+    assert "Bars are one standard error, and may be shorter than the mark; iFD has none." in shown.words.notes
+    bare = dataclasses.replace(rows, latents=latents.assign(standard_error=math.nan))
+    assert "standard error" not in predictors(bare).words.notes
     nothing = dataclasses.replace(rows, latents=latents.head(0))
     with pytest.raises(LrcoreError, match="no property of a latent space beside a distance"):
         predictors(nothing)
