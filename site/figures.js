@@ -347,12 +347,13 @@
   }
 
   // Other switches choose a view of what is shown, such as what the area of points stands for.
-  const isOfStudies = (holder) => holder.querySelector(":scope > fieldset > legend").textContent === "Study";
+  const labelOf = (holder) => holder.querySelector(":scope > fieldset > legend").textContent;
+  const isOfStudies = (holder) => labelOf(holder) === "Study";
 
   const offers = (holder, choice) =>
     [...holder.querySelectorAll(":scope > fieldset input")].some((button) => button.value === choice);
 
-  // One choice sets all switches that offer it, so that a page speaks of one study at a time.
+  // One choice sets all switches of its label that offer it, so that a page speaks of one study at a time.
   function startSwitches() {
     const switches = [...document.querySelectorAll(".lrcore-switch")];
     const asked = new URL(location.href).searchParams.get("study");
@@ -360,7 +361,8 @@
     for (const holder of switches) {
       holder.querySelector(":scope > fieldset").addEventListener("change", ({ target }) => {
         const before = holder.getBoundingClientRect().top;
-        switches.filter((other) => offers(other, target.value)).forEach((other) => choose(other, target.value));
+        const alike = switches.filter((other) => labelOf(other) === labelOf(holder) && offers(other, target.value));
+        alike.forEach((other) => choose(other, target.value));
         if (isOfStudies(holder)) note(target.value);
         // what changed height above must not carry the reader away from the button
         scrollBy({ top: holder.getBoundingClientRect().top - before, behavior: "instant" });

@@ -206,8 +206,8 @@ class Switch(Embedded):
     """Several of the same thing, such as one figure of each study, of which the reader sees one at a time.
 
     `choices`: by the text of the choice; the first is shown first, without scripts all are, unless they are `scripted`:
-    views of the same, of which a page without scripts has the first alone. Where a page has several switches, one
-    choice sets all that offer it. `notes`: a word after the text of a choice.
+    views of the same, of which a page without scripts has the first alone. Where a page has several switches of one
+    label, one choice sets all that offer it. `notes`: a word after the text of a choice.
 
     Raises:
         LrcoreError: no choices.

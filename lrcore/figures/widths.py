@@ -47,7 +47,7 @@ def distance_over_width(study: StudyRows) -> Switch:
         views["share learned"] = ("g_kid", "share", "share learned G, higher is better")
     if rows["loss"].notna().any():
         views["loss near noise"] = ("loss", "loss", f"loss at t {shown(rows['t_low'].max())} to 1, lower is better")
-    return Switch({view: _draw(study, rows, *columns) for view, columns in views.items()}, label="Shown")
+    return Switch({view: _draw(study, rows, *columns) for view, columns in views.items()}, label="Measured by")
 
 
 def widths_in_words(studies: Mapping[str, StudyRows]) -> str:

@@ -54,6 +54,22 @@ def test_one_choice_of_study_sets_every_switch(browser: Browser, made_up_address
         assert not opened.problems
 
 
+def test_a_view_that_two_figures_call_the_same_is_chosen_for_each(browser: Browser, made_up_address: str) -> None:
+    chosen = """label => [...document.querySelectorAll(".lrcore-switch > fieldset")]
+        .filter(one => one.querySelector("legend").textContent === label)
+        .map(one => one.querySelector("input:checked").value)"""
+    with visit(browser, made_up_address, "posts/representation-comparison.html", 1440, "light") as opened:
+        page = opened.page
+        before = page.evaluate(chosen, "Shown")
+        page.evaluate(
+            """() => [...document.querySelectorAll(".lrcore-switch > fieldset")]
+                .find(one => one.querySelector("legend").textContent === "Measured by")
+                .querySelector("input[value='share learned']").click()"""
+        )
+        assert set(page.evaluate(chosen, "Measured by")) == {"share learned"}  # that of each study
+        assert set(before) == {"distances"} and page.evaluate(chosen, "Shown") == before
+
+
 def test_the_chosen_study_stands_in_the_address_and_survives_a_reload(browser: Browser, made_up_address: str) -> None:
     chosen = "document.querySelector('.lrcore-switch > fieldset input[value=narrow]').checked"
     with visit(browser, made_up_address, "posts/representation-comparison.html", 1440, "light") as opened:
