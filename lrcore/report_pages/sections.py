@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import best, crops, curves, denoising, learnability, pairs, tradeoff
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures import best, crops, curves, denoising, learnability, pairs, share_tradeoff
+from lrcore.figures.embed import Embedded, SiteFigure, Switch
 from lrcore.figures.latents import latent_diagnostics
 from lrcore.figures.reconstruction import STUDY_METRICS, latent_sizes, study_reconstruction
 from lrcore.figures.spectra import channel_statistics, power_spectrum
@@ -64,6 +64,12 @@ def _attempt(subject: Subject, what: str, make: Callable[[Subject], tuple[Block,
 def _faint(subject: Subject) -> list[str]:
     """Names that figures draw lighter: those of the references."""
     return labels(subject.references)
+
+
+def _views(subject: Subject, drawn: Embedded) -> list[Block]:
+    """A figure, or those between which a page switches, one below the other."""
+    views = drawn.choices.values() if isinstance(drawn, Switch) else [drawn]
+    return [_figure(subject, view) for view in views if isinstance(view, SiteFigure)]
 
 
 def _figure(subject: Subject, figure: SiteFigure) -> Figure:
@@ -196,9 +202,7 @@ def _learned(subject: Subject) -> tuple[Block, ...]:
             )
         )
         blocks.append(Table(learned.table(study, learned.shares(study)), subject.label if subject.ae else ""))
-        for figure in learnability.apart_from_decoder(study).choices.values():
-            assert isinstance(figure, SiteFigure)
-            blocks.append(_figure(subject, figure))
+        blocks += _views(subject, learnability.apart_from_decoder(study))
     if subject.lacking(trainings):
         blocks.append(_no_share(subject))
     return tuple(blocks)
@@ -254,7 +258,7 @@ def _scatter(subject: Subject) -> tuple[Block, ...]:
     metric = next((one for one in METRICS_OF_SCATTER if one in set(study.reconstruction["metric"])), "")
     blocks: list[Block] = []
     if len(study.generation) and metric:
-        blocks.append(_figure(subject, tradeoff.of_study(study, metric)))
+        blocks += _views(subject, share_tradeoff.tradeoff_of(study, metric))
     blocks += _lacking(subject, study.generation, "Distances of samples are", "all")
     if not metric:
         blocks += _lacking(subject, study.reconstruction, "Reconstructions are", "reconstruction")

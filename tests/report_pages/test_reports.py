@@ -154,7 +154,7 @@ def test_numbers_of_both_files_agree(ae: str, whole: Path, report: Report) -> No
         for figure in section["figures"].values():
             figures += 1
             assert figure["title"] in text.replace("\N{WORD JOINER}", "") and figure["rows"]
-    assert figures == 7
+    assert figures == 8
     spectrum = found["sections"]["latent"]["figures"]["made-spectrum"]["rows"]
     assert {row["ae"] for row in spectrum} == {"sd", "flux2"}
 
