@@ -12,45 +12,30 @@ from pathlib import Path
 
 import torch
 
-from lrcore.assets import cache, table
-from lrcore.autoencoders import taef2
-from lrcore.records.paths import (
-    anchors_folder,
-    generation_folder,
-    latents_folder,
-    losses_folder,
-    reconstruction_folder,
-)
 from lrcore.records.planned import Planned, write_planned
-from lrcore.records.schema import AnchorRow, GenerationRow, LatentRow, LossRow, ReconstructionRow
-from lrcore.records.writing import outdated_rows
 from lrcore.runtime.files import claimed, require_writable
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, obeyed
 from lrcore.runtime.progress import Progress
-from lrcore.spec.study import Cell, Study, needs_encoder
+from lrcore.spec.study import Cell, Study
 from lrcore.stages import choice
-from lrcore.stages.anchors import anchors_done, anchors_recipe, measure_anchors
+from lrcore.stages.anchors import anchors_done, measure_anchors
 from lrcore.stages.autoencoder import (
     AutoencoderDivergedError,
     ensure_autoencoder,
     needs_training,
-    require_fit,
-    require_pretrained,
-    uses_features,
 )
-from lrcore.stages.diagnostics import diagnostics_done, diagnostics_recipe, measure_latents
-from lrcore.stages.evaluations import disagreed, evaluations_done, evaluations_missing, row_recipe, unpaired
+from lrcore.stages.beforehand import prepare
+from lrcore.stages.diagnostics import diagnostics_done, measure_latents
+from lrcore.stages.evaluations import disagreed, evaluations_done, evaluations_missing, unpaired
 from lrcore.stages.generation import run_cells, stacks
-from lrcore.stages.latent_shape import require_wide_enough
 from lrcore.stages.precision import require_quick_precision
-from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done, reconstruction_recipe
-from lrcore.stages.reference import require_reference
+from lrcore.stages.reconstruction import measure_reconstruction, reconstruction_done
 from lrcore.stages.samples import samples_possible, samples_shown, show_samples
 from lrcore.stages.scale import look_at_scale, scale_known
 from lrcore.stages.tables import anchors_line, latents_line, reconstruction_line, training_lines
 from lrcore.stages.todo import Todo
-from lrcore.stages.training import steps_left, training_folder, training_recipe
+from lrcore.stages.training import steps_left, training_folder
 from lrcore.stages.workspace import Workspace
 
 STAGES = ("autoencoders", "reconstruction", "diagnostics", "anchors", "generation", "choice", "samples")
@@ -353,22 +338,7 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
         require_writable(folder)
     write_planned(folders.data, study.name, job.planned or choice.planned(study))
     print(f"study '{study.name}': {study.summary}\nto do: {todo}", file=sys.stderr)
-    if outdated := rows_to_replace(work, todo):
-        counted = ", ".join(f"{count} of {table}" for table, count in outdated.items())
-        print(
-            f"replaced on the way: rows of study '{study.name}' that are of another recipe, since what they depend on "
-            f"has changed ({counted}); they are kept in '{folders.data / 'replaced'}'",
-            file=sys.stderr,
-        )
-    for ae in todo.measured:
-        require_pretrained(work, ae)
-    for asset in assets_of(study, todo):
-        cache.fetch(asset)
-    for ae in todo.train:
-        require_fit(work, ae)
-    if todo.anchor or todo.generate or todo.choose:
-        require_reference(work)
-    require_wide_enough(work, {*(cell.ae for cell in todo.generate), *(task.ae for task in todo.choose)})
+    prepare(work, todo)
     stop.listen()
     began, before = time.monotonic(), disagreed(work)
     diverged = execute(job, todo, stop)
@@ -379,49 +349,3 @@ def run_study(job: Job, stop: StopRequest, execute: Executor = in_this_process) 
     seconds = time.monotonic() - began
     print(f"study '{study.name}': done in {seconds:.0f} s; rows in '{folders.data}', crops in '{folders.imgs}'")
     return 1 if diverged else 0
-
-
-def rows_to_replace(work: Workspace, todo: Todo) -> dict[str, int]:
-    """How many stored rows what is left to do replaces, by table: those of another recipe than the study's now.
-
-    Trainings at the best settings are not counted: which they are is known when all others are done.
-    """
-    data, name, found = work.folders.data, work.study.name, dict[str, int]()
-
-    def count(folder: Path, file: str, row: type, recipe: str) -> None:
-        outdated = outdated_rows(folder / f"{file}.parquet", row, recipe)
-        if outdated:
-            found[folder.parent.name] = found.get(folder.parent.name, 0) + outdated
-
-    for ae in todo.reconstruct:
-        count(reconstruction_folder(data, name), ae, ReconstructionRow, reconstruction_recipe(work, ae))
-    for ae in todo.diagnose:
-        count(latents_folder(data, name), ae, LatentRow, diagnostics_recipe(work, ae))
-    for ae in todo.anchor:
-        count(anchors_folder(data, name), ae, AnchorRow, anchors_recipe(work, ae))
-    for cell in todo.generate:
-        count(generation_folder(data, name), cell.name, GenerationRow, row_recipe(work, cell))
-        count(losses_folder(data, name), cell.name, LossRow, training_recipe(work, cell))
-    return found
-
-
-def assets_of(study: Study, todo: Todo) -> list[str]:
-    """Names of what the work left reads of the cache, all of it fetched before any of it."""
-    named = ["cifar10"] if study.data.dataset == "cifar10" else []
-    with_features = [ae for ae in todo.train if uses_features(study.autoencoders[ae])]
-    by_repa = any(map(needs_encoder, todo.repas))
-    if with_features or by_repa or _has_trained_rae(study):
-        named.append(study.encoder.name)
-    if any(study.autoencoders[ae].family == "taef2" for ae in todo.measured):
-        named += taef2.WEIGHTS
-    if todo.train:
-        named.append({"vgg": "lpips_vgg16", "alex": "lpips_alexnet"}[study.autoencoder_training.lpips_net])
-    if todo.reconstruct:
-        named += ["lpips_vgg16", "lpips_alexnet"]
-    if todo.reconstruct or todo.diagnose or todo.anchor or todo.generate or todo.choose:
-        named.append(study.evaluation.feature_network)
-    return [name for name in dict.fromkeys(named) if name in table.ASSETS]
-
-
-def _has_trained_rae(study: Study) -> bool:
-    return any(spec.origin == "trained" and spec.family == "rae" for spec in study.autoencoders.values())

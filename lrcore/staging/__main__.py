@@ -119,7 +119,8 @@ def _pack(options: argparse.Namespace, stop: StopRequest) -> int:
 def _assets(study: Study, folders: Folders, stop: StopRequest) -> list[str]:
     """What the whole study reads of the cache."""
     from lrcore.plan.report import everything  # imports torch, which --help need not wait for
-    from lrcore.stages.engine import STAGES, assets_of
+    from lrcore.stages.beforehand import assets_of
+    from lrcore.stages.engine import STAGES
     from lrcore.stages.workspace import Workspace
 
     work = Workspace(study, folders, stop, lambda steps: None)

@@ -18,7 +18,8 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.runtime.seeds import generator
 from lrcore.stages import training
-from lrcore.stages.engine import Job, assets_of
+from lrcore.stages.beforehand import assets_of
+from lrcore.stages.engine import Job
 from lrcore.stages.todo import Todo
 from lrcore.stages.training import ensure_trained, snapshot_path, state_path, training_recipe
 from lrcore.stages.workspace import Workspace

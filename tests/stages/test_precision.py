@@ -67,8 +67,7 @@ def test_a_quick_device_is_not(study, monkeypatch):
 def test_it_is_refused_before_any_work_and_run_where_that_is_asked_for(study, slow, tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(engine, "left_to_do", lambda *asked: dataclasses.replace(NOTHING, reconstruct=["rae"]))
-    for check in ("rows_to_replace", "require_pretrained", "assets_of", "require_wide_enough"):
-        monkeypatch.setattr(engine, check, lambda *asked: {})
+    monkeypatch.setattr(engine, "prepare", lambda *asked: None)
     folders = Folders(tmp_path / "data", tmp_path / "imgs", tmp_path / "runs")
     job = Job(study, folders, CPU, ["reconstruction"], ["rae"], [])
 
