@@ -2,10 +2,12 @@
 
     python benchmarks/study.py --study smoke --trainings 4
     python benchmarks/study.py --study cifar10 --trainings 15 --steps 200 --samples 500     # on a GPU
+    python benchmarks/study.py --trainings 8 --steps 400 --ways "one thread" workers    # what a second core adds
 
 Autoencoder, features and references are made first and shared; then the same trainings, with their samples and
 distances, are done by `python -m lrcore.train` in each of the ways, one way after the other, each in a process of its
-own whose start counts. The last column scales the trainings of the way to the whole grid of the study.
+own whose start counts. `one thread` is one process that may use one core. The last column scales the trainings of the
+way to the whole grid of the study.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from pathlib import Path
 import torch
 
 from lrcore.studies.loading import load_study
+
+WAYS = ("one thread", "one by one", "stack", "workers")
 
 
 def study_file(folder: Path, name: str, trainings: int, steps: int, samples: int) -> Path:
@@ -48,12 +52,13 @@ def study_file(folder: Path, name: str, trainings: int, steps: int, samples: int
     return path
 
 
-def train(study: Path, folder: Path, *options: str) -> float:
-    """Seconds of the command."""
+def train(study: Path, folder: Path, *options: str, threads: int = 0) -> float:
+    """Seconds of the command; `threads` of torch, as many as it likes if 0."""
     places = [f"--{name}={folder / name}" for name in ("data", "imgs", "runs")]
     start = time.perf_counter()
     command = [sys.executable, "-m", "lrcore.train", str(study), *places, *options]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)} if threads else None
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(done.stderr)
     return time.perf_counter() - start
@@ -66,7 +71,8 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=4)
     parser.add_argument("--steps", type=int, default=60, help="of each training")
     parser.add_argument("--samples", type=int, default=64, help="of each training")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="each with its share of the threads")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[1:], metavar="WAY", help=", ".join(WAYS))
     args = parser.parse_args()
 
     whole = len(load_study(args.study).cells)
@@ -80,16 +86,14 @@ def main() -> None:
         train(study, folder / "shared", "--trainshift", "1.0")
         shutil.rmtree(folder / "shared" / "runs" / study.stem / "transformers")
         print(f"{'way':<24}{'s':>8}{'ratio':>8}{'trainings/h':>14}   the {whole} trainings of the study, so cut (h)")
-        ways = {
-            "one by one": (),
-            f"stack of {args.trainings}": ("--stack", str(args.trainings)),
-            f"{args.workers} workers": ("--workers", str(args.workers)),
-        }
         first = 0.0
-        for number, (name, options) in enumerate(ways.items()):
-            place = folder / str(number)
+        for way in args.ways:
+            count = {"stack": args.trainings, "workers": args.workers}.get(way)
+            options = (f"--{way}", str(count)) if count else ()
+            name = {"stack": f"stack of {count}", "workers": f"{count} workers"}.get(way, way)
+            place = folder / way
             shutil.copytree(folder / "shared" / "runs", place / "runs")
-            seconds = train(study, place, "--only", "generation", *options)
+            seconds = train(study, place, "--only", "generation", *options, threads=int(way == "one thread"))
             first = first or seconds
             rate = 3600 * args.trainings / seconds
             print(f"{name:<24}{seconds:>8.1f}{first / seconds:>8.2f}{rate:>14.1f}   {whole / rate:.2f}", flush=True)
