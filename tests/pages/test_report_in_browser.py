@@ -38,7 +38,7 @@ def test_a_report_needs_nothing_but_its_file(browser: Browser, written: Path, wi
             page.wait_for_timeout(30)
         page.wait_for_function(IS_DRAWN, arg=theme, timeout=WAIT)
         figures = page.locator(".lrcore-figure")
-        assert figures.count() == 7
+        assert figures.count() == 8
         assert all(plot.evaluate(MARKS) for plot in figures.locator(".lrcore-plot").all())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         links = "images => images.map(image => image.getAttribute('href').slice(0, 10))"
