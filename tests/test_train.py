@@ -102,7 +102,6 @@ def test_a_second_call_does_nothing_and_says_so(undisturbed, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("moment", "count"),
     [
-        ("step", 3),  # in an autoencoder, one step past its checkpoint
         ("step", AE_STEPS + CELL_STEPS + 5),  # in the second transformer, past a checkpoint and an evaluation
         ("write", WRITES_BEFORE + 2),  # in a row of a training after the first
     ],
@@ -120,6 +119,19 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(moment, count, undistu
     found, expected = stored(tmp_path), stored(undisturbed, "flux2")
     assert [path for path in expected if found.get(path) != expected[path]] == [] and found.keys() == expected.keys()
     assert not list((tmp_path / "data").rglob(".*.tmp"))
+
+
+def test_an_autoencoder_killed_past_its_checkpoint_ends_with_the_same_weights(undisturbed, tmp_path):
+    printed, only = tmp_path / "printed.txt", arguments(tmp_path, "--ae", "flux2", "--only", "autoencoders")
+    killed = killed_train.start(only, printed, ("step", 3), torch.get_num_threads())
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL, printed.read_text()
+    assert train.main(only) == 0
+    found, expected = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("autoencoders/flux2-*/*.*")}
+        for folder in (tmp_path / "runs", undisturbed / "runs")
+    )
+    assert found == expected and any(path.suffix == ".safetensors" for path in expected)
 
 
 def test_lost_rows_are_measured_again(undisturbed, tmp_path):

@@ -40,6 +40,20 @@ TOGGLE = "#theme-toggle, .quarto-color-scheme-toggle"
 IS_DRAWN = """theme => [...document.querySelectorAll(".lrcore-figure")].filter(figure => figure.checkVisibility())
     .every(({ dataset }) => dataset.drawn === theme)"""
 
+BUTTONS = """[...document.querySelectorAll(".lrcore-switch > fieldset input")]
+    .map(input => ({ input, label: input.closest("fieldset").querySelector("legend").textContent }))"""
+# What switches offer beside what is shown at first, with their labels, each once; one choice sets all of its label.
+CHOICES = f"""() => {{
+    const offered = {BUTTONS}.filter(({{ input }}) => !input.checked).map(({{ input, label }}) => [label, input.value]);
+    return [...new Map(offered.map(one => [one.join(": "), one])).values()];
+}}"""
+CHOOSE = f"""([of, choice]) => {{
+    const alike = {BUTTONS}.filter(({{ input, label }}) => label === of && input.value === choice);
+    const shown = alike.find(({{ input }}) => input.checkVisibility());
+    shown?.input.click();
+    return Boolean(shown);
+}}"""
+
 
 def cannot_test(message: str) -> NoReturn:
     """Skip with `message`, but fail where nothing may be skipped: in CI."""
@@ -125,11 +139,12 @@ class Visit:
     problems: list[str] = field(default_factory=list)
     checked: set[str] = field(default_factory=set)
 
-    def check(self) -> list[str]:
+    def check(self, choices: bool = True) -> list[str]:
         """Scroll through the page, with every choice of its switches; returns what is wrong on it."""
         self._check_what_is_shown()
-        for choice in self._choices():
-            self.page.locator(f".lrcore-switch > fieldset input[value='{choice}']:visible").first.check()
+        for label, choice in self.page.evaluate(CHOICES) if choices else ():
+            if not self.page.evaluate(CHOOSE, [label, choice]):
+                self.problems.append(f"nothing that is shown offers {label}: {choice}")
             self._check_what_is_shown()
         return [f"{self.name}: {problem}" for problem in self.problems]
 
@@ -140,11 +155,6 @@ class Visit:
         self.checked.clear()
         self._check_what_is_shown()
         return [f"{self.name}, turned {theme}: {problem}" for problem in self.problems]
-
-    def _choices(self) -> list[str]:
-        """What its switches offer beside what is shown at first, each once."""
-        buttons = self.page.locator(".lrcore-switch > fieldset input:not(:checked)")
-        return list(dict.fromkeys(button.get_attribute("value") or "" for button in buttons.all()))
 
     def _check_what_is_shown(self) -> None:
         self._check_figures()

@@ -61,7 +61,7 @@ def violations(page: Page, theme: str, colours: bool = False, others: bool = Fal
 
 
 BETWEEN = 820
-"""A width at which things are as on a phone or as on a desktop, and axe is not asked again."""
+"""A width at which things are as on a phone or as on a desktop: neither axe nor other choices of switches again."""
 
 
 def axe_core() -> Path | None:
@@ -89,7 +89,7 @@ def test_pages_are_whole_and_nothing_stands_in_a_reader_s_way(
             if axe:
                 page.add_script_tag(path=axe)
                 found += violations(page, theme, colours=width == 1440, others=True)
-            found += opened.check()
+            found += opened.check(choices=width != BETWEEN)
             if width == 1440 and not found:
                 found += opened.check_turned("dark")
                 found += violations(page, "dark", colours=True) if axe else []
