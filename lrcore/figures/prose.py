@@ -5,6 +5,7 @@ Each function returns Markdown text; a page shows it with `IPython.display.Markd
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas
@@ -55,9 +56,12 @@ def _half_precision(generation: pandas.DataFrame) -> str:
     text = " Features are in half precision. "
     if apart.empty:
         return text + "No evaluation has been measured in float32 beside it yet."
+    differs = (
+        f"differs by at most {100 * apart.max():.2g} %" if math.isfinite(apart.max()) else "is lost in some of them"
+    )
     return text + (
-        f"Of {len(apart)} evaluations the same samples were measured in float32, too: the distance differs by at most "
-        f"{100 * apart.max():.2g} %. Float32 decides which setting is best."
+        f"Of {len(apart)} evaluations the same samples were measured in float32, too: the distance {differs}. Float32 "
+        "decides which setting is best."
     )
 
 

@@ -37,12 +37,15 @@ def pairs(paired: pandas.DataFrame) -> pandas.DataFrame:
     """Rows of the table `paired` two by two: what names that in half precision, `whole`, the distance in float32, and
     `apart`, the relative difference |half - whole| / whole of the two; infinite where one of them is no number."""
     half = is_half(paired)
-    both = paired.loc[half, [*_HALF, "fid"]].merge(
-        paired.loc[~half, [*_SAME, "fid"]].rename(columns={"fid": "whole"}), on=_SAME
+    # a protocol in half precision begins with that of the same network in float32
+    paired = paired.assign(network_protocol=paired["feature_protocol"].astype(str).str.split(HALF_PRECISION).str[0])
+    alike = [*_SAME, "network_protocol"]
+    both = paired.loc[half, [*_HALF, "network_protocol", "fid"]].merge(
+        paired.loc[~half, [*alike, "fid"]].rename(columns={"fid": "whole"}), on=alike
     )
     apart = (both["fid"] - both["whole"]).abs() / both["whole"]
     apart = apart.mask(both["fid"].isna() != both["whole"].isna(), math.inf)
-    return both.assign(apart=apart).drop(columns="fid")
+    return both.assign(apart=apart).drop(columns=["fid", "network_protocol"])
 
 
 def largest_difference(paired: pandas.DataFrame) -> float:

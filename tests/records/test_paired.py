@@ -6,6 +6,7 @@ from dataclasses import fields
 import pandas
 import pytest
 
+from lrcore.figures import prose
 from lrcore.records.paired import (
     TOLERANCE,
     contenders,
@@ -48,6 +49,8 @@ def test_one_that_is_no_number_in_one_precision_is_as_far_apart_as_can_be():
     nan = math.nan
     assert list(pairs(both((nan, 1.0, nan), (10.0, nan, nan))).apart.fillna(-1)) == [math.inf, math.inf, -1]
     assert largest_difference(both((10.01, nan), (10.0, 10.0))) == math.inf > TOLERANCE
+    told = prose.protocol(with_whole(rows(10.01, nan, dataset="d"), both((10.01, nan), (10.0, 10.0))))
+    assert "the distance is lost in some of them. Float32 decides" in told and "inf" not in told
 
 
 def test_a_row_in_half_precision_is_paired_by_what_measured_it():
@@ -56,6 +59,8 @@ def test_a_row_in_half_precision_is_paired_by_what_measured_it():
     assert with_whole(grid, pair.assign(recipe="older")).whole.isna().all()
     other = rows(10.5, 10.5, feature_protocol=f"pool{HALF_PRECISION} (bfloat16)")
     assert list(with_whole(grid, pandas.concat([pair, other])).whole) == [10.01, 10.02]
+    resized = rows(11.0, 11.0, half=False, feature_protocol="pool, resized otherwise")  # float32, of another protocol
+    assert list(with_whole(grid, pandas.concat([pair, resized])).whole) == [10.01, 10.02]
 
 
 def test_rows_in_half_precision_count_until_a_study_has_others_measured_alike():
