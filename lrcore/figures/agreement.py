@@ -16,8 +16,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, SiteTable, Words
 from lrcore.figures.literature import QUANTITIES, STUDIES
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.site_table import SiteTable
 from lrcore.records import schema
 from lrcore.results import agreement, claims, findings, naming, numbers, verdicts
 from lrcore.results.claim_parts import Claim

@@ -22,7 +22,9 @@ from lrcore.figures.atlas import (
     quantity_label,
     source_looks,
 )
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.records.atlas_sources import Group
 from lrcore.records.atlas_vocabulary import HIGHER, LOWER
 from lrcore.results import atlas as statistics

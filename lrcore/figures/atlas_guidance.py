@@ -12,7 +12,9 @@ from lrcore.figures import style, words
 from lrcore.figures.atlas import Work, address, each, linked, look, short_title
 from lrcore.figures.atlas_marks import CHOOSE, SOURCE, with_sources
 from lrcore.figures.atlas_scatter import profile_link
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Switch, Words
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.results import atlas_order, correlations
 from lrcore.results.numbers import factor, shown
 

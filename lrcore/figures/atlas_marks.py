@@ -9,7 +9,8 @@ import pandas
 
 from lrcore.figures.atlas import Work, address
 from lrcore.figures.atlas_forest import table_of
-from lrcore.figures.embed import Markup, SiteFigure
+from lrcore.figures.embed import Markup
+from lrcore.figures.site_figure import SiteFigure
 
 SOURCE = "Source: data/atlas."
 CHOOSE = "Choose a mark to see where its values come from."

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from lrcore.figures import style, words
 from lrcore.figures.atlas import FAMILY_LOOKS, each, quantity_label
 from lrcore.figures.atlas_marks import SOURCE
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import atlas as statistics
 from lrcore.results.atlas_repeats import differences
 from lrcore.results.numbers import factor, percent, shown

@@ -31,8 +31,9 @@ from lrcore.figures.atlas import (
     quantity_label,
 )
 from lrcore.figures.atlas_forest import table_of
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words, script_json, without_scripts
+from lrcore.figures.embed import Embedded, Markup, script_json, without_scripts
 from lrcore.figures.fetched import apart
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.records.atlas_sources import Group
 from lrcore.records.atlas_vocabulary import HIGHER, LOWER
 from lrcore.results import atlas as statistics

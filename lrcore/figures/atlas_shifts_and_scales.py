@@ -24,7 +24,8 @@ from lrcore.figures.atlas import (
 from lrcore.figures.atlas_marks import BESIDE, CHOOSE, SOURCE, mark_key, with_sources
 from lrcore.figures.atlas_scatter import name_outermost, profile_link
 from lrcore.figures.beside import side_by_side
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import atlas as statistics
 from lrcore.results.atlas_settings import with_sizes
 from lrcore.results.numbers import shown

@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from lrcore.figures import style, words
 from lrcore.figures.atlas import Work, each, linked, quantity_label, short_title
 from lrcore.figures.atlas_marks import CHOOSE, SOURCE, mark_key, source_address, with_sources
-from lrcore.figures.embed import Embedded, Markup, SiteFigure, Words
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import atlas_order
 from lrcore.results.numbers import percent
 

@@ -24,8 +24,9 @@ from lrcore.figures.atlas import (
     short_title,
 )
 from lrcore.figures.atlas_scatter import options
-from lrcore.figures.embed import Embedded, Markup, csv_link, script_json, table_options, without_scripts
+from lrcore.figures.embed import Embedded, Markup, csv_link, script_json, without_scripts
 from lrcore.figures.fetched import apart
+from lrcore.figures.site_table import table_options
 from lrcore.records.atlas_vocabulary import BOUNDS, GUIDANCE, KINDS, QUANTITIES
 from lrcore.results.atlas import IMAGENET
 from lrcore.results.atlas_repeats import stated_alike

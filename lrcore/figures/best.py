@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.site_table import SiteTable
 from lrcore.records import schema
 from lrcore.results import findings, naming, numbers
 from lrcore.spec.study import NO_REPA, SELF_REPA

@@ -12,8 +12,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.labels import Name, apart, name_points, places
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.figures.tradeoff import shares_of_axes, tradeoff_axes
 from lrcore.flow.compute import training_flops_per_image
 from lrcore.results import findings, naming, numbers

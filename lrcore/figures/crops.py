@@ -23,7 +23,8 @@ from lrcore.datasets.images import UNREADABLE, open_image
 from lrcore.errors import LrcoreError, reason
 from lrcore.figures import words
 from lrcore.figures.comparison import Box, Compared, Picture, comparison
-from lrcore.figures.embed import Markup, csv_link, titled
+from lrcore.figures.embed import Markup, csv_link
+from lrcore.figures.site_figure import titled
 from lrcore.metrics.reconstruction import psnr
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import shown

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import findings, naming, seed_noise
 from lrcore.results.numbers import shown
 from lrcore.results.published import RAES_OWN, UNTUNED

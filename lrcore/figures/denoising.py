@@ -6,8 +6,8 @@ import pandas
 import plotly.graph_objects as go
 
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.losses import lay_out_over_time, over_time
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import denoising, findings, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import findings
 from lrcore.results.study_rows import StudyRows
 

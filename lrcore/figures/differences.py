@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
 from lrcore.results import findings, naming, numbers, seed_noise
 from lrcore.results.study_rows import StudyRows

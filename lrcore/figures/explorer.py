@@ -10,7 +10,8 @@ import torch
 from plotly.subplots import make_subplots
 
 from lrcore.figures import style
-from lrcore.figures.embed import SiteTable, SteppedFigure, Words
+from lrcore.figures.site_figure import SteppedFigure, Words
+from lrcore.figures.site_table import SiteTable
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, sampling_grid, timeshift
 from lrcore.results import naming, numbers
 

@@ -12,7 +12,8 @@ import pandas
 
 from lrcore.figures import atlas_forest, atlas_prose, atlas_scatter, atlas_swaps
 from lrcore.figures.atlas import Work, each, quantity_label
-from lrcore.figures.embed import Embedded, Markup, Words
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_figure import Words
 from lrcore.records.atlas_sources import Group
 from lrcore.results import correlations, naming, published_wording
 from lrcore.results.numbers import aligned

@@ -6,8 +6,8 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style
-from lrcore.figures.embed import SiteTable
 from lrcore.figures.markdown import ae_name, code
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import agreement, findings, naming
 from lrcore.results.numbers import aligned, span, with_errors
 from lrcore.results.study_rows import StudyRows

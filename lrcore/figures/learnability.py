@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.markdown import ae_name, code, escaped
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.records import schema
 from lrcore.results import findings, learnability, naming, numbers
 from lrcore.results.findings import KID_SCALE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import naming
 from lrcore.results.numbers import as_printed
 from lrcore.results.published import FOLLOWED

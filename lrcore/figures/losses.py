@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.labels import MOST_LINES, End, name_lines
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import naming
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows

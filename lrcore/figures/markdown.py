@@ -1,7 +1,7 @@
 """Text of rows as part of Markdown: names, protocols and references stand in somebody's Parquet, and are only text.
 
 Prose of the pages is Markdown of our own with such text inside, which goes through `escaped` or `code`. (HTML goes
-through `html.escape`, figures through `lrcore.figures.embed.figure_spec`.)
+through `html.escape`, figures through `lrcore.figures.site_figure.figure_spec`.)
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ import pandas
 from lrcore.datasets.images import UNREADABLE, open_image, png_text
 from lrcore.errors import LrcoreError, reason
 from lrcore.figures.comparison import Compared, Picture, comparison
-from lrcore.figures.embed import Markup, csv_link, titled
+from lrcore.figures.embed import Markup, csv_link
+from lrcore.figures.site_figure import titled
 from lrcore.results import naming
 from lrcore.spec.study import NO_REPA, SELF_REPA
 

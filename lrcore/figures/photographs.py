@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas
 
 from lrcore.figures.crops import compared_crops, zoomed_crops
-from lrcore.figures.embed import Embedded, Markup, SiteTable
+from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import naming
 from lrcore.results.numbers import with_error
 

@@ -16,7 +16,7 @@ import pandas
 
 from lrcore.figures import picker_settings
 from lrcore.figures.atlas import Work
-from lrcore.figures.embed import Markup, SiteTable, script_json, without_scripts
+from lrcore.figures.embed import Markup, script_json, without_scripts
 from lrcore.figures.recommendation import (
     Answer,
     Evidence,
@@ -27,6 +27,7 @@ from lrcore.figures.recommendation import (
     study_evidence,
     study_rows,
 )
+from lrcore.figures.site_table import SiteTable
 from lrcore.figures.studies import PUBLISHED
 from lrcore.records import schema
 from lrcore.results import naming, numbers

@@ -12,8 +12,8 @@ from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.latents import DIAGNOSTICS
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import agreement, findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import best_of, tau_text

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import naming
 from lrcore.results.numbers import shown
 

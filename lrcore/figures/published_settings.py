@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import pandas
 
 from lrcore.figures import words
-from lrcore.figures.embed import SiteTable
 from lrcore.figures.markdown import code
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import claims, findings, naming, numbers, tuning_claims
 from lrcore.results.claim_parts import Claim
 from lrcore.results.evidence import best_values

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import SiteTable
 from lrcore.figures.markdown import ae_name
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import naming
 from lrcore.results.numbers import as_printed, with_errors
 from lrcore.results.published import FOLLOWED

@@ -8,8 +8,8 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import words
-from lrcore.figures.embed import SiteTable
 from lrcore.figures.markdown import ae_name, code
+from lrcore.figures.site_table import SiteTable
 from lrcore.figures.studies import PUBLISHED
 from lrcore.results import naming, numbers
 from lrcore.results.root_rule import Prediction

@@ -17,8 +17,10 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import learnability, style, tradeoff, words
-from lrcore.figures.embed import Embedded, SiteFigure, Switch, Words
+from lrcore.figures.embed import Embedded
 from lrcore.figures.labels import PLOTS, Name, name_points, roomy
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.results import findings, naming
 from lrcore.results import learnability as shares
 from lrcore.results.numbers import shown

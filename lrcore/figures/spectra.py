@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Words
 from lrcore.figures.labels import MOST_LINES, name_lines
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping
 
-from lrcore.figures.embed import Embedded, Markup, Switch, raw_html
+from lrcore.figures.embed import Embedded, Markup, raw_html
+from lrcore.figures.switch import Switch
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import narrow_note
 

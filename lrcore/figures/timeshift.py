@@ -10,7 +10,7 @@ import torch
 from plotly.subplots import make_subplots
 
 from lrcore.figures import style
-from lrcore.figures.embed import SiteFigure, Words
+from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES, density, timeshift
 from lrcore.results import naming
 

@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.labels import Name, Segment, apart, name_points, places
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.results import above_noise, findings, naming, numbers, seed_noise
 from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
-from lrcore.figures.embed import SiteFigure, Switch, Words
 from lrcore.figures.labels import MOST_LINES, name_lines
 from lrcore.figures.markdown import code, escaped
+from lrcore.figures.site_figure import SiteFigure, Words
+from lrcore.figures.switch import Switch
 from lrcore.results import naming, widths
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows

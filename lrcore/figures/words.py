@@ -1,4 +1,4 @@
-"""What the words around figures (`embed.Words`) are made of: who leads, of how many, on which images, from which rows.
+"""What the words around figures (`site_figure.Words`) are made of: who leads, of how many, on which images, by what.
 
 A title says a finding, and no more than the rows do: autoencoders that the noise of the training's seed, or their
 standard errors, do not tell apart share a place.

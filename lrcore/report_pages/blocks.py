@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas
 
-from lrcore.figures.embed import SiteFigure, SiteTable
+from lrcore.figures.site_figure import SiteFigure
+from lrcore.figures.site_table import SiteTable
 
 FAINT = 0.55
 """Opacity of what figures draw of references."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas
 
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.site_table import SiteTable
 from lrcore.report_pages.subject import Subject
 from lrcore.results import naming
 from lrcore.results.numbers import aligned, shown, with_error

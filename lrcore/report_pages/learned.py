@@ -6,7 +6,7 @@ import math
 
 import pandas
 
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.site_table import SiteTable
 from lrcore.results import learnability, naming
 from lrcore.results.study_rows import StudyRows
 

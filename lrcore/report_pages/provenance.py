@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pandas
 
 import lrcore
-from lrcore.figures.embed import SiteTable
+from lrcore.figures.site_table import SiteTable
 from lrcore.records.reading import row_files
 from lrcore.records.schema import TABLES
 from lrcore.report_pages.blocks import Block, Command, Fact, Facts, Folded, Missing, Table, plain

@@ -9,10 +9,12 @@ import pandas
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import best, crops, curves, denoising, learnability, pairs, share_tradeoff
-from lrcore.figures.embed import Embedded, SiteFigure, Switch
+from lrcore.figures.embed import Embedded
 from lrcore.figures.latents import latent_diagnostics
 from lrcore.figures.reconstruction import STUDY_METRICS, latent_sizes, study_reconstruction
+from lrcore.figures.site_figure import SiteFigure
 from lrcore.figures.spectra import channel_statistics, power_spectrum
+from lrcore.figures.switch import Switch
 from lrcore.figures.words import joined
 from lrcore.metrics.gaussian_loss import GAUSSIAN_LOSS
 from lrcore.report_pages import advice, card, learned, pictures, provenance

@@ -26,7 +26,7 @@ from lrcore.figures import (
     atlas_table,
 )
 from lrcore.figures.beside import STEP, side_by_side
-from lrcore.figures.embed import table_options
+from lrcore.figures.site_table import table_options
 from lrcore.records.atlas_vocabulary import KINDS, QUANTITIES
 from lrcore.results import atlas_order
 from lrcore.results.atlas_predictors import PREDICTORS

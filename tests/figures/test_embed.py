@@ -16,19 +16,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import embed, fetched
-from lrcore.figures.embed import (
-    Markup,
-    SiteFigure,
-    SiteTable,
-    SteppedFigure,
-    Switch,
-    Words,
-    numeric_columns,
-    raw_html,
-    script_json,
-    table_options,
-)
+from lrcore.figures import fetched
+from lrcore.figures.embed import Markup, raw_html, script_json
+from lrcore.figures.site_figure import DEFAULT_HEIGHT, SiteFigure, SteppedFigure, Words
+from lrcore.figures.site_table import FEW_ROWS, SiteTable, numeric_columns, table_options
+from lrcore.figures.switch import Switch
 from lrcore.results.numbers import shown
 
 ROWS = pandas.DataFrame({"ae": ["sd", "</script><b>"], "fid": [7.727, float("nan")], "step": [100, 200]})
@@ -114,7 +106,7 @@ def test_table_is_readable_without_scripts_and_whole_with_them() -> None:
 
 
 def test_few_rows_need_no_script_to_be_read() -> None:
-    for rows, scripts in ((embed.FEW_ROWS, 0), (embed.FEW_ROWS + 1, 1)):
+    for rows, scripts in ((FEW_ROWS, 0), (FEW_ROWS + 1, 1)):
         frame = pandas.DataFrame({"x": range(rows), "y": range(rows)})
         assert len(soup_of(SiteTable(frame, "few", "a few rows")).select("script")) == scripts
 
@@ -163,7 +155,7 @@ def test_helpers() -> None:
         script_json(float("nan"))
     assert raw_html("x") == "```{=html}\nx\n```\n"
     assert [shown(x) for x in (1.0, -0.0, 999.96, 1000.0, math.inf)] == ["1", "0", "1,000", "1,000", "inf"]
-    assert embed.DEFAULT_HEIGHT > 0
+    assert DEFAULT_HEIGHT > 0
 
 
 def make_stepped(**fields: Any) -> SteppedFigure:

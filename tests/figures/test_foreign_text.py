@@ -32,8 +32,10 @@ from lrcore.figures import (
     studies,
     tradeoff,
 )
-from lrcore.figures.embed import Embedded, SiteFigure, SiteTable, Words, csv_link, figure_spec, table_options
+from lrcore.figures.embed import Embedded, csv_link
 from lrcore.figures.markdown import code, escaped
+from lrcore.figures.site_figure import SiteFigure, Words, figure_spec
+from lrcore.figures.site_table import SiteTable, table_options
 from lrcore.results import claims
 from lrcore.results.claim_parts import Claim
 from lrcore.results.study_rows import StudyRows

@@ -10,7 +10,7 @@ from figure_rows import published_rows
 from lrcore import read_atlas, read_published
 from lrcore.errors import LrcoreError
 from lrcore.figures import atlas_forest, atlas_prose, headline
-from lrcore.figures.embed import SiteFigure
+from lrcore.figures.site_figure import SiteFigure
 from lrcore.records.atlas_sources import read_groups
 
 PROJECT = Path(__file__).parents[2]

@@ -7,7 +7,6 @@ import pytest
 from figure_rows import atlas_rows, published_rows, reconstruction_rows
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import numeric_columns
 from lrcore.figures.reconstruction import (
     latent_sizes,
     published_reconstruction,
@@ -15,6 +14,7 @@ from lrcore.figures.reconstruction import (
     reptok_in_words,
     study_reconstruction,
 )
+from lrcore.figures.site_table import numeric_columns
 
 
 def test_study_table() -> None:

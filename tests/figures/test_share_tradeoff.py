@@ -11,7 +11,8 @@ from figure_rows import BASE, LPIPS, generation_rows, study, with_anchors, with_
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import share_tradeoff
-from lrcore.figures.embed import SiteFigure, Switch
+from lrcore.figures.site_figure import SiteFigure
+from lrcore.figures.switch import Switch
 from lrcore.results import naming
 
 SHARES = {ae: 1 - (base / 2 - 2) / 250 for ae, base in BASE.items()}

@@ -11,8 +11,8 @@ from drawn import covered, overlapping
 from figure_rows import diverged, generation_rows, published_rows, reconstruction_rows, study, two_networks
 
 from lrcore.errors import LrcoreError
-from lrcore.figures.embed import SiteFigure
 from lrcore.figures.labels import PLOTS
+from lrcore.figures.site_figure import SiteFigure
 from lrcore.figures.style import FEW
 from lrcore.figures.tradeoff import (
     finding,

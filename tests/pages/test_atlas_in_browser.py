@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from lrcore import read_atlas
 from lrcore.figures import atlas_scatter
 from lrcore.figures.atlas import read_works
-from lrcore.figures.embed import figure_spec
+from lrcore.figures.site_figure import figure_spec
 from lrcore.records.atlas_sources import read_groups
 
 PAGE = "posts/atlas.html"
