@@ -34,6 +34,9 @@ PINNED_SIZE, TIMM_SIZE = 128, 224
 CHUNK = 64
 """Images a forward pass. Convolutions round differently at different batch sizes, so this is fixed."""
 
+CACHED_CHUNK = 16
+"""The same for Inception on a CPU, at 299 px: activations of more images leave the cache, which takes a fifth longer."""
+
 ROWS = 2048
 """Features that moments take in at a time: fewer would write the covariance more often than it takes to compute."""
 
@@ -166,7 +169,8 @@ def statistics_of(features: Tensor) -> GaussianStatistics:
 def _inception2015(device: torch.device) -> FeatureNetwork:
     network = Inception2015(pretrained.inception2015()).to(device)
     protocol = "2015 TensorFlow Inception, pool features, resized to 299 px by TensorFlow 1's bilinear rule"
-    return FeatureNetwork("inception2015", 2048, pretrained.sha256("inception2015"), protocol, device, network)
+    chunk = CHUNK if device.type == "cuda" else CACHED_CHUNK
+    return FeatureNetwork("inception2015", 2048, pretrained.sha256("inception2015"), protocol, device, network, chunk)
 
 
 def _encoder(name: str, device: torch.device, weights: str) -> FeatureNetwork:
