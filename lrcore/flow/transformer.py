@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from lrcore.errors import LrcoreError
+from lrcore.flow.linear import Linear
 from lrcore.flow.shapes import TransformerShape
 
 REVISION = 3
@@ -63,8 +64,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, tokens, width = x.shape
@@ -80,9 +81,9 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc1 = Linear(width, 4 * width)
         self.act = nn.GELU(approximate="tanh")
-        self.fc2 = nn.Linear(4 * width, width)
+        self.fc2 = Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.fc2(self.act(self.fc1(x)))
@@ -113,7 +114,7 @@ class FinalLayer(nn.Module):
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.linear = nn.Linear(width, channels)
+        self.linear = Linear(width, channels)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class LinearSkip(nn.Module):
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, channels, bias=False)
+        self.linear = Linear(channels, channels, bias=False)
         self.gate = nn.Sequential(nn.SiLU(), nn.Linear(width, channels))
         nn.init.eye_(self.linear.weight)
         for parameter in self.gate.parameters():
@@ -179,7 +180,7 @@ class DiffusionTransformer(nn.Module):
         super().__init__()
         self.shape, self.channels, self.grid, self.classes = shape, channels, grid, classes
         self.label_dropout = label_dropout
-        self.x_embedder = nn.Linear(channels, shape.width)
+        self.x_embedder = Linear(channels, shape.width)
         self.t_embedder = TimestepEmbedder(shape.width)
         self.y_embedder = LabelEmbedder(classes, shape.width, label_dropout)
         self.register_buffer("pos_embed", positions(shape.width, grid)[None], persistent=False)
@@ -251,7 +252,7 @@ class RepaProjector(nn.Module):
     def __init__(self, width: int, channels: int, hidden: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, channels)
+            Linear(width, hidden), nn.SiLU(), Linear(hidden, hidden), nn.SiLU(), Linear(hidden, channels)
         )
 
     def forward(self, tokens: Tensor) -> Tensor:

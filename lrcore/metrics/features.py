@@ -35,7 +35,7 @@ CHUNK = 64
 """Images a forward pass. Convolutions round differently at different batch sizes, so this is fixed."""
 
 CACHED_CHUNK = 16
-"""The same for Inception on a CPU, at 299 px: activations of more images leave the cache, which takes a fifth longer."""
+"""The same for Inception on a CPU, at 299 px: activations of more images leave the cache, a fifth slower."""
 
 ROWS = 2048
 """Features that moments take in at a time: fewer would write the covariance more often than it takes to compute."""
