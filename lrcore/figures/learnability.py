@@ -205,7 +205,11 @@ def floors_in_words(means: pandas.DataFrame) -> str:
 def notes(study: StudyRows, means: pandas.DataFrame, *more: str) -> str:
     """How many samples and trainings there are, of which G cannot be told, and where the rows are from."""
     trainings = int(means["trainings"].max())
-    seeds = "one training each" if trainings == 1 else f"up to {trainings} trainings each"
+    seeds = (
+        "one training each, so the noise of the seed is not known"
+        if trainings == 1
+        else f"up to {trainings} trainings each"
+    )
     said = [f"{_samples(means)} samples a distance, {seeds}.", learnability.not_told_in_words(means)]
     return " ".join(filter(None, [*said, words.study_source(study.name, "generation", *more)]))
 
