@@ -19,9 +19,9 @@ from torch import Tensor
 
 from lrcore.assets import pretrained
 from lrcore.datasets import cifar10
-from lrcore.metrics.features import statistics_of
+from lrcore.metrics.features import all_features, load_features, statistics_of
 from lrcore.metrics.frechet import frechet_distance
-from lrcore.metrics.inception import Inception2015, resize_tensorflow1
+from lrcore.metrics.inception import resize_tensorflow1
 
 
 def images(count: int, size: int) -> Tensor:
@@ -43,8 +43,8 @@ def main() -> None:
     args = parser.parse_args()
 
     pixels = images(args.images, args.size).to(args.device)
-    theirs, ours = pretrained.inception2015().to(args.device), Inception2015(pretrained.inception2015()).to(args.device)
-    extractors = {"torch-fidelity": lambda batch: theirs(batch)[0], "lrcore": ours}
+    theirs, ours = pretrained.inception2015().to(args.device), load_features("inception2015", args.device)
+    extractors = {"torch-fidelity": lambda batch: theirs(batch)[0], "lrcore": lambda batch: all_features(ours, [batch])}
     seconds, features = dict.fromkeys(extractors, 0.0), {name: [] for name in extractors}
     with torch.no_grad():
         for extract in extractors.values():

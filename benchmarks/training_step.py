@@ -31,9 +31,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+from torch import nn
 from torch.nn.functional import mse_loss
 from torch.utils.flop_counter import FlopCounterMode
 
+from lrcore.flow.linear import Linear
 from lrcore.flow.objective import Batch, FlowMatching, draw
 from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import stack
@@ -62,7 +64,10 @@ def forward_flops(name: str, tokens: int, channels: int) -> float:
 
 
 def plain_step(model: DiffusionTransformer, batch: Batch) -> Callable[[], None]:
-    """float32 with TF32, eager, AdamW by default, the average in Python."""
+    """float32 with TF32, eager, PyTorch's linear layers, AdamW by default, the average in Python."""
+    for layer in model.modules():
+        if isinstance(layer, Linear):
+            layer.__class__ = nn.Linear
     average = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.0)
 
