@@ -13,9 +13,9 @@ FEWEST = 64
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` over tokens (B, N, in), through oneDNN where that is faster: as a convolution of one pixel.
+    """`nn.Linear` over tokens (B, N, in), as a 1 x 1 convolution by oneDNN where that is faster.
 
-    The same sums, perhaps in another order, so equal to rounding.
+    The same sums, perhaps in another order: equal to rounding.
     """
 
     def forward(self, tokens: Tensor) -> Tensor:
