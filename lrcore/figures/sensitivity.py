@@ -167,10 +167,11 @@ def _in_order(values: pandas.Series) -> list[str]:
 
 
 def _brief(values: list[str]) -> list[str]:
-    """Shifts with two digits, '1', '1.8', '6.9', as long as that tells them apart; densities as they are."""
+    """Shifts as '1', '1.78', '6.93', or where more than four are to fit on a phone as '1', '1.8', '6.9', as long as that
+    tells them apart; densities as they are."""
     if any(value in TRAINING_DENSITIES for value in values):
         return values
-    short = [f"{float(value):.2g}" for value in values]
+    short = [f"{float(value):.{2 if len(values) > 4 else 3}g}" for value in values]
     return short if len(set(short)) == len(values) else values
 
 

@@ -65,7 +65,7 @@ def test_a_choice_of_one_value_has_no_column() -> None:
 
 def test_labels_of_shifts_stand_level() -> None:
     figure = parameter_sensitivity(generation_rows()).figure
-    assert list(figure.layout.xaxis11.ticktext) == ["1", "1.8"] and figure.layout.xaxis11.tickangle == 0
+    assert list(figure.layout.xaxis11.ticktext) == ["1", "1.78"] and figure.layout.xaxis11.tickangle == 0
     assert list(figure.layout.xaxis11.tickvals) == ["1.00", "1.78"]
     assert list(figure.layout.xaxis10.ticktext) == ["ts", "ln", "pln"]
     near = generation_rows()
