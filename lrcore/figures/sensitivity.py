@@ -167,8 +167,8 @@ def _in_order(values: pandas.Series) -> list[str]:
 
 
 def _brief(values: list[str]) -> list[str]:
-    """Shifts as '1', '1.78', '6.93', or where more than four are to fit on a phone as '1', '1.8', '6.9', as long as that
-    tells them apart; densities as they are."""
+    """Shifts as '1', '1.78', '6.93', or where more than four are to fit on a phone as '1', '1.8', '6.9'; as they are
+    where that does not tell them apart, and densities."""
     if any(value in TRAINING_DENSITIES for value in values):
         return values
     short = [f"{float(value):.{2 if len(values) > 4 else 3}g}" for value in values]
