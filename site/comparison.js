@@ -5,8 +5,7 @@
 (() => {
   const between = (low, value, high) => Math.min(Math.max(value, low), high);
 
-  function startComparison(root) {
-    const things = JSON.parse(root.querySelector(":scope > .lrcore-spec").textContent);
+  function startComparison(root, things) {
     const [whole, enlarged] = root.querySelectorAll(".lrcore-stage");
     const handle = root.querySelector("input[type=range]");
     const choices = { thing: null, right: null };
@@ -126,8 +125,28 @@
     resetBox();
   }
 
+  // What to show stands in the page, or, for a study that is not shown at first, in a file beside it.
+  async function fetchAndStart(root, address) {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`${answer.url} answers ${answer.status}`);
+    startComparison(root, await answer.json());
+  }
+
   function start() {
-    document.querySelectorAll(".lrcore-comparison").forEach(startComparison);
+    const shown = new IntersectionObserver((entries) => {
+      for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+        shown.unobserve(target);
+        fetchAndStart(target, target.querySelector(":scope > .lrcore-spec").dataset.from).catch((error) => {
+          console.error("cannot show a comparison:", error);
+          shown.observe(target); // when it comes into view again, it tries again
+        });
+      }
+    });
+    for (const root of document.querySelectorAll(".lrcore-comparison")) {
+      const script = root.querySelector(":scope > .lrcore-spec");
+      if (script.dataset.from) shown.observe(root);
+      else startComparison(root, JSON.parse(script.textContent));
+    }
   }
 
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import numpy
 import pytest
 import sample_data
 import single_page
-from browser import Visit, served, visit
+from browser import WAIT, Visit, served, visit
 from PIL import Image
 from playwright.sync_api import Browser, Locator
 
+from lrcore.figures import fetched
 from lrcore.figures.crops import compared_crops, zoomed_crops
 from lrcore.figures.pairs import repa_pairs
 
@@ -185,3 +187,27 @@ def test_nothing_moves_when_the_script_starts(browser: Browser, folder: Path) ->
             heights.append(page.evaluate("document.documentElement.scrollHeight"))
             context.close()
     assert heights[0] == heights[1]
+
+
+def test_what_is_not_shown_at_first_is_fetched_when_it_is(
+    browser: Browser, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `fetched.apart` writes the comparison of a study that another stands before."""
+    monkeypatch.setenv(fetched.FOLDER, str(tmp_path / "fetched"))
+    monkeypatch.setattr(fetched, "SMALL", 0)
+    shutil.copytree(folder / "imgs", tmp_path / "imgs")
+    markup = fetched.apart(compared_crops(tmp_path / "imgs", "smoke", AES, count=2).markup)
+    single_page.write_page(tmp_path, f"<div hidden>{markup}</div>", "comparison.js")
+    with served(tmp_path) as address, visit(browser, address, "page.html", 1440, "light") as opened:
+        assert not opened.page.evaluate(
+            "performance.getEntriesByType('resource').filter(one => /json/.test(one.name)).length"
+        )
+        opened.page.evaluate("document.querySelector('div[hidden]').hidden = false")
+        opened.page.wait_for_function(
+            "document.querySelector('.lrcore-sides span').textContent == 'original'", timeout=WAIT
+        )
+        opened.page.wait_for_load_state("networkidle")
+        comparison = comparisons(opened)[0]
+        comparison.get_by_role("combobox", name="Autoencoder").select_option("RAE")
+        assert hrefs(comparison) == ["imgs/smoke/rae-00.png", "imgs/smoke/orig-00.png"] * 2
+        assert not opened.check()
