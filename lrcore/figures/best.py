@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas
 
 from lrcore.errors import LrcoreError
+from lrcore.figures import words
 from lrcore.figures.site_table import SiteTable
 from lrcore.records import schema
 from lrcore.results import findings, naming, numbers
@@ -83,10 +84,11 @@ def _remarks(best: pandas.DataFrame, settings: pandas.DataFrame) -> Iterator[str
     """What the note says: of shared settings, of shifts that were tried with fewer values, and of a grid with holes."""
     yield _shared_in_words(settings)
     shifts = ("trainshift", "sampleshift")
-    if any(" tried" in text for parameter in shifts for text in _with_tried(best, settings, parameter)):
+    texts = (text for parameter in shifts for text in _with_tried(best, settings, parameter))
+    if marked := next((text for text in texts if " tried" in text), ""):
         yield (
-            "“Of 2 tried”: with this autoencoder and REPA, fewer values of the shift were tried than with another, so "
-            "that its best may be among those left out."
+            f"“{words.capital(marked.partition(', ')[2])}”: with this autoencoder and REPA, fewer values of the shift were "
+            "tried than with another, so that its best may be among those left out."
         )
     yield from _holes(settings)
 

@@ -44,7 +44,7 @@ def test_the_best_of_its_own_settings_stands_beside_that_of_shared_ones_by_its_n
         "At step 200 all autoencoders share 6 settings: training density ln, pln, ts; train shift 1.00; "
         "sample shift 1.00, 1.78."
     )
-    assert tried[0].startswith("Of 2 tried”: with this autoencoder and REPA, fewer values")
+    assert tried[0].startswith("Of 1 tried”: with this autoencoder and REPA, fewer values")
     alone = best_parameters(rows[(rows["ae"] == "rae") == (rows["trainp"] == "ln")])
     assert set(alone.frame["best of"]) == {"all its own settings"}
     assert alone.note == "No setting is shared by all autoencoders yet."
