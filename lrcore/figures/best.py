@@ -87,8 +87,8 @@ def _remarks(best: pandas.DataFrame, settings: pandas.DataFrame) -> Iterator[str
     texts = (text for parameter in shifts for text in _with_tried(best, settings, parameter))
     if marked := next((text for text in texts if " tried" in text), ""):
         yield (
-            f"“{words.capital(marked.partition(', ')[2])}”: with this autoencoder and REPA, fewer values of the shift were "
-            "tried than with another, so that its best may be among those left out."
+            f"“{words.capital(marked.partition(', ')[2])}”: with this autoencoder and REPA, fewer values of the shift "
+            "were tried than with another, so that its best may be among those left out."
         )
     yield from _holes(settings)
 
