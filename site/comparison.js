@@ -136,10 +136,9 @@
     const shown = new IntersectionObserver((entries) => {
       for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
         shown.unobserve(target);
-        fetchAndStart(target, target.querySelector(":scope > .lrcore-spec").dataset.from).catch((error) => {
-          console.error("cannot show a comparison:", error);
-          shown.observe(target); // when it comes into view again, it tries again
-        });
+        fetchAndStart(target, target.querySelector(":scope > .lrcore-spec").dataset.from).catch((error) =>
+          console.error("cannot show a comparison:", error),
+        );
       }
     });
     for (const root of document.querySelectorAll(".lrcore-comparison")) {

@@ -23,7 +23,9 @@ def numerical_path(
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     tf32 = device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32
     parts = [name, precision, *(["TF32"] if tf32 else []), f"torch {torch.__version__}"]
-    if device.type == "cpu" and precision == "float32" and matrix_products.ONEDNN_IS_FASTER:
+    # layers of stacks and of the fast path are batched products, which stay with PyTorch's library
+    layers = device.type == "cpu" and precision == "float32" and stack == 1 and not fast
+    if layers and matrix_products.ONEDNN_IS_FASTER:
         parts.append("linear layers by oneDNN")
     parts += [*(["compiled"] if compiled else []), *([f"stack of {stack}"] if stack > 1 else [])]
     return ", ".join([*parts, *(["fast path"] if fast else [])])

@@ -211,3 +211,18 @@ def test_what_is_not_shown_at_first_is_fetched_when_it_is(
         comparison.get_by_role("combobox", name="Autoencoder").select_option("RAE")
         assert hrefs(comparison) == ["imgs/smoke/rae-00.png", "imgs/smoke/orig-00.png"] * 2
         assert not opened.check()
+
+
+def test_what_cannot_be_fetched_is_asked_for_once(
+    browser: Browser, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fetched.FOLDER, str(tmp_path / "fetched"))
+    monkeypatch.setattr(fetched, "SMALL", 0)
+    shutil.copytree(folder / "imgs", tmp_path / "imgs")
+    single_page.write_page(
+        tmp_path, fetched.apart(compared_crops(tmp_path / "imgs", "smoke", AES, count=2).markup), "comparison.js"
+    )
+    shutil.rmtree(tmp_path / "fetched")
+    with served(tmp_path) as address, visit(browser, address, "page.html", 1440, "light") as opened:
+        opened.page.wait_for_timeout(500)
+        assert sum("cannot show a comparison" in problem for problem in opened.problems) == 1

@@ -34,3 +34,9 @@ def test_where_mkl_holds_back(monkeypatch, tmp_path, described, capability, mkl,
 def test_rows_say_who_multiplied(monkeypatch, faster, precision, said):
     monkeypatch.setattr(matrix_products, "ONEDNN_IS_FASTER", faster)
     assert ("linear layers by oneDNN" in numerical_path(torch.device("cpu"), precision)) is said
+
+
+def test_stacks_do_not_say_so(monkeypatch):
+    monkeypatch.setattr(matrix_products, "ONEDNN_IS_FASTER", True)
+    assert "oneDNN" not in numerical_path(torch.device("cpu"), "float32", stack=2)
+    assert "oneDNN" not in numerical_path(torch.device("cpu"), "float32", fast=True)
