@@ -90,7 +90,7 @@ def decided_by(generation: pandas.DataFrame) -> str:
 
 
 def best_of_study(generation: pandas.DataFrame) -> str:
-    """The autoencoders of one study from the most to the least learnable, with the settings of their best distance.
+    """The autoencoders of one study from the most to the least learnable; of few, with the settings of their best.
 
     Raises:
         LrcoreError: no rows, two protocols, or every run diverged.
@@ -100,30 +100,23 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     if best.empty:
         raise LrcoreError("no rows: every run diverged")
     label = escaped(findings.label(settings))
-    said = [
-        [
-            escaped(row["trainp"]),
-            f"train shift {row['trainshift']:.2f}",
-            f"sample shift {row['sampleshift']:.2f}",
-            naming.repa_label(row["repa"]),
-            f"step {row['step']:,}",
-        ]
+    named = [
+        f"{ae_name(row['ae'])} ({aligned(row['distance'])}{_setting(row) if len(best) <= style.FEW else ''})"
         for _, row in best.iterrows()
     ]
-    # what many have in common is said once
-    common = [part for part in said[0] if len(said) > style.FEW and all(part in parts for parts in said)]
-    named = []
-    for (_, row), parts in zip(best.iterrows(), said, strict=True):
-        own = ", ".join(part for part in parts if part not in common)
-        named.append(f"{ae_name(row['ae'])} ({aligned(row['distance'])}{f'; {own}' if own else ''})")
-    of_all = f" All are at {', '.join(common)}." if common else ""
     study = str(generation["study"].iloc[0])
     seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
     trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
     return (
         f"Study {code(study)}, {label} of {trainings}, the best of {best_of(settings)}, lowest first: "
-        f"{', '.join(named)}.{of_all}"
+        f"{', '.join(named)}."
     )
+
+
+def _setting(row: pandas.Series) -> str:
+    """The setting and step of a row, as the end of a bracket."""
+    shifts = f"train shift {row['trainshift']:.2f}, sample shift {row['sampleshift']:.2f}"
+    return f"; {escaped(row['trainp'])}, {shifts}, {naming.repa_label(row['repa'])}, step {row['step']:,}"
 
 
 def redundancy(study: StudyRows) -> str:
@@ -141,9 +134,11 @@ def redundancy(study: StudyRows) -> str:
     if len(aes) < agreement.FEWEST:
         return ""
     tau, count = agreement.kendall({ae: best[ae] for ae in aes}, {ae: -filled[ae] for ae in aes})
-    each = ", ".join(f"{aligned(filled[ae])} for {ae_name(ae)}" for ae in aes)
+    told = aes if len(aes) <= style.FEW else [min(aes, key=filled.__getitem__), max(aes, key=filled.__getitem__)]
+    each = [f"{aligned(filled[ae])} for {ae_name(ae)}" for ae in told]
+    values = f"is {', '.join(each)}" if told == aes else f"goes from {' to '.join(each)}"
     return (
-        f"In study {code(study.name)} the effective dimension over the channels is {each}. The best train shift has a "
+        f"In study {code(study.name)} the effective dimension over the channels {values}. The best train shift has a "
         f"rank correlation of {tau_text(tau)} with redundancy over the {count} autoencoders whose best is "
         "known; the hypothesis expects 1."
     )

@@ -158,7 +158,9 @@ class StudyRows:
 
 
 def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
-    """The studies of which there is something of every kind, in the order of `ORDER`.
+    """The studies of which there is something of every kind: whole ones before partial ones, each by `ORDER`.
+
+    So the first, which pages show before a reader chooses, has no more to be measured where there is one such.
 
     Raises:
         LrcoreError: there is none.
@@ -175,7 +177,7 @@ def load_studies(data: Path | str = "data") -> dict[str, StudyRows]:
             found[name] = study
     if not found:
         raise LrcoreError(f"no rows: '{data}' holds no study that is measured; run `python -m lrcore.train` first")
-    return found
+    return dict(sorted(found.items(), key=lambda item: (item[0] == ORDER[-1], item[1].partial != "")))
 
 
 def load_study_rows(name: str, data: Path | str = "data") -> StudyRows:

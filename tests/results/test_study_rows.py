@@ -8,6 +8,7 @@ import pytest
 import sample_data
 
 from lrcore.errors import LrcoreError
+from lrcore.records.planned import Planned, write_planned
 from lrcore.records.reading import read_generation
 from lrcore.results import findings, study_rows
 from lrcore.studies.loading import load_study
@@ -30,6 +31,13 @@ def test_the_study_of_most_weight_comes_first(data):
         assert study.channels == {named: sample_data.channels(ae) for named, ae in autoencoders.items()}
         for rows in (study.generation, study.reconstruction, study.latents):
             assert set(rows.study) == {name}
+
+
+def test_a_whole_study_stands_before_a_partial_one(tmp_path):
+    folder = tmp_path / "data"
+    sample_data.fill(folder, tmp_path / "imgs")
+    write_planned(folder, "cifar10-cpu", Planned(trainings=1000, evaluations=3000))
+    assert list(study_rows.load_studies(folder)) == ["narrow", "cifar10-cpu", "smoke"]
 
 
 def test_others_stand_before_the_check_of_the_machinery():
