@@ -215,7 +215,7 @@ def test_yours_alone_is_trained_and_stands_beside_rows_that_are_there(undisturbe
     assert set(own.ae) == {"mine"} and len(own) == 2 and set(own.step) == {3, 6}
     assert {path: path.read_bytes() for path in before} == before
     assert not (tmp_path / "runs" / "tiny").exists()
-    table = out[out.index("compared with study 'tiny'; best of each") :]
+    table = out[out.index("compared with study 'tiny'; by ") :]
     assert all(f" {ae} " in table for ae in ("mine", "flux2", "rae"))
     assert all(word in table for word in ("noise", "gaussian", "reconstructions", "test", "G", "of the one setting"))
     capsys.readouterr()

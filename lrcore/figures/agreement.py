@@ -25,7 +25,7 @@ from lrcore.results.claim_parts import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of, labels, tau_text
+from lrcore.results.wording import compared_at, labels, tau_text
 
 _ROW_HEIGHT = 78
 _SIZE = 13
@@ -103,7 +103,7 @@ def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
         "lowest distance: the most learnable latent space.",
         "Distances follow different protocols, so only places can be compared. A line breaks where a setting did not "
         f"measure the autoencoder. {_unequal(agreement.by_setting(published).values())}The study ranks autoencoders by "
-        f"the best of {best_of(findings.mean_over_seeds(study.compared))}. {words.seed_noise(noise)} "
+        f"{compared_at(findings.mean_over_seeds(study.compared))}. {words.seed_noise(noise)} "
         f"{_sources(published)}; study {study.name}, data/generation.",
     )
     rows = rows.drop(columns="at").assign(row=rows["row"].str.replace("<br>", " "))

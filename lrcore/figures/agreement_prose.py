@@ -18,7 +18,7 @@ from lrcore.results import agreement, findings, numbers, seed_noise, verdicts
 from lrcore.results.claim_parts import Claim
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of, narrow_note, tau_text
+from lrcore.results.wording import compared_at, narrow_note, tau_text
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
@@ -179,8 +179,7 @@ def predictors_in_words(study: StudyRows) -> str:
 def samples_in_words(study: StudyRows) -> str:
     """How far the samples of the best settings are from real images, by precision and recall."""
     best = study.best()
-    row, pool = study.compared.iloc[0], best_of(findings.mean_over_seeds(study.compared))
-    pool = pool if pool.startswith("the chosen") else f"the best of {pool}"
+    row, pool = study.compared.iloc[0], compared_at(findings.mean_over_seeds(study.compared))
     ends = [
         " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
         for name in ("sample_precision", "sample_recall")
@@ -214,10 +213,15 @@ def _compared(study: StudyRows) -> str:
     step = findings.last_common_step(settings)
     at = f"Autoencoders are compared at step {shown(float(step))}"
     if study.anew:
-        samples, seeds = shown(float(settings["n_samples"].iloc[0])), int(settings["seeds"].max())
-        trainings = f"{seeds} trainings" if seeds > 1 else "one training"
+        samples = shown(float(settings["n_samples"].iloc[0]))
+        fewest, most = (int(settings["seeds"].agg(end)) for end in ("min", "max"))
+        trainings = (
+            ("one training" if most == 1 else f"{most} trainings")
+            if fewest == most
+            else f"{fewest} to {most} trainings"
+        )
         return f"{at}, each at its best setting, by {samples} new samples of {trainings}."
-    return f"{at}, by the best of {best_of(settings)}."
+    return f"{at}, by {compared_at(settings)}."
 
 
 def _verb(verdict: str, number: int) -> str:

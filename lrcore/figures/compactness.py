@@ -20,7 +20,7 @@ from lrcore.flow.compute import training_flops_per_image
 from lrcore.results import findings, naming, numbers
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
-from lrcore.results.wording import best_of
+from lrcore.results.wording import compared_at
 
 HEIGHT = 460
 _LARGEST = 70
@@ -66,7 +66,7 @@ def study_costs(generation: pandas.DataFrame, reconstruction: pandas.DataFrame, 
     label, look = findings.label(settings), naming.metric_style(metric)
     study = str(run["study"])
     about = (
-        f"{words.bare(label)} of samples {words.features(generation)}, the best of {best_of(settings)}; "
+        f"{words.bare(label)} of samples {words.features(generation)}, {compared_at(settings)}; "
         f"{look.label} of reconstructions"
     )
     notes = f"{words.samples(generation)} {words.study_source(study, 'generation', 'reconstruction')}"

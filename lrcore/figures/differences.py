@@ -18,7 +18,7 @@ from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
 from lrcore.results import findings, naming, numbers, seed_noise
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of
+from lrcore.results.wording import compared_at
 
 _GREY = "rgb(128,128,128)"
 _TWO_SEEDS, _NEXT = "two seeds", "next autoencoder"
@@ -91,7 +91,7 @@ def against_noise(study: StudyRows) -> SiteFigure:
         f"{_BAND if noise > 0 else 'No grey band: the noise of the seed is not known. '}"
         f"{_HOLLOW if not rows['whole'].all() else ''}"
         f"{f'{zeros(hidden)} no place on the axis. ' if hidden else ''}"
-        f"Next autoencoder: at the best of {best_of(findings.mean_over_seeds(study.compared))}. "
+        f"Next autoencoder: at {compared_at(findings.mean_over_seeds(study.compared))}. "
         f"{words.samples(study.generation)} {words.study_source(study.name, 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-against-noise", alt, words=about)

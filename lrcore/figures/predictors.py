@@ -16,7 +16,7 @@ from lrcore.figures.latents import DIAGNOSTICS
 from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.results import agreement, findings, naming, numbers
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of, tau_text
+from lrcore.results.wording import compared_at, tau_text
 
 
 def predictors(study: StudyRows) -> SiteFigure:
@@ -66,8 +66,8 @@ def predictors(study: StudyRows) -> SiteFigure:
     taus = {metric: float(tau.get(metric, math.nan)) for metric in metrics}
     about = Words(
         finding(taus),
-        f"Properties of the latent space that need no training, against the best {words.bare(label)}, "
-        f"{words.features(study.generation)}, of {best_of(findings.mean_over_seeds(study.compared))}. "
+        f"Properties of the latent space that need no training, against the {words.bare(label)}, "
+        f"{words.features(study.generation)}, of {compared_at(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
         f"{tried(taus, len(ours))}τ is Kendall's rank correlation: 1 for the expected order, −1 for its reverse. "
         f"{expected(metrics)} {_bars(rows)}"

@@ -18,7 +18,7 @@ from lrcore.results import agreement, findings, naming, numbers
 from lrcore.results.evidence import best_values, evidence
 from lrcore.results.numbers import aligned, shown
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of, tau_text
+from lrcore.results.wording import compared_at, tau_text
 from lrcore.spec.study import NO_REPA
 
 
@@ -107,10 +107,7 @@ def best_of_study(generation: pandas.DataFrame) -> str:
     study = str(generation["study"].iloc[0])
     seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
     trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
-    return (
-        f"Study {code(study)}, {label} of {trainings}, the best of {best_of(settings)}, lowest first: "
-        f"{', '.join(named)}."
-    )
+    return f"Study {code(study)}, {label} of {trainings}, {compared_at(settings)}, lowest first: {', '.join(named)}."
 
 
 def _setting(row: pandas.Series) -> str:

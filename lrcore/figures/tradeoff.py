@@ -21,7 +21,7 @@ from lrcore.results import above_noise, findings, naming, numbers, seed_noise
 from lrcore.results.numbers import as_printed, shown
 from lrcore.results.published import FOLLOWED
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of
+from lrcore.results.wording import compared_at
 
 HEIGHT = 440
 _SIZE = 14
@@ -103,7 +103,7 @@ def study_tradeoff(
     )
     about = Words(
         finding(points, label, look, baseline, noise),
-        f"{words.bare(label)} of samples {words.features(generation)}, the best of {best_of(settings)}; "
+        f"{words.bare(label)} of samples {words.features(generation)}, {compared_at(settings)}; "
         f"{look.label} of reconstructions. {words.images(generation)}.",
         f"{_reading(points, baseline)} {words.samples(generation)} {words.seed_noise(noise)} "
         f"{_of_noise(standings, label)}{words.study_source(study, 'generation', 'reconstruction')}",

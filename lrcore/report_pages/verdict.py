@@ -14,7 +14,7 @@ from lrcore.report_pages.portable import portable
 from lrcore.report_pages.subject import Subject
 from lrcore.results import above_noise, findings, learnability, naming
 from lrcore.results.numbers import aligned, shown, with_error
-from lrcore.results.wording import best_of
+from lrcore.results.wording import compared_at
 
 _NAMED = 3
 """So many autoencoders are named, and more are counted."""
@@ -135,7 +135,7 @@ def _learnable(subject: Subject) -> Text | None:
     label, samples = words.bare(findings.label(settings)), int(settings["n_samples"].iloc[0])
     values = {"distance": label, "n_samples": samples, "noise_of_difference": noise}
     unknown = "; the noise of the seed is not known" if math.isnan(noise) and len(distances) > 1 else ""
-    which = "the chosen setting of each, measured anew" if study.anew else f"the best of {best_of(settings)}"
+    which = "the chosen setting of each, measured anew" if study.anew else compared_at(settings)
     measured = f"{samples:,} samples, {which}{unknown}"
     distances = words.above_zero(distances)
     if not subject.ae:

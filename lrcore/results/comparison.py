@@ -16,7 +16,7 @@ import pandas
 from lrcore.results import above_noise, findings, learnability, naming
 from lrcore.results.numbers import aligned, with_error
 from lrcore.results.study_rows import StudyRows, study_of
-from lrcore.results.wording import best_of, narrow_note
+from lrcore.results.wording import compared_at, narrow_note
 from lrcore.spec.study import NO_REPA
 
 NOT_CLEAR = "~"
@@ -69,7 +69,7 @@ def comparison_table(study: StudyRows, wanted: Iterable[str] = ()) -> str:
     settings, learned = findings.mean_over_seeds(rows), learnability.learned(study)
     standings = above_noise.above_noise(study).sort_values("distance")
     anew = rows is not study.generation
-    lines = [f"best of each by {study.distance}, lower is better: {_of_what(rows, settings, anew)}"]
+    lines = [f"by {study.distance}, lower is better: {_of_what(rows, settings, anew)}"]
     if len(standings):
         lines += [str(_table(rows, standings, learned).to_string(index=False)), ""]
     lines += _said(standings, study.distance, learned, anew)
@@ -120,7 +120,7 @@ def _of_what(rows: pandas.DataFrame, settings: pandas.DataFrame, anew: bool) -> 
     """Which rows the table is of."""
     row, pool = rows.iloc[0], findings.pool(settings)
     step = int((pool if len(pool) else settings)["step"].max())
-    chosen = "chosen settings, measured anew" if anew else f"of {best_of(settings)}"
+    chosen = "chosen settings, measured anew" if anew else compared_at(settings)
     return f"{chosen}, at step {step:,}; {row['n_samples']:,} samples against {row['reference']}"
 
 

@@ -49,19 +49,23 @@ def named_spreads(wide: pandas.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def best_of(settings: pandas.DataFrame) -> str:
-    """What the best distance of each autoencoder is the best of, by `findings.best_per_ae` of the same settings.
+def compared_at(settings: pandas.DataFrame) -> str:
+    """Where autoencoders are compared by `findings.best_per_ae` of the same settings.
 
-    One name for it wherever a study's autoencoders are compared: 'the 10 settings that all autoencoders share'.
+    One name for it wherever they are: 'the best of the 10 settings that all autoencoders share'.
     """
     count, shared = settings["ae"].nunique(), findings.pool(settings)
     number = len(shared) // max(1, count)
     if shared.empty:
         chosen = len(settings) == count
-        return "the chosen setting of each" if chosen else "all its own settings, of which all share none"
-    if count == 1:
-        return f"{number} settings" if number > 1 else "one setting"
-    return f"the {number} settings that all autoencoders share" if number > 1 else "the one setting that all share"
+        return "the chosen setting of each" if chosen else "the best of all its own settings, of which all share none"
+    if number == 1:
+        return "the one setting that was measured" if count == 1 else "the one setting that all share"
+    return (
+        f"the best of {number} settings"
+        if count == 1
+        else f"the best of the {number} settings that all autoencoders share"
+    )
 
 
 NETWORKS = {"inception2015": "the 2015 Inception", "efficientnet_lite0": "EfficientNet-Lite0"}

@@ -26,7 +26,7 @@ from lrcore.figures.embed import Embedded
 from lrcore.figures.learnability import apart_from_decoder, learned_in_words
 from lrcore.results import claims, evidence, findings, learnability, tuning_claims
 from lrcore.results.study_rows import StudyRows
-from lrcore.results.wording import best_of
+from lrcore.results.wording import compared_at
 
 PUBLISHED = published_rows()
 SHARED = {ae: 1.2 * 0.5 * base for ae, base in BASE.items()}
@@ -145,25 +145,25 @@ def test_the_pool_is_named_where_autoencoders_are_compared() -> None:
         agreement_prose.verdicts_in_words({"toy": claims.judged(rows, PUBLISHED)}, {"toy": rows}),
     ]
     assert all(name in text for text in said)
-    assert "6 settings that all autoencoders share" in predictors.predictors(rows).words.subtitle
+    assert name in predictors.predictors(rows).words.subtitle
 
 
 @pytest.mark.parametrize(
     ("rows", "name"),
     [
-        (generation_rows(), "the 24 settings that all autoencoders share"),
-        (generation_rows(aes=("sd",)), "24 settings"),
+        (generation_rows(), "the best of the 24 settings that all autoencoders share"),
+        (generation_rows(aes=("sd",)), "the best of 24 settings"),
         (generation_rows().query("trainp == 'ln' and trainshift == 1 and sampleshift == 1 and repa == 'none'"),
          "the one setting that all share"),
         (generation_rows(aes=("sd", "rae")).query("(ae == 'sd') == (trainp == 'ln')"),
-         "all its own settings, of which all share none"),
+         "the best of all its own settings, of which all share none"),
         (generation_rows(aes=("sd", "rae")).query("step == 200 and trainshift == 1 and sampleshift == 1")
          .query("repa == 'none' and trainp != 'pln' and (ae == 'sd') == (trainp == 'ln')"),
          "the chosen setting of each"),
     ],
 )  # fmt: skip
 def test_names_of_pools(rows: pandas.DataFrame, name: str) -> None:
-    assert best_of(findings.mean_over_seeds(rows)) == name
+    assert compared_at(findings.mean_over_seeds(rows)) == name
 
 
 def test_where_nothing_is_shared_each_has_the_best_of_its_own_at_its_last_step() -> None:

@@ -51,7 +51,7 @@ def test_yours_stand_among_theirs_with_anchors_and_what_was_learned() -> None:
     assert lines(table)["own"][1:8] == ["mine", "15.0", "1", "60.0", "32.0", "5.00", "1.00"]
     assert lines(table)["own"][8] == "0.95"  # 1 - 13 / 250
     assert table.splitlines()[0] == (
-        "best of each by FD (EfficientNet-Lite0), lower is better: of the 4 settings that all autoencoders share, at "
+        "by FD (EfficientNet-Lite0), lower is better: the best of the 4 settings that all autoencoders share, at "
         "step 200; 64 samples against toy/train"
     )
     assert "The samples that chose the settings measure them, too" in table
@@ -105,7 +105,7 @@ def test_the_choice_decides_where_all_have_it() -> None:
         again = [best.assign(train_seed=seed, sample_seed=1, fid=best["fid"] * (1.09 + seed / 50)) for seed in (0, 1)]
         parts.append(part | {"generation": pandas.concat([part["generation"], *again], ignore_index=True)})
     table = comparison_table(both(*parts))
-    assert table.startswith("best of each by FD (EfficientNet-Lite0), lower is better: chosen settings, measured anew")
+    assert table.startswith("by FD (EfficientNet-Lite0), lower is better: chosen settings, measured anew")
     assert lines(table)["rae"][2:6] == ["5.50", "±", "0.05", "2"]
     assert "flatters" not in table and "~" not in table
     grid = comparison_table(both(parts[0], tables("theirs", ("rae",))))
