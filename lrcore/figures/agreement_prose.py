@@ -214,12 +214,7 @@ def _compared(study: StudyRows) -> str:
     at = f"Autoencoders are compared at step {shown(float(step))}"
     if study.anew:
         samples = shown(float(settings["n_samples"].iloc[0]))
-        fewest, most = (int(settings["seeds"].agg(end)) for end in ("min", "max"))
-        trainings = (
-            ("one training" if most == 1 else f"{most} trainings")
-            if fewest == most
-            else f"{fewest} to {most} trainings"
-        )
+        trainings = words.trainings(settings["seeds"])
         return f"{at}, each at its best setting, by {samples} new samples of {trainings}."
     return f"{at}, by {compared_at(settings)}."
 

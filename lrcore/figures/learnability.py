@@ -78,7 +78,7 @@ def _in_words(name: str, trainings: pandas.DataFrame) -> str:
     text = f"In study {code(name)} {escaped(_placed(means))}"
     grid = means[means["measured"] == learnability.GRID]
     if grid.empty:
-        text += f": by {_samples(means)} new samples of {int(means['trainings'].max())} trainings of each."
+        text += f": by {_samples(means)} new samples of {words.trainings(means['trainings'])} of each."
     else:
         which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
         text += f"; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
@@ -204,12 +204,8 @@ def floors_in_words(means: pandas.DataFrame) -> str:
 
 def notes(study: StudyRows, means: pandas.DataFrame, *more: str) -> str:
     """How many samples and trainings there are, of which G cannot be told, and where the rows are from."""
-    trainings = int(means["trainings"].max())
-    seeds = (
-        "one training each, so the noise of the seed is not known"
-        if trainings == 1
-        else f"up to {trainings} trainings each"
-    )
+    unknown = ", so the noise of the seed is not known" if (means["trainings"] == 1).all() else ""
+    seeds = f"{words.trainings(means['trainings'])} each{unknown}"
     said = [f"{_samples(means)} samples a distance, {seeds}.", learnability.not_told_in_words(means)]
     return " ".join(filter(None, [*said, words.study_source(study.name, "generation", *more)]))
 

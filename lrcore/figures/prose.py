@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
+from lrcore.figures import style, words
 from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.records import paired
 from lrcore.results import agreement, findings, naming, numbers
@@ -105,8 +105,8 @@ def best_of_study(generation: pandas.DataFrame) -> str:
         for _, row in best.iterrows()
     ]
     study = str(generation["study"].iloc[0])
-    seeds, samples = int(best["seeds"].max()), shown(float(best["n_samples"].iloc[0]))
-    trainings = f"{samples} samples of {seeds} trainings" if seeds > 1 else f"{samples} samples"
+    samples = f"{shown(float(best['n_samples'].iloc[0]))} samples"
+    trainings = f"{samples} of {words.trainings(best['seeds'])}" if best["seeds"].max() > 1 else samples
     return f"Study {code(study)}, {label} of {trainings}, {compared_at(settings)}, lowest first: {', '.join(named)}."
 
 

@@ -107,8 +107,16 @@ def features(generation: pandas.DataFrame) -> str:
 def samples(generation: pandas.DataFrame) -> str:
     """What a distance is measured from: '2,500 samples per distance, one training per setting.'."""
     counts = joined([shown(float(count)) for count in sorted(generation["n_samples"].unique())], "or")
-    seeds = int(generation.groupby([*findings.SETTING, "step"])["train_seed"].nunique().max())
-    return f"{counts} samples per distance, {'one training' if seeds == 1 else f'up to {seeds} trainings'} per setting."
+    seeds = generation.groupby([*findings.SETTING, "step"])["train_seed"].nunique()
+    return f"{counts} samples per distance, {trainings(seeds)} per setting."
+
+
+def trainings(counts: pandas.Series) -> str:
+    """How many trainings there are, by their numbers: 'one training', '3 trainings', '1 to 3 trainings'."""
+    fewest, most = int(counts.min()), int(counts.max())
+    if most == 1:
+        return "one training"
+    return f"{most} trainings" if fewest == most else f"{fewest} to {most} trainings"
 
 
 def seed_noise(noise: float) -> str:

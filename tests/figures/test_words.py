@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pandas
 import pytest
 from figure_rows import generation_rows, with_seeds
 
@@ -54,7 +55,10 @@ def test_what_was_measured() -> None:
     assert words.images(rows.assign(dataset="cifar10/train[:9]")) == "CIFAR-10 at 32 px, study toy"
     assert words.features(rows) == "in the features of EfficientNet-Lite0"
     assert words.samples(rows) == "64 samples per distance, one training per setting."
-    assert words.samples(with_seeds(0.1)) == "64 samples per distance, up to 2 trainings per setting."
+    assert words.samples(with_seeds(0.1)) == "64 samples per distance, 1 to 2 trainings per setting."
+    assert [words.trainings(pandas.Series(counts)) for counts in ([1, 1], [3, 3], [1, 3])] == [
+        "one training", "3 trainings", "1 to 3 trainings",
+    ]  # fmt: skip
     assert "not known" in words.seed_noise(math.nan) and "at most 12 %" in words.seed_noise(0.123)
     assert words.study_source("toy", "generation") == "Source: study toy, data/generation."
     assert words.published_source() == "Source: FLUX.2 representation comparison."
