@@ -22,7 +22,7 @@ from lrcore.results.wording import compared_at, narrow_note, tau_text
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
-    """One bullet a study: how many findings it bears out, and how large the noise of its seeds is.
+    """One bullet a study: which findings hold and which do not, and how large the noise of its seeds is.
 
     Hypotheses, which their own source did not bear out, are left out.
     """
@@ -34,10 +34,19 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         study = studies[name]
         done = f" (partial: {study.partial})" if study.partial else ""
         bullets.append(
-            f"- Study {code(name)}{done}: of {len(of_study)} findings, {counts}. {_compared(study)} "
-            f"{noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
+            f"- Study {code(name)}{done}: of {len(of_study)} findings, {counts}. {_decided(of_study)}"
+            f"{_compared(study)} {noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
         )
     return "\n".join(bullets)
+
+
+def _decided(found: Sequence[Claim]) -> str:
+    """The findings that hold and those that do not, as sentences that end in a space; "" where none is decided."""
+    said = ""
+    for verdict, verb in ((verdicts.HOLDS, "Holds"), (verdicts.FAILS, "Does not hold")):
+        if own := [escaped(claim.claim) for claim in found if claim.verdict == verdict]:
+            said += f"**{verb}:** {' '.join(own)} "
+    return said
 
 
 def noise_in_words(study: StudyRows) -> str:

@@ -13,14 +13,14 @@ from lrcore.results.claim_parts import Claim
 PUBLISHED = published_rows()
 
 
-def test_verdicts_in_words_counts_them() -> None:
+def test_verdicts_in_words_counts_them_and_names_what_is_decided() -> None:
     rows = study(with_seeds(0.01))
     verdicts = ["holds", "holds", "does not hold", "incomplete"]
-    found = [Claim(f"{number}", "", "", "", verdict) for number, verdict in enumerate(verdicts)]
+    found = [Claim(f"Finding {number}.", "", "", "", verdict) for number, verdict in enumerate(verdicts)]
     text = agreement_prose.verdicts_in_words({"toy": found}, {"toy": rows})
     assert text.startswith(
-        "- Study `toy`: of 4 findings, 2 hold, 1 does not hold and 1 is incomplete. Autoencoders are compared at "
-        "step 200"
+        "- Study `toy`: of 4 findings, 2 hold, 1 does not hold and 1 is incomplete. **Holds:** Finding 0. "
+        "Finding 1. **Does not hold:** Finding 2. Autoencoders are compared at step 200"
     )
     assert (
         "by the best of the 24 settings that all autoencoders share. Another seed" in text
