@@ -150,7 +150,8 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     same = int((found["tau"] > 1 - 1e-9).sum())
     taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
     shared = words.capital(numbers.part(same, len(found), "published setting"))
-    text += f" {shared} {'has' if same < 2 or len(found) == 1 else 'have'} this order; rank correlations are {taus}."
+    have = "has" if same < 2 or len(found) == 1 else "have"
+    text += f" {shared} {have} what both measured in this order; rank correlations are {taus}."
     noise = study.noise_of_best
     if not math.isfinite(noise):
         return text

@@ -179,12 +179,13 @@ def order_of_learnability(given: Evidence) -> Claim:
     """The autoencoders stand in the order of the published gFID: every pair of them does."""
     told = _published_by_ae(given, FOLLOWED, "gfid", "trade-off")
     ours = given.distances(ae for ae in given.aes if ae in told)
+    here = f"{_order_text(given, ours, told)}{_unaligned(given, ours, told)}"
     return Claim(
         "The order from the most to the least learnable is "
         f"{', '.join(labels(sorted(told, key=lambda ae: told[ae])))}.",
         FOLLOWED,
         f"gFID {named(told, as_printed)}",
-        _order_text(given, ours, told) if ours else lacking(given, given.settings["ae"]),
+        here if ours else lacking(given, given.settings["ae"]),
         _in_order(given, ours, told),
     )
 
@@ -366,6 +367,14 @@ def _order_text(given: Evidence, ours: Mapping[str, float], told: Mapping[str, f
         f"rank correlation {tau_text(tau)} over {count} autoencoders ({math.factorial(count)} orders are possible)"
     )
     return f"{given.label} {named(ours)}; {told_of}"
+
+
+def _unaligned(given: Evidence, ours: Mapping[str, float], told: Mapping[str, float]) -> str:
+    """What the verdict is without FLUX.2, since its latents learned from an encoder's features."""
+    if not {"rae", "flux2"} <= set(ours):
+        return ""
+    verdict = _in_order(given, {ae: distance for ae, distance in ours.items() if ae != "flux2"}, told)
+    return f"; without FLUX.2, which is aligned with an encoder as RAE is made of one: {verdict}"
 
 
 def _without_density(given: Evidence) -> str:

@@ -71,11 +71,11 @@ def test_order_in_words() -> None:
         "in the order RAE, FLUX.2, SD, FLUX.1, from the most to the least learnable. 4 of 5 published settings have"
         in text
     )
-    assert "have this order; rank correlations are 0.67 to 1.00." in text
+    assert "have what both measured in this order; rank correlations are 0.67 to 1.00." in text
     assert text.endswith("2 of 3 steps from one autoencoder to the next exceed the noise of the seed.")
     assert agreement_prose.order_in_words(study(generation_rows()), PUBLISHED).endswith("0.67 to 1.00.")
     three = agreement_prose.order_in_words(study(without(ae="rae")), PUBLISHED)
-    assert "All 3 published settings have this order; rank correlations are 1.00." in three
+    assert "All 3 published settings have what both measured in this order; rank correlations are 1.00." in three
     alone = PUBLISHED[PUBLISHED["source"] == "xu2026ifid"]
     assert "No published setting has enough" in agreement_prose.order_in_words(study(without(ae="rae")), alone)
     assert "too few for an order" in agreement_prose.order_in_words(begun(), PUBLISHED)

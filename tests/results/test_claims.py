@@ -79,6 +79,10 @@ def test_order_of_learnability() -> None:
     assert found.verdict == "holds" and "rank correlation 1.00 over 4 autoencoders (24 orders" in found.here
     assert found.published == "gFID RAE 3.10, FLUX.2 3.70, SD 7.73, FLUX.1 10.13"
     assert claims.order_of_learnability(given(scaled(10, ae="rae"))).verdict == "does not hold"
+    without = "; without FLUX.2, which is aligned with an encoder as RAE is made of one: "
+    assert found.here.endswith(f"{without}holds")
+    worse = claims.order_of_learnability(given(scaled(10, ae="flux2")))
+    assert worse.verdict == "does not hold" and worse.here.endswith(f"{without}holds")
     # SD is 20 % before FLUX.1
     assert claims.order_of_learnability(given(noise=0.3)).verdict == "within noise"
     assert claims.order_of_learnability(given(noise=0.2)).verdict == "holds"
