@@ -213,7 +213,7 @@ def repa_helps(given: Evidence) -> Claim:
     effect = findings.effect_of_repa(given.where("repa")).set_index("ae")
     told = given.published[given.published["source"] == "yu2025repa"]
     parts = [
-        f"{naming.ae_style(ae).label} {numbers.percent(effect['paired'][ae])} (median of {effect['pairs'][ae]} pairs)"
+        f"{naming.ae_style(ae).label} {numbers.percent(effect['paired'][ae])} ({_of_pairs(int(effect['pairs'][ae]))})"
         for ae in naming.in_order(effect.index)
     ]
     return Claim(
@@ -224,6 +224,10 @@ def repa_helps(given: Evidence) -> Claim:
         f"{given.label} {', '.join(parts)}{so_far(given, effect.index)}" if parts else lacking(given, parts),
         of_all(given, set(effect.index), [verdict_on(turned(change), given.noise) for change in effect["paired"]]),
     )
+
+
+def _of_pairs(count: int) -> str:
+    return "one pair" if count == 1 else f"median of {count} pairs"
 
 
 def interpolation_orders(given: Evidence) -> Claim:
