@@ -72,11 +72,11 @@ def noise_in_words(study: StudyRows) -> str:
         )
     trainings = int(study.best()["seeds"].min())
     means = (
-        f", and a difference between autoencoders, which are means of {trainings} trainings, from {_percent(of_best)}"
+        f", and one between autoencoders, which are means of {trainings} trainings, from {_percent(of_best)}"
         if trainings > 1
         else ""
     )
-    return f"{said}. So a difference between two trainings counts from {_percent(limit)}{means}."
+    return f"{said}. By all of them together, a difference between two trainings counts from {_percent(limit)}{means}."
 
 
 def band_in_words(studies: Iterable[StudyRows]) -> str:

@@ -85,21 +85,21 @@ def against_noise(study: StudyRows) -> SiteFigure:
     alt = f"Relative differences between distances. Noise that verdicts use: {told}. {said}."
     hidden = len(every) - len(rows)
     about = Words(
-        exceeding(rows, noise),
+        exceeding(rows, noise, study.noise_of_best),
         f"Relative differences in {words.bare(study.distance)}, {words.features(study.generation)}; one point per "
         f"autoencoder, log scale. {words.images(study.generation)}.",
         f"{_BAND if noise > 0 else 'No grey band: the noise of the seed is not known. '}"
         f"{_HOLLOW if not rows['whole'].all() else ''}"
         f"{f'{zeros(hidden)} no place on the axis. ' if hidden else ''}"
-        f"Next autoencoder: at {compared_at(findings.mean_over_seeds(study.compared))}. "
+        f"Next autoencoder: at {compared_at(findings.mean_over_seeds(study.compared))}{_counts_from(study)}. "
         f"{words.samples(study.generation)} {words.study_source(study.name, 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-against-noise", alt, words=about)
 
 
 _BAND = (
-    "The grey band ends at the noise of the seed that verdicts use. Two seeds: two standard deviations of their "
-    "difference. "
+    "The grey band ends at the noise of single trainings, by which choices of timesteps are judged. Two seeds: two "
+    "standard deviations of their difference. "
 )
 _HOLLOW = "Hollow: not all values of the study were tried, so the difference is at least this. "
 
@@ -109,8 +109,17 @@ def zeros(count: int, what: str = "difference") -> str:
     return f"{count} {what} of 0 has" if count == 1 else f"{count} {what}s of 0 have"
 
 
-def exceeding(rows: pandas.DataFrame, noise: float) -> str:
+def _counts_from(study: StudyRows) -> str:
+    """From where a difference to the next autoencoder counts, if that is not the end of the band."""
+    limit = study.noise_of_best
+    known = math.isfinite(limit) and limit != study.noise
+    return f", where differences count from {numbers.percent(limit, signed=False)}" if known else ""
+
+
+def exceeding(rows: pandas.DataFrame, noise: float, of_best: float = math.nan) -> str:
     """How many of the differences exceed the noise of the seed, in one sentence: columns kind, ae, difference.
+
+    `of_best`: the noise of those to the next autoencoder, where it is another (NaN: it is not).
 
     Where the noise is not known (NaN), what the largest of them is; at least so much where `whole` is false of one.
     """
@@ -124,7 +133,8 @@ def exceeding(rows: pandas.DataFrame, noise: float) -> str:
         least = "" if top["whole"] else "at least "
         what = f"from {label} to the next autoencoder" if top["kind"] == _NEXT else f"{top['kind']}, {label}"
         return f"The noise of the seed is not known; the largest difference is {least}{share}: {what}"
-    above = int((found["difference"] > noise).sum())
+    limits = found["kind"].eq(_NEXT).map({True: of_best if math.isfinite(of_best) else noise, False: noise})
+    above = int((found["difference"] > limits).sum())
     many = words.capital(numbers.part(above, len(found), "difference"))
     singular = above == 1 or len(found) == 1
     return f"{many} {'exceeds' if singular else 'exceed'} the noise of the seed"
@@ -190,15 +200,15 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
 def wider(rows: pandas.DataFrame, study: str) -> str:
     """In how many pairs the study's spread is wider than the published one: columns published, here (NaN: unknown).
 
-    A narrower spread of fewer values (`fewer`) says nothing: with as many it may be wider.
+    A narrower spread of fewer values (`fewer`) proves nothing, which the title says: with as many it may be wider.
     """
     both = rows.dropna(subset=["published", "here"])
     if both.empty:
         return "Published spreads of each timestep choice; the study has none yet"
-    both = both[~both["fewer"] | (both["here"] > both["published"])]
-    if both.empty:
-        return "Spreads of each timestep choice, published and of fewer values"
     above, below = (both["here"] > both["published"]).sum(), (both["here"] < both["published"]).sum()
+    if (both["fewer"] & (both["here"] <= both["published"])).any():
+        many = numbers.part(int(above), len(both), "case")
+        return f"Spreads in study {study} are wider than published in {many}, with fewer values tried"
     if above in (0, len(both)) and below in (0, len(both)):
         way = "as wide as" if above == below else ("wider than" if above else "narrower than")
         many = numbers.part(len(both), len(both), "case")

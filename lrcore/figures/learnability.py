@@ -13,7 +13,7 @@ from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.figures.switch import Switch
 from lrcore.records import schema
-from lrcore.results import findings, learnability, naming, numbers
+from lrcore.results import above_noise, findings, learnability, naming, numbers
 from lrcore.results.findings import KID_SCALE
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -68,6 +68,17 @@ def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
             "decoder is not known."
         )
     return "\n\n".join(said)
+
+
+def clear_of_anchors(studies: Mapping[str, StudyRows]) -> str:
+    """Of which latent spaces the samples are no clearly nearer to the images than what takes no learning.
+
+    A paragraph for each study that has such (`results.above_noise`); "" for none.
+    """
+    said = {
+        name: above_noise.in_words(above_noise.above_noise(study), study.distance) for name, study in studies.items()
+    }
+    return "\n\n".join(f"Study {code(name)}: {escaped(text)}" for name, text in said.items() if text)
 
 
 def _in_words(name: str, trainings: pandas.DataFrame) -> str:
@@ -192,7 +203,8 @@ def floors_in_words(means: pandas.DataFrame) -> str:
 
     Of rows of `learnability.mean_of_trainings`; of distances that are not above 0 there are no shares.
     """
-    shares = findings.by_ae(means.assign(share=means["floor_kid"] / means["kid"].where(means["kid"] > 0)), "share")
+    floors = means["floor_kid"].clip(lower=0)  # an unbiased estimate of 0 may be below it
+    shares = findings.by_ae(means.assign(share=floors / means["kid"].where(means["kid"] > 0)), "share")
     order = sorted((ae for ae in shares if shares[ae] >= 0), key=lambda ae: shares[ae])
     if not order:
         return "Distances of samples, and of what they can be held against"

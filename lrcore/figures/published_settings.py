@@ -55,7 +55,7 @@ def _read(found: pandas.DataFrame) -> str:
     kinds = sorted({"without REPA" if repa == NO_REPA else "with REPA" for repa in second["repa"]})
     whole = len(second) == found["repa"].isin(second["repa"]).sum()
     which = f"Those {words.joined(kinds)}" if whole else f"{len(second)} of {len(found)} rows"
-    return f"{which} were read in somebody else's notes of the table, which the page loads apart."
+    return f"{which} come from a third party's transcription of the table, which the page loads separately."
 
 
 def observations(

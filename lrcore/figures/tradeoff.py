@@ -99,7 +99,7 @@ def study_tradeoff(
     study, look, noise = (
         str(generation["study"].iloc[0]),
         naming.metric_style(metric),
-        seed_noise.noise_of_difference(generation),
+        seed_noise.noise_of_difference(generation, int(best["seeds"].min())),
     )
     about = Words(
         finding(points, label, look, baseline, noise),
@@ -141,7 +141,8 @@ def finding(
         return f"{words.named(true, count)} leads on both axes"
     if beating := _beating(distances, fidelity, errors, metric, baseline, noise):
         verb = "beats" if len(beating) == 1 else "beat"
-        return f"{words.named(beating, count)} {verb} {naming.ae_style(baseline).label} on both axes"
+        who = words.named(beating, count - 1, "other autoencoders")
+        return f"{who} {verb} {naming.ae_style(baseline).label} on both axes"
     ends = [
         f"{words.named(found, count)} {'has' if len(found) == 1 else 'share'} the {lowest} {what}"
         for found, lowest, what in ((learnable, "lowest", near), (true, way, faithful))

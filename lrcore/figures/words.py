@@ -61,11 +61,11 @@ def joined(parts: Sequence[str], word: str = "and") -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-def named(aes: Iterable[str], of: int) -> str:
+def named(aes: Iterable[str], of: int, what: str = "autoencoders") -> str:
     """The names of autoencoders, or of many their number `of` all: 'SD', 'SD and RAE', '5 of 13 autoencoders'."""
     found = naming.in_order(aes)
     if len(found) > _NAMED:
-        return f"all {of} autoencoders" if len(found) == of else f"{len(found)} of {of} autoencoders"
+        return f"all {of} {what}" if len(found) == of else f"{len(found)} of {of} {what}"
     return joined(labels(found))
 
 

@@ -309,13 +309,23 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
         claim,
         FOLLOWED,
         published_wording.published_comparison(given.published, ae, "sd").split(": ", 1)[1],
-        f"{given.label} {numbers.percent(change)}, {metric} {numbers.percent(blurred)}",
+        f"{given.label} {numbers.percent(change)}, {_by_frechet(given, ae)}{metric} {numbers.percent(blurred)}",
         overall(
             [
                 verdict_on(turned(change) if learnability > 0 else change, given.noise_of_best),
                 verdict_on(turned(blurred) if fidelity > 0 else blurred, noise),
             ]
         ),
+    )
+
+
+def _by_frechet(given: Evidence, ae: str) -> str:
+    """The change from SD to `ae` by the Fréchet distance where it accompanies another, which it may contradict."""
+    pair = [given.frechet.get(one, math.nan) for one in (ae, "sd")]
+    return (
+        f"Fréchet distance {numbers.percent(findings.relative_change(*pair))}, "
+        if all(map(math.isfinite, pair))
+        else ""
     )
 
 

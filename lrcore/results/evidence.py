@@ -21,7 +21,7 @@ class Evidence:
     distance of each autoencoder by which all are compared (`StudyRows.best`), and `noise_of_best` that of a difference
     of two of them; `aes`: the study's autoencoders, measured
     or not, that published studies have too (all, if none is); `noise`: relative, NaN where it is not known; `label`:
-    what the distance is called.
+    what the distance is called; `frechet`: the Fréchet distances there, where the kernel distance decides.
     """
 
     settings: pandas.DataFrame
@@ -35,6 +35,7 @@ class Evidence:
     noise: float
     noise_of_best: float
     label: str
+    frechet: Mapping[str, float]
 
     def distances(self, aes: Iterable[str]) -> dict[str, float]:
         """The distance in `best` of each of these autoencoders; empty where one of them has none that is finite."""
@@ -94,12 +95,12 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         settings = findings.mean_over_seeds(rows)
         return settings[settings["ae"].isin(aes)]
 
-    settings = of_these(study.generation)
+    settings, best = of_these(study.generation), study.best()
     places = {ae: place for place, ae in enumerate(naming.in_order(published["ae"]))}
     none = settings.head(0)
     return Evidence(
         settings=settings[settings["step"] == findings.last_common_step(settings)],
-        best=findings.by_ae(study.best(), "distance"),
+        best=findings.by_ae(best, "distance"),
         varied=none if study.varied.empty else of_these(study.varied),
         aes=aes,
         channels=study.channels,
@@ -109,4 +110,5 @@ def evidence(study: StudyRows, published: pandas.DataFrame) -> Evidence:
         noise=study.noise,
         noise_of_best=study.noise_of_best,
         label=study.distance,
+        frechet=findings.by_ae(best, "fid") if (best["score"] == "kid").all() else {},
     )

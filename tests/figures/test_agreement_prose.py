@@ -25,8 +25,7 @@ def test_verdicts_in_words_counts_them_and_names_what_is_decided() -> None:
     assert (
         "by the best of the 24 settings that all autoencoders share. Another seed" in text
         and "by 1.4 % for FLUX.1" in text
-        and "two trainings counts from 4.3 %, and a difference between autoencoders, which are means of 2 trainings, "
-        "from 3 %."
+        and "two trainings counts from 4.3 %, and one between autoencoders, which are means of 2 trainings, from 3 %."
         in text
     )
     few = with_seeds(0.01).query("ae == 'sd' and trainp == 'ln'")

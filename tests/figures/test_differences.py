@@ -100,10 +100,19 @@ def test_the_title_compares_with_published_spreads(here: list[float], said: str)
     assert wider(pandas.DataFrame({"published": [0.2, 0.2], "here": here, "fewer": False}), "a") == said
 
 
-def test_a_narrower_spread_of_fewer_values_is_not_held_against_a_published_one() -> None:
+def test_a_narrower_spread_of_fewer_values_is_said_to_be_of_fewer() -> None:
     rows = pandas.DataFrame({"published": [0.2, 0.2], "here": [0.1, 0.3], "fewer": True})
-    assert wider(rows, "a") == "Spreads in study a are wider than published in the one case that can be compared"
-    assert wider(rows.head(1), "a") == "Spreads of each timestep choice, published and of fewer values"
+    assert wider(rows, "a") == "Spreads in study a are wider than published in 1 of 2 cases, with fewer values tried"
+    both = rows.assign(here=0.3)
+    assert wider(both, "a") == "Spreads in study a are wider than published in both cases that can be compared"
+
+
+def test_differences_to_the_next_autoencoder_have_the_noise_of_means() -> None:
+    rows = pandas.DataFrame(
+        {"kind": ["two seeds", "train shift", "next autoencoder"], "ae": "sd", "difference": 0.1, "whole": True}
+    )
+    assert exceeding(rows, 0.2) == "None of 2 differences exceed the noise of the seed"
+    assert exceeding(rows, 0.2, 0.05) == "1 of 2 differences exceeds the noise of the seed"
 
 
 def test_spreads_of_too_few_values_are_shown_as_at_least_that() -> None:

@@ -36,7 +36,7 @@ def test_table() -> None:
     assert made.frame["REPA"].tolist() == ["no", "yes"] * 4
     assert made.frame.loc[0].tolist() == ["SD", "no", "12.40", "pln", "1.00", "2.95", "700,000"]
     assert made.frame.loc[7].tolist() == ["RAE", "yes", "3.10", "ln", "6.93", "6.93", "700,000"]
-    assert made.note.startswith("Those without REPA were read in somebody else's notes")
+    assert made.note.startswith("Those without REPA come from a third party's transcription")
     assert best_table(ATLAS.assign(secondary=False)).note == ""
     with pytest.raises(LrcoreError, match="no rows"):
         best_table(ATLAS.head(0))

@@ -111,6 +111,10 @@ def test_against_sd_gives_both_changes() -> None:
     found = claims.flux2_against_sd(given())
     assert found.published == "gFID −52 %, LPIPS −72 %"
     assert found.here == "FD (EfficientNet-Lite0) −50 %, LPIPS (VGG) −73 %"
+    # where the kernel distance decides, the Fréchet distance of the same samples stands beside it
+    rows = generation_rows()
+    by_kid = given(rows.assign(score="kid", kid=rows["fid"] / 1000, fid=100.0))
+    assert "−50 %, Fréchet distance +0 %, LPIPS" in claims.flux2_against_sd(by_kid).here
 
 
 def test_fidelity_is_compared_with_the_error_over_images() -> None:
