@@ -217,7 +217,7 @@ def test_yours_alone_is_trained_and_stands_beside_rows_that_are_there(undisturbe
     assert not (tmp_path / "runs" / "tiny").exists()
     table = out[out.index("compared with study 'tiny'; by ") :]
     assert all(f" {ae} " in table for ae in ("mine", "flux2", "rae"))
-    assert all(word in table for word in ("noise", "gaussian", "reconstructions", "test", "G", "of the one setting"))
+    assert all(word in table for word in ("noise", "gaussian", "reconstructions", "test", "G", "the one setting"))
     capsys.readouterr()
     monkeypatch.setattr(cache, "fetch", lambda name: pytest.fail("asked for an asset"))
     assert train.main([*line, *narrow]) == 0  # done is done

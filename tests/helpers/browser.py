@@ -47,12 +47,15 @@ CHOICES = f"""() => {{
     const offered = {BUTTONS}.filter(({{ input }}) => !input.checked).map(({{ input, label }}) => [label, input.value]);
     return [...new Map(offered.map(one => [one.join(": "), one])).values()];
 }}"""
-CHOOSE = f"""([of, choice]) => {{
-    const alike = {BUTTONS}.filter(({{ input, label }}) => label === of && input.value === choice);
-    const shown = alike.find(({{ input }}) => input.checkVisibility());
-    shown?.input.click();
-    return Boolean(shown);
+CHOOSE_INNERMOST = f"""(wanted) => {{
+    const depth = (node) => (node ? 1 + depth(node.parentElement) : 0);
+    const shown = {BUTTONS}.filter(({{ input, label }}) =>
+        input.checkVisibility() && wanted.some(([of, choice]) => of === label && choice === input.value));
+    const found = shown.sort((one, other) => depth(other.input) - depth(one.input))[0];
+    found?.input.click();
+    return found ? [found.label, found.input.value] : null;
 }}"""
+"""Clicks one of the choices wanted that is shown, of a switch within others first: the choices of these hide it."""
 
 
 def cannot_test(message: str) -> NoReturn:
@@ -142,9 +145,13 @@ class Visit:
     def check(self, choices: bool = True) -> list[str]:
         """Scroll through the page, with every choice of its switches; returns what is wrong on it."""
         self._check_what_is_shown()
-        for label, choice in self.page.evaluate(CHOICES) if choices else ():
-            if not self.page.evaluate(CHOOSE, [label, choice]):
-                self.problems.append(f"nothing that is shown offers {label}: {choice}")
+        left = self.page.evaluate(CHOICES) if choices else []
+        while left:
+            chosen = self.page.evaluate(CHOOSE_INNERMOST, left)
+            if chosen is None:
+                self.problems += [f"nothing that is shown offers {label}: {choice}" for label, choice in left]
+                break
+            left.remove(chosen)
             self._check_what_is_shown()
         return [f"{self.name}: {problem}" for problem in self.problems]
 
