@@ -13,7 +13,7 @@ from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.figures.switch import Switch
 from lrcore.records import schema
-from lrcore.results import above_noise, findings, learnability, naming, numbers
+from lrcore.results import findings, learnability, naming, numbers
 from lrcore.results.findings import KID_SCALE
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows
@@ -68,17 +68,6 @@ def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
             "decoder is not known."
         )
     return "\n\n".join(said)
-
-
-def clear_of_anchors(studies: Mapping[str, StudyRows]) -> str:
-    """Of which latent spaces the samples are no clearly nearer to the images than what takes no learning.
-
-    A paragraph for each study that has such (`results.above_noise`); "" for none.
-    """
-    said = {
-        name: above_noise.in_words(above_noise.above_noise(study), study.distance) for name, study in studies.items()
-    }
-    return "\n\n".join(f"Study {code(name)}: {escaped(text)}" for name, text in said.items() if text)
 
 
 def _in_words(name: str, trainings: pandas.DataFrame) -> str:

@@ -189,15 +189,18 @@ def test_nothing_moves_when_the_script_starts(browser: Browser, folder: Path) ->
     assert heights[0] == heights[1]
 
 
+def kept_apart(folder: Path, to: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The markup of a comparison of a study that another stands before; what it needs is in the folder `to`."""
+    monkeypatch.setenv(fetched.FOLDER, str(to / "fetched"))
+    monkeypatch.setattr(fetched, "SMALL", 0)
+    shutil.copytree(folder / "imgs", to / "imgs")
+    return fetched.apart(compared_crops(to / "imgs", "smoke", AES, count=2).markup)
+
+
 def test_what_is_not_shown_at_first_is_fetched_when_it_is(
     browser: Browser, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `fetched.apart` writes the comparison of a study that another stands before."""
-    monkeypatch.setenv(fetched.FOLDER, str(tmp_path / "fetched"))
-    monkeypatch.setattr(fetched, "SMALL", 0)
-    shutil.copytree(folder / "imgs", tmp_path / "imgs")
-    markup = fetched.apart(compared_crops(tmp_path / "imgs", "smoke", AES, count=2).markup)
-    single_page.write_page(tmp_path, f"<div hidden>{markup}</div>", "comparison.js")
+    single_page.write_page(tmp_path, f"<div hidden>{kept_apart(folder, tmp_path, monkeypatch)}</div>", "comparison.js")
     with served(tmp_path) as address, visit(browser, address, "page.html", 1440, "light") as opened:
         assert not opened.page.evaluate(
             "performance.getEntriesByType('resource').filter(one => /json/.test(one.name)).length"
@@ -216,12 +219,7 @@ def test_what_is_not_shown_at_first_is_fetched_when_it_is(
 def test_what_cannot_be_fetched_is_asked_for_once(
     browser: Browser, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(fetched.FOLDER, str(tmp_path / "fetched"))
-    monkeypatch.setattr(fetched, "SMALL", 0)
-    shutil.copytree(folder / "imgs", tmp_path / "imgs")
-    single_page.write_page(
-        tmp_path, fetched.apart(compared_crops(tmp_path / "imgs", "smoke", AES, count=2).markup), "comparison.js"
-    )
+    single_page.write_page(tmp_path, kept_apart(folder, tmp_path, monkeypatch), "comparison.js")
     shutil.rmtree(tmp_path / "fetched")
     with served(tmp_path) as address, visit(browser, address, "page.html", 1440, "light") as opened:
         opened.page.wait_for_timeout(500)
