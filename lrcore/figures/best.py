@@ -90,7 +90,23 @@ def _remarks(best: pandas.DataFrame, settings: pandas.DataFrame) -> Iterator[str
             f"“{words.capital(marked.partition(', ')[2])}”: with this autoencoder and REPA, fewer values of the shift "
             "were tried than with another, so that its best may be among those left out."
         )
+    yield from _at_the_ends(best, settings)
     yield from _holes(settings)
+
+
+def _at_the_ends(best: pandas.DataFrame, settings: pandas.DataFrame) -> Iterator[str]:
+    """How many best shifts are the lowest or the highest of several that were tried: beyond, nothing is known."""
+    tried = settings.groupby(["ae", "repa", "step"])
+    parts = []
+    for parameter in ("trainshift", "sampleshift"):
+        ends = tried[parameter].agg(low="min", high="max").reset_index()
+        rows = best.merge(ends[ends["low"] < ends["high"]], on=["ae", "repa", "step"])
+        count = int(((rows[parameter] == rows["low"]) | (rows[parameter] == rows["high"])).sum())
+        if count:
+            name = naming.PARAMETER_LABELS[parameter]
+            parts.append(f"the {name} in {numbers.part(count, len(rows), 'row')}")
+    if parts:
+        yield f"At the end of what was tried, so that the best may lie beyond: {words.joined(parts)}."
 
 
 def _holes(settings: pandas.DataFrame) -> Iterator[str]:

@@ -131,7 +131,7 @@ def finding(points: pandas.DataFrame, cost: str) -> str:
     """
     costs = findings.by_ae(points, cost)
     low, high = words.leaders(costs), words.leaders(costs, highest=True)
-    cheap, dear = (words.named(found, len(costs)) for found in (low, high))
+    cheap, dear = words.named(low, len(costs), word="or"), words.named(high, len(costs), word="or")
     if len(costs) < 2:
         return f"What the latent space of {cheap} costs"
     times = costs[high[0]] / costs[low[0]]

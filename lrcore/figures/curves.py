@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.site_figure import SiteFigure, Words
-from lrcore.results import findings, naming, seed_noise
+from lrcore.results import findings, naming
 from lrcore.results.numbers import shown
 from lrcore.results.published import RAES_OWN, UNTUNED
 from lrcore.spec.study import NO_REPA, SELF_REPA
@@ -19,12 +19,13 @@ from lrcore.spec.study import NO_REPA, SELF_REPA
 _PANEL_HEIGHT = 190
 
 
-def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
+def distance_over_steps(generation: pandas.DataFrame, noise: float = math.nan) -> SiteFigure:
     """All best lines in one panel; below it a row of panels per autoencoder, a column for each kind of REPA and none.
 
     Faint: every setting. Bold: the best at each step of the settings that all autoencoders of the column share
     (`findings.best_at_each_step`). Dotted: without tuning (`published.UNTUNED`). Dash-dotted: the setting of RAE's
     authors (`published.RAES_OWN`). Lines end where a run diverged. Panels of a row share their logarithmic axis.
+    `noise`: of a difference of two settings, relative (`StudyRows.noise`); NaN where it is not known.
 
     Raises:
         LrcoreError: no rows, two protocols, two REPA encoders, or every run diverged.
@@ -69,14 +70,14 @@ def distance_over_steps(generation: pandas.DataFrame) -> SiteFigure:
         figure.update_yaxes(**kind, row=row)
     figure.update_yaxes(title=label, col=1)
     about = Words(
-        finding(settings, seed_noise.noise_of_difference(generation)),
+        finding(settings, noise),
         f"{words.bare(label)} of samples {words.features(generation)} over training steps"
         f"{', without and with REPA' if len(columns) > 1 else ''}. {words.images(generation)}.",
         f"{_above(columns)}Below, bold: the best at each step of the settings that all "
         f"autoencoders{' of a column' if len(columns) > 1 else ''} share. Faint: every setting. Dotted: ts at shifts "
         "of 1. Dash-dotted: ts at shifts of 6.93, RAE's own setting. "
         f"{style.scales_in_words([axis.type for axis in figure.select_yaxes()])}{words.samples(generation)} "
-        f"{words.study_source(study, 'generation')}",
+        f"{words.seed_noise(noise)} {words.study_source(study, 'generation')}",
     )
     return SiteFigure(figure, settings, f"{study}-curves", _alt(best, label), words=about)
 

@@ -21,8 +21,8 @@ DIAGNOSTICS = {
     "probe_accuracy": "probe accuracy ↑",
     "ifid": "iFID ↓",
     "ifd": "iFD ↓",
-    "ifid_great_circle": "iFID, great circles ↓",
-    "ifd_great_circle": "iFD, great circles ↓",
+    "ifid_great_circle": "iFID on great circles ↓",
+    "ifd_great_circle": "iFD on great circles ↓",
     "viv": "VIV ↓",
     "neighbour_consistency_10": "neighbours of its class ↑",
     "spectral_energy_50": "high-frequency energy ↓",
@@ -71,7 +71,8 @@ def spectra_in_words(study: StudyRows) -> str:
         each = [f"{aligned(slopes[ae])} ({ae_name(ae)})" for ae in sorted(slopes, key=lambda ae: slopes[ae])]
         ends = each if len(each) <= style.FEW else [each[0], each[-1]]
         tau, _ = agreement.kendall(slopes, study.channels)
-        among = f", with a rank correlation of {tau_text(tau)} with the channels per token" if tau == tau else ""
+        known = f", with a rank correlation (Kendall's τ) of {tau_text(tau)} with the channels per token"
+        among = known if tau == tau else ""
         parts.append(f"the spectral slope goes from {', '.join(ends[:-1])} to {ends[-1]}{among}")
     for name in ("flip_error", "shift_error"):
         errors = found[name]

@@ -64,10 +64,27 @@ def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
     if silent:
         which = f"Study {silent[0]} has" if len(silent) == 1 else f"The studies {words.joined(silent)} have"
         said.append(
-            f"{which} no distance of samples to reconstructions so far, so what was learned there apart from the "
+            f"{which} no distance of samples to reconstructions, so what was learned there apart from the "
             "decoder is not known."
         )
     return "\n\n".join(said)
+
+
+def gaussians_in_words(studies: Mapping[str, StudyRows]) -> str:
+    """How far decoded Gaussian latents are from reconstructions, by which G is divided: a sentence a study."""
+    return " ".join(filter(None, (_gaussians(study) for study in studies.values())))
+
+
+def _gaussians(study: StudyRows) -> str:
+    means = learnability.mean_of_trainings(learnability.learned(study))
+    away = findings.by_ae(means.assign(away=KID_SCALE * means["gaussian_kid"]), "away")
+    if len(away) < 2:
+        return ""
+    near, far = min(away, key=away.__getitem__), max(away, key=away.__getitem__)
+    return (
+        f"In study {code(study.name)} it is KID × 1000 of {shown(away[near])} ({ae_name(near)}) to {shown(away[far])} "
+        f"({ae_name(far)})."
+    )
 
 
 def _in_words(name: str, trainings: pandas.DataFrame) -> str:
@@ -133,7 +150,8 @@ def _shares(study: StudyRows, trainings: pandas.DataFrame, means: pandas.DataFra
     alt = f"Share learned apart from the decoder, 0 as decoded Gaussian latents, 1 as reconstructions: {said_of_all}."
     about = Words(
         best_and_least(means),
-        f"Share G of what a Gaussian leaves that the transformer learned, by KID {words.features(study.generation)}, "
+        f"Share G of the way from decoded Gaussian latents to reconstructions that the transformer has gone, by KID "
+        f"{words.features(study.generation)}, "
         f"{AT_BEST}. 1: samples are as good as reconstructions; 0: as decoded "
         f"Gaussian latents. {words.images(study.generation)}.",
         notes(study, means),
@@ -159,8 +177,7 @@ def _to_the_edge(look: naming.AeStyle, values: list[float], said: list[str], mar
 def best_and_least(means: pandas.DataFrame) -> str:
     """Whose latent space is learned best and least apart from its decoder: rows of `learnability.mean_of_trainings`.
 
-    Those share a place whose means lie within two standard errors of their difference, where trainings tell them.
-    Those whose G cannot be told have no place.
+    Those share a place that Welch's test over trainings does not tell apart. Those whose G cannot be told have none.
     """
     means = means.dropna(subset="g_kid")
     shares = findings.by_ae(means, "g_kid")
@@ -177,9 +194,15 @@ def best_and_least(means: pandas.DataFrame) -> str:
 
 
 def _best_and_least(means: pandas.DataFrame) -> tuple[list[str], list[str]]:
-    shares, errors = findings.by_ae(means, "g_kid"), standard_errors(means)
-    best, least = (words.leaders(shares, errors=errors, highest=highest) for highest in (True, False))
-    return best, least
+    return learned_by(means), learned_by(means, least=True)
+
+
+def learned_by(means: pandas.DataFrame, least: bool = False) -> list[str]:
+    """The autoencoders that are learned best, or `least`: `words.leaders` by G, over trainings."""
+    freedom = {ae: int(count) - 1 for ae, count in findings.by_ae(means, "trainings").items()}
+    return words.leaders(
+        findings.by_ae(means, "g_kid"), errors=standard_errors(means), highest=not least, freedom=freedom
+    )
 
 
 def standard_errors(means: pandas.DataFrame) -> dict[str, float]:
@@ -194,12 +217,11 @@ def floors_in_words(means: pandas.DataFrame) -> str:
     """
     floors = means["floor_kid"].clip(lower=0)  # an unbiased estimate of 0 may be below it
     shares = findings.by_ae(means.assign(share=floors / means["kid"].where(means["kid"] > 0)), "share")
-    order = sorted((ae for ae in shares if shares[ae] >= 0), key=lambda ae: shares[ae])
-    if not order:
+    known = {ae: numbers.percent(share, signed=False) for ae, share in shares.items() if share >= 0}
+    if not known:
         return "Distances of samples, and of what they can be held against"
-    ends = [
-        f"{numbers.percent(shares[ae], signed=False)} ({naming.ae_style(ae).label})" for ae in (order[0], order[-1])
-    ]
+    ends = [known[min(known, key=shares.__getitem__)], known[max(known, key=shares.__getitem__)]]
+    ends = [f"{end} ({words.named((ae for ae in known if known[ae] == end), len(known))})" for end in ends]
     return f"Reconstructions alone are at {' to '.join(dict.fromkeys(ends))} of the samples' distance"
 
 

@@ -42,12 +42,14 @@ def picker(
     generation: Mapping[str, pandas.DataFrame],
     atlas: pandas.DataFrame | None = None,
     works: Mapping[str, Work] | None = None,
+    noise: Mapping[str, float] | None = None,
 ) -> Markup:
     """The picker over the published study and studies of ours, above a table of the latents that were measured.
 
     `published`: rows of `reading.read_published`; `generation`: for each study its generation rows in one feature
     network; `atlas` and `works`, where given: rows of `reading.read_atlas` and `figures.atlas.read_works`, whose shifts
-    and guidance scales stand beside the answer. Without scripts only the table is shown.
+    and guidance scales stand beside the answer; `noise`: for each study that of a difference of two settings, relative
+    (`StudyRows.noise`). Without scripts only the table is shown.
 
     Raises:
         LrcoreError: as `published_rows` and `study_rows`.
@@ -56,7 +58,7 @@ def picker(
     found = {PUBLISHED: published_evidence(published)}
     rows = pandas.concat([published_rows(published), *studies.values()], ignore_index=True)
     table = _table(rows, " or ".join(found[PUBLISHED].densities))
-    found |= {name: study_evidence(name, rows) for name, rows in generation.items()}
+    found |= {name: study_evidence(name, rows, (noise or {}).get(name, math.nan)) for name, rows in generation.items()}
     beside = picker_settings.markup(atlas, works or {}, START, MOST_CHANNELS) if atlas is not None else ""
     without = without_scripts(
         "With scripts, this is where you enter the channels of a token and read which timesteps to try; the table has "

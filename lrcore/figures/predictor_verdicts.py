@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping
 
 import pandas
@@ -14,11 +15,12 @@ from lrcore.figures.embed import Embedded
 from lrcore.figures.markdown import code
 from lrcore.figures.predictors import bare_name
 from lrcore.records.atlas_sources import Group
-from lrcore.results import agreement
+from lrcore.results import agreement, learnability
 from lrcore.results.atlas_predictors import judged_in
-from lrcore.results.correlations import BEYOND, CHANCE, EXCLUDED, LEAST, LEVEL, REVERSED, USEFUL
+from lrcore.results.correlations import BEYOND, CHANCE, EXCLUDED, LEAST, LEVEL, REVERSED, USEFUL, correlated
 from lrcore.results.numbers import aligned, part, shown
 from lrcore.results.study_rows import StudyRows
+from lrcore.results.wording import tau_text
 
 _HEADS = {
     REVERSED: "the other way round in",
@@ -91,13 +93,54 @@ def study_in_words(study: StudyRows) -> str:
     found = agreement.judged(study.best(), study.latents)
     if found.empty:
         return ""
-    out = [bare_name(name) for name in found.loc[found["verdict"].isin((EXCLUDED, REVERSED)), "predictor"]]
-    count = part(len(out), len(found), "property", "properties")
     best = found.iloc[0]
+    nearest = str(best["predictor"])
     return (
-        f"Study {code(study.name)} excludes {count} as predictors{f': {words.joined(out)}' if out else ''}. Over "
-        f"{best['n']} latent spaces, {bare_name(best['predictor'])} comes nearest, with a rank correlation of "
-        f"{shown(best['value'])}. In {shown(100 * best['chance'])} % of random orders, the best property comes as near."
+        f"{told_apart_in_words(study)} {words.capital(bare_name(nearest))} comes nearest to the order, with a rank "
+        f"correlation (Spearman's ρ) of {tau_text(best['value'])}; in {shown(100 * best['chance'])} % of random orders "
+        f"the best property comes as near.{_beside_decoder(study, nearest)}"
+    )
+
+
+def _told_apart(found: pandas.DataFrame) -> str:
+    """Which predictors of `agreement.judged` are better than chance, which are excluded, and how many are neither."""
+    kinds = (("better than chance", (BEYOND,)), ("excluded", (EXCLUDED, REVERSED)))
+    parts = []
+    for what, verdicts in kinds:
+        names = [bare_name(name) for name in found.loc[found["verdict"].isin(verdicts), "predictor"]]
+        if names:
+            parts.append(f"{words.joined(names)} {'is' if len(names) == 1 else 'are'} {what}")
+    if left := int((found["verdict"] == CHANCE).sum()):
+        which = "the others" if parts else f"all {left} properties"
+        parts.append(f"chance may explain {which}")
+    return words.joined(parts)
+
+
+def told_apart_in_words(study: StudyRows) -> str:
+    """Which properties of the latent are better than chance in a study, and which are excluded; "" of few latents."""
+    found = agreement.judged(study.best(), study.latents)
+    if found.empty:
+        return ""
+    return f"In study {code(study.name)}, with {found['n'].max()} latent spaces, {_told_apart(found)}."
+
+
+def _beside_decoder(study: StudyRows, predictor: str) -> str:
+    """How near the decoder's own loss comes to the same order, and `predictor` to what was learned apart from it.
+
+    Distances to images hold what the decoder loses, and so does a predictor that decodes. "" where fewer than
+    `correlations.LEAST` latent spaces have all three.
+    """
+    means = learnability.mean_of_trainings(learnability.learned(study)).dropna(subset="g_kid")
+    means = means.assign(told=means["ae"].map(agreement.signed(study.latents, predictor))).dropna(subset="told")
+    if len(means) < LEAST:
+        return ""
+    told, distance, floor, share = (means[name].to_numpy(float) for name in ("told", "kid", "floor_kid", "g_kid"))
+    decoder, apart = correlated(floor, distance, "spearman"), correlated(told, -share, "spearman")
+    if math.isnan(decoder + apart):
+        return ""
+    return (
+        f" For comparison: the KID of reconstructions, which no transformer can change, has ρ {tau_text(decoder)} with "
+        f"that of samples. With *G*, which leaves the decoder out, {bare_name(predictor)} has ρ {tau_text(apart)}."
     )
 
 

@@ -22,8 +22,8 @@ from lrcore.results.wording import compared_at, tau_text
 def predictors(study: StudyRows) -> SiteFigure:
     """A panel per property of the latent space that needs no training: its value against the best distance.
 
-    One point an autoencoder; tau above a panel is 1 where the property has the order of the distances, in the direction
-    expected of it: lower is better for all but the probe's accuracy (`agreement.PREDICTORS`).
+    One point an autoencoder; Spearman's rank correlation above a panel is 1 where the property has the order of the
+    distances, in the direction expected of it (`agreement.PREDICTORS`: lower is better for all but two).
 
     Raises:
         LrcoreError: no rows, or no autoencoder with a distance and a property.
@@ -36,10 +36,9 @@ def predictors(study: StudyRows) -> SiteFigure:
     metrics = [metric for metric in agreement.PREDICTORS if metric in set(rows["metric"])]
     if not metrics:
         raise LrcoreError(f"no rows: study {study.name} has no property of a latent space beside a distance")
-    tau = agreement.of_predictors(best, latents).set_index("predictor")["tau"]
-    titles = [
-        f"{_in_lines(DIAGNOSTICS[metric])}<br>τ {tau_text(float(tau.get(metric, math.nan)))}" for metric in metrics
-    ]
+    found = agreement.of_predictors(best, latents).set_index("predictor")["spearman"].reindex(metrics)
+    correlations = {metric: float(found[metric]) for metric in metrics}
+    titles = [f"{_in_lines(DIAGNOSTICS[metric])}<br>ρ {tau_text(own)}" for metric, own in correlations.items()]
     lines = math.ceil(len(metrics) / 2)
     figure = make_subplots(
         lines, 2, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.42 / lines, horizontal_spacing=0.06
@@ -58,19 +57,18 @@ def predictors(study: StudyRows) -> SiteFigure:
     for ae in naming.in_order(rows["ae"]):
         look = naming.ae_style(ae)
         figure.add_trace(style.legend_entry(look.label, look.symbol, look.colour), row=1, col=1)
-    said = "; ".join(f"{DIAGNOSTICS[metric]} {tau_text(float(tau.get(metric, math.nan)))}" for metric in metrics)
+    said = "; ".join(f"{DIAGNOSTICS[metric]} {tau_text(own)}" for metric, own in correlations.items())
     alt = (
         f"{len(metrics)} scatters, one point for each of {len(ours)} autoencoders, of a property of the latent against "
         f"the best {label}. Rank correlations: {said}."
     )
-    taus = {metric: float(tau.get(metric, math.nan)) for metric in metrics}
     about = Words(
-        finding(taus),
+        finding(correlations),
         f"Properties of the latent space that need no training, against the {words.bare(label)}, "
         f"{words.features(study.generation)}, of {compared_at(findings.mean_over_seeds(study.compared))}. "
         f"{words.images(study.generation)}.",
-        f"{tried(taus, len(ours))}τ is Kendall's rank correlation: 1 for the expected order, −1 for its reverse. "
-        f"{expected(metrics)} {_bars(rows)}"
+        f"{tried(correlations, len(ours))}ρ is Spearman's rank correlation: 1 for the expected order, −1 for its "
+        f"reverse. {expected(metrics)} {_bars(rows)}"
         f"{words.study_source(study.name, 'latents', 'generation')}",
     )
     return SiteFigure(figure, rows, f"{study.name}-predictors", alt, words=about)
@@ -86,12 +84,12 @@ def _in_lines(title: str) -> str:
     return title if len(title) <= _PANEL else "<br>".join(textwrap.wrap(whole, _PANEL, break_on_hyphens=False))
 
 
-def finding(taus: Mapping[str, float]) -> str:
+def finding(correlations: Mapping[str, float]) -> str:
     """Which properties come nearest to the order of the distances, and which as near, or nearer, to its reverse.
 
-    `taus`: Kendall's tau by metric, NaN where there is none. One that orders the other way round tells as much.
+    `correlations`: Spearman's by metric, NaN where there is none. One that orders the other way round tells as much.
     """
-    known = {metric: tau for metric, tau in taus.items() if not math.isnan(tau)}
+    known = {metric: own for metric, own in correlations.items() if not math.isnan(own)}
     if not known:
         return "Properties of the latent space against the best distance"
     most, least = max(known.values()), min(known.values())
@@ -105,14 +103,14 @@ def finding(taus: Mapping[str, float]) -> str:
 _EQUAL = 1e-9
 
 
-def _nearest(known: Mapping[str, float], tau: float, what: str) -> str:
+def _nearest(known: Mapping[str, float], correlation: float, what: str) -> str:
     """Who comes nearest to an order: 'Flip error has exactly its reverse', '3 properties come nearest to it'."""
-    found = [bare_name(metric) for metric, own in known.items() if abs(own - tau) < _EQUAL]
+    found = [bare_name(metric) for metric, own in known.items() if abs(own - correlation) < _EQUAL]
     named = words.joined(found) if len(found) <= 2 else numbers.part(len(found), len(known), "property", "properties")
     named = named if named.startswith("iF") else words.capital(named)
-    if abs(tau) > 1 - _EQUAL:
+    if abs(correlation) > 1 - _EQUAL:
         return f"{named} {'has' if len(found) == 1 else 'have'} {what}"
-    return f"{named} {'comes' if len(found) == 1 else 'come'} nearest to {what} (τ {tau_text(tau)})"
+    return f"{named} {'comes' if len(found) == 1 else 'come'} nearest to {what} (ρ {tau_text(correlation)})"
 
 
 def bare_name(metric: str) -> str:
@@ -120,9 +118,9 @@ def bare_name(metric: str) -> str:
     return DIAGNOSTICS[metric].rstrip(" ↓↑")
 
 
-def tried(taus: Mapping[str, float], points: int) -> str:
+def tried(correlations: Mapping[str, float], points: int) -> str:
     """Of how few points and how many properties the title speaks."""
-    known = sum(not math.isnan(tau) for tau in taus.values())
+    known = sum(not math.isnan(own) for own in correlations.values())
     if not known:
         return ""
     properties = "one property" if known == 1 else f"{known} properties"

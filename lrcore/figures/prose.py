@@ -14,7 +14,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.records import paired
-from lrcore.results import agreement, findings, naming, numbers
+from lrcore.results import agreement, findings, naming, numbers, verdicts
 from lrcore.results.evidence import best_values, evidence
 from lrcore.results.numbers import aligned, shown
 from lrcore.results.study_rows import StudyRows
@@ -135,10 +135,35 @@ def redundancy(study: StudyRows) -> str:
     each = [f"{aligned(filled[ae])} for {ae_name(ae)}" for ae in told]
     values = f"is {', '.join(each)}" if told == aes else f"goes from {' to '.join(each)}"
     return (
-        f"In study {code(study.name)} the effective dimension over the channels {values}. The best train shift has a "
-        f"rank correlation of {tau_text(tau)} with redundancy over the {count} autoencoders whose best is "
-        "known; the hypothesis expects 1."
+        f"In study {code(study.name)} the effective dimension per channel {values}. The best train shift has a "
+        f"rank correlation (Kendall's τ) of {tau_text(tau)} with redundancy, the inverse, over the {count} "
+        "autoencoders whose best is known; the hypothesis expects 1."
     )
+
+
+def repa_in_words(studies: Mapping[str, StudyRows], published: pandas.DataFrame) -> str:
+    """Whether REPA towards an encoder changes the distance of each study by more than the noise of the seed.
+
+    As in `learned_from_itself`; "" of studies without such trainings.
+    """
+    return " ".join(filter(None, (_towards_encoder(study, published) for study in studies.values())))
+
+
+def _towards_encoder(study: StudyRows, published: pandas.DataFrame) -> str:
+    given = evidence(study, published)
+    effect = findings.effect_of_repa(given.where("repa"))
+    if effect.empty:
+        return ""
+    changes = findings.by_ae(effect, "paired")
+    ends = dict.fromkeys(sorted(changes, key=changes.__getitem__)[:: max(len(changes) - 1, 1)])
+    said = " to ".join(f"{numbers.percent(changes[ae])} ({ae_name(ae)})" for ae in ends)
+    if math.isnan(given.noise):
+        judged = "the noise of the seed is not known"
+    else:
+        beyond = [ae for ae in changes if verdicts.verdict_on(changes[ae], given.noise) != verdicts.NOISE]
+        exceed = "exceeds" if len(beyond) == 1 else "exceed"
+        judged = f"{numbers.part(len(beyond), len(changes), 'change')} {exceed} the noise of the seed"
+    return f"In study {code(study.name)} it changes the {escaped(words.bare(study.distance))} by {said}; {judged}."
 
 
 def learned_from_itself(studies: Mapping[str, StudyRows], published: pandas.DataFrame) -> str:

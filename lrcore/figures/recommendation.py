@@ -18,7 +18,7 @@ import pandas
 from lrcore.errors import LrcoreError
 from lrcore.figures.studies import PUBLISHED
 from lrcore.flow.timesteps import SHIFTS, TRAINING_DENSITIES
-from lrcore.results import findings, naming, numbers, seed_noise
+from lrcore.results import findings, naming, numbers
 from lrcore.results.published import FOLLOWED, best_choices
 from lrcore.spec.study import NO_REPA
 
@@ -68,13 +68,15 @@ class Latent:
 class Evidence:
     """The latents of one study by rising channels, the shifts that it tried, and what it says of density in general.
 
-    `density` is a sentence, `densities` are those that it leaves.
+    `density` is a sentence, `densities` are those that it leaves; `noise` is that of a difference of two settings,
+    relative, NaN where it is not known.
     """
 
     latents: tuple[Latent, ...]
     tried: Mapping[str, tuple[float, ...]]
     density: str = ""
     densities: tuple[str, ...] = ()
+    noise: float = math.nan
 
     @property
     def least(self) -> int:
@@ -111,14 +113,15 @@ def published_evidence(published: pandas.DataFrame) -> Evidence:
     return Evidence(latents(published_rows(published)), tried, note, densities)
 
 
-def study_evidence(name: str, generation: pandas.DataFrame) -> Evidence:
-    """What the generation rows of one study say.
+def study_evidence(name: str, generation: pandas.DataFrame, noise: float = math.nan) -> Evidence:
+    """What the generation rows of one study say; `noise` as in `latents`.
 
     Raises:
         LrcoreError: as `study_rows`.
     """
-    found = latents(study_rows(name, generation), seed_noise.noise_of_difference(generation))
-    return Evidence(found, {parameter: tuple(sorted(generation[parameter].unique())) for parameter in _SHIFTS})
+    found = latents(study_rows(name, generation), noise)
+    tried = {parameter: tuple(sorted(generation[parameter].unique())) for parameter in _SHIFTS}
+    return Evidence(found, tried, noise=noise)
 
 
 def published_rows(published: pandas.DataFrame) -> pandas.DataFrame:
@@ -309,7 +312,9 @@ def _cautions(evidence: Evidence, nearest: Latent, channels: int) -> str:
     away = abs(math.log(channels / nearest.channels))
     passed_over = " Of the nearest latent it is not known." if away > closer else ""
     far = " That is more than a factor of two away, so this is a guess." if _is_far(nearest, channels) else ""
-    return passed_over + far
+    moved = numbers.percent(evidence.noise, signed=False) if math.isfinite(evidence.noise) else ""
+    seed = f" Differences of at most {moved} may come from the seed, so other values may do as well." if moved else ""
+    return passed_over + far + seed
 
 
 def _measured(found: list[Latent]) -> str:

@@ -12,7 +12,7 @@ from lrcore.errors import LrcoreError
 from lrcore.figures import style, words
 from lrcore.figures.site_figure import SiteFigure, Words
 from lrcore.flow.timesteps import TRAINING_DENSITIES
-from lrcore.results import findings, naming, numbers, seed_noise, verdicts
+from lrcore.results import findings, naming, numbers, verdicts
 from lrcore.spec.study import NO_REPA
 
 _PANEL_HEIGHT = 180
@@ -20,7 +20,7 @@ _LEAST_WIDTH = 175
 """Pixels of a panel below which three of them scroll; two fit on a phone."""
 
 
-def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> SiteFigure:
+def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA, noise: float = math.nan) -> SiteFigure:
     """A row of panels per autoencoder, a column per parameter that was varied, at the last step that all reached.
 
     The symbols of a panel move one parameter and hold the others at the autoencoder's best; the ring marks the best.
@@ -29,7 +29,8 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     Above it stands the relative spread, (worst - best) / best, "or more" where fewer values were tried than
     there are. Faint points are all other settings of the autoencoder;
     those of one setting carry the same `customdata`, by which the page marks them in all panels. Nothing is left
-    out but runs that diverged. Panels of a row share their axis of distance, panels of a column that of values.
+    out but runs that diverged. `noise`: of a difference of two settings, relative (`StudyRows.noise`); NaN where it is
+    not known. Panels of a row share their axis of distance, panels of a column that of values.
 
     Raises:
         LrcoreError: no rows, two protocols, no common step, or every run with this `repa` diverged.
@@ -77,12 +78,13 @@ def parameter_sensitivity(generation: pandas.DataFrame, repa: str = NO_REPA) -> 
     )
     figure.update_annotations(font_size=12)
     about = Words(
-        finding(spread, words.bare(label), seed_noise.noise_of_difference(generation)),
+        finding(spread, words.bare(label), noise),
         f"{words.bare(label)} of samples {words.features(generation)} when one choice is varied around the best of all "
         f"an autoencoder's own settings {naming.repa_label(repa)}, at step {step:,}. {words.images(generation)}.",
         "Full symbols vary one choice, the ring is that best setting, faint points are all other settings. Spread: "
         f"(worst − best) / best; it grows with the number of values. {values_tried(spread)} "
-        f"{_scale(figure)}{words.samples(generation)} {words.study_source(study, 'generation')}",
+        f"{_scale(figure)}{words.samples(generation)} {words.seed_noise(noise)} "
+        f"{words.study_source(study, 'generation')}",
     )
     alt = _alt(spread, aes, varied, label, step)
     least = _LEAST_WIDTH * len(varied) if len(varied) > 2 else 0
@@ -99,7 +101,8 @@ def finding(spreads: pandas.DataFrame, distance: str, noise: float = math.nan) -
 
     Of one autoencoder it does where its worst value is worse than the others' by more than `noise` (relative; NaN where
     it is not known). Choices are compared whose spread is known of all autoencoders. A spread grows with the number of
-    values: one that is not `whole` may exceed others, but none is said to exceed it.
+    values: one that is not `whole` may exceed others, but none is said to exceed it. Where no choice exceeds the others
+    in most latent spaces, it is said in how many each moves the distance beyond a `noise` that is known.
     """
     wide = spreads.pivot(index="ae", columns="parameter", values="spread").dropna(axis="columns")
     known = [parameter for parameter in findings.PARAMETERS if parameter in wide]
@@ -119,12 +122,25 @@ def finding(spreads: pandas.DataFrame, distance: str, noise: float = math.nan) -
     most = max(ahead, key=lambda parameter: sum(ahead[parameter]))
     won, of = sum(ahead[most]), len(wide)
     if 2 * won <= of:
+        if math.isfinite(noise):
+            return _beyond(wide[known], distance, noise)
         none = of > 1 and whole[known].all()
         return f"No choice of timesteps moves {distance} most in most latent spaces" if none else varied
     others = [_named(rival) for rival in known if rival != most and whole[rival]]
     verb = "does" if len(others) == 1 else "do"
     where = "" if of == 1 else f" in {numbers.part(won, of, 'latent space')}"
     return f"{words.capital(_named(most))} moves {distance} more than {words.joined(others)} {verb}{where}"
+
+
+def _beyond(wide: pandas.DataFrame, distance: str, noise: float) -> str:
+    """In how many latent spaces each choice moves the distance by more than noise, most of them first."""
+    counts = (wide > noise).sum().sort_values(ascending=False, kind="stable")
+    first, *others = [(str(parameter), int(count)) for parameter, count in counts.items()]
+    if not first[1]:
+        return f"No choice of timesteps moves {distance} by more than noise in any latent space"
+    where = numbers.part(first[1], len(wide), "latent space")
+    said = f"{words.capital(_named(first[0]))} moves {distance} by more than noise in {where}"
+    return ", ".join([said, *(f"{_named(parameter)} in {count or 'none'}" for parameter, count in others)])
 
 
 def _moved(spread: pandas.Series, distance: str, whole: bool) -> str:

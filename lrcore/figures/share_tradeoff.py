@@ -133,8 +133,9 @@ def on_front(points: pandas.DataFrame, higher_is_better: bool) -> list[bool]:
 def finding(points: pandas.DataFrame, metric: naming.Metric) -> str:
     """Who is learned best, who is the most faithful, and how many lie between them on the front, in one sentence.
 
-    `points`: columns ae, g_kid, deviation, trainings, fidelity, standard_error, front. Those share a place whose values
-    lie within two standard errors of their difference, as far as these are known; those without a G have none.
+    `points`: columns ae, g_kid, deviation, trainings, fidelity, standard_error, front. Those share a place whose G
+    Welch's test over trainings does not tell apart, or whose fidelity lies within two standard errors of the
+    difference, as far as these are known; those without a G have none.
     """
     told = points.dropna(subset="g_kid")
     count = len(told)
@@ -142,7 +143,7 @@ def finding(points: pandas.DataFrame, metric: naming.Metric) -> str:
         return "What was learned apart from the decoder cannot be told of any latent space"
     if count == 1:
         return f"Share learned and fidelity of {words.named(told['ae'], count)}"
-    learned = words.leaders(findings.by_ae(told, "g_kid"), errors=learnability.standard_errors(told), highest=True)
+    learned = learnability.learned_by(told)
     errors = findings.by_ae(told, "standard_error")
     true = words.leaders(findings.by_ae(told, "fidelity"), errors=errors, highest=metric.higher_is_better)
     if learned == true and len(true) == 1:
@@ -157,7 +158,8 @@ def finding(points: pandas.DataFrame, metric: naming.Metric) -> str:
     between = naming.in_order(set(told.loc[told["front"], "ae"]) - {*learned, *true})
     said = words.capital(", ".join(ends))
     if between and len(ends) == 2:
-        said += f"; {words.named(between, count)} {'lies' if len(between) == 1 else 'lie'} between them on the front"
+        lie = "lies" if len(between) == 1 else "lie"
+        said += f"; {words.named(between, count)} {lie} between them on the Pareto front"
     return said
 
 
@@ -285,7 +287,8 @@ def _kinds(points: pandas.DataFrame, noise: bool, front: bool) -> list[tuple[str
 
 def _measured(study: StudyRows, points: pandas.DataFrame, metric: naming.Metric) -> str:
     return (
-        f"Share G of what a Gaussian leaves that the transformer learned, by KID {words.features(study.generation)}, "
+        f"Share G of the way from decoded Gaussian latents to reconstructions that the transformer has gone, by KID "
+        f"{words.features(study.generation)}, "
         f"{learnability.AT_BEST}; {metric.label} of reconstructions. {words.images(study.generation)}."
     )
 
@@ -300,7 +303,7 @@ def _notes(study: StudyRows, points: pandas.DataFrame) -> str:
     front = points[points["front"]]
     if len(front) > 1:
         named = ", ".join(labels(naming.in_order(front["ae"])))
-        said.append(f"Dotted: the front, than which no other is as good on both axes and better on one: {named}.")
+        said.append(f"Dotted: the Pareto front ({named}); none is as good on both axes and better on one.")
     out: Mapping[str, float] = findings.by_ae(points[points["g_kid"] < learnability.LOWEST], "g_kid")
     if out:
         named = ", ".join(f"{label} {shown(out[ae])}" for ae, label in zip(out, labels(out), strict=True))

@@ -140,7 +140,7 @@ def finding(
     if learnable == true and len(true) == 1:
         return f"{words.named(true, count)} leads on both axes"
     if beating := _beating(distances, fidelity, errors, metric, baseline, noise):
-        verb = "beats" if len(beating) == 1 else "beat"
+        verb = _AHEAD[math.isnan(noise)][len(beating) > 1]
         who = words.named(beating, count - 1, "other autoencoders")
         return f"{who} {verb} {naming.ae_style(baseline).label} on both axes"
     ends = [
@@ -151,6 +151,10 @@ def finding(
     if not ends:
         return f"Neither {near} nor {faithful} tells the autoencoders apart"
     return ", ".join(ends)
+
+
+_AHEAD = (("beats", "beat"), ("is ahead of", "are ahead of"))
+"""Of one, of several: where the noise of the seed is known, and where it is not."""
 
 
 def _beating(

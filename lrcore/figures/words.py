@@ -27,11 +27,14 @@ def leaders(
     noise: float = math.nan,
     errors: Mapping[str, float] | None = None,
     highest: bool = False,
+    freedom: Mapping[str, int] | None = None,
 ) -> list[str]:
     """The autoencoders of the lowest, or the `highest`, value and those that cannot be told from it, in order.
 
     Not told apart are values whose relative difference is at most `noise` (NaN: not known) or that differ by at most
-    two standard errors of their difference, of `errors` (those that are NaN or missing: not known). NaN has no place.
+    two standard errors of their difference, of `errors` (those that are NaN or missing: not known). Where these have
+    so few degrees of `freedom` that two are too few, Welch's test at 5 % takes their place (Welch 1947, "The
+    generalization of Student's problem when several different population variances are involved"). NaN has no place.
     """
     known = {ae: value for ae, value in values.items() if math.isfinite(value)}
     if not known:
@@ -43,11 +46,22 @@ def leaders(
         return sign * (known[ae] - known[best])
 
     def unsure(ae: str) -> float:
-        squares = [error**2 for error in ((errors or {}).get(one, math.nan) for one in (ae, best)) if error == error]
+        own = {one: error for one in (ae, best) if not math.isnan(error := (errors or {}).get(one, math.nan))}
         share = verdicts.known(noise) * abs(known[best]) if known[best] else 0.0  # of nothing, also of endless noise
-        return max(share, 2 * math.sqrt(sum(squares)))
+        return max(share, _reach(own, freedom or {}))
 
     return [ae for ae in naming.in_order(known) if ae == best or behind(ae) <= unsure(ae)]
+
+
+def _reach(errors: Mapping[str, float], freedom: Mapping[str, int]) -> float:
+    """How far two values of these standard errors have to differ: by two of their difference, or by Welch's test."""
+    variance = sum(error**2 for error in errors.values())
+    if not variance or not errors.keys() <= freedom.keys():
+        return 2 * math.sqrt(variance)
+    from scipy.special import stdtrit  # it takes a while, which whoever has no such errors need not wait for
+
+    welch = variance**2 / sum(error**4 / freedom[ae] for ae, error in errors.items())
+    return float(stdtrit(welch, 0.975)) * math.sqrt(variance)
 
 
 def above_zero(distances: Mapping[str, float]) -> dict[str, float]:
@@ -61,12 +75,12 @@ def joined(parts: Sequence[str], word: str = "and") -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-def named(aes: Iterable[str], of: int, what: str = "autoencoders") -> str:
+def named(aes: Iterable[str], of: int, what: str = "autoencoders", word: str = "and") -> str:
     """The names of autoencoders, or of many their number `of` all: 'SD', 'SD and RAE', '5 of 13 autoencoders'."""
     found = naming.in_order(aes)
     if len(found) > _NAMED:
         return f"all {of} {what}" if len(found) == of else f"{len(found)} of {of} {what}"
-    return joined(labels(found))
+    return joined(labels(found), word)
 
 
 _COUNTS = ("none", "one", "both", "all three", "all four", "all five", "all six")

@@ -295,7 +295,7 @@ def _curves(subject: Subject) -> tuple[Block, ...]:
     own = rows[rows["ae"].isin(subject.own)]
     blocks: list[Block] = []
     if own["step"].nunique() > 1:
-        blocks.append(Figure(curves.distance_over_steps(own)))
+        blocks.append(Figure(curves.distance_over_steps(own, subject.study.noise)))
     elif len(own):
         blocks.append(Text(f"The study looks at one step, {int(own['step'].iloc[0]):,}, so there is no curve."))
     if len(own):

@@ -134,7 +134,7 @@ def of_predictors(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.D
     ours = dict(zip(best["ae"], best["distance"], strict=True))
     found = []
     for predictor in PREDICTORS:
-        told = _told(latents, predictor)
+        told = signed(latents, predictor)
         tau, count = kendall(ours, told)
         if count < FEWEST:
             continue
@@ -149,7 +149,7 @@ def judged(best: pandas.DataFrame, latents: pandas.DataFrame) -> pandas.DataFram
     Autoencoders whose names begin alike, such as pca4 and pca32, or flux2 and flux2-again, are of one family. Empty
     where fewer than `correlations.LEAST` autoencoders have a distance and a predictor.
     """
-    told = pandas.DataFrame({name: _told(latents, name) for name in PREDICTORS}, index=best["ae"], dtype=float)
+    told = pandas.DataFrame({name: signed(latents, name) for name in PREDICTORS}, index=best["ae"], dtype=float)
     return correlations.judged(told, best.set_index("ae")["distance"], {ae: _relatives(ae) for ae in best["ae"]})
 
 
@@ -163,7 +163,7 @@ def _relatives(ae: str) -> str:
     return stem.rstrip("0123456789") if stem.startswith("pca") else stem
 
 
-def _told(latents: pandas.DataFrame, predictor: str) -> dict[str, float]:
+def signed(latents: pandas.DataFrame, predictor: str) -> dict[str, float]:
     """A predictor by autoencoder, with its sign."""
     rows = latents[(latents["metric"] == predictor) & (latents["index"] == -1)]
     return dict(zip(rows["ae"], PREDICTORS[predictor] * rows["value"], strict=True))

@@ -54,7 +54,7 @@ def so_far(given: Evidence, measured: Iterable[str]) -> str:
     """Of which autoencoders what was said is not known, where that keeps a verdict away."""
     known = set(measured)
     missing = [ae for ae in given.aes if ae not in known]
-    return f"; not known so far of {', '.join(labels(missing))}" if missing else ""
+    return f"; not known of {', '.join(labels(missing))}" if missing else ""
 
 
 def lacking(given: Evidence, measured: Iterable[str]) -> str:

@@ -395,8 +395,8 @@ def _without_density(given: Evidence) -> str:
     """Why no density can be compared with another."""
     densities = sorted({*given.settings["trainp"], *given.varied["trainp"]})
     if len(densities) == 1:
-        return f"only the density {densities[0]} was tried so far"
-    return "ts, and ln or pln, were not tried with the same shifts so far"
+        return f"only the density {densities[0]} was tried"
+    return "ts, and ln or pln, were not tried with the same shifts"
 
 
 def _spreads_so_far(given: Evidence, found: pandas.DataFrame) -> str:
@@ -413,6 +413,6 @@ def _spreads_so_far(given: Evidence, found: pandas.DataFrame) -> str:
         counts = [
             f"{row.tried} of {row.of} values with {naming.ae_style(str(row.ae)).label}" for row in some.itertuples()
         ]
-        parts.append(f"{text} or more (tried so far: {', '.join(counts)})" if counts else text)
+        parts.append(f"{text} or more (tried: {', '.join(counts)})" if counts else text)
     varied = found["spread"].notna().any()
     return "; ".join(parts) if varied else lacking(given, [])

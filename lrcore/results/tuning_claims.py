@@ -103,7 +103,7 @@ def ln_with_repa_beats_raes_own(given: Evidence) -> Claim:
         UNQUOTED,
         f"{given.label} {numbers.shown(other)} with ln and REPA, {numbers.shown(own)} at RAE's own setting"
         if both
-        else "RAE was not measured both ways so far",
+        else "RAE was not measured both ways",
         verdict_on_lead(lead(other, own), given.noise) if both else INCOMPLETE if sides else MISSING,
     )
 

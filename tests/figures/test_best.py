@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas
 import pytest
 from figure_rows import diverged, generation_rows, two_networks
 
@@ -47,7 +48,15 @@ def test_the_best_of_its_own_settings_stands_beside_that_of_shared_ones_by_its_n
     assert tried[0].startswith("Of 1 tried”: with this autoencoder and REPA, fewer values")
     alone = best_parameters(rows[(rows["ae"] == "rae") == (rows["trainp"] == "ln")])
     assert set(alone.frame["best of"]) == {"all its own settings"}
-    assert alone.note == "No setting is shared by all autoencoders yet."
+    assert alone.note.startswith("No setting is shared by all autoencoders yet.")
+
+
+def test_best_shifts_at_the_end_of_what_was_tried_are_counted() -> None:
+    rows = generation_rows().query("repa == 'none' and step == 200 and trainp == 'ln'")
+    between = pandas.concat([rows, rows.assign(trainshift=rows["trainshift"] + 4, fid=rows["fid"] + 90)])
+    ends, inside = best_parameters(rows).note, best_parameters(between).note
+    assert "so that the best may lie beyond: the train shift in all 4 rows" in ends
+    assert "so that the best may lie beyond: the train shift" not in inside
 
 
 def test_shared_settings_stand_first_and_without_repa_before_with() -> None:

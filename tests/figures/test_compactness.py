@@ -74,14 +74,14 @@ def test_a_text_can_be_read_in_a_point_of_any_colour(text: str, page: str) -> No
     ("cost", "costs", "said"),
     [
         ("latent_values", [1.0, 3.0, 2.0], "A latent of FLUX.1 holds 3 times as many numbers as one of SD"),
-        ("latent_values", [1.0, 1.2, 1.2], "A latent of FLUX.1 and FLUX.2 holds 20 % more numbers than one of SD"),
+        ("latent_values", [1.0, 1.2, 1.2], "A latent of FLUX.1 or FLUX.2 holds 20 % more numbers than one of SD"),
         ("latent_values", [2.0, 2.0, 2.0], "The latents are of one size"),
         ("latent_values", [2.0], "What the latent space of SD costs"),
         ("training_flops", [4.0, 1.0, 2.0], "Training to the best distance costs 4 times as much for SD as for FLUX.1"),
         (
             "training_flops",
             [1.0, 1.0, 1.1],
-            "Training to the best distance costs 10 % more for FLUX.2 than for SD and FLUX.1",
+            "Training to the best distance costs 10 % more for FLUX.2 than for SD or FLUX.1",
         ),
         ("training_flops", [1.0, 1.0, 1.0], "Training costs the same for all three"),
         ("training_flops", [1.0, 1.004], "Training costs the same for both, within 0.4 %"),

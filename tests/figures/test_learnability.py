@@ -17,6 +17,7 @@ from lrcore.figures.learnability import (
     apart_from_decoder,
     best_and_least,
     floors_in_words,
+    gaussians_in_words,
     has_shares,
     learned_in_words,
 )
@@ -50,7 +51,9 @@ def test_samples_stand_between_their_anchors(measured: StudyRows) -> None:
     assert marks["decoded Gaussian latents"] == pytest.approx(1000 * anchors.kid["gaussian"])
     assert marks["their reconstructions"] == pytest.approx(1000 * anchors.kid["reconstructions"])
     assert shown.figure.layout.xaxis.title.text == "KID × 1000, lower is better"
-    assert shown.words.title.startswith("Reconstructions alone are at 18 % (FLUX.2) to 41 % (SD)")
+    assert shown.words.title.startswith(
+        "Reconstructions alone are at 18 % (FLUX.2, FLUX.2 unaligned and FLUX.2 again) to 41 % (SD, PCA 4 and PCA 8)"
+    )
     assert set(shown.rows["anchor"]) == {"samples", "test", "reconstructions", "gaussian", "noise"}
 
 
@@ -92,10 +95,10 @@ def test_words_say_by_which_samples() -> None:
 def test_a_study_from_before_says_so_in_one_sentence() -> None:
     old = study(generation_rows().assign(reconstruction_kid=math.nan))
     assert not has_shares(old) and has_shares(study(generation_rows()))
-    assert learned_in_words({"toy": old}).startswith("Study `toy` has no distance of samples to reconstructions so far")
+    assert learned_in_words({"toy": old}).startswith("Study `toy` has no distance of samples to reconstructions")
     both = {"toy": old, "old": old, "new": study(generation_rows())}
     assert learned_in_words(both).endswith(
-        "The studies `toy` and `old` have no distance of samples to reconstructions so far, so what was learned there "
+        "The studies `toy` and `old` have no distance of samples to reconstructions, so what was learned there "
         "apart from the decoder is not known."
     )
     with pytest.raises(LrcoreError, match="study toy has no distance of samples to reconstructions"):
@@ -123,6 +126,20 @@ def test_titles_say_no_more_than_trainings_tell() -> None:
     rows = pandas.DataFrame({"ae": ["sd", "rae"], "floor_kid": [1.0, 1.0], "kid": [-1.0, 4.0]})
     assert floors_in_words(rows) == "Reconstructions alone are at 25 % (RAE) of the samples' distance"
     assert floors_in_words(rows.head(1)) == "Distances of samples, and of what they can be held against"
+
+
+def test_the_yardstick_is_named_from_the_nearest_to_the_farthest() -> None:
+    rows = generation_rows()
+    far = (
+        rows["gaussian_kid"]
+        .mask(rows["ae"] == "rae", 0.5)
+        .mask(rows["ae"] == "sd", 0.2)
+        .mask(~rows["ae"].isin(["rae", "sd"]), 0.3)
+    )
+    assert gaussians_in_words({"toy": study(rows.assign(gaussian_kid=far))}) == (
+        "In study `toy` it is KID × 1000 of 200 (SD) to 500 (RAE)."
+    )
+    assert gaussians_in_words({"toy": study(rows.query("ae == 'sd'"))}) == ""
 
 
 def test_what_cannot_be_told_has_no_mark_and_is_named() -> None:

@@ -75,5 +75,19 @@ def test_a_study_of_few_says_nothing_and_one_of_many_what_it_excludes() -> None:
     )
     many = dataclasses.replace(few, generation=generation, latents=latents)
     said = predictor_verdicts.study_in_words(many)
-    assert "excludes 1 of 2 properties as predictors: flip error." in said
-    assert "Over 10 latent spaces, iFD comes nearest, with a rank correlation of 1" in said
+    assert "iFD is better than chance and flip error is excluded." in said
+    assert said.startswith("In study `toy`, with 10 latent spaces, iFD is better")
+    assert "iFD comes nearest to the order, with a rank correlation (Spearman's ρ) of 1.00; in" in said
+    assert "For comparison" not in said  # all have the same loss of the decoder
+    worse = dataclasses.replace(many, generation=_of_decoders(generation))
+    said = predictor_verdicts.study_in_words(worse)
+    assert said.endswith(
+        "For comparison: the KID of reconstructions, which no transformer can change, has ρ 1.00 with that of samples. "
+        "With *G*, which leaves the decoder out, iFD has ρ −1.00."
+    )
+
+
+def _of_decoders(generation: pandas.DataFrame) -> pandas.DataFrame:
+    """Rows whose distances to images rise from one autoencoder to the next with the decoder's loss, and G with them."""
+    place = generation["ae"].map({name: float(number) for number, name in enumerate(NAMES)})
+    return generation.assign(kid=1 + place, floor_kid=place / 10, gaussian_kid=10.0, reconstruction_kid=1 / (1 + place))

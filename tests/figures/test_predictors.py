@@ -23,7 +23,7 @@ def test_predictors() -> None:
     assert set(shown.rows["metric"]) == {"ifd", "probe_accuracy"} and len(shown.rows) == 2 * len(BASE)
     assert shown.rows["distance"].tolist() == pytest.approx([0.4 * BASE[ae] for ae in shown.rows["ae"]])
     titles = [note.text for note in shown.figure.layout.annotations]
-    assert titles == ["iFD ↓<br>τ 1.00", "probe accuracy ↑<br>τ −1.00"]
+    assert titles == ["iFD ↓<br>ρ 1.00", "probe accuracy ↑<br>ρ −1.00"]
     assert shown.words.notes.startswith("With 4 points and 2 properties tried, an order may agree by chance.")
     assert "Bars are one standard error, and may be shorter than the mark; iFD has none." in shown.words.notes
     bare = dataclasses.replace(rows, latents=latents.assign(standard_error=math.nan))
@@ -39,7 +39,7 @@ def test_predictors() -> None:
         ({"ifd": 1.0, "probe_accuracy": 0.67}, "iFD has the order of the distances"),
         (
             {"flip_error": 0.67, "probe_accuracy": 0.67},
-            "Flip error and probe accuracy come nearest to the order of the distances (τ 0.67)",
+            "Flip error and probe accuracy come nearest to the order of the distances (ρ 0.67)",
         ),
         (
             dict.fromkeys(("ifd", "flip_error", "shift_error"), 1.0),
@@ -53,12 +53,12 @@ def test_predictors() -> None:
         ),
         (
             {"probe_accuracy": 0.33, "effective_dimension": -0.67, "ifd": math.nan},
-            "Probe accuracy comes nearest to the order of the distances (τ 0.33); "
-            "effective dimension comes nearest to the reverse order (τ −0.67)",
+            "Probe accuracy comes nearest to the order of the distances (ρ 0.33); "
+            "effective dimension comes nearest to the reverse order (ρ −0.67)",
         ),
         (
             {"probe_accuracy": 0.67, "effective_dimension": -0.33},
-            "Probe accuracy comes nearest to the order of the distances (τ 0.67)",
+            "Probe accuracy comes nearest to the order of the distances (ρ 0.67)",
         ),
         ({"ifd": math.nan}, "Properties of the latent space against the best distance"),
         ({}, "Properties of the latent space against the best distance"),
@@ -79,6 +79,6 @@ def test_what_is_expected_of_each_property_is_said() -> None:
 
 
 def test_long_titles_of_panels_break() -> None:
-    assert _in_lines("iFD, great circles ↓") == "iFD, great circles ↓"
+    assert _in_lines("iFD great circles ↓") == "iFD great circles ↓"
     assert _in_lines("high-frequency energy ↓") == "high-frequency<br>energy\N{NO-BREAK SPACE}↓"
     assert all(len(line) <= 21 for name in DIAGNOSTICS.values() for line in _in_lines(name).split("<br>"))

@@ -6,7 +6,7 @@ import dataclasses
 
 import pandas
 import pytest
-from figure_rows import diverged, generation_rows, published_rows, study, two_networks, with_choice
+from figure_rows import diverged, generation_rows, published_rows, study, two_networks, with_choice, with_seeds
 
 from lrcore.errors import LrcoreError
 from lrcore.figures import prose
@@ -71,10 +71,25 @@ def test_redundancy_is_held_against_the_best_shifts() -> None:
     filled = dataclasses.replace(moved, latents=own.assign(metric="effective_dimension", index=-1, value=values))
     said = prose.redundancy(filled)
     assert "is 0.90 for SD, 0.80 for FLUX.1, 0.20 for FLUX.2, 0.10 for RAE" in said
-    assert "rank correlation of 0.82 with redundancy over the 4 autoencoders whose best is known" in said
+    assert (
+        "rank correlation (Kendall's τ) of 0.82 with redundancy, the inverse, over the 4 autoencoders "
+        "whose best is known" in said
+    )
     assert prose.redundancy(dataclasses.replace(filled, latents=own.head(0))) == ""
     few = filled.generation[~(filled.generation["ae"].isin(("sd", "rae")) & (filled.generation["trainshift"] == 1.78))]
     assert prose.redundancy(dataclasses.replace(filled, generation=few)) == ""  # of two alone all shifts were tried
+
+
+def test_repa_is_held_against_the_noise() -> None:
+    rows, published = generation_rows(), published_rows()
+    assert prose.repa_in_words({"toy": study(rows)}, published) == (
+        "In study `toy` it changes the FD by −20 % (FLUX.1) to −20 % (SD); the noise of the seed is not known."
+    )
+    assert prose.repa_in_words({"toy": study(rows[rows["repa"] == "none"])}, published) == ""
+    quiet = study(with_seeds(0.001))
+    assert prose.repa_in_words({"toy": quiet}, published).endswith("; all 4 changes exceed the noise of the seed.")
+    loud = study(with_seeds(0.5))
+    assert prose.repa_in_words({"toy": loud}, published).endswith("; none of 4 changes exceed the noise of the seed.")
 
 
 def test_what_was_learned_without_outside_features() -> None:

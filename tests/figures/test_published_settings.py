@@ -11,7 +11,7 @@ from figure_rows import atlas_rows, generation_rows, published_rows, study
 
 from lrcore.errors import LrcoreError
 from lrcore.figures.agreement import judged
-from lrcore.figures.published_settings import best_table, observations, slips
+from lrcore.figures.published_settings import best_table, observations, repa_in_words, slips
 from lrcore.results.claim_parts import Claim
 
 ATLAS, PUBLISHED = atlas_rows(), published_rows()
@@ -42,6 +42,14 @@ def test_table() -> None:
         best_table(ATLAS.head(0))
 
 
+def test_what_repa_changes() -> None:
+    assert repa_in_words(ATLAS) == (
+        "REPA changes the published lowest gFID: SD −38 %, FLUX.1 −26 %, FLUX.2 −18 %, RAE −11 % "
+        "([Table](#tbl-published-best))."
+    )
+    assert repa_in_words(ATLAS[~ATLAS["generator"].str.endswith("+ REPA")]) == ""
+
+
 def test_what_is_observed() -> None:
     found = said()
     assert found["Training density"] == (
@@ -50,14 +58,14 @@ def test_what_is_observed() -> None:
     )
     grows = found["Train shift by channels"]
     assert "1.78 or 1.00 for FLUX.1 (64 channels), 4.63 for FLUX.2" in grows
-    assert "Published: so in all 8 rows." in found["Sample shift against train shift"]
+    assert "Published: the first is at least the second in all 8 rows." in found["Sample shift against train shift"]
     lowered = found["Train shift with REPA"]
     assert "lower for FLUX.1 (1.78 to 1.00), the same for SD, FLUX.2 and RAE." in lowered
     early = found["Early in training"]
     assert "the best train shift of SD after 200k steps is 1.78, at all other steps 1.00" in early
     assert "in study `toy` a best shift moves between steps in none of 16 cases" in early
     once = said(generation_rows().query("step == 200"))
-    assert "looks at one step so far" in once["Early in training"]
+    assert "looks at one step" in once["Early in training"]
 
 
 def test_verdicts_are_those_of_the_page_on_agreement() -> None:
@@ -80,7 +88,7 @@ def test_rows_that_say_otherwise_change_the_words() -> None:
     """Nothing is written down that the rows do not hold."""
     found = said(atlas=ATLAS.assign(density="ts", trainshift=9.0, sampleshift=1.0))
     assert found["Training density"].startswith("Published: `ts` in 8 of 8 rows.")
-    assert "so in none of 8 rows" in found["Sample shift against train shift"]
+    assert "at least the second in none of 8 rows" in found["Sample shift against train shift"]
     assert "the same for SD, FLUX.1, FLUX.2 and RAE" in found["Train shift with REPA"]
 
 

@@ -101,7 +101,10 @@ def test_titles_say_who_leads_and_who_is_on_the_front() -> None:
     say = share_tradeoff.finding
     assert say(points(sd=(0.5, 0.3, nan), rae=(0.2, 0.4, nan)), lpips) == "SD is learned best and is the most faithful"
     three = points(sd=(0.5, 0.3, nan), rae=(0.9, 0.4, nan), flux2=(0.1, 0.1, nan))
-    assert say(three, lpips) == "RAE is learned best, FLUX.2 is the most faithful; SD lies between them on the front"
+    assert (
+        say(three, lpips)
+        == "RAE is learned best, FLUX.2 is the most faithful; SD lies between them on the Pareto front"
+    )
     behind = points(sd=(0.5, 0.5, nan), rae=(0.9, 0.4, nan), flux2=(0.1, 0.1, nan))
     assert behind["front"].tolist() == [False, True, True]
     assert say(behind, lpips) == "RAE is learned best, FLUX.2 is the most faithful"

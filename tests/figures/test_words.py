@@ -31,6 +31,18 @@ def test_leaders(noise: float, errors: dict[str, float], highest: bool, found: l
     assert words.leaders(DISTANCES, noise, errors, highest) == found
 
 
+def test_leaders_of_few_trainings_are_told_by_welch() -> None:
+    values, errors = {"sd": 0.5, "rae": 0.6}, {"sd": 0.03, "rae": 0.03}  # 2.36 standard errors of the difference apart
+    assert words.leaders(values, errors=errors, highest=True) == ["rae"]
+    # the 97.5th percentile of Student's distribution is 2.78 with 4 degrees of freedom, 2.02 with 40
+    assert words.leaders(values, errors=errors, highest=True, freedom={"sd": 2, "rae": 2}) == ["sd", "rae"]
+    assert words.leaders(values, errors=errors, highest=True, freedom={"sd": 20, "rae": 20}) == ["rae"]
+    # all of the variance is of one, so its degrees of freedom alone count: 4.30 with 2
+    uneven = {"sd": 0.03, "rae": 1e-9}
+    assert words.leaders(values, errors=uneven, highest=True, freedom={"sd": 2, "rae": 200}) == ["sd", "rae"]
+    assert words.leaders({"sd": 0.5, "rae": 0.64}, errors=uneven, highest=True, freedom={"sd": 2, "rae": 2}) == ["rae"]
+
+
 def test_leaders_of_ties_of_one_and_of_none() -> None:
     assert words.leaders({"sd": 1.0, "rae": 1.0}) == ["sd", "rae"]
     assert words.leaders({"sd": 1.0}) == ["sd"]

@@ -131,12 +131,12 @@ def test_best_density() -> None:
     assert claims.best_density(given(scaled(0.66, trainp="ts", ae="sd"))).verdict == "within noise"
     lacking = claims.best_density(given(without(trainp="ts", ae="sd")))
     assert lacking.verdict == "incomplete" and lacking.here == (
-        "ts is behind in all 6 comparisons, by +50 %; not known so far of SD"
+        "ts is behind in all 6 comparisons, by +50 %; not known of SD"
     )
     untried = claims.best_density(given(without(trainp="ts")))
     assert untried.verdict == "no rows yet" and untried.here.startswith("ts, and ln or pln, were not tried")
     alone = claims.best_density(given(generation_rows().query("trainp == 'ln'")))
-    assert alone.verdict == "no rows yet" and alone.here == "only the density ln was tried so far"
+    assert alone.verdict == "no rows yet" and alone.here == "only the density ln was tried"
 
 
 def test_the_density_is_compared_at_settings_that_all_densities_have() -> None:
@@ -166,7 +166,7 @@ def test_the_best_of_fewer_values_than_others_were_tried_with_is_not_called_the_
     further = further[further["ae"] != "rae"]
     found = claims.train_shift_grows(given(pandas.concat([rows, further])))
     assert found.verdict == "incomplete" and "for RAE" not in found.here
-    assert "1.78 for FLUX.2" in found.here and found.here.endswith("; not known so far of RAE")
+    assert "1.78 for FLUX.2" in found.here and found.here.endswith("; not known of RAE")
 
 
 def test_predicted_shifts() -> None:
