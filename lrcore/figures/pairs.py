@@ -104,6 +104,26 @@ def sheets_shown(shown: Sequence[Sheet], study: str, prefix: str = "") -> Markup
     return Markup(f'<div class="lrcore-pairs">{drawn}</div>')
 
 
+def each_latent_space(shown: Sequence[Sheet], study: str, prefix: str = "") -> Markup:
+    """Pictures of `sheets` without REPA, one for each autoencoder, side by side; `prefix` is as in `zoomed_crops`.
+
+    Raises:
+        LrcoreError: none is without REPA.
+    """
+    plain = [sheet for sheet in shown if sheet.said["repa"] == NO_REPA]
+    if not plain:
+        raise LrcoreError("no rows: no picture of samples without REPA")
+    link = f"{prefix}imgs/{quote(study)}/samples"
+    steps = " or ".join(f"{step:,}" for step in sorted({int(sheet.said["step"]) for sheet in plain}))
+    about = titled(
+        f"Samples in each latent space after {steps} steps",
+        "At the best of all an autoencoder's own settings, without REPA. The first of one seed, none left out.",
+    )
+    drawn = "".join(f"<div>{_image(sheet, link)}<p>{html.escape(_name(sheet))}</p></div>" for sheet in plain)
+    rows = pandas.DataFrame([{"file": sheet.path.name, **sheet.said} for sheet in plain])
+    return Markup(f'{about}<div class="lrcore-samples">{drawn}</div>{csv_link(rows, f"{study}-samples")}')
+
+
 def _pairs_of(folder: Path, ae: str) -> list[tuple[Sheet, Sheet]]:
     """The picture without REPA beside each with it: one for each encoder that the study aligns features to."""
     without = _sheet(folder / f"{ae}-{NO_REPA}.png")
@@ -156,11 +176,14 @@ def _pair(without: Sheet, repa: Sheet, link: str) -> str:
 
 
 def _picture(sheet: Sheet, link: str) -> str:
-    label = naming.repa_label(sheet.said["repa"])
+    return f"<div>{_image(sheet, link)} {naming.repa_label(sheet.said['repa'])}</div>"
+
+
+def _image(sheet: Sheet, link: str) -> str:
+    said = f"Samples in the latent space of {_name(sheet)} {naming.repa_label(sheet.said['repa'])}"
     return (
-        f'<div><img src="{html.escape(f"{link}/{quote(sheet.path.name)}")}" width="{sheet.width}" '
-        f'height="{sheet.height}" alt="{html.escape(f"Samples in the latent space of {_name(sheet)} {label}")}"> '
-        f"{label}</div>"
+        f'<img src="{html.escape(f"{link}/{quote(sheet.path.name)}")}" width="{sheet.width}" '
+        f'height="{sheet.height}" alt="{html.escape(said)}">'
     )
 
 

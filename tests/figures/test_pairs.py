@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 
 from lrcore.datasets.images import save_png
 from lrcore.errors import LrcoreError
-from lrcore.figures.pairs import repa_pairs, shown_aes
+from lrcore.figures.pairs import each_latent_space, repa_pairs, sheets, shown_aes
 
 SAID = {
     "trainp": "pln", "trainshift": "2.95", "sampleshift": "6.93", "step": "1500", "train_seed": "0", "sample_seed": "3",
@@ -58,6 +58,20 @@ def test_without_comes_before_with_and_the_setting_is_said(imgs: Path) -> None:
     assert image["alt"] == "Samples in the latent space of RAE with REPA"
     assert (image["width"], image["height"]) == ("32", "8")  # the page keeps its place
     assert [option.text for option in soup.select("select option")] == ["SD", "RAE"]
+
+
+def test_every_latent_space_shows_its_samples_without_repa(imgs: Path) -> None:
+    write(imgs, "flux1", "dinov2b")
+    shown = each_latent_space(sheets(imgs, "toy", ["rae", "flux1", "sd"]), "toy", prefix="../").markup
+    soup = BeautifulSoup(shown, "html.parser")
+    assert [part.p.text for part in soup.select(".lrcore-samples div")] == ["SD", "RAE"]
+    assert [image["src"] for image in soup.select("img")] == [
+        "../imgs/toy/samples/sd-none.png",
+        "../imgs/toy/samples/rae-none.png",
+    ]
+    assert soup.select_one(".lrcore-title").text == "Samples in each latent space after 1,500 steps"
+    with pytest.raises(LrcoreError, match="no picture of samples without REPA"):
+        each_latent_space(sheets(imgs, "toy", ["flux1"]), "toy")
 
 
 def test_rows_say_what_every_picture_says(imgs: Path) -> None:

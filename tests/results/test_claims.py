@@ -224,6 +224,17 @@ def test_interpolation_orders() -> None:
     assert claims.interpolation_orders(given(sd=1, rae=2)).verdict == "incomplete"
 
 
+def test_the_protocol_of_its_authors_decides_on_interpolation() -> None:
+    lines = given()
+    circles = lines.latents[lines.latents["metric"] == "ifd"].assign(metric="ifd_great_circle")
+    reversed_ = circles.assign(value=-circles["value"])
+    both = dataclasses.replace(lines, latents=pandas.concat([lines.latents, reversed_]))
+    found = claims.interpolation_orders(both)
+    assert found.verdict == "does not hold" and "iFD on great circles FLUX.1" in found.here
+    few = dataclasses.replace(lines, latents=pandas.concat([lines.latents, reversed_[reversed_["ae"] != "sd"]]))
+    assert claims.interpolation_orders(few).verdict == "holds"  # by straight lines, of which there are more
+
+
 def test_where_no_noise_was_measured_the_sign_says_which_way_it_points() -> None:
     nearly = scaled(1.2499, repa="efficientnet_lite0")
     assert claims.repa_helps(given(nearly, noise=math.nan)).verdict == "points the same way"
