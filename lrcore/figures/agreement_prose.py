@@ -31,10 +31,11 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         of_study = [claim for claim in claims if not claim.hypothesis]
         count = {verdict: sum(claim.verdict == verdict for claim in of_study) for verdict in verdicts.VERDICTS}
         counts = words.joined([f"{number} {_verb(verdict, number)}" for verdict, number in count.items() if number])
-        study = studies[name]
+        study, guesses = studies[name], len(claims) - len(of_study)
+        apart = f" ({guesses} {'hypothesis' if guesses == 1 else 'hypotheses'} not counted)" if guesses else ""
         done = f" (partial: {study.partial})" if study.partial else ""
         bullets.append(
-            f"- Study {code(name)}{done}: of {len(of_study)} findings, {counts}. {_decided(of_study)}"
+            f"- Study {code(name)}{done}: of {len(of_study)} findings{apart}, {counts}. {_decided(of_study)}"
             f"{_compared(study)} {noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
         )
     return "\n".join(bullets)

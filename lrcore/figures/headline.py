@@ -13,10 +13,12 @@ import pandas
 from lrcore.figures import atlas_forest, atlas_prose, atlas_scatter, atlas_swaps
 from lrcore.figures.atlas import Work, each, quantity_label
 from lrcore.figures.embed import Embedded, Markup
+from lrcore.figures.literature import STUDIES
 from lrcore.figures.site_figure import Words
 from lrcore.records.atlas_sources import Group
 from lrcore.results import correlations, naming, published_wording
 from lrcore.results.numbers import aligned
+from lrcore.results.published import FOLLOWED
 
 NOTES = (
     "Colour shows the family of an autoencoder, size how many numbers one of its latents holds (hollow: not stated). "
@@ -116,5 +118,6 @@ def _timesteps(published: pandas.DataFrame) -> str:
     return (
         "**Tune timesteps before you compare.** Within one latent space, the worst timestep shift in training makes "
         "the gFID (the distance between generated and real images) "
-        f"{published_wording.published_spread(published, 'trainshift')} higher than the best shift does."
+        f"{published_wording.published_spread(published, 'trainshift')} higher than the best shift does, in the "
+        f"{STUDIES[FOLLOWED]}."
     )

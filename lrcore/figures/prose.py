@@ -41,11 +41,17 @@ def protocol(generation: pandas.DataFrame) -> str:
         f"Each evaluation draws {shown(float(row['n_samples']))} samples (labels: {escaped(row['label_rule'])}; seed "
         f"{row['sample_seed']}) with {row['sampling_steps']} steps of the sampler {escaped(row['sampler'])} at "
         f"guidance {row['guidance']:g}, and compares them with {shown(float(row['n_reference']))} images of "
-        f"{code(row['reference'])}. The distance that decides is **{escaped(findings.label(generation))}**."
+        f"{_of_images(str(row['reference']))}. The distance that decides is **{escaped(findings.label(generation))}**."
     )
     if findings.label(generation) != "FID":
         text += " It is not FID, and must not be compared with any published FID."
     return text + _half_precision(generation)
+
+
+def _of_images(reference: str) -> str:
+    """The statistics that samples are compared with, and the images among which precision and recall look."""
+    statistics, _, images = reference.partition("; images ")
+    return code(statistics) + (f" (for precision and recall: {code(images)})" if images else "")
 
 
 def _half_precision(generation: pandas.DataFrame) -> str:

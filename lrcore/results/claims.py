@@ -256,8 +256,11 @@ def interpolation_orders(given: Evidence) -> Claim:
 
 
 _INTERPOLATED = {
-    "ifid_great_circle": "iFID on great circles", "ifd_great_circle": "iFD on great circles", "ifid": "iFID", "ifd": "iFD",
-}  # fmt: skip
+    "ifid_great_circle": "iFID on great circles",
+    "ifd_great_circle": "iFD on great circles",
+    "ifid": "iFID",
+    "ifd": "iFD",
+}
 """What the interpolated distances are called, those by the protocol of their authors first."""
 
 
