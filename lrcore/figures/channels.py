@@ -25,6 +25,7 @@ _GREY = "rgb(128,128,128)"
 _SIZE = 11
 _ASIDE = 0.065
 """Latent spaces of the same channels stand so far apart, in decimal logarithms of channels, that marks stay apart."""
+_CORNERS = ("top right", "top left", "bottom right", "bottom left")
 _PARTS = 16
 """Of a line, that names keep off."""
 _NAMED_AT_RIGHT = 0.17
@@ -172,16 +173,20 @@ def _name(figure: go.Figure, rows: pandas.DataFrame) -> None:
     ]
     # a name is beside its own mark alone, and on no line
     around = [Name(one.x, one.y, one.lines, _SIZE + 6) for one in names]
+    linear = set(channels.linear(rows)["ae"])
     # short names first, which fit where long ones do not
     order = sorted(range(len(names)), key=lambda one: len(names[one].lines[0]))
-    chosen = roomy([names[one] for one in order], [*around, *bars, *_along_lines(figure, at)])
-    linear = set(channels.linear(rows)["ae"])
-    # at a corner of one of several marks side by side, a name may seem to be another's
-    placed = [
-        (names[one], place)
-        for one, place in zip(order, chosen, strict=True)
-        if place and (each[one]["ae"] in linear or place.startswith("middle") or place.endswith("center"))
-    ]
+    taken = [*around, *bars, *_along_lines(figure, at)]
+    while True:
+        chosen = roomy([names[one] for one in order], taken)
+        # at a corner of one of several marks side by side, a name may seem to be another's: others have its room
+        astray = {
+            one for one, place in zip(order, chosen, strict=True) if place in _CORNERS and each[one]["ae"] not in linear
+        }
+        if not astray:
+            break
+        order = [one for one in order if one not in astray]
+    placed = [(names[one], place) for one, place in zip(order, chosen, strict=True) if place]
     name_points(figure, [name for name, _ in placed], [place for _, place in placed], **style.ON_PAGE)
     said = {name.lines[0] for name, _ in placed}
     figure.for_each_trace(lambda trace: trace.update(showlegend=False) if trace.name in said else None)
