@@ -97,8 +97,11 @@ def _by_distance(name: str, study: StudyRows, rows: pandas.DataFrame) -> str:
     said += [_with_numbers(rows, one, measure, label) for one in channels.alignments(rows)]
     said += [seed_in_words(rows, measure, words.bare(label)), _unlike(rows, measure, label)]
     said.append(words.seed_noise(measure.noise))
-    text = escaped(" ".join(filter(None, said)))
-    return f"In study {code(name)} {answered} {text}" if answered else f"Study {code(name)}: {text}"
+    return (
+        f"In study {code(name)} {answered}\n\n{_bullets(said)}"
+        if answered
+        else f"Study {code(name)}:\n\n{_bullets(said)}"
+    )
 
 
 def _by_share(name: str, study: StudyRows, rows: pandas.DataFrame) -> str:
@@ -110,8 +113,11 @@ def _by_share(name: str, study: StudyRows, rows: pandas.DataFrame) -> str:
     said.append(_costs_of_few(rows, told, Measure("distance", study.noise_of_best)))
     said += [_with_numbers(told, one, measure, "G") for one in channels.alignments(told)]
     said.append(seed_in_words(told, measure, "G"))
-    text = escaped(" ".join(filter(None, said)))
-    return f"By [$G$](#sec-apart), which takes out what the decoder loses, in study {code(name)}: {text}"
+    return f"By [$G$](#sec-apart), which takes out what the decoder loses, in study {code(name)}:\n\n{_bullets(said)}"
+
+
+def _bullets(said: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(text)}" for text in said if text)
 
 
 def _of_channels(rows: pandas.DataFrame, measure: Measure, name: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas
 
 from lrcore.figures.literature import STUDIES
-from lrcore.results import findings, naming, verdicts
+from lrcore.results import findings, naming, verdicts, welch
 from lrcore.results.numbers import shown
 from lrcore.results.published import FOLLOWED
 from lrcore.results.wording import NETWORKS, labels
@@ -33,8 +33,8 @@ def leaders(
 
     Not told apart are values whose relative difference is at most `noise` (NaN: not known) or that differ by at most
     two standard errors of their difference, of `errors` (those that are NaN or missing: not known). Where these have
-    so few degrees of `freedom` that two are too few, Welch's test at 5 % takes their place (Welch 1947, "The
-    generalization of Student's problem when several different population variances are involved"). NaN has no place.
+    so few degrees of `freedom` that two are too few, Welch's interval takes their place (`results.welch`). NaN has no
+    place.
     """
     known = {ae: value for ae, value in values.items() if math.isfinite(value)}
     if not known:
@@ -55,13 +55,9 @@ def leaders(
 
 def _reach(errors: Mapping[str, float], freedom: Mapping[str, int]) -> float:
     """How far two values of these standard errors have to differ: by two of their difference, or by Welch's test."""
-    variance = sum(error**2 for error in errors.values())
-    if not variance or not errors.keys() <= freedom.keys():
-        return 2 * math.sqrt(variance)
-    from scipy.special import stdtrit  # it takes a while, which whoever has no such errors need not wait for
-
-    welch = variance**2 / sum(error**4 / freedom[ae] for ae, error in errors.items())
-    return float(stdtrit(welch, 0.975)) * math.sqrt(variance)
+    if errors and errors.keys() <= freedom.keys():
+        return welch.reach((error, freedom[ae]) for ae, error in errors.items())
+    return 2 * math.sqrt(sum(error**2 for error in errors.values()))
 
 
 def above_zero(distances: Mapping[str, float]) -> dict[str, float]:

@@ -4,9 +4,8 @@
     best_channels(rows, Measure("distance", study.noise_of_best))
 
 A difference counts where it is clear: a distance where it exceeds the noise of the study (`StudyRows.noise_of_best`),
-G where Welch's interval of the difference leaves out 0 (Welch 1947, "The generalization of 'Student's' problem when
-several different population variances are involved"). Both know the seed of the transformer alone. What alignment does
-must also exceed what another training of the autoencoder does, where there is one.
+G where Welch's interval of the difference leaves out 0 (`results.welch`). Both know the seed of the transformer alone.
+What alignment does must also exceed what another training of the autoencoder does, where there is one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 
 import pandas
 
-from lrcore.results import findings, learnability, naming, verdicts
+from lrcore.results import findings, learnability, naming, verdicts, welch
 from lrcore.results.controlled import ALIGNMENTS, LINEAR, Alignment
 from lrcore.results.study_rows import StudyRows
 from lrcore.spec.study import NO_REPA
@@ -108,17 +107,8 @@ class Measure:
 
 
 def reach(first: pandas.Series, second: pandas.Series) -> float:
-    """Half of Welch's interval of `learnability.CONFIDENCE` for the difference of two G; infinite of one training."""
-    from scipy.special import stdtrit  # as in `learnability`
-
-    parts = [(float(row["deviation"]) ** 2 / row["trainings"], row["trainings"] - 1) for row in (first, second)]
-    variance = sum(part for part, _ in parts)
-    if math.isnan(variance):
-        return math.inf
-    if not variance:
-        return 0.0
-    freedom = variance**2 / sum(part**2 / own for part, own in parts)
-    return float(stdtrit(freedom, (1 + learnability.CONFIDENCE) / 2)) * math.sqrt(variance)
+    """Half of Welch's interval for the difference of two G (`welch.reach`); infinite of one training."""
+    return welch.reach((row["deviation"] / row["trainings"] ** 0.5, row["trainings"] - 1) for row in (first, second))
 
 
 def best_channels(rows: pandas.DataFrame, measure: Measure) -> list[int]:
