@@ -65,7 +65,7 @@ def repa_in_words(atlas: pandas.DataFrame) -> str:
         return ""
     changes = findings.relative_change(wide["with"], wide[NO_REPA]).sort_values()
     each = ", ".join(f"{naming.ae_style(str(ae)).label} {numbers.percent(change)}" for ae, change in changes.items())
-    return f"REPA changes the published lowest gFID: {each} ([Table](#tbl-published-best))."
+    return f"REPA changes the published lowest gFID: {each} (@tbl-published-best)."
 
 
 def observations(
