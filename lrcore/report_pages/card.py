@@ -96,13 +96,19 @@ def card(subject: Subject) -> SiteTable:
 
 
 def unmeasured(subject: Subject) -> list[str]:
-    """Metrics of the card that other rows of lrcore have and those of the report's autoencoders lack."""
+    """Metrics of the card that other rows of lrcore have and those of the report's autoencoders lack.
+
+    Images of a single class have no linear probe: nothing measures it.
+    """
     rows = subject.study.latents
     rows = rows[rows["ae"].isin(subject.own)]
     there = set(rows["metric"])
     pairs = {"viv": "VIV", "neighbour_consistency_10": "LNC", "spectral_energy_50": "SEC"}
     pairs |= {"gaussian_loss": "the loss of a linear denoiser", "effective_dimension": "the effective dimension"}
     pairs |= {"probe_accuracy": "the linear probe", "spectrum_power": "the spectrum"}
+    within = rows.loc[rows["metric"] == "within_class_variance", "value"]
+    if len(within) and within.isna().all():
+        there.add("probe_accuracy")
     return [name for metric, name in pairs.items() if metric not in there]
 
 

@@ -44,8 +44,7 @@ def test_table() -> None:
 
 def test_what_repa_changes() -> None:
     assert repa_in_words(ATLAS) == (
-        "REPA changes the published lowest gFID: SD −38 %, FLUX.1 −26 %, FLUX.2 −18 %, RAE −11 % "
-        "(@tbl-published-best)."
+        "REPA changes the published lowest gFID: SD −38 %, FLUX.1 −26 %, FLUX.2 −18 %, RAE −11 % (@tbl-published-best)."
     )
     assert repa_in_words(ATLAS[~ATLAS["generator"].str.endswith("+ REPA")]) == ""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import report_rows
 from foreign_text import FOREIGN
@@ -17,7 +19,7 @@ from foreign_text import FOREIGN
 from lrcore.errors import LrcoreError
 from lrcore.records.planned import Planned, write_planned
 from lrcore.records.writing import write_generation, write_reconstruction
-from lrcore.report_pages import advice
+from lrcore.report_pages import advice, card
 from lrcore.report_pages import page as pages
 from lrcore.report_pages.caveats import caveats
 from lrcore.report_pages.page import page
@@ -365,3 +367,14 @@ def test_trainings_that_are_no_better_than_noise_advise_nothing(tmp_path: Path) 
     noisy = dataclasses.replace(subject.study, anchors=subject.study.anchors.assign(fid=0.0, kid=0.0))
     told = str(advice.timesteps(dataclasses.replace(subject, study=noisy)))
     assert "Nothing yet: its best is not clearly better" in told and "Why this density" not in told
+
+
+def test_images_of_one_class_wait_for_no_linear_probe(whole: Path) -> None:
+    subject = subject_of(whole)
+    rows = subject.study.latents[subject.study.latents["metric"] != "probe_accuracy"]
+    for value, lacking in ((0.5, True), (math.nan, False)):
+        within = rows[rows["ae"] == "flux2"].head(1).assign(metric="within_class_variance", value=value)
+        rest = rows[rows["metric"] != "within_class_variance"]
+        study = dataclasses.replace(subject.study, latents=pandas.concat([rest, within]))
+        found = card.unmeasured(dataclasses.replace(subject, study=study))
+        assert ("the linear probe" in found) == lacking
