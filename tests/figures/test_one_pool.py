@@ -24,7 +24,7 @@ from lrcore.figures import (
 )  # fmt: skip
 from lrcore.figures.embed import Embedded
 from lrcore.figures.learnability import apart_from_decoder, learned_in_words
-from lrcore.results import claims, evidence, findings, learnability, tuning_claims
+from lrcore.results import claims, evidence, findings, learnability, order_claims, tuning_claims
 from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import compared_at
 
@@ -59,7 +59,7 @@ def test_every_figure_table_verdict_and_sentence_has_one_best() -> None:
     assert given.distances(BASE) == given.distances(SHARED) == pytest.approx(SHARED)
     assert given.distances(["sd", "rae"]) == pytest.approx({ae: SHARED[ae] for ae in ("sd", "rae")})
     change = "−75 %"  # 6 against 24; by its own best RAE is at 2.5
-    assert f"FID {change}" in claims.rae_against_sd(given).here
+    assert f"FID {change}" in order_claims.rae_against_sd(given).here
     title = tradeoff.study_tradeoff(rows.compared, rows.reconstruction).figure.data[-1].text[0]
     assert f"FID {change}" in title
     pairs = agreement.pairs(rows, PUBLISHED).rows.set_index(["first", "second"])["ahead"]

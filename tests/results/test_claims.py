@@ -19,7 +19,7 @@ from figure_rows import (
 )
 
 from lrcore.errors import LrcoreError
-from lrcore.results import claims, evidence, verdicts
+from lrcore.results import claims, evidence, order_claims, verdicts
 from lrcore.results.claim_parts import Claim
 from lrcore.results.evidence import Evidence
 
@@ -74,24 +74,30 @@ def test_nothing_holds_of_a_study_that_has_hardly_begun() -> None:
 
 
 def test_order_of_learnability() -> None:
-    found = claims.order_of_learnability(given())
+    found = order_claims.order_of_learnability(given())
     assert found.claim == "The order from the most to the least learnable is RAE, FLUX.2, SD, FLUX.1."
     assert found.verdict == "holds" and "rank correlation 1.00 over 4 autoencoders (24 orders" in found.here
     assert found.published == "gFID RAE 3.10, FLUX.2 3.70, SD 7.73, FLUX.1 10.13"
-    assert claims.order_of_learnability(given(scaled(10, ae="rae"))).verdict == "does not hold"
+    assert order_claims.order_of_learnability(given(scaled(10, ae="rae"))).verdict == "does not hold"
     without = "; without FLUX.2, which is aligned with an encoder as RAE is made of one: "
     assert found.here.endswith(f"{without}holds")
-    worse = claims.order_of_learnability(given(scaled(10, ae="flux2")))
+    worse = order_claims.order_of_learnability(given(scaled(10, ae="flux2")))
     assert worse.verdict == "does not hold" and worse.here.endswith(f"{without}holds")
     # SD is 20 % before FLUX.1
-    assert claims.order_of_learnability(given(noise=0.3)).verdict == "within noise"
-    assert claims.order_of_learnability(given(noise=0.2)).verdict == "holds"
-    assert claims.order_of_learnability(given(generation_rows(aes=("sd", "flux1", "rae")))).verdict == "incomplete"
+    assert order_claims.order_of_learnability(given(noise=0.3)).verdict == "within noise"
+    assert order_claims.order_of_learnability(given(noise=0.2)).verdict == "holds"
+    assert (
+        order_claims.order_of_learnability(given(generation_rows(aes=("sd", "flux1", "rae")))).verdict == "incomplete"
+    )
 
 
 @pytest.mark.parametrize(
     ("claim", "ae"),
-    [(claims.flux2_against_sd, "flux2"), (claims.flux1_against_sd, "flux1"), (claims.rae_against_sd, "rae")],
+    [
+        (order_claims.flux2_against_sd, "flux2"),
+        (order_claims.flux1_against_sd, "flux1"),
+        (order_claims.rae_against_sd, "rae"),
+    ],
 )
 def test_against_sd(claim: Callable[[Evidence], Claim], ae: str) -> None:
     assert claim(given()).verdict == "holds"
@@ -108,19 +114,19 @@ def test_against_sd(claim: Callable[[Evidence], Claim], ae: str) -> None:
 
 
 def test_against_sd_gives_both_changes() -> None:
-    found = claims.flux2_against_sd(given())
+    found = order_claims.flux2_against_sd(given())
     assert found.published == "gFID −52 %, LPIPS −72 %"
     assert found.here == "FD (EfficientNet-Lite0) −50 %, LPIPS (VGG) −73 %"
     # where the kernel distance decides, the Fréchet distance of the same samples stands beside it
     rows = generation_rows()
     by_kid = given(rows.assign(score="kid", kid=rows["fid"] / 1000, fid=100.0))
-    assert "−50 %, Fréchet distance +0 %, LPIPS" in claims.flux2_against_sd(by_kid).here
+    assert "−50 %, Fréchet distance +0 %, LPIPS" in order_claims.flux2_against_sd(by_kid).here
 
 
 def test_fidelity_is_compared_with_the_error_over_images() -> None:
     evidence = given()
     unsure = evidence.reconstruction.assign(standard_error=0.2)
-    assert claims.flux2_against_sd(dataclasses.replace(evidence, reconstruction=unsure)).verdict == "within noise"
+    assert order_claims.flux2_against_sd(dataclasses.replace(evidence, reconstruction=unsure)).verdict == "within noise"
 
 
 def test_best_density() -> None:
@@ -216,12 +222,12 @@ def test_repa_helps() -> None:
 
 
 def test_interpolation_orders() -> None:
-    found = claims.interpolation_orders(given())
+    found = order_claims.interpolation_orders(given())
     assert found.verdict == "holds" and "iFD RAE 10.0, FLUX.2 20.0, SD 40.0, FLUX.1 50.0" in found.here
     assert found.published.startswith("rank correlation 1.00 over 3 autoencoders: iFID RAE 7.68")
-    assert claims.interpolation_orders(given(sd=1, flux1=2, flux2=3, rae=4)).verdict == "does not hold"
-    assert claims.interpolation_orders(given(noise=0.3)).verdict == "within noise"
-    assert claims.interpolation_orders(given(sd=1, rae=2)).verdict == "incomplete"
+    assert order_claims.interpolation_orders(given(sd=1, flux1=2, flux2=3, rae=4)).verdict == "does not hold"
+    assert order_claims.interpolation_orders(given(noise=0.3)).verdict == "within noise"
+    assert order_claims.interpolation_orders(given(sd=1, rae=2)).verdict == "incomplete"
 
 
 def test_the_protocol_of_its_authors_decides_on_interpolation() -> None:
@@ -229,10 +235,10 @@ def test_the_protocol_of_its_authors_decides_on_interpolation() -> None:
     circles = lines.latents[lines.latents["metric"] == "ifd"].assign(metric="ifd_great_circle")
     reversed_ = circles.assign(value=-circles["value"])
     both = dataclasses.replace(lines, latents=pandas.concat([lines.latents, reversed_]))
-    found = claims.interpolation_orders(both)
+    found = order_claims.interpolation_orders(both)
     assert found.verdict == "does not hold" and "iFD on great circles FLUX.1" in found.here
     few = dataclasses.replace(lines, latents=pandas.concat([lines.latents, reversed_[reversed_["ae"] != "sd"]]))
-    assert claims.interpolation_orders(few).verdict == "holds"  # by straight lines, of which there are more
+    assert order_claims.interpolation_orders(few).verdict == "holds"  # by straight lines, of which there are more
 
 
 def test_where_no_noise_was_measured_the_sign_says_which_way_it_points() -> None:
@@ -278,7 +284,7 @@ def test_what_was_measured_anew_decides() -> None:
     again = rows.confirmed.assign(fid=rows.confirmed["ae"].map(reverse) * (1 + 0.01 * rows.confirmed["train_seed"]))
     found = evidence.evidence(dataclasses.replace(rows, confirmed=again), published_rows())
     assert found.distances(["sd", "rae"]) == pytest.approx({"sd": 1.01 / 40, "rae": 1.01 / 10})
-    assert claims.order_of_learnability(found).verdict == "does not hold"
+    assert order_claims.order_of_learnability(found).verdict == "does not hold"
     # of 128 samples, and the grid has 64
     assert math.log1p(found.noise) == pytest.approx(2.306 * 0.01 / 1.01 * 2**0.5 * 2**0.5, rel=0.01)
     assert math.log1p(found.noise_of_best) == pytest.approx(2.306 * 0.01 / 1.01 * (2 / 3) ** 0.5, rel=0.01)
