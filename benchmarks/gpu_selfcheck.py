@@ -6,8 +6,10 @@
 Tolerances, against the slow path with the same weights and randomness: losses of 20 steps to 1e-5 (relative) in
 float32, to 1e-3 in bfloat16; of samples in float32, rounded to 8 bits, 99 % equal and 0.1 % apart by more than 1; in
 bfloat16 at most 1.5 times as far from float32 as the slow path. A CUDA graph is held against the step that it was
-captured from. Inception in half precision: the Frechet distance of 512 images to 2e-3 (relative) of that in float32. A
-part that fails, or cannot run, stays on the slow path; the others do not depend on it.
+captured from. Inception in half precision: the Frechet distance of 512 images to 2e-3 (relative) of that in float32.
+Compiled blocks: losses of 20 steps in bfloat16 to 1e-3, and a step that takes less time. A part that fails, or cannot
+run, stays on the slow path; the others do not depend on it. The second line says what the device reaches in a product
+and a copy, and what memory others hold: an H200 that reaches less than it should is shared, and its times say little.
 
 The last line foretells, from what was measured, how many minutes the grid of the study `cifar10` takes: its trainings x
 steps x the time of a step of one of a stack + its evaluations x (samples + features + scores). Decoding is not in it.
@@ -33,6 +35,7 @@ from lrcore.assets import cache
 from lrcore.datasets import cifar10
 from lrcore.fast.capabilities import (
     CHUNK_TOKENS,
+    COMPILED,
     JUDGE,
     SAMPLING,
     SAMPLING_GRAPH,
@@ -69,13 +72,16 @@ STACKS = (2, 3, 5, 15)
 STRETCH = 13
 """Minutes of a stretch of work whose trainings are foretold."""
 
+UNSHARED = {"H200": (600.0, 3.4)}
+"""TFLOP/s of a product in bfloat16 and TB/s of a copy, read and written, that a device reaches by itself."""
+
 CHUNKS = (CHUNK_TOKENS // 4, CHUNK_TOKENS, CHUNK_TOKENS * 4)
 
 
 @dataclass(frozen=True)
 class Size:
     """What is computed: the transformer, tokens a side, images of a batch and of the samples, sampling steps; images a
-    judge sees, and features that scores are made of, of so many samples and reference images."""
+    judge sees, features that scores are made of, of so many samples and reference images; and the side of a product."""
 
     model: str
     side: int
@@ -86,10 +92,11 @@ class Size:
     scored: int
     reference: int
     dim: int
+    product: int
 
 
-LARGE = Size(STACKED_MODEL, 8, 128, 256, 50, 512, 2500, 10_000, 2048)
-SMALL = Size("DiT-Nano", 2, 8, 6, 5, 8, 24, 32, 8)
+LARGE = Size(STACKED_MODEL, 8, 128, 256, 50, 512, 2500, 10_000, 2048, 8192)
+SMALL = Size("DiT-Nano", 2, 8, 6, 5, 8, 24, 32, 8, 256)
 
 
 @dataclass(frozen=True)
@@ -144,10 +151,10 @@ class Check:
             found.append(of_runs.detach())
         return torch.stack(found)
 
-    def fast_losses(self, precision: str, graphed: bool = False) -> Tensor:
+    def fast_losses(self, precision: str, graphed: bool = False, compiled: bool = False) -> Tensor:
         """The same by `StackSteps`."""
         log, found = LossLog(len(DENSITIES), device=self.device), []
-        steps = StackSteps(self.state(precision), DENSITIES, log, self.batch(0), graphed=graphed)
+        steps = StackSteps(self.state(precision), DENSITIES, log, self.batch(0), compiled, graphed)
         for step in self.timed_steps("fast", precision):
             batch = self.batch(step)
             drawn = self.randomness(batch, step)
@@ -157,11 +164,11 @@ class Check:
         steps.require_finite()
         return torch.stack(found)
 
-    def step_of_stack(self, runs: int, graphed: bool) -> float:
+    def step_of_stack(self, runs: int, graphed: bool, compiled: bool = False) -> float:
         """Milliseconds of a step of one of a stack of so many runs, in the number format of trainings on a GPU."""
         densities = [DENSITIES[number % len(DENSITIES)] for number in range(runs)]
         log, first = LossLog(runs, device=self.device), self.batch(0)
-        steps = StackSteps(self.state("bfloat16", runs), densities, log, first, graphed=graphed)
+        steps = StackSteps(self.state("bfloat16", runs), densities, log, first, compiled, graphed)
         drawn = self.randomness(first, 0)
         steps.advance(first, drawn)
         started = self.clock()
@@ -202,6 +209,23 @@ class Check:
         frechet.distance(found.moments)
         compared(found, reference)
         return self.clock() - started
+
+    def seconds(self, action: Callable[[], object], times: int = 10) -> float:
+        """Of one call, when it has been called before."""
+        action()
+        started = self.clock()
+        for _ in range(times):
+            action()
+        return (self.clock() - started) / times
+
+    def peak(self) -> dict[str, float]:
+        """Memory of a GPU that was held at most since the last call, in GB."""
+        if self.device.type != "cuda":
+            return {}
+        found = torch.cuda.max_memory_reserved(self.device) / 1e9
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return {"peak_gb": found}
 
     def timed_steps(self, way: str, precision: str) -> Iterator[int]:
         """The steps; tells how long one takes, those of the first half left out."""
@@ -332,6 +356,7 @@ def run(device: torch.device, size: Size) -> None:
     """Check all parts; on a GPU record which passed."""
     check, passed = Check(device, size), set()
     told({"phase": "device", **identity(device)})
+    told({"phase": "speed", **speed(check)})
     for part, measure in PARTS.items():
         if part in (SAMPLING_GRAPH, TRAINING_GRAPH) and device.type != "cuda":
             told({"phase": part, "passed": False, "error": "needs a GPU"})
@@ -342,27 +367,65 @@ def run(device: torch.device, size: Size) -> None:
             said: dict[str, Any] = {"passed": good, **found}
         except Exception as error:  # whatever it is, the others are still to be checked
             good, said = False, {"passed": False, "error": f"{type(error).__name__}: {error}"[:300]}
-        told({"phase": part, **said, "seconds": time.perf_counter() - started})
+        told({"phase": part, **said, "seconds": time.perf_counter() - started, **check.peak()})
         passed |= {part} if good else set()
     chunk = fastest_chunk(check, SAMPLING_GRAPH in passed) if SAMPLING in passed else CHUNK_TOKENS
     each = stacks(check, TRAINING_GRAPH in passed) if TRAINING in passed else {}
     best = min(each, key=lambda runs: each[runs]) if each else 1
-    if device.type == "cuda":  # before what is only told: a run that is cut off has left what it found
-        told({"phase": "record", "path": str(record(device, Capabilities(frozenset(passed), chunk, best)))})
-    if each and SAMPLING in passed and check.seen:
+    kept(device, Capabilities(frozenset(passed), chunk, best))  # a run that is cut off has left what it found
+    if each and (step := faster_compiled(check, TRAINING_GRAPH in passed, best, each[best])):
+        passed, each[best] = passed | {COMPILED}, step
+        kept(device, Capabilities(frozenset(passed), chunk, best))
+    samples = check.taken.get(("bfloat16", SAMPLING_GRAPH in passed, chunk))
+    if each and SAMPLING in passed and samples and check.seen:
         seconds = check.scores()
-        told({"phase": "scores", "seconds_an_evaluation": seconds})
-        samples = check.taken["bfloat16", SAMPLING_GRAPH in passed, chunk]
+        told({"phase": "scores", "seconds_an_evaluation": seconds, **check.peak()})
         told(prediction(check, each[best], samples, check.seen["half" if JUDGE in passed else "float32"], seconds))
+
+
+def kept(device: torch.device, found: Capabilities) -> None:
+    """Record what passed on a GPU."""
+    if device.type == "cuda":
+        told({"phase": "record", "path": str(record(device, found))})
 
 
 def stacks(check: Check, graphed: bool) -> dict[int, float]:
     """Milliseconds of a step of one run, by the number of runs of a stack."""
     found = {}
     for runs in STACKS:
-        found[runs] = check.step_of_stack(runs, graphed)
-        told({"phase": "stack", "runs": runs, "ms_a_run_step": found[runs]})
+        with may_fail({"phase": "stack", "runs": runs}) as said:
+            said["ms_a_run_step"] = found[runs] = check.step_of_stack(runs, graphed)
+            said |= check.peak()
     return found
+
+
+def faster_compiled(check: Check, graphed: bool, runs: int, plain: float) -> float:
+    """Milliseconds of a step of one of `runs` with compiled blocks; 0 where it is not faster than `plain`, or other."""
+    found = 0.0
+    started = time.perf_counter()
+    with may_fail({"phase": COMPILED, "runs": runs, "passed": False}) as said:
+        apart = relative(check.fast_losses("bfloat16", graphed, True), check.slow_losses("bfloat16"))
+        step = check.step_of_stack(runs, graphed, True)
+        found = step if apart <= 1e-3 and step < plain else 0.0
+        said |= {"passed": found > 0, "bfloat16": apart, "ms_a_run_step": step,
+                 "seconds": time.perf_counter() - started, **check.peak()}  # fmt: skip
+    return found
+
+
+def speed(check: Check) -> dict[str, Any]:
+    """What the device reaches, and whether that is less than it should."""
+    side, cuda = check.size.product, check.device.type == "cuda"
+    a, b = (torch.ones(side, side, dtype=torch.bfloat16, device=check.device) for _ in range(2))
+    large, into = (torch.ones(side, side, 4, device=check.device) for _ in range(2))
+    product = 2 * side**3 / check.seconds(lambda: a @ b) / 1e12
+    copied = 2 * large.nbytes / check.seconds(lambda: into.copy_(large)) / 1e12
+    found: dict[str, Any] = {"product_tflops": product, "copy_tb_a_second": copied}
+    if cuda:
+        free, total = torch.cuda.mem_get_info(check.device)
+        found["others_gb"] = (total - free - torch.cuda.memory_reserved(check.device)) / 1e9
+    name = identity(check.device)["device"]
+    least = next((value for key, value in UNSHARED.items() if key in name), (0.0, 0.0))
+    return {**found, "shared": product < least[0] or copied < least[1]}
 
 
 def prediction(check: Check, step: float, samples: float, image: float, scores: float) -> dict[str, Any]:
@@ -401,9 +464,23 @@ def in_tf32(network: FeatureNetwork) -> Callable[[Tensor], Tensor]:
 
 def fastest_chunk(check: Check, graphed: bool) -> int:
     """In tokens, one of `CHUNKS`, in the number format of trainings on a GPU."""
+    found = {}
     for chunk in CHUNKS:
-        check.fast_samples("bfloat16", graphed, chunk)
-    return min(CHUNKS, key=lambda chunk: check.taken["bfloat16", graphed, chunk])
+        with may_fail({"phase": "chunk", "chunk_tokens": chunk}) as said:
+            check.fast_samples("bfloat16", graphed, chunk)
+            said["seconds"] = found[chunk] = check.taken["bfloat16", graphed, chunk]
+            said |= check.peak()
+    return min(found, key=lambda chunk: found[chunk], default=CHUNK_TOKENS)
+
+
+@contextmanager
+def may_fail(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Tell a line when what it is about is done, or why that cannot be: a size may not fit in memory."""
+    try:
+        yield line
+    except Exception as error:  # whatever it is, the record of the others is still to be made
+        line["error"] = f"{type(error).__name__}: {error}"[:300]
+    told(line)
 
 
 def told(line: dict[str, Any]) -> None:

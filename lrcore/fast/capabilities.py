@@ -26,9 +26,9 @@ from lrcore.runtime.files import write_json
 
 SAMPLING, SAMPLING_GRAPH = "sampling", "sampling graph"
 TRAINING, TRAINING_GRAPH = "training", "training graph"
-JUDGE = "judge"
-PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH, JUDGE)
-"""What can pass by itself; a graph is of use only where its part has passed, too."""
+JUDGE, COMPILED = "judge", "compiled blocks"
+PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH, JUDGE, COMPILED)
+"""What can pass by itself; a graph, or compiled blocks in a training step, only where their part has passed, too."""
 
 STACKED_MODEL = "DiT-Ti"
 """The transformer whose stacks the self-check measures; of another, a stack may not fit in memory."""
@@ -53,6 +53,10 @@ class Capabilities:
     def stack_of(self, model: str) -> int:
         """How many trainings of a transformer to stack where nobody says: 1 unless that was measured."""
         return self.stack if self.has(TRAINING) and model == STACKED_MODEL else 1
+
+    def compiles(self, model: str) -> bool:
+        """Whether the fast path sends the blocks of a transformer through torch.compile unasked."""
+        return self.has(TRAINING) and self.has(COMPILED) and model == STACKED_MODEL
 
 
 def record(device: torch.device, found: Capabilities) -> Path:

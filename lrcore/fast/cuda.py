@@ -27,20 +27,23 @@ def captured(step: Callable[[], None], changed: Sequence[Tensor]) -> Callable[[]
     """What does `step` again as one launch, on the same memory.
 
     `step` must read nothing back, draw nothing at random and always do the same on the same tensors. `changed`: all
-    tensors that it changes and reads again, which are put back to what they were before.
+    tensors that it changes and reads again, which are put back to what they were before, whatever breaks off.
     """
     with torch.no_grad():
         before = [tensor.clone() for tensor in changed]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UPS):
+    graph, side, current = torch.cuda.CUDAGraph(), torch.cuda.Stream(), torch.cuda.current_stream()
+    side.wait_stream(current)
+    try:
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                step()
+        # by default what another thread asks of the device, as to pin memory for the next batch, breaks a capture off
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    put_back(changed, before)
+    finally:
+        torch.cuda.set_stream(current)  # a capture that breaks off leaves its own
+        current.wait_stream(side)
+        put_back(changed, before)
     return graph.replay
 
 

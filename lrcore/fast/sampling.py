@@ -101,7 +101,7 @@ class TogetherSampler:
         path(step.state)
         for number in range(self.steps):
             self.before_step()
-            step.take(number)
+            step.take(self, number)
             path(step.state)
         return step.state, path.per_sample()
 
@@ -110,27 +110,28 @@ class _EulerStep:
     """One Euler step of all rows of a chunk, over buffers that stay in place: `state` (R, N, C), `labels` (R,)."""
 
     def __init__(self, sampler: TogetherSampler, noise: Tensor) -> None:
-        self.sampler = sampler
+        # the sampler is not kept: holding one another, both would keep their memory until a collection
         by_row = (sampler.members, sampler.shifts, len(noise))
         self.time, self.size = noise.new_zeros(by_row), noise.new_zeros(by_row)
         self.inside = torch.zeros(by_row, dtype=torch.bool, device=noise.device)
         self.labels = torch.zeros(self.time.numel(), dtype=torch.int64, device=noise.device)
         self.state = noise.new_zeros(self.time.numel(), *noise.shape[1:])
-        self._ways: dict[bool, Callable[[], None]] = {}
+        self._replays: dict[bool, Callable[[], None]] = {}
 
-    def take(self, number: int) -> None:
+    def take(self, sampler: TogetherSampler, number: int) -> None:
         """The step of that number, from 0."""
-        sampler = self.sampler
         for buffer, table in ((self.time, sampler.times), (self.size, sampler.sizes), (self.inside, sampler.inside)):
             buffer.copy_(table[number][:, None].expand_as(buffer))
         guided = sampler.is_guided[number]
-        if guided not in self._ways:
-            step = partial(self._advance, guided)
-            self._ways[guided] = cuda.captured(step, [self.state]) if sampler.graphed else step
-        self._ways[guided]()
+        if not sampler.graphed:
+            self._advance(sampler, guided)
+            return
+        if guided not in self._replays:
+            self._replays[guided] = cuda.captured(partial(self._advance, sampler, guided), [self.state])
+        self._replays[guided]()
 
-    def _advance(self, guided: bool) -> None:
-        sampler, model, time = self.sampler, self.sampler.model, self.time.flatten()
+    def _advance(self, sampler: TogetherSampler, guided: bool) -> None:
+        model, time = sampler.model, self.time.flatten()
         with torch.autocast(self.state.device.type, torch.bfloat16, enabled=sampler.low):
             velocity = model(self.state, time, self.labels).velocity
             if guided:

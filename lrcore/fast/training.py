@@ -69,12 +69,16 @@ class StackSteps:
         self.losses = torch.zeros(runs, device=device)
         """Of the last step (S,)."""
         self._fill(batch, self.drawn)
-        self._replay = cuda.captured(self.compute, self.changed) if graphed else self.compute
+        # not `compute` itself otherwise: an object that holds its own method keeps its memory until a collection
+        self._replay = cuda.captured(self.compute, self.changed) if graphed else None
 
     def advance(self, batch: Batch, drawn: Randomness) -> None:
         """A step on `batch`, with what was drawn for it; all of it is queued on the device."""
         self._fill(batch, drawn)
-        self._replay()
+        if self._replay is None:
+            self.compute()
+        else:
+            self._replay()
         average = self.state.average
         if self.state.step == 0:
             torch._foreach_copy_(self.averages, self.weights)

@@ -158,13 +158,14 @@ class _Training:
         objective = stack([self._objective(cell) for cell in cells]).to(work.device)
         settings = study.training
         self.state = TrainingState.start(objective, settings.learning_rate, settings.ema_decay, self._divide)
-        if work.compiled:
+        # features of a model itself are computed within the step, with randomness of their own
+        self.fast = work.fast.has(TRAINING) and work.world.size == 1 and not self.towards_itself
+        self.compiled = work.compiled or (self.fast and work.fast.compiles(settings.model))
+        if self.compiled and not self.fast:  # the fast path compiles its own
             compile_blocks(self.state.model.transformer)
             if self.towards_itself:
                 compile_blocks(self.state.averaged.transformer)
         self.parallel = work.world.parallel(self.state.model)
-        # features of a model itself are computed within the step, with randomness of their own
-        self.fast = work.fast.has(TRAINING) and work.world.size == 1 and not self.towards_itself
         self.steps: StackSteps | None = None
         paths = tuple(state_path(work, cell) for cell in cells)
         self.log = LossLog(len(cells), device=work.device)
@@ -197,7 +198,7 @@ class _Training:
 
     def _numerical_path(self) -> str:
         work = self.work
-        found = numerical_path(work.device, work.study.training.precision, work.compiled, len(self.cells), self.fast)
+        found = numerical_path(work.device, work.study.training.precision, self.compiled, len(self.cells), self.fast)
         return found + (f", {work.world.size} processes" if work.world.size > 1 else "")
 
     def _write_losses(self) -> None:
@@ -233,7 +234,7 @@ class _Training:
         work, batch = self.work, self.batches(step)
         if self.steps is None:
             graphed = work.fast.has(TRAINING_GRAPH)
-            self.steps = StackSteps(self.state, self.densities, self.log, batch, work.compiled, graphed)
+            self.steps = StackSteps(self.state, self.densities, self.log, batch, self.compiled, graphed)
         self.steps.advance(batch, randomness(batch, work.study.training.class_dropout, self._generator(step)))
         self._beat(step)
 

@@ -6,8 +6,10 @@
     python -m lrcore.staging unpack back                                           # here: rows are merged
 
 `pack` takes data sets and weights of the cache, the study's own files, its rows, its autoencoders, statistics and
-checkpoints. Where lrcore is not installed yet: `sha256sum --check STUDY.sha256 && cat STUDY.[0-9]* | tar --extract`,
-then `pip install --no-index --find-links wheels lrcore`, and `LRCORE_CACHE=cache` for the commands.
+checkpoints, and the self-check, without which no GPU takes the fast path: `python benchmarks/gpu_selfcheck.py` there.
+
+Where lrcore is not installed yet: `sha256sum --check STUDY.sha256 && cat STUDY.[0-9]* | tar --extract`, then
+`pip install --no-index --find-links wheels lrcore`, and `LRCORE_CACHE=cache` for the commands.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest
 from lrcore.spec.study import Study
 from lrcore.staging import contents
-from lrcore.staging.contents import CACHE, DATA, IMGS, LOGS, RUNS, STUDIES, WHEELS
+from lrcore.staging.contents import BENCHMARKS, CACHE, DATA, IMGS, LOGS, RUNS, STUDIES, WHEELS
 from lrcore.staging.parts import write_parts
 from lrcore.staging.unpacking import unpack
 from lrcore.staging.wheels import download_wheels, installed_there
@@ -106,6 +108,7 @@ def _pack(options: argparse.Namespace, stop: StopRequest) -> int:
         packed = chain(
             ((f"{WHEELS}/{path.name}", path) for path in wheels),
             contents.of_study_file(options.study),
+            contents.of_self_check(),
             contents.of_assets(_assets(study, folders, stop)),
             contents.of_results(study.name, folders),
             contents.of_work(study.name, folders, options.latents),
@@ -152,7 +155,7 @@ def _unpack(options: argparse.Namespace, stop: StopRequest) -> int:
         raise LrcoreError(f"'{options.parts}' holds no file ending in .sha256: copy it with the parts")
     folders = folders_of(options)
     roots = {CACHE: cache_folder(), DATA: folders.data, IMGS: folders.imgs, RUNS: folders.runs}
-    roots |= {name: Path(name) for name in (WHEELS, STUDIES, LOGS)}
+    roots |= {name: Path(name) for name in (WHEELS, STUDIES, LOGS, BENCHMARKS)}
     for sums in found:
         done = unpack(sums, roots, options.replace)
         print(f"{sums.stem}: {done}")

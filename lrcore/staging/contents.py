@@ -12,8 +12,10 @@ from lrcore.runtime.folders import Folders
 from lrcore.spec.study import Study, written
 from lrcore.studies.loading import study_files
 
-CACHE, DATA, IMGS, RUNS, WHEELS, STUDIES, LOGS = ROOTS = ("cache", "data", "imgs", "runs", "wheels", "studies", "logs")
-"""Folders in the archive: `LRCORE_CACHE`, those of the commands, Python packages, study files, and what was printed."""
+CACHE, DATA, IMGS, RUNS, WHEELS, STUDIES, LOGS = "cache", "data", "imgs", "runs", "wheels", "studies", "logs"
+BENCHMARKS = "benchmarks"
+"""Folders in the archive: `LRCORE_CACHE`, those of the commands, Python packages, study files, what was printed, and
+the self-check of a GPU."""
 
 REMADE = ("latents", "units", "heartbeats")
 """Folders of a study's work that are large and quick to make, or that only running processes need."""
@@ -52,6 +54,13 @@ def of_study_file(name_or_path: str) -> Iterator[tuple[str, Path]]:
     if own:
         common = Path(os.path.commonpath([path.parent for path in own]))
         yield from ((f"{STUDIES}/{path.relative_to(common).as_posix()}", path) for path in own)
+
+
+def of_self_check() -> Iterator[tuple[str, Path]]:
+    """The script that switches the fast path on; a package without its repository has none."""
+    path = Path(__file__).parents[2] / BENCHMARKS / "gpu_selfcheck.py"
+    if path.is_file():
+        yield f"{BENCHMARKS}/{path.name}", path
 
 
 def not_packed(study: Study) -> list[str]:

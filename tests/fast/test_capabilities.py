@@ -7,7 +7,7 @@ import torch
 
 import lrcore
 from lrcore.fast import capabilities as module
-from lrcore.fast.capabilities import PARTS, SAMPLING, TRAINING, Capabilities, capabilities, record
+from lrcore.fast.capabilities import COMPILED, PARTS, SAMPLING, TRAINING, Capabilities, capabilities, record
 
 CPU = torch.device("cpu")
 FOUND = Capabilities(frozenset({SAMPLING}), 4096, 5)
@@ -64,3 +64,9 @@ def test_a_stack_is_chosen_where_it_was_measured():
     found = Capabilities(frozenset({TRAINING}), stack=5)
     assert (found.stack_of("DiT-Ti"), found.stack_of("DiT-XL")) == (5, 1)
     assert Capabilities(frozenset({SAMPLING}), stack=5).stack_of("DiT-Ti") == 1
+
+
+def test_blocks_are_compiled_where_that_was_measured():
+    found = Capabilities(frozenset({TRAINING, COMPILED}))
+    assert found.compiles("DiT-Ti") and not found.compiles("DiT-XL")
+    assert not Capabilities(frozenset({COMPILED})).compiles("DiT-Ti")

@@ -1,5 +1,8 @@
 """Samples drawn together are those that are drawn one by one, to rounding."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from no_sync import NoSync
@@ -106,3 +109,16 @@ def test_it_can_be_stopped_between_steps():
 
     with pytest.raises(KeyboardInterrupt):
         TogetherSampler(MODELS, GRIDS, before_step=stop)(NOISE, LABELS)
+
+
+def test_its_memory_is_free_at_once():
+    """A device's memory, and that of graphs, is not to wait for a collection of cycles."""
+    sampler = TogetherSampler(MODELS, GRIDS)
+    sampler(NOISE, LABELS)
+    gc.disable()
+    try:
+        gone = weakref.ref(sampler)
+        del sampler
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_selfcheck
-from lrcore.fast import capabilities, joined
+from lrcore.fast import capabilities, joined, training
 from lrcore.fast.sampling import TogetherSampler
 from lrcore.metrics.features import FeatureNetwork
 
@@ -27,6 +27,7 @@ def scaled(network, factor):
 def lines(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(capabilities, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(gpu_selfcheck, "STEPS", 2)
+    monkeypatch.setattr(training, "compile_blocks", lambda model: None)  # takes a CPU minutes
     monkeypatch.setattr(gpu_selfcheck, "STACKS", (1, 2))
     monkeypatch.setattr(gpu_selfcheck, "load_features", toy)
     monkeypatch.setattr(gpu_selfcheck, "in_half_precision", lambda network, images: scaled(network, 1.0005))
@@ -46,7 +47,9 @@ def passed(lines):
 
 def test_what_a_cpu_can_check_passes_and_is_timed(lines):
     found = lines()
-    assert passed(found) == {
+    compiled = passed(found).pop("compiled blocks")
+    assert compiled is (of(found, "compiled blocks")["ms_a_run_step"] < of(found, "stack", -1)["ms_a_run_step"])
+    assert {part: good for part, good in passed(found).items() if part != "compiled blocks"} == {
         "sampling": True, "training": True, "sampling graph": False, "training graph": False, "judge": True
     }  # fmt: skip
     ways = {(line["phase"], line["way"]) for line in found if "way" in line}
@@ -75,8 +78,39 @@ def test_a_part_that_cannot_run_leaves_the_others(lines, monkeypatch):
     assert any(line.get("error") == "RuntimeError: no kernel" for line in found)
 
 
-def of(found, phase):
-    return next(line for line in found if line["phase"] == phase)
+def of(found, phase, number=0):
+    return [line for line in found if line["phase"] == phase][number]
+
+
+def test_a_size_that_does_not_fit_leaves_the_others(lines, monkeypatch):
+    """And the record of what passed is made."""
+    made = training.StackSteps.__init__
+
+    def filled(steps, state, densities, *of):
+        if len(densities) == 2:
+            raise MemoryError("of the device")
+        made(steps, state, densities, *of)
+
+    monkeypatch.setattr(gpu_selfcheck.StackSteps, "__init__", filled)
+    monkeypatch.setattr(gpu_selfcheck, "PARTS", {"training": gpu_selfcheck.training})
+    found = lines()
+    assert of(found, "stack", 1) == {"phase": "stack", "runs": 2, "error": "MemoryError: of the device"}
+    assert of(found, "stack")["ms_a_run_step"] > 0 and of(found, "compiled blocks")["runs"] == 1
+
+
+@pytest.mark.parametrize(("plain", "apart", "good"), [(1e9, 0.0, True), (0.0, 0.0, False), (1e9, 0.01, False)])
+def test_blocks_are_compiled_where_that_is_faster_and_the_same(lines, plain, apart, good, monkeypatch, capsys):
+    check = gpu_selfcheck.Check(torch.device("cpu"), gpu_selfcheck.SMALL)
+    monkeypatch.setattr(gpu_selfcheck, "relative", lambda found, expected: apart)
+    assert (gpu_selfcheck.faster_compiled(check, False, 2, plain) > 0) is good
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["passed"] is good
+
+
+@pytest.mark.parametrize(("name", "shared"), [("NVIDIA H200", True), ("another", False)])
+def test_a_card_that_is_slower_than_it_should_be_is_shared(name, shared, monkeypatch):
+    monkeypatch.setattr(gpu_selfcheck, "identity", lambda device: {"device": name})
+    found = gpu_selfcheck.speed(gpu_selfcheck.Check(torch.device("cpu"), gpu_selfcheck.SMALL))
+    assert found["product_tflops"] > 0 < found["copy_tb_a_second"] and found["shared"] is shared
 
 
 @pytest.mark.parametrize(("factor", "good"), [(0.9985, True), (1.0025, False), (math.nan, False)])

@@ -1,5 +1,8 @@
 """The training step over static buffers is the step of `TrainingState.advance`, to rounding."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from no_sync import NoSync
@@ -129,6 +132,19 @@ def test_a_step_reads_nothing_back_and_is_the_same_whatever_its_data():
             batch = batch_of(step, state)
             steps.advance(batch, random_of(step, batch))
     assert [tensor.data_ptr() for tensor in steps.changed] == places
+
+
+def test_its_memory_is_free_at_once():
+    state, log = start(2)
+    steps = stepping(state, log, 2)
+    steps.advance(batch_of(0, state), random_of(0, batch_of(0, state)))
+    gc.disable()
+    try:
+        gone = weakref.ref(steps)
+        del steps
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_all_that_a_step_changes_can_be_put_back():

@@ -7,7 +7,9 @@ import pytest
 import torch
 from no_sync import NoSync
 
-from lrcore.fast.capabilities import TRAINING, Capabilities
+from lrcore.fast import capabilities
+from lrcore.fast import training as fast_training
+from lrcore.fast.capabilities import COMPILED, TRAINING, Capabilities
 from lrcore.runtime.folders import Folders
 from lrcore.runtime.interruption import StopRequest, StudyInterrupted
 from lrcore.stages import training
@@ -110,6 +112,16 @@ def test_on_the_fast_path_a_stack_trains_to_the_same_weights(work, monkeypatch):
             if name.endswith("qkv.bias"):  # softmax does not see the keys' bias: its gradient is rounding
                 apart = apart.unflatten(0, (3, -1))[[0, 2]]
             assert apart.max() < 1e-5, name  # of steps of 1e-3
+
+
+def test_on_the_fast_path_blocks_are_compiled_where_the_self_check_found_that_faster(work, monkeypatch):
+    (cell,), compiled = work.study.cells, []
+    monkeypatch.setattr(fast_training, "compile_blocks", compiled.append)
+    monkeypatch.setattr(training, "compile_blocks", None)  # of the slow path, which nobody asked to compile
+    monkeypatch.setattr(work, "fast", Capabilities(frozenset({TRAINING, COMPILED})))
+    monkeypatch.setattr(capabilities, "STACKED_MODEL", work.study.training.model)
+    ensure_trained(work, [cell], 3)
+    assert len(compiled) == 1 and trained_on(work, cell, 3).endswith("compiled, fast path")
 
 
 @pytest.mark.parametrize("way", [frozenset(), frozenset({TRAINING})])

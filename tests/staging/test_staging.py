@@ -210,6 +210,7 @@ def test_a_study_goes_to_a_bare_folder_and_is_done_there(undisturbed, tmp_path, 
     monkeypatch.setenv("LRCORE_OFFLINE", "1")
     assert staging.main(["unpack", str(tmp_path / "to"), *folders(there)]) == 0
     assert (tmp_path / "studies" / Path(TINY).name).read_text() == Path(TINY).read_text()
+    assert (tmp_path / "benchmarks" / "gpu_selfcheck.py").is_file()  # without which no GPU takes the fast path
     capsys.readouterr()
     assert train.main(arguments(there)) == 0
     assert "nothing to do" in capsys.readouterr().out
