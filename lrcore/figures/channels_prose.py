@@ -113,7 +113,7 @@ def _by_share(name: str, study: StudyRows, rows: pandas.DataFrame) -> str:
     said.append(_costs_of_few(rows, told, Measure("distance", study.noise_of_best)))
     said += [_with_numbers(told, one, measure, "G") for one in channels.alignments(told)]
     said.append(seed_in_words(told, measure, "G"))
-    return f"By [$G$](#sec-apart), which takes out what the decoder loses, in study {code(name)}:\n\n{_bullets(said)}"
+    return f"By [the share $G$](#sec-apart), which takes out what the decoder loses, in study {code(name)}:\n\n{_bullets(said)}"
 
 
 def _bullets(said: Iterable[str]) -> str:
