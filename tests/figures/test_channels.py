@@ -107,7 +107,7 @@ def test_the_answer_is_what_both_comparisons_say(distances: dict[str, float], no
 def test_paragraphs_have_the_numbers_and_what_limits_them() -> None:
     said = channels_prose.channels_in_words({"toy": spaces(BOTH, SHARES), "none": NONE}).split("\n\n")
     assert said[0] == "In study `toy` both matter, the number of channels and what they hold."
-    assert said[2].startswith("By [$G$](#sec-apart)") and len(said) == 4
+    assert said[2].startswith("By [the share $G$](#sec-apart)") and len(said) == 4
     by_distance, by_share = said[1], said[3]
     assert by_distance.startswith("- FD of linear patches is lowest at")
     assert "136 with 4, 70.0 with 8, 70.5 with 16, 80.0 with 32, 82.0 with 48." in by_distance
