@@ -22,7 +22,7 @@ from lrcore.results.wording import compared_at, narrow_note, tau_text
 
 
 def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
-    """One bullet a study: which findings hold and which do not, and how large the noise of its seeds is.
+    """A bullet a study, with bullets of its own: which findings hold, which do not, and how large its noise is.
 
     Hypotheses, which their own source did not bear out, are left out.
     """
@@ -34,20 +34,17 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         study, guesses = studies[name], len(claims) - len(of_study)
         apart = f" ({guesses} {'hypothesis' if guesses == 1 else 'hypotheses'} not counted)" if guesses else ""
         done = f" (partial: {study.partial})" if study.partial else ""
-        bullets.append(
-            f"- Study {code(name)}{done}: of {len(of_study)} findings{apart}, {counts}. {_decided(of_study)}"
-            f"{_compared(study)} {noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
-        )
+        how = f"{_compared(study)} {noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
+        bullets.append(f"- Study {code(name)}{done}: of {len(of_study)} findings{apart}, {counts}.")
+        bullets += [f"    - {said}" for said in (*_decided(of_study), how)]
     return "\n".join(bullets)
 
 
-def _decided(found: Sequence[Claim]) -> str:
-    """The findings that hold and those that do not, as sentences that end in a space; "" where none is decided."""
-    said = ""
+def _decided(found: Sequence[Claim]) -> Iterable[str]:
+    """The findings that hold and those that do not, as far as any is decided."""
     for verdict, verb in ((verdicts.HOLDS, "Holds"), (verdicts.FAILS, "Does not hold")):
         if own := [escaped(claim.claim) for claim in found if claim.verdict == verdict]:
-            said += f"**{verb}:** {' '.join(own)} "
-    return said
+            yield f"**{verb}:** {' '.join(own)}"
 
 
 def noise_in_words(study: StudyRows) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from figure_rows import BASE, begun, generation_rows, published_rows, study, with_choice, with_seeds, without
 
@@ -18,10 +20,16 @@ def test_verdicts_in_words_counts_them_and_names_what_is_decided() -> None:
     verdicts = ["holds", "holds", "does not hold", "incomplete"]
     found = [Claim(f"Finding {number}.", "", "", "", verdict) for number, verdict in enumerate(verdicts)]
     text = agreement_prose.verdicts_in_words({"toy": found}, {"toy": rows})
-    assert text.startswith(
-        "- Study `toy`: of 4 findings, 2 hold, 1 does not hold and 1 is incomplete. **Holds:** Finding 0. "
-        "Finding 1. **Does not hold:** Finding 2. Autoencoders are compared at step 200"
-    )
+    *lines, how = text.splitlines()
+    assert lines == [
+        "- Study `toy`: of 4 findings, 2 hold, 1 does not hold and 1 is incomplete.",
+        "    - **Holds:** Finding 0. Finding 1.",
+        "    - **Does not hold:** Finding 2.",
+    ]
+    assert how.startswith("    - Autoencoders are compared at step 200")
+    guess = dataclasses.replace(found[0], hypothesis=True)
+    text_of_guess = agreement_prose.verdicts_in_words({"toy": [*found, guess]}, {"toy": rows})
+    assert text_of_guess.startswith("- Study `toy`: of 4 findings (1 hypothesis not counted), 2 hold")
     assert (
         "by the best of the 24 settings that all autoencoders share. Another seed" in text
         and "by 1.4 % for FLUX.1" in text
