@@ -49,12 +49,18 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
             "finding": [claim.claim for claim in found],
             "verdict": [claim.verdict for claim in found],
             "published": [_unbroken(claim.published) for claim in found],
-            f"study {name}": [_unbroken(" ".join(filter(None, [claim.here, claim.caution]))) for claim in found],
+            f"study {name}": [
+                _unbroken(" ".join(filter(None, [claim.here, claim.caution, _but(claim)]))) for claim in found
+            ],
             "source": [{**STUDIES, **_OTHER_SOURCES}.get(claim.source, claim.source) for claim in found],
         }
     )
     caption = f"Published findings, and what the study {name} says about each"
     return SiteTable(table, f"{name}-claims", caption, claims.as_frame(found))
+
+
+def _but(claim: Claim) -> str:
+    return f"But {claim.but}." if claim.but else ""
 
 
 def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
@@ -139,7 +145,7 @@ def first_places(settings: Iterable[Mapping[str, float]], ours: Sequence[str], s
         return f"{leading}, and in study {study}"
     if len(ours) > 3:
         return f"{leading}, no single one in study {study}"
-    return f"{leading}, {words.joined(labels(ours), 'or')} in study {study}"
+    return f"{leading}; among these autoencoders, {words.joined(labels(ours), 'or')} is in study {study}"
 
 
 def _place_line(ae: str, rows: pandas.DataFrame, settings: Sequence[str]) -> go.Scatter:

@@ -21,8 +21,10 @@ from lrcore.results.study_rows import StudyRows
 from lrcore.results.wording import compared_at, narrow_note, tau_text
 
 
-def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows]) -> str:
-    """A bullet a study, with bullets of its own: which findings hold, which do not, and how large its noise is.
+def verdicts_in_words(
+    found: Mapping[str, Sequence[Claim]], studies: Mapping[str, StudyRows], with_noise: bool = True
+) -> str:
+    """A bullet a study, with bullets of its own: which findings hold, which do not, and `with_noise` how it compares.
 
     Hypotheses, which their own source did not bear out, are left out.
     """
@@ -34,17 +36,23 @@ def verdicts_in_words(found: Mapping[str, Sequence[Claim]], studies: Mapping[str
         study, guesses = studies[name], len(claims) - len(of_study)
         apart = f" ({guesses} {'hypothesis' if guesses == 1 else 'hypotheses'} not counted)" if guesses else ""
         done = f" (partial: {study.partial})" if study.partial else ""
-        how = f"{_compared(study)} {noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()
+        how = [f"{_compared(study)} {noise_in_words(study)} {escaped(narrow_note(study.generation))}".rstrip()]
         bullets.append(f"- Study {code(name)}{done}: of {len(of_study)} findings{apart}, {counts}.")
-        bullets += [f"    - {said}" for said in (*_decided(of_study), how)]
+        bullets += [f"    - {said}" for said in (*_decided(of_study), *how[: int(with_noise)])]
     return "\n".join(bullets)
 
 
 def _decided(found: Sequence[Claim]) -> Iterable[str]:
     """The findings that hold and those that do not, as far as any is decided."""
     for verdict, verb in ((verdicts.HOLDS, "Holds"), (verdicts.FAILS, "Does not hold")):
-        if own := [escaped(claim.claim) for claim in found if claim.verdict == verdict]:
-            yield f"**{verb}:** {' '.join(own)}"
+        if own := [_quoted(claim) for claim in found if claim.verdict == verdict]:
+            yield f"**{verb}:** {'; '.join(own)}."
+
+
+def _quoted(claim: Claim) -> str:
+    """A finding as a quotation, with what speaks against its verdict."""
+    but = f" (but {escaped(claim.but)})" if claim.but else ""
+    return f"“{escaped(claim.claim.rstrip('.'))}”{but}"
 
 
 def noise_in_words(study: StudyRows) -> str:
@@ -69,12 +77,15 @@ def noise_in_words(study: StudyRows) -> str:
             f"{seed_noise.LEAST_FREEDOM}."
         )
     trainings = int(study.best()["seeds"].min())
+    samples = [shown(float(rows["n_samples"].min())) for rows in (study.generation, study.compared)]
+    of = [f" ({count} samples)" if samples[0] != samples[1] else "" for count in samples]
     means = (
-        f", and one between autoencoders, which are means of {trainings} trainings, from {_percent(of_best)}"
+        f", and one between autoencoders, which are means of {trainings} trainings{of[1]}, from {_percent(of_best)}"
         if trainings > 1
         else ""
     )
-    return f"{said}. By all of them together, a difference between two trainings counts from {_percent(limit)}{means}."
+    counts = f"a difference between two trainings{of[0]} counts from {_percent(limit)}{means}"
+    return f"{said}. By all of them together, {counts}."
 
 
 def band_in_words(studies: Iterable[StudyRows]) -> str:
@@ -83,7 +94,10 @@ def band_in_words(studies: Iterable[StudyRows]) -> str:
     if not known:
         return "No study here has trained a setting with two seeds yet, so nothing shows which differences are noise."
     where = f"study {known[0]}" if len(known) == 1 else f"the studies {words.joined(known)}"
-    return f"Another seed could reverse any difference in the grey band, which is drawn for {where}."
+    return (
+        f"Another seed could reverse the differences in shifts and REPA that lie in the grey band, drawn for {where}. "
+        "Those between autoencoders are means over several trainings, and count sooner."
+    )
 
 
 def disagreements(name: str, found: Sequence[Claim]) -> str:
@@ -149,7 +163,7 @@ def order_in_words(study: StudyRows, published: pandas.DataFrame) -> str:
     taus = " to ".join(dict.fromkeys(tau_text(tau) for tau in (found["tau"].min(), found["tau"].max())))
     shared = words.capital(numbers.part(same, len(found), "published setting"))
     have = "has" if same < 2 or len(found) == 1 else "have"
-    text += f" {shared} {have} what both measured in this order; rank correlations are {taus}."
+    text += f" {shared} {have} the shared autoencoders in this order; rank correlations (Kendall's τ) are {taus}."
     noise = study.noise_of_best
     if not math.isfinite(noise):
         return text

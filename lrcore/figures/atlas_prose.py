@@ -9,10 +9,12 @@ import pandas
 from lrcore.figures import words
 from lrcore.figures.atlas import each, quantity_label
 from lrcore.figures.atlas_forest import counted, outcome
+from lrcore.figures.markdown import code
 from lrcore.records.atlas_sources import Group
-from lrcore.results import correlations
+from lrcore.results import correlations, learnability
 from lrcore.results.numbers import shown
 from lrcore.results.study_rows import StudyRows, results
+from lrcore.results.wording import tau_text
 
 RECONSTRUCTION = ("rfid", "psnr", "ssim", "lpips")
 
@@ -27,7 +29,7 @@ def what_there_is(atlas: pandas.DataFrame, groups: Mapping[str, Group]) -> str:
     return (
         f"The atlas holds {len(atlas):,} published values from {atlas['source'].nunique()} sources. Values measured "
         f"in the same way form a *protocol group*: {len(grouped):,} values belong to one of {count} groups. A "
-        f"correlation needs {correlations.LEAST} latent spaces, and {enough} groups have as many. {secondary:,} "
+        f"correlation needs at least {correlations.LEAST} latent spaces; {enough} groups have them. {secondary:,} "
         "values were not read at their source, so no statistic uses them."
     )
 
@@ -72,10 +74,35 @@ def strongest(rows: Mapping[str, pandas.DataFrame]) -> str:
     best = found.sort_values("value", key=abs, ascending=False, kind="stable").iloc[0]
     part = found[found["predictor"] == best["predictor"]]
     sources = part["source"].nunique()
-    whose = "Only one source" if sources == 1 else f"{sources} sources"
+    proposed = (best["predictor"], best["source"]) in _PROPOSED
+    whose = f"{sources} sources" if sources > 1 else "Only its own authors" if proposed else "Only one source"
     return (
         f"The {words.bare(quantity_label(best['predictor']))} has the strongest correlation with the gFID in any group "
         f"that counts: {shown(best['value'])} ({best['label']}). {whose} measured it in such a group."
+    )
+
+
+_PROPOSED = {("ifid", "xu2026ifid_board")}
+"""Predictors with the sources that proposed them."""
+
+
+def _of_own(study: StudyRows) -> str:
+    """What a study of our own says of reconstruction and learnability, by the distance and apart from the decoder."""
+    best = study.best().set_index("ae")["distance"]
+    fidelity = study.reconstruction.query("metric == 'lpips_vgg'").set_index("ae")["value"].reindex(best.index)
+    shares = learnability.mean_of_trainings(learnability.learned(study)).set_index("ae")["g_kid"].reindex(best.index)
+    own = pandas.DataFrame({"lpips": fidelity, "distance": best, "g": -shares})
+    parts = []
+    for measure, what in (("distance", f"the {study.distance} of samples"), ("g", "1 − G, apart from the decoder")):
+        known = own[["lpips", measure]].dropna()
+        if len(known) >= correlations.LEAST:
+            lpips, other = (known[name].to_numpy(float) for name in known)
+            parts.append(f"{tau_text(correlations.correlated(lpips, other, 'spearman'))} with {what}")
+    if not parts:
+        return f"Study {code(study.name)} has {len(best)} autoencoders, and could be a group of its own."
+    return (
+        f"In study {code(study.name)}, with {len(best)} autoencoders, LPIPS of reconstructions has a rank correlation "
+        f"(Spearman's) of {words.joined(parts)}. Above 0, better reconstructions go with better samples."
     )
 
 
@@ -89,7 +116,7 @@ def small_studies(studies: Mapping[str, StudyRows]) -> str:
                 f"Study {name} has {count} autoencoders, too few for a correlation: {correlations.LEAST} are needed."
             )
         else:
-            said.append(f"Study {name} has {count} autoencoders, and could be a group of its own.")
+            said.append(_of_own(study))
     if not said:
         said.append("No study of this site has rows yet.")
     return (

@@ -199,9 +199,7 @@ def profile(rows: pandas.DataFrame, alike: pandas.DataFrame, works: Mapping[str,
     holds = f", {words.joined([f'{count:,}' for count in sizes], 'or')} numbers per latent" if sizes else ""
     sources = rows["source"].nunique()
     apart_ = contradictions(alike, works)
-    said = (
-        f"{len(apart_)} {'contradiction' if len(apart_) == 1 else 'contradictions'}" if apart_ else "no contradiction"
-    )
+    said = f"{len(apart_)} {'difference' if len(apart_) == 1 else 'differences'}" if apart_ else "no difference"
     head = (
         f"<p><strong>{html.escape(name)}</strong>: {html.escape(look(family).label)}{holds}. "
         f"{_count(len(rows), 'value')} from {_count(sources, 'source')}, {said} between sources that state the "

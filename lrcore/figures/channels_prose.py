@@ -95,7 +95,7 @@ def _by_distance(name: str, study: StudyRows, rows: pandas.DataFrame) -> str:
     answered = answer(rows, measure)
     said = [f"{_channels_and_numbers(rows, measure, label)}."] if len(channels.linear(rows)) else []
     said += [_with_numbers(rows, one, measure, label) for one in channels.alignments(rows)]
-    said += [seed_in_words(rows, measure, words.bare(label)), _unlike(rows, measure, label)]
+    said += [seed_in_words(rows, measure, words.bare(label)), _unlike(study, measure, label)]
     said.append(words.seed_noise(measure.noise))
     return (
         f"In study {code(name)} {answered}\n\n{_bullets(said)}"
@@ -113,7 +113,8 @@ def _by_share(name: str, study: StudyRows, rows: pandas.DataFrame) -> str:
     said.append(_costs_of_few(rows, told, Measure("distance", study.noise_of_best)))
     said += [_with_numbers(told, one, measure, "G") for one in channels.alignments(told)]
     said.append(seed_in_words(told, measure, "G"))
-    return f"By [the share $G$](#sec-apart), which takes out what the decoder loses, in study {code(name)}:\n\n{_bullets(said)}"
+    measure_ = "By [the share $G$](#sec-apart), which takes out what the decoder loses"
+    return f"{measure_}, in study {code(name)}:\n\n{_bullets(said)}"
 
 
 def _bullets(said: Iterable[str]) -> str:
@@ -139,7 +140,7 @@ def _of_alignments(rows: pandas.DataFrame, alone: Iterable[Alignment], measure: 
     for one in alone:
         verb = _verb(channels.of_alignment(rows, one, measure), measure)
         found.setdefault(verb, []).append(_channels_of(rows, one))
-    return words.joined([f"alignment alone {verb} {name} at {_counted(at)}" for verb, at in found.items()])
+    return words.joined([f"alignment {verb} {name} at {_counted(at)}" for verb, at in found.items()])
 
 
 def _with_numbers(rows: pandas.DataFrame, one: Alignment, measure: Measure, label: str) -> str:
@@ -151,7 +152,7 @@ def _with_numbers(rows: pandas.DataFrame, one: Alignment, measure: Measure, labe
     ends = f"from {plain} to {words.joined(others)}"
     ends = f"{ends}{_interval(rows, one, measure)}"
     if not one.also:
-        return f"At {count} channels alignment alone {_verb(verdict, measure)} {label} {ends}."
+        return f"At {count} channels alignment {_verb(verdict, measure)} {label} {ends}."
     change = "does not clearly change" if verdict == UNCLEAR else "falls" if _falls(verdict, measure) else "rises"
     return (
         f"At {count} channels alignment came with another {one.also}: {label} {change} {ends}"
@@ -185,15 +186,15 @@ def _by_fid(rows: pandas.DataFrame, one: Alignment, measure: Measure, verdict: s
     return ""
 
 
-def _unlike(rows: pandas.DataFrame, measure: Measure, label: str) -> str:
-    """How far latent spaces of the same channels are apart, whatever else differs between them."""
+def _unlike(study: StudyRows, measure: Measure, label: str) -> str:
+    """How far any latent spaces of the same channels are apart, whatever else differs between them."""
     found = [
         f"from {aligned(best['distance'])} ({labels([best['ae']])[0]}) to {aligned(worst['distance'])} "
         f"({labels([worst['ae']])[0]}) with {best['channels']}"
-        for best, worst in channels.widest_at_same_channels(rows, measure)
-        if len(channels.linear(rows))
+        for best, worst in channels.widest_at_same_channels(study, measure)
     ]
-    return f"Where the channels are the same and all else differs, {label} goes {words.joined(found)}." if found else ""
+    same = "Where the channels are the same, whatever else differs"
+    return f"{same}, {label} goes {words.joined(found)}." if found else ""
 
 
 def _costs_of_few(rows: pandas.DataFrame, told: pandas.DataFrame, distance: Measure) -> str:

@@ -184,7 +184,7 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     hidden = int((rows[["published", "here"]] <= 0).sum().sum())
     left_out = _left_out(study)
     about = Words(
-        wider(rows, study.name),
+        wider(rows, study.name, study.noise),
         "Relative spread of the distance, (worst − best) / best, when one choice varies around the best of all an "
         "autoencoder's own settings; log scale. Published: "
         f"ImageNet at 256 px. Here: {words.images(study.generation)}, {words.features(study.generation)}.",
@@ -197,14 +197,20 @@ def spreads_beside_published(study: StudyRows, published: pandas.DataFrame) -> S
     return SiteFigure(figure, rows, f"{study.name}-published-spreads", alt, words=about)
 
 
-def wider(rows: pandas.DataFrame, study: str) -> str:
+def wider(rows: pandas.DataFrame, study: str, noise: float = math.nan) -> str:
     """In how many pairs the study's spread is wider than the published one: columns published, here (NaN: unknown).
 
     A narrower spread of fewer values (`fewer`) proves nothing, which the title says: with as many it may be wider.
+    Where the study's `noise` is known (relative; NaN where it is not), it is said how many exceed it instead.
     """
     both = rows.dropna(subset=["published", "here"])
     if both.empty:
         return "Published spreads of each timestep choice; the study has none yet"
+    if math.isfinite(noise):
+        here, told = (int((both[name] > noise).sum()) for name in ("here", "published"))
+        verb, do = "exceeds" if here == 1 else "exceed", "does" if told == 1 else "do"
+        many = words.capital(numbers.part(here, len(both), "spread"))
+        return f"{many} in study {study} {verb} the noise of the seed; published, {told or 'none'} {do}"
     above, below = (both["here"] > both["published"]).sum(), (both["here"] < both["published"]).sum()
     if (both["fewer"] & (both["here"] <= both["published"])).any():
         many = numbers.part(int(above), len(both), "case")

@@ -84,11 +84,11 @@ def listed(found: Mapping[str, str]) -> str:
 
 def _reconstruction(told: Mapping[str, pandas.DataFrame]) -> str:
     well, badly, of = atlas_prose.ways_of_reconstruction(told)
-    compared = f"{of} correlation{'' if of == 1 else 's'} over published results"
+    compared = f"{of} correlation{'' if of == 1 else 's'} in {_groups(told) if of else 'published results'}"
     if badly and not well:
         return (
-            f"**Better reconstructions do not make better samples.** Of {compared}, {_linking(badly, 'worse')}, and "
-            "none to better ones."
+            f"**Better reconstructions do not foretell better samples.** Of {compared}, {_linking(badly, 'worse')}, "
+            "and none to better ones."
         )
     if well and not badly:
         return (
@@ -101,6 +101,14 @@ def _reconstruction(told: Mapping[str, pandas.DataFrame]) -> str:
             f"{badly} to worse ones."
         )
     return f"**Whether better reconstructions make better samples is open.** None of {compared} is clear."
+
+
+def _groups(told: Mapping[str, pandas.DataFrame]) -> str:
+    """'4 published groups of 8 to 22 latent spaces': those whose correlations with reconstructions count."""
+    rows = atlas_forest.counted({x: told[x] for x in atlas_prose.RECONSTRUCTION if x in told})
+    number, ends = rows["group"].nunique(), dict.fromkeys((int(rows["n"].min()), int(rows["n"].max())))
+    many = "one published group" if number == 1 else f"{number} published groups"
+    return f"{many} of {' to '.join(map(str, ends))} latent spaces"
 
 
 def _linking(count: int, way: str) -> str:

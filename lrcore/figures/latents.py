@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas
 
 from lrcore.errors import LrcoreError
-from lrcore.figures import style
-from lrcore.figures.markdown import ae_name, code
+from lrcore.figures import style, words
+from lrcore.figures.markdown import ae_name, code, escaped
 from lrcore.figures.site_table import SiteTable
 from lrcore.results import agreement, findings, naming
 from lrcore.results.numbers import aligned, span, with_errors
@@ -69,19 +69,19 @@ def spectra_in_words(study: StudyRows) -> str:
     slopes = found["spectrum_slope"]
     if len(slopes) > 1:
         each = [f"{aligned(slopes[ae])} ({ae_name(ae)})" for ae in sorted(slopes, key=lambda ae: slopes[ae])]
-        ends = each if len(each) <= style.FEW else [each[0], each[-1]]
         tau, _ = agreement.kendall(slopes, study.channels)
         known = f", with a rank correlation (Kendall's τ) of {tau_text(tau)} with the channels per token"
         among = known if tau == tau else ""
-        parts.append(f"the spectral slope goes from {', '.join(ends[:-1])} to {ends[-1]}{among}")
+        slopes_ = f"is {words.joined(each)}" if len(each) <= style.FEW else f"goes from {each[0]} to {each[-1]}"
+        parts.append(f"the spectral slope {slopes_}{among}")
     for name in ("flip_error", "shift_error"):
         errors = found[name]
         if len(errors) > 1:
-            low, high = min(errors, key=lambda ae: errors[ae]), max(errors, key=lambda ae: errors[ae])
-            parts.append(
-                f"the {_MOVED[name]} from {aligned(errors[low])} ({ae_name(low)}) to {aligned(errors[high])} "
-                f"({ae_name(high)})"
-            )
+            ends = []
+            for end in (min(errors.values()), max(errors.values())):
+                same = [ae for ae in errors if errors[ae] == end]
+                ends.append(f"{aligned(end)} ({escaped(words.named(same, len(errors)))})")
+            parts.append(f"the {_MOVED[name]} from {' to '.join(ends)}")
     return f"In study {code(study.name)} {'; '.join(parts)}." if parts else ""
 
 

@@ -60,7 +60,11 @@ def learned_in_words(studies: Mapping[str, StudyRows]) -> str:
     """What each study says of learning apart from decoding, a paragraph each, and which say nothing yet."""
     told = {name: learnability.learned(study) for name, study in studies.items()}
     silent = [code(name) for name, trainings in told.items() if trainings.empty]
-    said = [_in_words(name, trainings) for name, trainings in told.items() if not trainings.empty]
+    said = [
+        f"{_in_words(name, trainings)} {_by_distance(studies[name])}".rstrip()
+        for name, trainings in told.items()
+        if not trainings.empty
+    ]
     if silent:
         which = f"Study {silent[0]} has" if len(silent) == 1 else f"The studies {words.joined(silent)} have"
         said.append(
@@ -82,8 +86,8 @@ def _gaussians(study: StudyRows) -> str:
         return ""
     near, far = min(away, key=away.__getitem__), max(away, key=away.__getitem__)
     return (
-        f"In study {code(study.name)} it is KID × 1000 of {shown(away[near])} ({ae_name(near)}) to {shown(away[far])} "
-        f"({ae_name(far)})."
+        f"In study {code(study.name)} decoded Gaussian latents are at a KID × 1000 of {shown(away[near])} "
+        f"({ae_name(near)}) to {shown(away[far])} ({ae_name(far)}) from the reconstructions."
     )
 
 
@@ -100,6 +104,16 @@ def _in_words(name: str, trainings: pandas.DataFrame) -> str:
         which = "all" if len(grid) == len(means) else ", ".join(ae_name(ae) for ae in naming.in_order(grid["ae"]))
         text += f"; of {which} by the {_samples(grid)} samples that chose the setting, which flatters a little."
     return f"{text} {untold}".rstrip()
+
+
+def _by_distance(study: StudyRows) -> str:
+    """Who is nearest to the images and who is farthest, decoder and all, by the distance that compares them."""
+    best = findings.by_ae(study.best(), "distance")
+    if len(best) < 2:
+        return ""
+    near, far = (ae_name(pick(best, key=best.__getitem__)) for pick in (min, max))
+    by = escaped(study.distance)
+    return f"With the decoder, by {by}, samples of {near} are nearest to images, those of {far} farthest."
 
 
 def _placed(means: pandas.DataFrame) -> str:

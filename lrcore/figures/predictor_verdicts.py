@@ -56,7 +56,9 @@ def groups_in_words(found: pandas.DataFrame) -> str:
     both = [name for name, of_name in verdicts.items() if BEYOND in of_name and {EXCLUDED, REVERSED} & of_name]
     count = part(len(out), len(verdicts), "predictor")
     said = f"{words.capital(count)} {'is' if len(out) < 2 else 'are'} excluded in every group that has "
-    said += f"{'it' if len(out) == 1 else 'them'}: {words.joined(out)}. " if out else "it. "
+    counts = {names[name]: count for name, count in found.groupby("predictor")["group"].nunique().items()}
+    each = [f"{name} ({counts[name]} group{'' if counts[name] == 1 else 's'})" for name in out]
+    said += f"{'it' if len(out) == 1 else 'them'}: {words.joined(each)}. " if out else "it. "
     if other_way:
         points = "points" if len(other_way) == 1 else "point"
         said += f"{words.capital(words.joined(other_way))} clearly {points} the other way round in at least one group. "
@@ -145,8 +147,9 @@ def _beside_decoder(study: StudyRows, predictor: str) -> str:
 
 
 RULE = (
-    f"The rule takes the {100 * LEVEL:.0f} % interval of each rank correlation; positive is the direction that is "
-    f"expected of the predictor. A predictor is *excluded* if its interval stays below {USEFUL:g}. It points *the "
+    f"The rule takes the {100 * LEVEL:.0f} % interval of each rank correlation (Spearman's; figures have Pearson's, "
+    "which may differ); positive is the direction that is expected of the predictor. "
+    f"A predictor is *excluded* if its interval stays below {USEFUL:g}. It points *the "
     "other way round* if the interval stays below 0. It does *better than chance* if the interval stays above 0, and "
     "if in at most one of twenty random orders of the distances any predictor of the group reaches as much. Better "
     "than chance is no recommendation: latent spaces of one family are alike, so chance can do more than this rule "

@@ -48,10 +48,28 @@ def protocol(generation: pandas.DataFrame) -> str:
     return text + _half_precision(generation)
 
 
+def choices_of_own(study: StudyRows) -> str:
+    """Which chosen settings a study is compared by that not all of its autoencoders were tried with; "" of shared ones.
+
+    Autoencoders are compared by their choices where these were measured anew.
+    """
+    if not study.anew:
+        return ""
+    setting = list(findings.PARAMETERS)
+    shared = findings.pool(findings.mean_over_seeds(study.generation))[setting].drop_duplicates()
+    chosen = study.best()[["ae", *setting]].merge(shared, on=setting, how="left", indicator="shared")
+    own = chosen[chosen["shared"] == "left_only"]
+    named = [f"{ae_name(str(row['ae']))}'s (train shift {row['trainshift']:.2f})" for _, row in own.iterrows()]
+    only = f" {words.joined(named)} is one that not all were tried with." if len(named) == 1 else ""
+    if len(named) > 1:
+        only = f" {words.joined(named)} are not among those that all were tried with."
+    return f"Study {code(study.name)} measured the chosen setting of each anew, and compares by these.{only}"
+
+
 def _of_images(reference: str) -> str:
-    """The statistics that samples are compared with, and the images among which precision and recall look."""
+    """The statistics of the Fréchet distance, and the images that the other scores compare samples with."""
     statistics, _, images = reference.partition("; images ")
-    return code(statistics) + (f" (for precision and recall: {code(images)})" if images else "")
+    return code(statistics) + (f" (kernel distance, precision and recall: {code(images)})" if images else "")
 
 
 def _half_precision(generation: pandas.DataFrame) -> str:
@@ -167,8 +185,8 @@ def _towards_encoder(study: StudyRows, published: pandas.DataFrame) -> str:
         judged = "the noise of the seed is not known"
     else:
         beyond = [ae for ae in changes if verdicts.verdict_on(changes[ae], given.noise) != verdicts.NOISE]
-        exceed = "exceeds" if len(beyond) == 1 else "exceed"
-        judged = f"{numbers.part(len(beyond), len(changes), 'change')} {exceed} the noise of the seed"
+        many = numbers.part(len(beyond), len(changes), "change").replace("none of", "none of the")
+        judged = f"{many} {'exceeds' if len(beyond) < 2 else 'exceed'} the noise of the seed"
     return f"In study {code(study.name)} it changes the {escaped(words.bare(study.distance))} by {said}; {judged}."
 
 

@@ -54,8 +54,14 @@ def _said(found: Sequence[Prediction], what: str) -> str:
     known = [one for one in found if one.agrees]
     if not known:
         return "no latent space was tried with all train shifts, and with the predicted one"
-    right = [ae_name(one.ae) for one in known if all(one.agrees.values())]
-    parts = [f"the root predicts {what} of {words.joined(right) if right else 'none'}"]
+    right = [one for one in known if all(one.agrees.values())]
+    open_ = [one for one in right if max(map(len, (one.without, one.with_repa))) > 1]
+    sure = [ae_name(one.ae) for one in right if one not in open_]
+    parts = [f"the root predicts {what} of {words.joined(sure) if sure else 'none'}"] if sure or not open_ else []
+    parts += [
+        f"{_values(one.without or one.with_repa)} may be best for {ae_name(one.ae)}, which the root allows"
+        for one in open_
+    ]
     parts += [_missed(one) for one in known if not all(one.agrees.values())]
     beyond = [f"{ae_name(one.ae)} ({one.predicted:.2f})" for one in found if not one.tried]
     partly = [ae_name(one.ae) for one in found if one.tried and not one.agrees]

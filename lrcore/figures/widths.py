@@ -106,9 +106,8 @@ def _draw(study: StudyRows, rows: pandas.DataFrame, column: str, name: str, titl
         style.legend_of_many(figure, len(aes))
     distance = words.bare(study.distance)
     noise = widths.noise(study, rows)
-    about = Words(
-        widths.finding(rows, noise, distance), _subtitle(study, rows, column), _notes(study, rows, column, noise)
-    )
+    heading = (widths.loss_finding(rows) if column == "loss" else "") or widths.finding(rows, noise, distance)
+    about = Words(heading, _subtitle(study, rows, column), _notes(study, rows, column, noise))
     said = "; ".join(
         f"{naming.ae_style(str(row['ae'])).label} width {row['width']:.0f}"
         f"{'' if row['skip'] == NO_SKIP else ' with a linear skip'} {shown(row[column])}"

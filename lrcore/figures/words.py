@@ -135,7 +135,7 @@ def seed_noise(noise: float) -> str:
         return "No setting has two seeds, so the noise of the seed is not known."
     if math.isinf(noise):
         return "Too few settings have two seeds to know the noise of the seed, so no difference counts."
-    return f"Differences of at most {100 * noise:.0f} % may come from the training seed, and do not count."
+    return f"Differences of at most {100 * noise:.2g} % may come from the training seed, and do not count."
 
 
 def study_source(study: str, *kinds: str) -> str:

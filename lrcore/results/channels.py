@@ -142,8 +142,14 @@ def moved_by_seed(rows: pandas.DataFrame, measure: Measure) -> float:
     return max(apart, default=math.nan)
 
 
-def widest_at_same_channels(rows: pandas.DataFrame, measure: Measure) -> list[tuple[pandas.Series, pandas.Series]]:
-    """The best and the worst row of each number of channels, where these are clearly apart."""
+def widest_at_same_channels(study: StudyRows, measure: Measure) -> list[tuple[pandas.Series, pandas.Series]]:
+    """The best and the worst of all autoencoders of each number of channels, where these are clearly apart.
+
+    By the distance: columns ae, channels, distance. Without those whose transformer is narrower than a token.
+    """
+    best, wide = study.best(), study.compared.groupby("ae")["channels_per_token"].first()
+    rows = best[~best["ae"].isin(findings.narrow(study.compared)["ae"])]
+    rows = rows.assign(channels=rows["ae"].map(wide))
     found = []
     for _, own in rows.groupby("channels"):
         ranked = own.sort_values(measure.column, ascending=measure.column == "distance")

@@ -17,8 +17,9 @@ class Claim:
     """A published finding and what one study says of it.
 
     `claim` is a sentence, `source` a key of `posts/references.bib`; `published` and `here` give the numbers of either
-    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` says what confounds it. A `hypothesis` is an
-    expectation whose own source found otherwise: to contradict it is no disagreement.
+    side as text, `verdict` is one of `verdicts.VERDICTS`; `caution` says what confounds it, `but` what another measure
+    of the same samples or latents says against the verdict. A `hypothesis` is an expectation whose own source found
+    otherwise: to contradict it is no disagreement.
     """
 
     claim: str
@@ -27,6 +28,7 @@ class Claim:
     here: str
     verdict: str
     caution: str = ""
+    but: str = ""
     hypothesis: bool = False
 
 

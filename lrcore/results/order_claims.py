@@ -71,6 +71,7 @@ def interpolation_orders(given: Evidence) -> Claim:
     metric = max(each, key=lambda metric: len(each[metric]))
     interpolated, name = each[metric], _INTERPOLATED[metric]
     ours = given.distances(ae for ae in given.aes if ae in interpolated)
+    verdict = _in_order(given, ours, interpolated)
     return Claim(
         "The interpolated Fréchet distance orders autoencoders as learnability does.",
         source,
@@ -79,8 +80,19 @@ def interpolation_orders(given: Evidence) -> Claim:
         f"{_order_text(given, ours, interpolated)}; {name} {named(interpolated)}"
         if ours
         else lacking(given, given.settings["ae"]),
-        _in_order(given, ours, interpolated),
+        verdict,
+        but=_other_lines(given, ours, each, metric, verdict),
     )
+
+
+def _other_lines(
+    given: Evidence, ours: Mapping[str, float], each: Mapping[str, Mapping[str, float]], metric: str, verdict: str
+) -> str:
+    """That interpolation along other lines gives another verdict on the same autoencoders, where it does."""
+    for other, told in each.items():
+        if other != metric and set(ours) <= set(told) and (found := _in_order(given, ours, told)) != verdict:
+            return f"by {_INTERPOLATED[other]}: {found}"
+    return ""
 
 
 _INTERPOLATED = {
@@ -109,7 +121,14 @@ def _against_sd(given: Evidence, claim: str, ae: str, learnability: int, fidelit
                 verdict_on(turned(blurred) if fidelity > 0 else blurred, noise),
             ]
         ),
+        but=_against_frechet(given, ae, change),
     )
+
+
+def _against_frechet(given: Evidence, ae: str, change: float) -> str:
+    """That the Fréchet distance of the same samples moves the other way than `change`, where it does."""
+    frechet = findings.relative_change(*(given.frechet.get(one, math.nan) for one in (ae, "sd")))
+    return "the Fréchet distance goes the other way" if frechet * change < 0 else ""
 
 
 def _by_frechet(given: Evidence, ae: str) -> str:

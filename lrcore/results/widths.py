@@ -156,9 +156,32 @@ def numbers_in_words(rows: pandas.DataFrame, noise: float, distance: str) -> str
             (_at(own, one.narrow, skip=True), "there with a linear skip"),
             (_at(own, one.enough), f"at width {one.enough:.0f}"),
         ]
+        wider = sorted(width for width in own.loc[own["skip"] == NO_SKIP, "width"] if width > one.enough)
+        values += [(_at(own, width), f"at width {width:.0f}") for width in wider]
         told = ", ".join(f"{numbers.aligned(value)} {where}" for value, where in values if not math.isnan(value))
-        said.append(f"{distance} of {naming.ae_style(str(ae)).label}: {told}.")
+        name = naming.ae_style(str(ae)).label
+        said.append(f"{distance} of {name}: {told}.")
+        if wider and _clear(verdicts.lead(_at(own, wider[-1]), _at(own, one.enough)), noise):
+            said.append(f"So a transformer of width {one.enough:.0f} still holds {name} back.")
     return " ".join(said)
+
+
+def loss_finding(rows: pandas.DataFrame) -> str:
+    """What a narrow width costs in the loss near t = 1, and a linear skip there: of the most channels, else ""."""
+    known = rows.dropna(subset="loss")
+    for ae in known.sort_values("channels_per_token", ascending=False, kind="stable")["ae"].unique():
+        own = known[known["ae"] == ae]
+        plain, around = own[own["skip"] == NO_SKIP].sort_values("width"), own[own["skip"] != NO_SKIP]
+        wide = plain[plain["width"] >= plain["channels_per_token"]]
+        both = plain[plain["width"] < plain["channels_per_token"]].merge(around, on="width", suffixes=("", "_skip"))
+        if len(wide) and len(both):
+            base, narrow = wide.iloc[0], both.iloc[0]
+            apart = [_signed(narrow[name] - base["loss"]) for name in ("loss", "loss_skip")]
+            return (
+                f"{naming.ae_style(str(ae)).label}'s loss near noise is {apart[0]} at width {narrow['width']:.0f} "
+                f"against width {base['width']:.0f}, and {apart[1]} there with a linear skip"
+            )
+    return ""
 
 
 def loss_in_words(rows: pandas.DataFrame) -> str:

@@ -88,12 +88,12 @@ def test_many_are_named_by_a_legend() -> None:
         (
             [{"sd": 1, "rae": 2}, {"sd": 1, "rae": 2}],
             ["rae"],
-            "SD is first in 2 of 2 published settings, RAE in study a",
+            "SD is first in 2 of 2 published settings; among these autoencoders, RAE is in study a",
         ),
         (
             [{"sd": 1, "rae": 2}, {"sd": 2, "rae": 1}],
             ["sd", "rae"],
-            "SD and RAE are each first in 1 of 2 published settings, SD or RAE in study a",
+            "SD and RAE are each first in 1 of 2 published settings; among these autoencoders, SD or RAE is in study a",
         ),
         ([{"sd": 1, "rae": 1}], [], "SD and RAE are each first in 1 of 1 published settings"),
     ],

@@ -23,10 +23,14 @@ def test_verdicts_in_words_counts_them_and_names_what_is_decided() -> None:
     *lines, how = text.splitlines()
     assert lines == [
         "- Study `toy`: of 4 findings, 2 hold, 1 does not hold and 1 is incomplete.",
-        "    - **Holds:** Finding 0. Finding 1.",
-        "    - **Does not hold:** Finding 2.",
+        "    - **Holds:** “Finding 0”; “Finding 1”.",
+        "    - **Does not hold:** “Finding 2”.",
     ]
     assert how.startswith("    - Autoencoders are compared at step 200")
+    brief = agreement_prose.verdicts_in_words({"toy": found}, {"toy": rows}, with_noise=False)
+    assert brief.splitlines() == lines
+    but = dataclasses.replace(found[0], but="another way")
+    assert "“Finding 0” (but another way)." in agreement_prose.verdicts_in_words({"toy": [but]}, {"toy": rows})
     guess = dataclasses.replace(found[0], hypothesis=True)
     text_of_guess = agreement_prose.verdicts_in_words({"toy": [*found, guess]}, {"toy": rows})
     assert text_of_guess.startswith("- Study `toy`: of 4 findings (1 hypothesis not counted), 2 hold")
@@ -44,7 +48,7 @@ def test_verdicts_in_words_counts_them_and_names_what_is_decided() -> None:
 def test_a_band_is_spoken_of_where_one_is_drawn() -> None:
     without_seeds, with_two = study(generation_rows()), study(with_seeds(0.01))
     assert "grey band" not in agreement_prose.band_in_words([without_seeds])
-    assert "grey band, which is drawn for study `toy`." in agreement_prose.band_in_words([without_seeds, with_two])
+    assert "grey band, drawn for study `toy`." in agreement_prose.band_in_words([without_seeds, with_two])
     assert "the studies `toy` and `toy`" in agreement_prose.band_in_words([with_two, with_two])
 
 
@@ -78,11 +82,14 @@ def test_order_in_words() -> None:
         "in the order RAE, FLUX.2, SD, FLUX.1, from the most to the least learnable. 4 of 5 published settings have"
         in text
     )
-    assert "have what both measured in this order; rank correlations are 0.67 to 1.00." in text
+    assert "have the shared autoencoders in this order; rank correlations (Kendall's τ) are 0.67 to 1.00." in text
     assert text.endswith("2 of 3 steps from one autoencoder to the next exceed the noise of the seed.")
     assert agreement_prose.order_in_words(study(generation_rows()), PUBLISHED).endswith("0.67 to 1.00.")
     three = agreement_prose.order_in_words(study(without(ae="rae")), PUBLISHED)
-    assert "All 3 published settings have what both measured in this order; rank correlations are 1.00." in three
+    assert (
+        "All 3 published settings have the shared autoencoders in this order; rank correlations (Kendall's τ) are 1.00."
+        in three
+    )
     alone = PUBLISHED[PUBLISHED["source"] == "xu2026ifid"]
     assert "No published setting has enough" in agreement_prose.order_in_words(study(without(ae="rae")), alone)
     assert "too few for an order" in agreement_prose.order_in_words(begun(), PUBLISHED)

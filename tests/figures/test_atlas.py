@@ -478,7 +478,7 @@ def test_a_profile_has_every_figure_and_its_contradictions():
         ]
     )
     markup = atlas_table.profiles(made, WORKS).markup
-    assert "<strong>x</strong>: KL, 1,024 numbers per latent. 4 values from 2 sources, 1 contradiction" in markup
+    assert "<strong>x</strong>: KL, 1,024 numbers per latent. 4 values from 2 sources, 1 difference" in markup
     line = re.search("<li>(.*?)</li>", markup)[1]
     assert re.sub("<.*?>", "", line) == "PSNR (dB), imagenet val: 20.5 (Sauce) and 21.25 (Rice)"
     assert WORKS["s"].url in line and WORKS["r"].url in line

@@ -58,7 +58,7 @@ def test_views_are_what_there_are_rows_of() -> None:
     share = both.choices["share learned"]
     assert set(share.rows["ae"]) == {*LINES, "flux2-plain", "flux2"} and share.name == "toy-channels-share"
     assert share.words.title == (
-        "G of linear patches is highest at 8 channels, lower with fewer and with more; alignment alone raises it at 32 "
+        "G of linear patches is highest at 8 channels, lower with fewer and with more; alignment raises it at 32 "
         "channels"
     )
     assert "Welch" in share.words.notes and "No autoencoder was trained twice here" in share.words.notes
@@ -79,7 +79,7 @@ def test_titles_say_no_more_than_noise_allows() -> None:
         "Whether FID of linear patches changes from 4 to 48 channels cannot be told: its noise is not known; alignment "
         "alone does not clearly change it at 32 channels"
     )
-    assert finding({**BOTH, "flux2-plain": 60.0}).endswith("alignment alone raises it at 32 channels")
+    assert finding({**BOTH, "flux2-plain": 60.0}).endswith("alignment raises it at 32 channels")
     assert finding(LINES) == "FID of linear patches is lowest at 8 and 16 channels, higher with fewer and with more"
     assert finding(ALIGNED) == "Alignment alone lowers FID at 32 channels"
     confounded = {ae: ALIGNED[ae] for ae in ("flux1", "flux1-aligned")}
@@ -115,7 +115,7 @@ def test_paragraphs_have_the_numbers_and_what_limits_them() -> None:
         "At 16 channels alignment came with another normalisation: FD rises from 90.0 of FLUX.1 to 97.0 of FLUX.1 "
         "aligned. What alignment does alone cannot be told there." in by_distance
     )
-    assert "alignment alone lowers FD from 101 of FLUX.2 unaligned to 82.0 of FLUX.2 and 82.5 of FLUX.2" in by_distance
+    assert "alignment lowers FD from 101 of FLUX.2 unaligned to 82.0 of FLUX.2 and 82.5 of FLUX.2" in by_distance
     assert "differ in the seed of the autoencoder alone, and in FD by 0.6 %." in by_distance
     assert "from 70.5 (PCA 16) to 97.0 (FLUX.1 aligned) with 16" in by_distance
     assert "highest at 8 channels, lower with fewer and with more: 0.78 with 4, 0.82 with 8" in by_share

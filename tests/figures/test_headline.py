@@ -53,13 +53,17 @@ def test_reconstructions_are_spoken_of_as_the_groups_that_count_say(rows, told):
     def said(of):
         return headline.sentences(rows, of, published_rows())[RECONSTRUCTION]
 
-    assert "Of 3 correlations over published results, 3 clearly link" in said(
+    assert "Of 3 correlations in 2 published groups of 10 latent spaces, 3 clearly link" in said(
         told
     ) and "worse samples, and none" in said(told)
     psnr = {"psnr": told["psnr"]}  # of better PSNR the gFID rises
-    assert said(turned(psnr, low=0.1, high=0.9)).startswith("**Better reconstructions do not make better samples.**")
+    assert said(turned(psnr, low=0.1, high=0.9)).startswith(
+        "**Better reconstructions do not foretell better samples.**"
+    )
     assert said(turned(psnr, low=-0.9, high=-0.1)).startswith("**Better reconstructions go with better samples.** Of 1")
-    assert "None of 1 correlation over published results is clear" in said(turned(psnr, low=-0.1, high=0.1))
+    assert "None of 1 correlation in one published group of 10 latent spaces is clear" in said(
+        turned(psnr, low=-0.1, high=0.1)
+    )
     both = turned(psnr, low=0.1, high=0.9) | {"rfid": told["rfid"].assign(low=0.1, high=0.9)}
     assert said(both).startswith("**Reconstructions do not tell")
 

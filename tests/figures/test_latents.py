@@ -62,10 +62,10 @@ def test_spectra_and_movements_in_words():
     columns = ["study", "ae", "metric", "index", "value", "standard_error"]
     toy = dataclasses.replace(study(generation_rows()), latents=pandas.DataFrame(found, columns=columns))
     assert spectra_in_words(toy) == (
-        "In study `toy` the spectral slope goes from −2.00 (SD), −1.50 (FLUX.1), −1.20 (FLUX.2) to −0.50 (RAE), with a "
+        "In study `toy` the spectral slope is −2.00 (SD), −1.50 (FLUX.1), −1.20 (FLUX.2) and −0.50 (RAE), with a "
         "rank correlation (Kendall's τ) of 1.00 with the channels per token; "
         "the flip error from 0.050 (FLUX.1) to 0.30 (RAE)."
     )
     two = dataclasses.replace(toy, latents=toy.latents[toy.latents["ae"].isin(("sd", "rae"))])
-    assert "−2.00 (SD) to −0.50 (RAE); the flip error" in spectra_in_words(two)
+    assert "−2.00 (SD) and −0.50 (RAE); the flip error" in spectra_in_words(two)
     assert spectra_in_words(dataclasses.replace(toy, latents=toy.latents.head(0))) == ""

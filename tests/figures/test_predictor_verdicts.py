@@ -44,7 +44,7 @@ def test_only_groups_that_count_have_a_say(found: pandas.DataFrame) -> None:
 
 
 def test_words_name_the_excluded_and_what_is_more_than_chance(found: pandas.DataFrame) -> None:
-    excluded = "2 of 3 predictors are excluded in every group that has them: rFID and PSNR."
+    excluded = "2 of 3 predictors are excluded in every group that has them: rFID (2 groups) and PSNR (1 group)."
     reverse = "rFID and PSNR clearly point the other way round in at least one group."
     beyond = "iFID does better than chance in at least one group."
     assert predictor_verdicts.groups_in_words(found) == f"{excluded} {reverse} {beyond}"

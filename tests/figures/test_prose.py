@@ -89,7 +89,9 @@ def test_repa_is_held_against_the_noise() -> None:
     quiet = study(with_seeds(0.001))
     assert prose.repa_in_words({"toy": quiet}, published).endswith("; all 4 changes exceed the noise of the seed.")
     loud = study(with_seeds(0.5))
-    assert prose.repa_in_words({"toy": loud}, published).endswith("; none of 4 changes exceed the noise of the seed.")
+    assert prose.repa_in_words({"toy": loud}, published).endswith(
+        "; none of the 4 changes exceeds the noise of the seed."
+    )
 
 
 def test_what_was_learned_without_outside_features() -> None:

@@ -15,7 +15,7 @@ from lrcore.results.study_rows import StudyRows
 
 CHANNELS = {
     "pca4": 4, "pca8": 8, "pca16": 16, "pca32": 32, "pixels": 48, "flux1": 16, "flux1-aligned": 16,
-    "flux2-plain": 32, "flux2": 32, "flux2-again": 32, "rae": 112,
+    "flux2-plain": 32, "flux2": 32, "flux2-again": 32, "rae": 112, "sd": 4,
 }  # fmt: skip
 LINES = {"pca4": 136.0, "pca8": 70.0, "pca16": 70.5, "pca32": 80.0, "pixels": 82.0}
 ALIGNED = {"flux1": 90.0, "flux1-aligned": 97.0, "flux2-plain": 101.0, "flux2": 82.0, "flux2-again": 82.5}
@@ -133,7 +133,10 @@ def test_shares_are_told_apart_by_welch() -> None:
 
 
 def test_spaces_of_the_same_channels_are_apart_where_noise_does_not_hide_it() -> None:
-    rows = channels.compared(spaces({**LINES, **ALIGNED}))
-    found = [(best["ae"], worst["ae"]) for best, worst in channels.widest_at_same_channels(rows, DISTANCE)]
+    own = spaces({**LINES, **ALIGNED, "rae": 50.0})
+    found = [(best["ae"], worst["ae"]) for best, worst in channels.widest_at_same_channels(own, DISTANCE)]
     assert found == [("pca16", "flux1-aligned"), ("pca32", "flux2-plain")]
-    assert not channels.widest_at_same_channels(rows, Measure("distance", 0.5))
+    assert not channels.widest_at_same_channels(own, Measure("distance", 0.5))
+    # one that is in no comparison counts, too
+    alike = spaces({**LINES, "sd": 400.0})
+    assert [worst["ae"] for _, worst in channels.widest_at_same_channels(alike, DISTANCE)] == ["sd"]

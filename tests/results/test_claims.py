@@ -59,7 +59,7 @@ def test_every_claim_is_judged_and_cites_a_work() -> None:
     assert len({claim.claim for claim in found}) == len(found)
     assert all(claim.published and claim.here for claim in found)
     frame = claims.as_frame(found)
-    assert list(frame) == ["claim", "source", "published", "here", "verdict", "caution", "hypothesis"] and len(
+    assert list(frame) == ["claim", "source", "published", "here", "verdict", "caution", "but", "hypothesis"] and len(
         frame
     ) == len(found)
 
