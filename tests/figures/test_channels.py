@@ -67,21 +67,21 @@ def test_views_are_what_there_are_rows_of() -> None:
 
 def test_titles_say_no_more_than_noise_allows() -> None:
     assert finding(BOTH) == (
-        "FID of linear patches is lowest at 8 and 16 channels, higher with fewer and with more; alignment alone "
+        "FID of linear patches is lowest at 8 and 16 channels, higher with fewer and with more; alignment "
         "lowers it at 32 channels"
     )
     assert finding(BOTH, 0.3) == (
-        "FID of linear patches is lowest at 8, 16, 32 and 48 channels, higher with fewer; alignment alone does not "
+        "FID of linear patches is lowest at 8, 16, 32 and 48 channels, higher with fewer; alignment does not "
         "clearly change it at 32 channels"
     )
     assert finding(BOTH, 2.0).startswith("FID of linear patches does not clearly change from 4 to 48 channels; ")
     assert finding(BOTH, math.nan) == (
         "Whether FID of linear patches changes from 4 to 48 channels cannot be told: its noise is not known; alignment "
-        "alone does not clearly change it at 32 channels"
+        "does not clearly change it at 32 channels"
     )
     assert finding({**BOTH, "flux2-plain": 60.0}).endswith("alignment raises it at 32 channels")
     assert finding(LINES) == "FID of linear patches is lowest at 8 and 16 channels, higher with fewer and with more"
-    assert finding(ALIGNED) == "Alignment alone lowers FID at 32 channels"
+    assert finding(ALIGNED) == "Alignment lowers FID at 32 channels"
     confounded = {ae: ALIGNED[ae] for ae in ("flux1", "flux1-aligned")}
     assert finding(confounded) == "FID without alignment, and with it and another normalisation"
 
