@@ -49,9 +49,7 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
             "finding": [claim.claim for claim in found],
             "verdict": [claim.verdict for claim in found],
             "published": [_unbroken(claim.published) for claim in found],
-            f"study {name}": [
-                _unbroken(" ".join(filter(None, [claim.here, claim.caution, _but(claim)]))) for claim in found
-            ],
+            f"study {name}": [_unbroken(" ".join(filter(None, [_said_here(claim), claim.caution]))) for claim in found],
             "source": [{**STUDIES, **_OTHER_SOURCES}.get(claim.source, claim.source) for claim in found],
         }
     )
@@ -59,8 +57,8 @@ def claims_table(name: str, found: Sequence[Claim]) -> SiteTable:
     return SiteTable(table, f"{name}-claims", caption, claims.as_frame(found))
 
 
-def _but(claim: Claim) -> str:
-    return f"But {claim.but}." if claim.but else ""
+def _said_here(claim: Claim) -> str:
+    return f"{claim.here}; but {claim.but}" if claim.but else claim.here
 
 
 def ranks(study: StudyRows, published: pandas.DataFrame) -> SiteFigure:
