@@ -289,8 +289,14 @@ def transfer(rows: pandas.DataFrame, y: str) -> str:
         f"{numbers.part(single, of, 'predictor')} {'rests' if single == 1 or of == 1 else 'rest'} on one source alone"
     )
     names = [words.bare(quantity_label(name)) for name in found["clear"]]
+    ways = {outcome(row, row.predictor, y) for row in each(rows[rows["predictor"].isin(found["clear"])])}
+    which = (
+        {"better": ", the right one,", "worse": ", the wrong one,"}.get(next(iter(ways)), "") if len(ways) == 1 else ""
+    )
     said = (
-        f"only {words.joined(names)} clearly {'points' if len(names) == 1 else 'point'} the same way" if names else ""
+        f"only {words.joined(names)} clearly {'points' if len(names) == 1 else 'point'} the same way{which}"
+        if names
+        else ""
     )
     every = "in every group, over two sources or more"
     return words.capital(f"{said or 'no predictor clearly points the same way'} {every}; {alone}")

@@ -176,7 +176,9 @@ def test_no_line_goes_through_the_text_of_a_row(told):
 def test_what_transfers_is_clear_in_every_group_of_two_sources(told):
     rows = atlas_forest.counted(told)
     assert atlas_forest.transferring(rows) == {"clear": ["rfid"], "one source": ["psnr"], "not": []}
-    assert atlas_forest.transfer(rows, "gfid").startswith("Only rFID clearly points the same way in every group")
+    assert atlas_forest.transfer(rows, "gfid").startswith(
+        "Only rFID clearly points the same way, the wrong one, in every group"
+    )
     turned = rows.assign(low=[0.1, *rows["low"][1:]], high=[0.9, *rows["high"][1:]])
     assert atlas_forest.transferring(turned)["not"] == ["rfid"]
     assert "1 of 2 predictors rests on one source alone" in atlas_forest.transfer(turned, "gfid")
