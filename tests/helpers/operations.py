@@ -3,8 +3,8 @@
 from torch.utils._python_dispatch import TorchDispatchMode
 
 VIEWS = {
-    "_unsafe_view", "alias", "as_strided", "detach", "expand", "permute", "select", "slice", "split", "split_with_sizes",
-    "squeeze", "t", "transpose", "unbind", "unsqueeze", "view",
+    "_unsafe_view", "alias", "as_strided", "detach", "expand", "permute", "select", "slice", "split",
+    "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unsqueeze", "view",
 }  # fmt: skip
 """What launches nothing."""
 
