@@ -24,8 +24,8 @@ FEATURES = 2**31
 """Bytes of features that are held at once: of 75 evaluations of 2,500 samples with 2,048 features 1.5e9."""
 
 MEMBERS = 5
-"""Trainings that are drawn together at most. All samples of a group are done at once, at its end: a stop loses what there
-is of it. More would save nothing: a chunk that fills the device holds fewer images of each then."""
+"""Trainings that are drawn together at most. All samples of a group are done at once, at its end: a stop loses what
+there is of it. More would save nothing: a chunk that fills the device holds fewer images of each then."""
 
 
 class Pair(NamedTuple):
