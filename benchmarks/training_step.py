@@ -20,20 +20,23 @@ MFU, the share of the device's peak that goes into the model's own arithmetic (C
 with F the multiply-adds of one image's forward pass, counted twice each (a multiplication and an addition) over all
 matrix products, attention's included; a backward pass costs twice the forward one, hence 3. No product is counted
 twice, whatever is computed twice. The peak is NVIDIA's for dense bfloat16, of devices listed here; for others MFU stays
-blank unless `--peak` gives it.
+blank unless `--peak` gives it. `--json` keeps what is printed, with the processor and how busy it was when this began.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import math
+import os
 import platform
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -47,6 +50,7 @@ from lrcore.flow.shapes import SHAPES
 from lrcore.flow.stacking import stack
 from lrcore.flow.timesteps import density
 from lrcore.flow.transformer import DiffusionTransformer, compile_blocks, parameter_count
+from lrcore.runtime.numerical_path import numerical_path
 from lrcore.training.checkpoints import TrainingState
 
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
@@ -194,6 +198,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", default=[""], help="only rows with one of these in their names")
     parser.add_argument("--peak", type=float, help="operations per second of the device in bfloat16")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures here, too")
     args = parser.parse_args(arguments)
     if args.attention != "default":
         allowed = attention_backends(args.model, args.tokens, args.device)
@@ -238,7 +243,7 @@ def makers(args: argparse.Namespace, batch: Batch) -> dict[str, tuple[int, Calla
 def main(arguments: list[str]) -> None:
     """Measure and print."""
     args = parsed(arguments)
-    cuda = args.device == "cuda"
+    cuda, busy = args.device == "cuda", os.getloadavg()[0]
     side = int(args.tokens**0.5)
     tokens = torch.randn(args.batch, args.tokens, args.channels, device=args.device)
     batch = Batch(tokens, torch.randint(CLASSES, (args.batch,), device=args.device))
@@ -255,12 +260,27 @@ def main(arguments: list[str]) -> None:
     print(f"{device}; Python {platform.python_version()}, torch {torch.__version__}; attention: {args.attention}")
     print(f"forward pass {flops / 1e9:.2f} GFLOP an image; medians of {args.rounds} rounds in turns")
     print(f"{'step':<34}{'ms':>10}{'im/s':>10}{'ratio':>8}{'TFLOP/s':>10}{'MFU':>8}")
-    plain = statistics.median(seconds.get("plain", [math.nan]))
+    plain, told = statistics.median(seconds.get("plain", [math.nan])), []
     for name, measured in seconds.items():
         each = statistics.median(measured) / rows[name][0]
         rate = args.batch / each
+        told.append({"step": name, "ms": each * 1e3, "images_a_second": rate,
+                     "ratio": None if math.isnan(plain) else plain / each})  # fmt: skip
         mfu = f"{3 * flops * rate / peak:>8.1%}" if peak else f"{'':>8}"
         print(f"{name:<34}{each * 1e3:>10.1f}{rate:>10.1f}{plain / each:>8.2f}{3 * flops * rate / 1e12:>10.2f}{mfu}")
+    if args.json:
+        keep(args, device, busy, told)
+
+
+def keep(args: argparse.Namespace, device: str, busy: float, rows: list[dict[str, object]]) -> None:
+    """Write the figures to `args.json`; `busy`: the mean number of running processes before."""
+    options = {name: value for name, value in vars(args).items() if name != "json"}
+    told = {
+        "benchmark": "training step", "options": options, "device": device, "load_before": busy,
+        "computed_on": numerical_path(torch.device(args.device), "float32"), "python": platform.python_version(),
+        "rows": rows,
+    }  # fmt: skip
+    args.json.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

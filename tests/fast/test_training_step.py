@@ -1,5 +1,7 @@
 """The options of the benchmark of a training step: what is compiled, by what attention is computed."""
 
+import json
+
 import pytest
 import torch
 
@@ -63,7 +65,12 @@ def test_a_cpu_refuses_what_it_has_not_and_says_what_it_has(capsys):
     assert "'cudnn' does not run on 'cpu' with DiT-Nano in bfloat16; allowed: default, flash, math" in said
 
 
-def test_it_prints_a_line_a_row(capsys):
-    training_step.main([*SMALL, "--attention", "math", "--rows", "bfloat16"])
+def test_it_prints_a_line_a_row_and_keeps_them(capsys, tmp_path):
+    training_step.main(
+        [*SMALL, "--attention", "math", "--rows", "plain", "bfloat16", "--json", str(tmp_path / "a.json")]
+    )
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert [row["step"] for row in told["rows"]] == ["plain", "lrcore, bfloat16"] and told["rows"][0]["ratio"] == 1
+    assert told["options"]["attention"] == "math" and "torch" in told["computed_on"]
     said = capsys.readouterr().out.splitlines()
     assert said[1].endswith("attention: math") and said[-1].startswith("lrcore, bfloat16 ")
