@@ -5,14 +5,17 @@
 Both take uint8 batches, resize by TensorFlow 1's rule and give the 2048 pool features. They take turns, batch by batch,
 and all batches of either are summed, so that what else runs on the machine weighs on both; the first batch of each
 does not count. `largest difference` is over all features. `FID` is between the images and the same with Gaussian noise,
-once with each extractor.
+once with each extractor. `--json` keeps what is printed, with the processor and how busy it was when this began.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import platform
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,6 +25,7 @@ from lrcore.datasets import cifar10
 from lrcore.metrics.features import all_features, load_features, statistics_of
 from lrcore.metrics.frechet import frechet_distance
 from lrcore.metrics.inception import resize_tensorflow1
+from lrcore.runtime.numerical_path import numerical_path
 
 
 def images(count: int, size: int) -> Tensor:
@@ -40,7 +44,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures here, too")
     args = parser.parse_args()
+    busy = os.getloadavg()[0]
 
     pixels = images(args.images, args.size).to(args.device)
     theirs, ours = pretrained.inception2015().to(args.device), load_features("inception2015", args.device)
@@ -59,13 +65,22 @@ def main() -> None:
     print(f"{len(pixels)} images of {args.size} px in batches of {args.batch}; {device}")
     print(f"Python {platform.python_version()}, torch {torch.__version__}")
     print(f"{'extractor':<16}{'im/s':>8}{'ratio':>8}{'FID':>14}")
+    rows = []
     for name, parts in features.items():
         clean, noisy = torch.cat(parts).split(args.images)
         distance = frechet_distance(statistics_of(clean), statistics_of(noisy))
-        ratio = seconds["torch-fidelity"] / seconds[name]
-        print(f"{name:<16}{len(pixels) / seconds[name]:>8.1f}{ratio:>8.2f}{distance:>14.5f}")
+        rate, ratio = len(pixels) / seconds[name], seconds["torch-fidelity"] / seconds[name]
+        rows.append({"extractor": name, "images_a_second": rate, "ratio": ratio, "fid": distance})
+        print(f"{name:<16}{rate:>8.1f}{ratio:>8.2f}{distance:>14.5f}")
     difference = max(float((a - b).abs().max()) for a, b in zip(*features.values(), strict=True))
     print(f"largest difference of a feature: {difference:.1e}")
+    if args.json:
+        told = {
+            "benchmark": "features", "images": len(pixels), "size": args.size, "batch": args.batch, "device": device,
+            "computed_on": numerical_path(torch.device(args.device), "float32"), "load_before": busy,
+            "python": platform.python_version(), "rows": rows, "largest_difference": difference,
+        }  # fmt: skip
+        args.json.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

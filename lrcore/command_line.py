@@ -41,7 +41,11 @@ def study_parser(module: str, description: str | None) -> Parser:
         "study", nargs="?", default="smoke", help="a study's name, or the path of a TOML file (default: smoke)"
     )
     line.add_argument("--ae", nargs="+", default=[], metavar="NAME", help="only these autoencoders")
-    line.add_argument("--budget", metavar="TIME", help="stop cleanly after this long: 90s, 25m, 1.5h")
+    line.add_argument(
+        "--budget", metavar="TIME",
+        help="stop cleanly before this long is over: 90s, 25m, 1.5h; 20 seconds of it, of less than 200 a tenth, are "
+        "kept for writing what there is",
+    )  # fmt: skip
     line.add_argument(
         "--device", default="auto", metavar="DEVICE",
         help="where networks run: auto (a CUDA device where there is one), cpu, cuda",

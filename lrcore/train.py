@@ -2,7 +2,7 @@
 
     python -m lrcore.train                        # the study `smoke`
     python -m lrcore.train smoke --ae sd flux2    # part of it
-    python -m lrcore.train smoke --budget 25m     # stop cleanly after 25 minutes; call again to go on
+    python -m lrcore.train smoke --budget 25m     # stop cleanly within 25 minutes; call again to go on
     python -m lrcore.train smoke --workers 2      # two processes on this machine share the work
     python -m lrcore.train cifar10 --trainp ln --sampleshift 1    # one density, one sampling shift; the rest later
     python -m lrcore.train cifar10 --stack 15     # 15 trainings of one latent space at a time, as one

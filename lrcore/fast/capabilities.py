@@ -4,14 +4,17 @@
     capabilities(device).has(SAMPLING)                               # what asks
 
 The record lies in the cache, `fast/<device>.json`. It counts for the device's name, driver, torch and lrcore that it
-was made with; absent, damaged or of others, nothing has passed and everything goes the slow way.
+was made with, and for the code of the fast path as it was; absent, damaged or of others, nothing has passed and
+everything goes the slow way. Where it is of others, standard error says once what has changed and how to check again.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +35,9 @@ PARTS = (SAMPLING, SAMPLING_GRAPH, TRAINING, TRAINING_GRAPH, JUDGE, COMPILED)
 
 STACKED_MODEL = "DiT-Ti"
 """The transformer whose stacks the self-check measures; of another, a stack may not fit in memory."""
+
+SOURCES = ("fast", "flow", "training", "metrics/half_precision.py", "metrics/inception.py")
+"""What a record is made of, in the package: the fast path, and what it and the slow path beside it call."""
 
 CHUNK_TOKENS = 16_384
 """Tokens of all rows that are sampled at once; a chunk's activations should stay in the cache of the device."""
@@ -83,12 +89,38 @@ def identity(device: torch.device) -> dict[str, str]:
     """What a record depends on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     driver = cuda.driver() if device.type == "cuda" else ""
-    return {"device": name, "driver": driver, "torch": torch.__version__, "lrcore": lrcore.__version__}
+    versions = {"torch": torch.__version__, "lrcore": lrcore.__version__}
+    return {"device": name, "driver": driver, **versions, "code": code_digest(Path(__file__).parents[1])}
+
+
+@functools.cache
+def code_digest(package: Path) -> str:
+    """Eight hex digits of the `SOURCES` as they are when this is first asked for.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    found = hashlib.sha256()
+    for named in SOURCES:
+        path = package / named
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            found.update(f"{source.relative_to(package).as_posix()}\n".encode() + source.read_bytes())
+    return found.hexdigest()[:8]
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """Once: whatever asks for a record may say so."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _checked(found: Mapping[str, Any], now: Mapping[str, str]) -> Capabilities:
     chunk, stack, passed = found["chunk_tokens"], found["stack"], found["passed"]
-    if any(found[key] != value for key, value in now.items()):
+    if other := [key for key, value in now.items() if found.get(key) != value]:
+        _say(
+            f"the self-check of this device was made with another {' and '.join(other)}: everything goes the slow way; "
+            "run it again: python benchmarks/gpu_selfcheck.py"
+        )
         return Capabilities()
     if any(type(size) is not int or size < 1 for size in (chunk, stack)) or not isinstance(passed, list):
         raise ValueError("a record says other than it should")

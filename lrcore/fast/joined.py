@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +47,30 @@ class JoinedLinear(nn.Module):
         return [view.view_as(master) for view, master in zip(views, self.masters, strict=True)]
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(len(self.weight), -1, self.inputs)
-        if self.extra:
-            rows = pad(rows, (0, self.extra), value=1.0)
-        return torch.bmm(rows, self.weight.transpose(1, 2)).view(*x.shape[:-1], -1)
+        # cast here, though autocast would cast, too: what is padded is then half as long
+        rows = x.reshape(len(self.weight), -1, self.inputs).to(self.weight.dtype)
+        out: Tensor = _Product.apply(rows, self.weight) if self.extra else torch.bmm(rows, self.weight.transpose(1, 2))
+        return out.view(*x.shape[:-1], -1)
+
+
+class _Product(torch.autograd.Function):
+    """Rows (S, B, in), with ones beside them, by `weight` (S, out, in + extra) to (S, B, out).
+
+    By itself a gradient of the rows would be computed for the ones, too, and then copied without them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+        wide = pad(rows, (0, weight.shape[-1] - rows.shape[-1]), value=1.0)
+        ctx.save_for_backward(wide, weight)
+        ctx.inputs = rows.shape[-1]
+        return torch.bmm(wide, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        wide, weight = ctx.saved_tensors
+        of_rows = torch.bmm(gradient, weight[..., : ctx.inputs]) if ctx.needs_input_grad[0] else None
+        return of_rows, torch.bmm(gradient.transpose(1, 2), wide)
 
 
 def joined(network: ModuleT, dtype: torch.dtype | None = None) -> ModuleT:

@@ -13,6 +13,12 @@ from lrcore.errors import LrcoreError
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
+RESERVE = 20.0
+"""Seconds of a budget that are kept for what ends the work: the step that is being taken, states and rows."""
+
+RESERVED = 0.1
+"""The most of a budget that is kept, whatever it is."""
+
 
 class StudyInterrupted(Exception):
     """Work stopped at a safe point; everything up to there is on disk and the next start goes on from it."""
@@ -23,10 +29,13 @@ class InterruptedWaiting(StudyInterrupted):
 
 
 class StopRequest:
-    """Asked between steps whether to go on. Only between steps: half a step must never reach a checkpoint."""
+    """Asked between steps whether to go on. Only between steps: half a step must never reach a checkpoint.
+
+    `budget`: seconds, after which all is to be on disk; work stops by `RESERVE` earlier, or `RESERVED` of a short one.
+    """
 
     def __init__(self, budget: float | None = None) -> None:
-        self.deadline = None if budget is None else time.monotonic() + budget
+        self.deadline = None if budget is None else time.monotonic() + budget - min(RESERVE, RESERVED * budget)
         self.reason = ""
 
     def listen(self) -> None:

@@ -15,6 +15,7 @@ import torch
 from lrcore.records.planned import Planned, write_planned
 from lrcore.runtime.files import claimed, require_writable
 from lrcore.runtime.folders import Folders
+from lrcore.runtime.gpu_memory import peak, reset_peak
 from lrcore.runtime.interruption import StopRequest, obeyed
 from lrcore.runtime.progress import Progress
 from lrcore.spec.study import Cell, Study
@@ -290,6 +291,22 @@ def _tried(unit: Unit, diverged: Diverged, progress: Progress) -> bool:
         return free
 
 
+def with_memory(unit: Unit, device: torch.device) -> Unit:
+    """The unit with what it held of a GPU's memory at most at the end of its result."""
+    if device.type != "cuda":
+        return unit
+
+    def action() -> None:
+        reset_peak(device)
+        unit.action()
+
+    def result() -> str:
+        found = unit.result()
+        return f"{found}; {peak(device)}" if found else f"{unit.name}: {peak(device)}"
+
+    return replace(unit, action=action, result=result)
+
+
 def _wait(ready: Sequence[Unit], told: bool) -> None:
     if not told:
         names = ", ".join(unit.name for unit in ready)
@@ -308,7 +325,7 @@ def in_this_process(
     progress: list[Progress] = []
     work = job.workspace(stop, lambda steps: progress[0].advance(steps))
     work.on_images = lambda what, done, total: progress[0].images(what, done, total)
-    found = [unit for unit in units(work, todo, train) if only in ("", unit.name)]
+    found = [with_memory(unit, work.device) for unit in units(work, todo, train) if only in ("", unit.name)]
     progress.append(Progress(_steps(found)))
     try:
         with obeyed(stop):

@@ -23,6 +23,10 @@ from lrcore.stages.workspace import Workspace
 FEATURES = 2**31
 """Bytes of features that are held at once: of 75 evaluations of 2,500 samples with 2,048 features 1.5e9."""
 
+MEMBERS = 5
+"""Trainings that are drawn together at most. All samples of a group are done at once, at its end: a stop loses what
+there is of it. More would save nothing: a chunk that fills the device holds fewer images of each then."""
+
 
 class Pair(NamedTuple):
     """Samples of one training and one shift: `features` (n, dim), `paths` (n, 2) as `lrcore.flow.path_shape` has them,
@@ -52,7 +56,7 @@ def groups(
     features = work.study.evaluation.n_samples * dim * 4
     most = max(1, FEATURES // features)
     for shifts, cells in alike.items():
-        members = max(1, most // len(shifts))
+        members = max(1, min(MEMBERS, most // len(shifts)))
         for first in range(0, len(cells), members):
             for start in range(0, len(shifts), most):
                 yield cells[first : first + members], shifts[start : start + most]

@@ -1,6 +1,8 @@
 """The record of what passed the self-check: it counts where it was made, and nowhere else."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ FOUND = Capabilities(frozenset({SAMPLING}), 4096, 5)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
+    module._say.cache_clear()
     monkeypatch.setattr(module, "cache_folder", lambda: tmp_path)
     return tmp_path
 
@@ -26,11 +29,48 @@ def test_what_is_recorded_is_found_again_and_nothing_without_a_record():
     assert capabilities(CPU).has(SAMPLING) and not capabilities(CPU).has(TRAINING)
 
 
-@pytest.mark.parametrize("key", ["device", "driver", "torch", "lrcore"])
-def test_a_record_of_something_else_counts_for_nothing(key):
+@pytest.mark.parametrize("key", ["device", "driver", "torch", "lrcore", "code"])
+def test_a_record_of_something_else_counts_for_nothing_and_says_so_once(key, capsys):
     path = record(CPU, FOUND)
     path.write_text(json.dumps({**json.loads(path.read_text()), key: "another"}))
-    assert capabilities(CPU) == Capabilities()
+    assert capabilities(CPU) == capabilities(CPU) == Capabilities()
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"made with another {key}: " in said and "again: python benchmarks/gpu_selfcheck.py" in said
+
+
+def test_a_record_that_says_nothing_of_the_code_counts_for_nothing(capsys):
+    path = record(CPU, FOUND)
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "code"}))
+    assert capabilities(CPU) == Capabilities() and "another code" in capsys.readouterr().err
+
+
+def test_without_a_record_nothing_is_said(capsys):
+    assert capabilities(CPU) == Capabilities() and not capsys.readouterr().err
+
+
+def digest(package):
+    module.code_digest.cache_clear()
+    return module.code_digest(package)
+
+
+@pytest.mark.parametrize(
+    "changed", ["fast/training.py", "flow/stacking.py", "training/loop.py", "metrics/half_precision.py"]
+)
+def test_code_that_changed_starts_without(changed, tmp_path, monkeypatch, capsys):
+    package = tmp_path / "lrcore"
+    for named in module.SOURCES:
+        source = Path(lrcore.__file__).parent / named
+        target = package / named
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    monkeypatch.setattr(module, "__file__", str(package / "fast" / "capabilities.py"))
+    digest(package)
+    record(CPU, FOUND)
+    assert capabilities(CPU) == FOUND and digest(package) == digest(Path(lrcore.__file__).parent)
+    with (package / changed).open("a") as source:
+        source.write("# other\n")
+    module.code_digest.cache_clear()
+    assert capabilities(CPU) == Capabilities() and "another code" in capsys.readouterr().err
 
 
 def test_a_new_version_starts_without(monkeypatch):

@@ -27,6 +27,18 @@ def test_a_spent_budget_stops_and_no_budget_does_not():
         StopRequest(budget=0).check()
 
 
+@pytest.mark.parametrize(("budget", "last"), [(720, 700), (200, 180), (90, 81), (1, 0.9)])
+def test_some_of_a_budget_is_kept_for_writing(budget, last, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("lrcore.runtime.interruption.time.monotonic", lambda: now[0])
+    stop = StopRequest(budget)
+    now[0] += last - 0.01
+    stop.check()
+    now[0] += 0.02
+    with pytest.raises(StudyInterrupted):
+        stop.check()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_waits_for_the_next_check(number):
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}

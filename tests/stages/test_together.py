@@ -101,15 +101,35 @@ def test_a_stop_is_heard_at_the_next_step_of_the_sampler(done, passed, drawn, mo
     work.stop = StopRequest()
     advance = sampling._EulerStep._advance
 
-    def spent(step, guided):
+    def spent(step, sampler, guided):
         steps.append(guided)
         work.stop.deadline = 0.0
-        advance(step, guided)
+        advance(step, sampler, guided)
 
     monkeypatch.setattr(sampling._EulerStep, "_advance", spent)
     with pytest.raises(StudyInterrupted):
         drawn(work, {work.study.cells[0]: [1.0, 4.63]})
     assert len(steps) == 1
+
+
+def test_a_stop_loses_nothing_of_the_groups_before(done, passed, monkeypatch):
+    passed(SAMPLING)
+    work, drawn = opened(done), []
+    work.stop = StopRequest()
+    monkeypatch.setattr(together, "MEMBERS", 1)
+
+    def then_spent(*of):
+        if drawn:
+            work.stop.deadline = 0.0
+        drawn.append(of)
+        return drawn_together(*of)
+
+    monkeypatch.setattr(generation, "drawn_together", then_spent)
+    rows = []
+    with pytest.raises(StudyInterrupted):
+        for found in evaluated(work, {cell: [1.0, 4.63] for cell in work.study.cells}, 6):
+            rows.append(found)
+    assert [(cell, row.sampleshift) for cell, row in rows] == [(work.study.cells[0], shift) for shift in (1.0, 4.63)]
 
 
 def test_what_it_cannot_do_goes_the_slow_way(done, passed, drawn, monkeypatch):
@@ -150,6 +170,8 @@ def test_groups_are_rectangles_that_fit_in_memory(done, passed, monkeypatch):
     assert [*groups(work, {a: [1.0, 2.0], b: [2.0], c: [1.0, 2.0]}, dim)] == [([a, c], (1.0, 2.0)), ([b], (2.0,))]
     assert [*groups(work, {a: [], b: [2.0]}, dim)] == [([b], (2.0,))]
     of_one = work.study.evaluation.n_samples * dim * 4
+    monkeypatch.setattr(together, "MEMBERS", 1)
+    assert [*groups(work, {a: [1.0], b: [1.0]}, dim)] == [([cell], (1.0,)) for cell in (a, b)]
     monkeypatch.setattr(together, "FEATURES", 2 * of_one)
     assert [*groups(work, {a: [1.0, 2.0, 3.0], b: [1.0, 2.0, 3.0]}, dim)] == [
         ([cell], shifts) for cell in (a, b) for shifts in ((1.0, 2.0), (3.0,))
