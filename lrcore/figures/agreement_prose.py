@@ -65,7 +65,8 @@ def noise_in_words(study: StudyRows) -> str:
         )
     few = noise if len(noise) <= FEW else noise.sort_values("deviation").iloc[[0, -1]]
     each = (", " if len(few) == len(noise) else " to ").join(
-        f"{_percent(deviation)} for {ae_name(ae)}" for ae, deviation in zip(few["ae"], few["deviation"], strict=True)
+        f"{numbers.small_percent(deviation)} for {ae_name(ae)}"
+        for ae, deviation in zip(few["ae"], few["deviation"], strict=True)
     )
     said = f"Another seed moves a distance by {each} (relative standard deviation)"
     limit, of_best = study.noise, study.noise_of_best
@@ -80,11 +81,12 @@ def noise_in_words(study: StudyRows) -> str:
     samples = [shown(float(rows["n_samples"].min())) for rows in (study.generation, study.compared)]
     of = [f" ({count} samples)" if samples[0] != samples[1] else "" for count in samples]
     means = (
-        f", and one between autoencoders, which are means of {trainings} trainings{of[1]}, from {_percent(of_best)}"
+        f", and one between autoencoders, which are means of {trainings} trainings{of[1]}, from "
+        f"{numbers.small_percent(of_best)}"
         if trainings > 1
         else ""
     )
-    counts = f"a difference between two trainings{of[0]} counts from {_percent(limit)}{means}"
+    counts = f"a difference between two trainings{of[0]} counts from {numbers.small_percent(limit)}{means}"
     return f"{said}. By all of them together, {counts}."
 
 
@@ -203,7 +205,7 @@ def samples_in_words(study: StudyRows) -> str:
     best = study.best()
     row, pool = study.compared.iloc[0], compared_at(findings.mean_over_seeds(study.compared))
     ends = [
-        " to ".join(dict.fromkeys(_percent(value) for value in (best[name].min(), best[name].max())))
+        " to ".join(dict.fromkeys(numbers.small_percent(value) for value in (best[name].min(), best[name].max())))
         for name in ("sample_precision", "sample_recall")
     ]
     return (
@@ -257,11 +259,6 @@ _VERBS = {
     verdicts.INCOMPLETE: ("is incomplete", "are incomplete"),
     verdicts.MISSING: ("has no rows yet", "have no rows yet"),
 }
-
-
-def _percent(share: float) -> str:
-    """A share with two digits: noise and recall are often below one percent."""
-    return f"{100 * share:.2g} %"
 
 
 def _named(setting: tuple[str, str, str]) -> str:

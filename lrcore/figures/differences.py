@@ -113,7 +113,7 @@ def _counts_from(study: StudyRows) -> str:
     """From where a difference to the next autoencoder counts, if that is not the end of the band."""
     limit = study.noise_of_best
     known = math.isfinite(limit) and limit != study.noise
-    return f", where differences count from {numbers.percent(limit, signed=False)}" if known else ""
+    return f", where differences count from {numbers.small_percent(limit)}" if known else ""
 
 
 def exceeding(rows: pandas.DataFrame, noise: float, of_best: float = math.nan) -> str:

@@ -81,7 +81,9 @@ def _half_precision(generation: pandas.DataFrame) -> str:
     if apart.empty:
         return text + "No evaluation has been measured in float32 beside it yet."
     differs = (
-        f"differs by at most {100 * apart.max():.2g} %" if math.isfinite(apart.max()) else "is lost in some of them"
+        f"differs by at most {numbers.small_percent(apart.max())}"
+        if math.isfinite(apart.max())
+        else "is lost in some of them"
     )
     return text + (
         f"Of {len(apart)} evaluations the same samples were measured in float32, too: the distance {differs}. Float32 "

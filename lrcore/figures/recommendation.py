@@ -312,7 +312,7 @@ def _cautions(evidence: Evidence, nearest: Latent, channels: int) -> str:
     away = abs(math.log(channels / nearest.channels))
     passed_over = " Of the nearest latent it is not known." if away > closer else ""
     far = " That is more than a factor of two away, so this is a guess." if _is_far(nearest, channels) else ""
-    moved = numbers.percent(evidence.noise, signed=False) if math.isfinite(evidence.noise) else ""
+    moved = numbers.small_percent(evidence.noise) if math.isfinite(evidence.noise) else ""
     seed = f" Differences of at most {moved} may come from the seed, so other values may do as well." if moved else ""
     return passed_over + far + seed
 

@@ -58,10 +58,7 @@ def _said(found: Sequence[Prediction], what: str) -> str:
     open_ = [one for one in right if max(map(len, (one.without, one.with_repa))) > 1]
     sure = [ae_name(one.ae) for one in right if one not in open_]
     parts = [f"the root predicts {what} of {words.joined(sure) if sure else 'none'}"] if sure or not open_ else []
-    parts += [
-        f"{_values(one.without or one.with_repa)} may be best for {ae_name(one.ae)}, which the root allows"
-        for one in open_
-    ]
+    parts += [f"{_best(one)} may be best for {ae_name(one.ae)}, which the root allows" for one in open_]
     parts += [_missed(one) for one in known if not all(one.agrees.values())]
     beyond = [f"{ae_name(one.ae)} ({one.predicted:.2f})" for one in found if not one.tried]
     partly = [ae_name(one.ae) for one in found if one.tried and not one.agrees]
@@ -81,8 +78,12 @@ def _missed(one: Prediction) -> str:
         wrong = next(kind for kind, agrees in one.agrees.items() if not agrees)
         other = one.with_repa if wrong == "with REPA" else one.without
         return f"{name} has the predicted {wanted} {right} and {_values(other)} {wrong}"
-    best = dict.fromkeys([*one.without, *one.with_repa])
-    return f"{name} prefers {_values(tuple(best))} to {wanted}"
+    return f"{name} prefers {_best(one)} to {wanted}"
+
+
+def _best(one: Prediction) -> str:
+    """Every shift that is best, or may be, without REPA or with it."""
+    return _values(tuple(dict.fromkeys([*one.without, *one.with_repa])))
 
 
 def _agreement(one: Prediction) -> str:

@@ -13,7 +13,7 @@ import pandas
 
 from lrcore.figures.literature import STUDIES
 from lrcore.results import findings, naming, verdicts, welch
-from lrcore.results.numbers import shown
+from lrcore.results.numbers import shown, small_percent
 from lrcore.results.published import FOLLOWED
 from lrcore.results.wording import NETWORKS, labels
 
@@ -135,7 +135,7 @@ def seed_noise(noise: float) -> str:
         return "No setting has two seeds, so the noise of the seed is not known."
     if math.isinf(noise):
         return "Too few settings have two seeds to know the noise of the seed, so no difference counts."
-    return f"Differences of at most {100 * noise:.2g} % may come from the training seed, and do not count."
+    return f"Differences of at most {small_percent(noise)} may come from the training seed, and do not count."
 
 
 def study_source(study: str, *kinds: str) -> str:

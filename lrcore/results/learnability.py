@@ -30,15 +30,12 @@ import math
 
 import pandas
 
-from lrcore.results import above_noise, findings, naming
+from lrcore.results import above_noise, findings, naming, welch
 from lrcore.results.study_rows import StudyRows
 from lrcore.spec.study import NO_REPA
 
 DISTANCES = ("kid", "fid")
 """What G is taken by, the one that counts first."""
-
-CONFIDENCE = 0.95
-"""Of the interval of G over trainings."""
 
 CHOICE, GRID = "choice", "grid"
 """Where rows are from: the chosen setting measured anew, or the grid, whose lowest distance flatters a little."""
@@ -83,8 +80,8 @@ def mean_of_trainings(rows: pandas.DataFrame) -> pandas.DataFrame:
 
     Columns ae, measured, n_samples, trainings, told, g_kid, g_fid (means over trainings), deviation (of g_kid, the
     standard deviation between trainings; NaN of one), `g_low` and `g_high`, the ends of a Student interval of
-    `CONFIDENCE` over the trainings, which differ in their seed (NaN of one; it does not hold what other samples of the
-    same trainings would change), and the means of kid and fid and of their floor_, reconstruction_ and gaussian_
+    `welch.CONFIDENCE` over the trainings, which differ in their seed (NaN of one; it does not hold what other samples
+    of the same trainings would change), and the means of kid and fid and of their floor_, reconstruction_ and gaussian_
     distances.
     """
     groups = rows.groupby("ae")
@@ -92,7 +89,7 @@ def mean_of_trainings(rows: pandas.DataFrame) -> pandas.DataFrame:
     means = groups[["g_kid", "g_fid", *(part + name for name in DISTANCES for part in parts)]].mean()
     found = groups[["measured", "n_samples", "told"]].first().join(means)
     found = found.assign(trainings=groups.size(), deviation=groups["g_kid"].std())
-    quantiles = {count: _student(int(count) - 1, (1 + CONFIDENCE) / 2) for count in found["trainings"].unique()}
+    quantiles = {count: _student(int(count) - 1, (1 + welch.CONFIDENCE) / 2) for count in found["trainings"].unique()}
     reach = found["trainings"].map(quantiles) * found["deviation"] / found["trainings"] ** 0.5
     found = found.assign(g_low=found["g_kid"] - reach, g_high=found["g_kid"] + reach)
     return found.sort_values("g_kid", ascending=False).reset_index()

@@ -23,6 +23,15 @@ def percent(share: float, signed: bool = True) -> str:
     return _with_minus(f"{_rounded(100 * share, 0):{'+' if signed else ''}.0f} %")
 
 
+def small_percent(share: float) -> str:
+    """A share with two digits, for noise and recall, which are often below one percent.
+
+    >>> [small_percent(share) for share in (0.0093, 0.065, 0.218, 1.234)]
+    ['0.93 %', '6.5 %', '22 %', '120 %']
+    """
+    return f"{float(f'{100 * share:.2g}'):g} %"
+
+
 def part(count: int, of: int, noun: str, plural: str = "") -> str:
     """So many of so many, as a sentence has it.
 

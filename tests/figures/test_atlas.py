@@ -1,12 +1,14 @@
 """lrcore.figures.atlas*: what figures of the atlas say of rows whose answers are known."""
 
 import base64
+import dataclasses
 import html
 import itertools
 import json
 import math
 import re
 
+import figure_rows
 import pandas
 import pytest
 from atlas_rows import COMMIT, GROUPS, WORKS, atlas_rows, group, of_group, row
@@ -532,3 +534,21 @@ def test_without_rows_pages_say_so(rows):
     ]
     assert all(one.markup.startswith("<p>") and one.markup.endswith("yet.</p>") for one in shown)
     assert atlas_prose.small_studies({}).startswith("No study of this site has rows yet.")
+
+
+def test_a_study_of_many_says_how_reconstruction_goes_with_samples():
+    names = [f"ae{number}" for number in range(9)]
+    one, few = figure_rows.generation_rows(aes=("sd",)), figure_rows.study(figure_rows.generation_rows())
+    place = dict(zip(names, range(1, 10), strict=True))
+    rows = pandas.concat([one.assign(ae=name) for name in names])
+    rank = rows["ae"].map(place)
+    rows = rows.assign(fid=rank, gaussian_kid=10.0, reconstruction_kid=0.5 / rank)
+    lpips = few.reconstruction.query("metric == 'lpips_vgg'").head(1)
+    fidelity = pandas.concat([lpips.assign(ae=name, value=float(place[name])) for name in names])
+    many = dataclasses.replace(few, generation=rows, reconstruction=fidelity)
+    said = atlas_prose.small_studies({"toy": many, "few": few})
+    assert (
+        "with 9 autoencoders, LPIPS of reconstructions has a rank correlation (Spearman's) of 1.00 with the FD" in said
+    )
+    assert "and −1.00 with 1 − G, apart from the decoder. Above 0, better" in said
+    assert "Study few has 4 autoencoders, too few for a correlation" in said

@@ -100,6 +100,12 @@ def test_the_title_compares_with_published_spreads(here: list[float], said: str)
     assert wider(pandas.DataFrame({"published": [0.2, 0.2], "here": here, "fewer": False}), "a") == said
 
 
+def test_spreads_are_held_against_a_noise_that_is_known() -> None:
+    rows = pandas.DataFrame({"published": [0.2, 0.5], "here": [0.1, 0.6], "fewer": True})
+    assert wider(rows, "a", 0.3) == "1 of 2 spreads in study a exceeds the noise of the seed; published, 1 does"
+    assert wider(rows, "a", 0.7) == "None of 2 spreads in study a exceed the noise of the seed; published, none do"
+
+
 def test_a_narrower_spread_of_fewer_values_is_said_to_be_of_fewer() -> None:
     rows = pandas.DataFrame({"published": [0.2, 0.2], "here": [0.1, 0.3], "fewer": True})
     assert wider(rows, "a") == "Spreads in study a are wider than published in 1 of 2 cases, with fewer values tried"

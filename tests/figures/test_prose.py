@@ -80,6 +80,20 @@ def test_redundancy_is_held_against_the_best_shifts() -> None:
     assert prose.redundancy(dataclasses.replace(filled, generation=few)) == ""  # of two alone all shifts were tried
 
 
+def test_choices_that_not_all_were_tried_with_are_named() -> None:
+    rows = generation_rows()
+    assert prose.choices_of_own(study(rows)) == ""
+    assert prose.choices_of_own(with_choice(study(rows))) == (
+        "Study `toy` measured the chosen setting of each anew, and compares by these."
+    )
+    # 3.00, which RAE alone was tried with, is its best
+    own = rows[(rows["ae"] == "rae") & (rows["trainshift"] == 1.0)].assign(trainshift=3.0)
+    more = pandas.concat([rows, own.assign(fid=own["fid"] / 9)])
+    assert prose.choices_of_own(with_choice(study(more))).endswith(
+        " RAE's (train shift 3.00) is one that not all were tried with."
+    )
+
+
 def test_repa_is_held_against_the_noise() -> None:
     rows, published = generation_rows(), published_rows()
     assert prose.repa_in_words({"toy": study(rows)}, published) == (

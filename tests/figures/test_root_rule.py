@@ -55,6 +55,15 @@ def test_none_agrees_and_nothing_is_known() -> None:
     assert several.frame["best without REPA"].tolist() == ["1.00 or 1.78"] and "noise" in several.note
 
 
+def test_a_best_that_noise_does_not_single_out_is_no_prediction_come_true() -> None:
+    unsure = [dataclasses.replace(PUBLISHED[3], without=(6.93,), with_repa=(6.93, 2.95))]
+    assert root_in_words([*unsure, PUBLISHED[0]]) == (
+        "The root predicts the published best train shift of SD; 6.93 or 2.95 may be best for RAE, which the root "
+        "allows."
+    )
+    assert root_in_words(unsure) == "6.93 or 2.95 may be best for RAE, which the root allows."
+
+
 def test_names_of_strangers_are_text() -> None:
     odd = [dataclasses.replace(PUBLISHED[2], ae="a*b[c](d)", study="x")]
     assert "a\\*b\\[c\\](d) prefers" in root_in_words(odd)

@@ -121,6 +121,9 @@ def test_against_sd_gives_both_changes() -> None:
     rows = generation_rows()
     by_kid = given(rows.assign(score="kid", kid=rows["fid"] / 1000, fid=100.0))
     assert "−50 %, Fréchet distance +0 %, LPIPS" in order_claims.flux2_against_sd(by_kid).here
+    assert order_claims.flux2_against_sd(by_kid).but == ""
+    away = given(rows.assign(score="kid", kid=rows["fid"] / 1000, fid=1000 / rows["fid"]))
+    assert order_claims.flux2_against_sd(away).but == "the Fréchet distance goes the other way"
 
 
 def test_fidelity_is_compared_with_the_error_over_images() -> None:
@@ -237,6 +240,7 @@ def test_the_protocol_of_its_authors_decides_on_interpolation() -> None:
     both = dataclasses.replace(lines, latents=pandas.concat([lines.latents, reversed_]))
     found = order_claims.interpolation_orders(both)
     assert found.verdict == "does not hold" and "iFD on great circles FLUX.1" in found.here
+    assert found.but == "by iFD: holds" and order_claims.interpolation_orders(lines).but == ""
     few = dataclasses.replace(lines, latents=pandas.concat([lines.latents, reversed_[reversed_["ae"] != "sd"]]))
     assert order_claims.interpolation_orders(few).verdict == "holds"  # by straight lines, of which there are more
 

@@ -16,7 +16,7 @@ def test_percent() -> None:
 
 
 def test_shown_as_its_example_says() -> None:
-    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=7)
+    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=8)
 
 
 def test_digits_at_the_edges_of_the_rule() -> None:

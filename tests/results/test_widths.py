@@ -109,6 +109,15 @@ def test_a_skip_that_hurts_tells_nothing_of_rank() -> None:
         assert judged.kind == widths.UNCLEAR
 
 
+def test_a_wider_transformer_that_is_clearly_better_shows_what_holds_back() -> None:
+    narrow = {("rae", 64, "none"): 140.0, ("rae", 64, "linear"): 120.0}
+    for wide, held in ((90.0, True), (98.0, False)):
+        rows = widths.by_width(with_widths({**narrow, ("rae", 192, "none"): wide}))
+        said = widths.numbers_in_words(rows, NOISE, "FID")
+        assert f"100 at width 128, {wide:.1f} at width 192." in said
+        assert ("So a transformer of width 128 still holds RAE back." in said) == held
+
+
 def test_losses_near_noise_are_those_of_the_same_trainings() -> None:
     made = with_widths({("rae", 64, "none"): 140, ("rae", 64, "linear"): 100})
     setting = {"ae": "rae", "repa": "none", "trainp": "ln", "trainshift": 1.78}
@@ -127,4 +136,8 @@ def test_losses_near_noise_are_those_of_the_same_trainings() -> None:
         "Loss at t 0.5 to 1, RAE against width 128: +0.45 at width 64 (rank alone costs 0.43 at t = 1), "
         "+0.02 with a linear skip."
     )
+    assert widths.loss_finding(found) == (
+        "RAE's loss near noise is +0.45 at width 64 against width 128, and +0.02 there with a linear skip"
+    )
+    assert widths.loss_finding(found[found["skip"] == "none"]) == widths.loss_finding(widths.by_width(made)) == ""
     assert widths.loss_in_words(widths.by_width(made)) == ""
